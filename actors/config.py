@@ -1,0 +1,39 @@
+"""Every knob, with its default and its unit. The command line and `CHATBOT_ERP_<OPTION>` fill it (main.py)."""
+
+import socket
+from ipaddress import ip_address
+from pathlib import Path
+
+import msgspec
+
+DAY_S = 86_400.0
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    """How this manager runs."""
+
+    host: str = "127.0.0.1"
+    port: int = 3000
+    data_dir: Path = Path("data")
+    api_key: str | None = None
+    sanity_ping: bool = True
+    numbers_per_host: int = 8
+    webhook_timeout_s: float = 15.0
+    webhook_retry_for_s: float = 76 * 3600.0
+    webhook_deny: tuple[str, ...] = ()
+    send_timeout_s: float = 90.0
+    http_threads: int = 48
+    node: str = msgspec.field(default_factory=socket.gethostname)
+
+    def __repr__(self) -> str:
+        return f"Config(host={self.host!r}, port={self.port}, data_dir={str(self.data_dir)!r})"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach a server bound to `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,126 @@
+"""Who is here: names, ids, actors and what can be seen of them, for any thread.
+
+Actors publish an immutable view after each change; readers take the latest one and never wait for an actor. QR and
+pairing codes live here and in the actor's memory only.
+"""
+
+from datetime import datetime
+from threading import Lock
+
+import msgspec
+import pykka
+
+from chatbot_erp.actors.errors import InstanceNotFound, NameTaken
+from chatbot_erp.actors.state import Account, Instance, Removed
+from chatbot_erp.eventstore.events import Status
+
+
+class Qr(msgspec.Struct, frozen=True, kw_only=True):
+    """A QR text for the phone and the moment it lapses. A credential."""
+
+    text: str
+    expires_at: datetime
+
+    def __repr__(self) -> str:
+        return f"Qr(expires_at={self.expires_at!r})"
+
+
+class InstanceView(msgspec.Struct, frozen=True, kw_only=True):
+    """What can be seen of an instance at one moment."""
+
+    id: str
+    name: str
+    status: Status
+    reason: str | None
+    since: datetime
+    webhook_url: str
+    account: Account | None
+    qr: Qr | None
+    restarts: int
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """One number: its id, the actor that owns it, and its latest state and view (None before the first event)."""
+
+    id: str
+    name: str
+    actor: pykka.ActorRef[pykka.Actor]
+    view: InstanceView | None
+
+
+class Directory:
+    """Thread-safe; every method returns at once."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._entries: dict[str, Entry] = {}
+        self._ids: dict[str, str] = {}
+
+    def enter(self, instance: str, name: str, actor: pykka.ActorRef[pykka.Actor], *, listed: bool = True) -> None:
+        """Make the actor findable by id and, where `listed`, by name; a restarted actor takes its old place.
+
+        Raises `NameTaken` if another instance has the name.
+        """
+        with self._lock:
+            if listed and self._ids.get(name, instance) != instance:
+                raise NameTaken(name)
+            known = self._entries.get(instance)
+            self._entries[instance] = Entry(id=instance, name=name, actor=actor, view=known.view if known else None)
+            if listed:
+                self._ids[name] = instance
+
+    def publish(self, instance: str, state: Instance | Removed, qr: Qr | None) -> None:
+        """Show the latest state; a removed instance gives its name back."""
+        with self._lock:
+            entry = self._entries.get(instance)
+            if entry is None:
+                return
+            if isinstance(state, Removed):
+                if self._ids.get(entry.name) == instance:
+                    del self._ids[entry.name]
+                return
+            view = InstanceView(
+                id=instance,
+                name=state.name,
+                status=state.status,
+                reason=state.reason,
+                since=state.since,
+                webhook_url=state.webhook_url,
+                account=state.account,
+                qr=qr,
+                restarts=state.restarts,
+            )
+            self._entries[instance] = msgspec.structs.replace(entry, view=view)
+
+    def leave(self, instance: str) -> None:
+        """Forget the instance altogether."""
+        with self._lock:
+            entry = self._entries.pop(instance, None)
+            if entry is not None and self._ids.get(entry.name) == instance:
+                del self._ids[entry.name]
+
+    def actor(self, instance: str) -> pykka.ActorRef[pykka.Actor] | None:
+        """The actor of this id, also of one that is removed and still delivers."""
+        entry = self._entries.get(instance)
+        return entry.actor if entry else None
+
+    def find(self, name: str) -> Entry:
+        """The instance of this name. Raises `InstanceNotFound`."""
+        with self._lock:
+            instance = self._ids.get(name)
+            if instance is None:
+                raise InstanceNotFound(f"There is no instance named {name!r}.")
+            return self._entries[instance]
+
+    def view(self, name: str) -> InstanceView:
+        """What can be seen of this name. Raises `InstanceNotFound`, also while it is still being created."""
+        view = self.find(name).view
+        if view is None:
+            raise InstanceNotFound(f"There is no instance named {name!r}.")
+        return view
+
+    def views(self) -> list[InstanceView]:
+        """All instances that have a name, by name."""
+        with self._lock:
+            entries = [self._entries[instance] for instance in self._ids.values()]
+        return sorted((entry.view for entry in entries if entry.view is not None), key=lambda view: view.name)

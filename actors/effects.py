@@ -1,0 +1,104 @@
+"""What a committed event makes an instance's shell do to the world.
+
+An effect may run twice (a restart of the actor repeats the last one): each says why that is harmless.
+"""
+
+from datetime import datetime
+
+import msgspec
+
+from chatbot_erp.actors.state import Instance, State
+from chatbot_erp.eventstore.events import (
+    Event,
+    InstanceConnected,
+    InstanceCreated,
+    InstanceDisconnected,
+    InstanceInvalidated,
+    InstanceRemoved,
+    InstanceRestarted,
+    MessageAccepted,
+    MessageFailed,
+    MessageOutcomeUnknown,
+    MessageSent,
+    WebhookUrlChanged,
+)
+
+
+class OpenSocket(msgspec.Struct, frozen=True, kw_only=True):
+    """Have the supervisor place and open a socket. A second order for the same generation is ignored there."""
+
+    generation: int
+    pairing: bool
+    session_from: str | None
+
+
+class EndSocket(msgspec.Struct, frozen=True, kw_only=True):
+    """Have the supervisor close the socket, then erase the session. Ending what has ended does nothing."""
+
+    unlink: bool
+    erase: bool
+
+
+class Transmit(msgspec.Struct, frozen=True, kw_only=True):
+    """Hand a message to the socket. Never repeated: after a restart the pending send is declared unknown instead."""
+
+    command_id: str
+    to: str
+    text: str
+
+
+class AnswerCaller(msgspec.Struct, frozen=True, kw_only=True):
+    """Tell whoever waits for this send. Nobody waits twice."""
+
+    verdict: MessageSent | MessageFailed | MessageOutcomeUnknown
+
+
+class AskForHealing(msgspec.Struct, frozen=True, kw_only=True):
+    """Tell the supervisor of a loss. It keeps one plan per instance."""
+
+    cause: str
+    retry_at: datetime | None
+
+
+class ReportHealth(msgspec.Struct, frozen=True, kw_only=True):
+    """Tell the supervisor that the socket is open: plans to restart it are void."""
+
+
+class Readdress(msgspec.Struct, frozen=True, kw_only=True):
+    """Tell the webhook actor its new address. It takes the last one it was told."""
+
+    webhook_url: str
+
+
+class Retire(msgspec.Struct, frozen=True, kw_only=True):
+    """The instance is removed: its name is free. The actor stays only until its deliveries are settled."""
+
+
+Effect = OpenSocket | EndSocket | Transmit | AnswerCaller | AskForHealing | ReportHealth | Readdress | Retire
+
+
+def follow_up(event: Event, state: State) -> tuple[Effect, ...]:
+    """What a just committed event makes the shell do; `state` is the state after all events of the decision."""
+    match event, state:
+        case ((InstanceCreated() | InstanceRestarted()), Instance()):
+            return (
+                OpenSocket(
+                    generation=state.generation, pairing=not state.paired, session_from=state.session_from
+                ),
+            )
+        case InstanceConnected(), _:
+            return (ReportHealth(),)
+        case InstanceDisconnected(reason=reason, retry_at=retry_at), Instance():
+            return (AskForHealing(cause=reason, retry_at=retry_at),)
+        case InstanceInvalidated(), _:
+            return (EndSocket(unlink=False, erase=False),)
+        case InstanceRemoved(reason=reason, session_kept=kept), _:
+            return (EndSocket(unlink=reason == "deleted" and not kept, erase=not kept), Retire())
+        case WebhookUrlChanged(webhook_url=url), _:
+            return (Readdress(webhook_url=url),)
+        case MessageAccepted(command_id=command_id, number=number, text=text), _:
+            return (Transmit(command_id=command_id, to=number, text=text),)
+        case ((MessageSent() | MessageFailed() | MessageOutcomeUnknown()), _):
+            return (AnswerCaller(verdict=event),)
+        case _:
+            return ()

@@ -1,0 +1,252 @@
+"""What the manager and a socket host say to each other, one msgpack message a frame.
+
+The manager speaks `Order`s, the host speaks `Word`s. An order may be lost with the host; nothing is lost with the
+manager: each word that carries an `Observation` of something WhatsApp will not repeat has a `number`, and the host
+keeps it until the manager confirms that it is committed (or, if the manager dies, until it is in the spool).
+"""
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+
+class Frame(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag=True):
+    """One message of the pipe. Fields are encoded by place: append new ones at the end."""
+
+
+# Orders: manager → host
+
+
+class OpenSocket(Frame, frozen=True, kw_only=True):
+    """Make a socket for this instance; `session` is the path of its session file.
+
+    `pairing` says that the session has no device link yet: show codes and report `SocketPaired` when linked.
+    `ping` says that the socket shall greet itself when it opens. `generation` marks each word of this socket.
+    """
+
+    instance: str
+    generation: int
+    session: str
+    pairing: bool
+    ping: bool
+
+
+class CloseSocket(Frame, frozen=True, kw_only=True):
+    """End the socket. With `unlink` the device is taken off the phone's list too, if that can still be said."""
+
+    instance: str
+    unlink: bool = False
+
+
+class Transmit(Frame, frozen=True, kw_only=True):
+    """Send this text. `to` is a full jid, or E.164 digits that WhatsApp is asked about first."""
+
+    instance: str
+    command_id: str
+    to: str
+    text: str
+
+
+class OfferPairingCode(Frame, frozen=True, kw_only=True):
+    """Ask WhatsApp for a code that the owner of `number` (digits) can type instead of scanning."""
+
+    instance: str
+    command_id: str
+    number: str
+
+
+class Confirm(Frame, frozen=True, kw_only=True):
+    """All numbered words of this instance up to `number` are committed: forget them."""
+
+    instance: str
+    number: int
+
+
+class Repeat(Frame, frozen=True, kw_only=True):
+    """Say all unconfirmed words of this instance again, and how its socket stands (`SocketStands`)."""
+
+    instance: str
+
+
+class EndHost(Frame, frozen=True, kw_only=True):
+    """Close all sockets without logout, hand over what is left, and exit."""
+
+
+Order = OpenSocket | CloseSocket | Transmit | OfferPairingCode | Confirm | Repeat | EndHost
+
+
+# Observations: what a socket saw
+
+
+class SocketOfferedQr(Frame, frozen=True, kw_only=True):
+    """A QR text for the phone. A credential: memory only."""
+
+    qr: str
+    valid_s: float
+
+
+class SocketOfferedCode(Frame, frozen=True, kw_only=True):
+    """The pairing code somebody asked for. A credential: memory only."""
+
+    command_id: str
+    code: str
+
+
+class SocketRefusedCode(Frame, frozen=True, kw_only=True):
+    """WhatsApp gave no pairing code."""
+
+    command_id: str
+    detail: str
+
+
+class SocketPairingExpired(Frame, frozen=True, kw_only=True):
+    """Nobody scanned; the socket has ended."""
+
+
+class SocketPaired(Frame, frozen=True, kw_only=True):
+    """The phone linked this device and the session is on disk."""
+
+    jid: str
+    lid: str | None
+
+
+class SocketConnected(Frame, frozen=True, kw_only=True):
+    """WhatsApp accepted the session."""
+
+    jid: str
+    lid: str | None
+    push_name: str
+
+
+class SocketDisconnected(Frame, frozen=True, kw_only=True):
+    """The connection broke; the library is trying again by itself."""
+
+    reason: str
+
+
+class SocketEnded(Frame, frozen=True, kw_only=True):
+    """The socket is over; the library does not try again. `cause` is a row of the supervision table."""
+
+    cause: str
+    detail: str = ""
+    retry_at: datetime | None = None
+
+
+class SocketClosed(Frame, frozen=True, kw_only=True):
+    """The answer to `CloseSocket`: nobody touches the session file any more."""
+
+
+class SocketStands(Frame, frozen=True, kw_only=True):
+    """The answer to `Repeat`: how the library sees its own connection."""
+
+    connected: bool
+    logged_in: bool
+
+
+class SocketSent(Frame, frozen=True, kw_only=True):
+    """WhatsApp's server acknowledged what `Transmit` asked for; `text` is said again because a spool outlives it."""
+
+    command_id: str
+    message_id: str
+    jid: str
+    sent_at: datetime
+    text: str
+
+
+class SocketFailedToSend(Frame, frozen=True, kw_only=True):
+    """What `Transmit` asked for was not acknowledged; `unknown` means that WhatsApp may have it all the same."""
+
+    command_id: str
+    reason: Literal["not_on_whatsapp", "refused", "not_connected", "unknown"]
+    detail: str
+
+
+class SocketPinged(Frame, frozen=True, kw_only=True):
+    """The greeting to oneself was acknowledged (`message_id`) or failed (`error`)."""
+
+    message_id: str
+    error: str
+
+
+class SocketReceived(Frame, frozen=True, kw_only=True):
+    """Someone else wrote; fields as in the event `MessageReceived`, `raw` is the WhatsApp message as JSON text."""
+
+    message_id: str
+    jid: str
+    jid_alt: str | None
+    participant: str | None
+    push_name: str
+    kind: str
+    text: str
+    sent_at: datetime
+    raw: str
+
+
+class SocketCouldNotDecrypt(Frame, frozen=True, kw_only=True):
+    """A message came that this device cannot read."""
+
+    message_id: str
+    jid: str
+    participant: str | None
+    unavailable: bool
+
+
+class SocketSawReceipt(Frame, frozen=True, kw_only=True):
+    """The other party's device reported on messages of ours; `ack` is 0 error, 2 delivered, 3 read, 4 played."""
+
+    message_ids: tuple[str, ...]
+    jid: str
+    participant: str | None
+    ack: int
+
+
+Turn = (
+    SocketOfferedQr
+    | SocketOfferedCode
+    | SocketRefusedCode
+    | SocketPairingExpired
+    | SocketPaired
+    | SocketConnected
+    | SocketDisconnected
+    | SocketEnded
+    | SocketClosed
+    | SocketStands
+    | SocketPinged
+)
+"""A turn in the life of a socket: true of now, and of no use later."""
+
+Fact = SocketSent | SocketFailedToSend | SocketReceived | SocketCouldNotDecrypt | SocketSawReceipt
+"""What WhatsApp will not tell twice: numbered, and kept by the host until confirmed."""
+
+Observation = Turn | Fact
+
+NUMBERED = (SocketSent, SocketFailedToSend, SocketReceived, SocketCouldNotDecrypt, SocketSawReceipt)
+"""The members of `Fact`, for `isinstance`."""
+
+
+# Words: host → manager
+
+
+class Said(Frame, frozen=True, kw_only=True):
+    """The socket of `instance` saw something; `number` counts the words to be confirmed, 0 needs no confirmation."""
+
+    instance: str
+    generation: int
+    number: int
+    observation: Observation
+
+
+class Alive(Frame, frozen=True, kw_only=True):
+    """The host's main loop turns."""
+
+    rss_bytes: int
+    descriptors: int
+
+
+Word = Said | Alive
+
+_encoder = msgspec.msgpack.Encoder()
+decode_order = msgspec.msgpack.Decoder(Order).decode
+decode_word = msgspec.msgpack.Decoder(Word).decode
+encode_frame = _encoder.encode

@@ -1,0 +1,231 @@
+"""Which socket host carries which instance. Owned by the supervisor and used in its thread only.
+
+A session that is paired shares a host with others; one that is still to be paired has a host to itself, because the
+library cannot be stopped cleanly while it shows a QR (the whole host is ended instead). A session file is never open
+twice: a new socket waits until the old one is said to be closed.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Thread
+from uuid import uuid4
+
+import structlog
+
+from chatbot_erp.actors import frames
+from chatbot_erp.actors.host_process import HostProcess
+from chatbot_erp.actors.house import HostGone, Switchboard
+from chatbot_erp.actors.tidings import PlaceSocket
+
+log = structlog.get_logger()
+
+CLOSE_PATIENCE_S = 15.0
+"""A socket that has not closed by then takes its host with it."""
+
+SILENCE_S = 10.0
+"""A host that has said nothing for so long hangs (it says `Alive` every 2 s)."""
+
+ENDING_S = 5.0
+
+
+@dataclass(slots=True)
+class Slot:
+    """The place of one instance in a host."""
+
+    host: HostProcess
+    generation: int
+    closing_since: float | None = None
+    erase: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """An instance whose socket went down with its host."""
+
+    instance: str
+    generation: int
+
+
+class SocketHosts:
+    """All hosts and slots of this manager."""
+
+    def __init__(
+        self,
+        *,
+        sessions: Path,
+        numbers_per_host: int,
+        ping: bool,
+        switchboard: Switchboard,
+        spawn: Callable[[str], HostProcess],
+    ) -> None:
+        self._sessions = sessions
+        self._capacity = numbers_per_host
+        self._ping = ping
+        self._switchboard = switchboard
+        self._spawn = spawn
+        self._shared: dict[str, HostProcess] = {}
+        self._pairing: dict[str, HostProcess] = {}
+        self._slots: dict[str, Slot] = {}
+        self._wanted: dict[str, PlaceSocket] = {}
+        self._leaving: dict[str, tuple[HostProcess, float]] = {}
+        self._hung: set[str] = set()
+
+    def open(self, request: PlaceSocket) -> None:
+        """Make the socket, as soon as no older one has its session open."""
+        slot = self._slots.get(request.instance)
+        if slot is not None:
+            if slot.closing_since is not None or slot.generation < request.generation:
+                self._wanted[request.instance] = request
+                self._close(request.instance, slot, unlink=False)
+            return
+        if request.session_from is not None:
+            if request.session_from in self._slots:
+                self._wanted[request.instance] = request
+                return
+            self._adopt(request.session_from, request.instance)
+        self._place(request)
+
+    def close(self, instance: str, *, unlink: bool = False, erase: bool = False) -> None:
+        """End the socket; then, with `erase`, its session."""
+        self._wanted.pop(instance, None)
+        slot = self._slots.get(instance)
+        if slot is None:
+            if erase:
+                self._erase(instance)
+            return
+        slot.erase = slot.erase or erase
+        self._close(instance, slot, unlink=unlink)
+
+    def closed(self, instance: str, host: str) -> None:
+        """The host says that it has let go of the session."""
+        slot = self._slots.get(instance)
+        if slot is not None and slot.host.name == host:
+            self._free(instance, slot)
+            self._end_if_empty(slot.host)
+
+    def gone(self, name: str) -> tuple[str, list[Lost]]:
+        """A host process ended: the cause, and whose sockets were lost with it."""
+        self._shared.pop(name, None)
+        self._pairing.pop(name, None)
+        self._leaving.pop(name, None)
+        cause = "host_hung" if name in self._hung else "host_died"
+        self._hung.discard(name)
+        lost = []
+        for instance, slot in list(self._slots.items()):
+            if slot.host.name == name:
+                if slot.closing_since is None:
+                    lost.append(Lost(instance, slot.generation))
+                self._free(instance, slot)
+        return cause, lost
+
+    def has(self, instance: str) -> bool:
+        """Whether a socket is open, or about to be."""
+        return instance in self._slots or instance in self._wanted
+
+    def open_slots(self) -> list[Lost]:
+        """Instances with a socket that nobody is closing, with its generation."""
+        return [Lost(instance, slot.generation) for instance, slot in self._slots.items() if slot.closing_since is None]
+
+    def look(self) -> None:
+        """Kill hosts whose main loop has stopped, whose sockets do not close, or that do not end; `gone` follows."""
+        now = time.monotonic()
+        stuck = {
+            slot.host.name
+            for slot in self._slots.values()
+            if slot.closing_since is not None and now - slot.closing_since > CLOSE_PATIENCE_S
+        }
+        for host in self.processes():
+            if host.name in self._hung:
+                continue
+            if host.name in stuck or now - host.last_alive > SILENCE_S:
+                log.warning("a socket host hangs", action="host_hung", host=host.name, pid=host.pid)
+                self._hung.add(host.name)
+                host.kill()
+        for host, since in self._leaving.values():
+            if now - since > ENDING_S:
+                host.kill()
+
+    def processes(self) -> list[HostProcess]:
+        """Hosts that carry numbers."""
+        return [*self._shared.values(), *self._pairing.values()]
+
+    def end_all(self, patience_s: float) -> None:
+        """End every host without logout and wait; what has not ended by then is killed."""
+        everyone = [*self.processes(), *(host for host, _ in self._leaving.values())]
+        enders = [Thread(target=host.end, args=(patience_s,)) for host in everyone]
+        for ender in enders:
+            ender.start()
+        for ender in enders:
+            ender.join()
+
+    def _place(self, request: PlaceSocket) -> None:
+        host = self._new(self._pairing) if request.pairing else self._roomy()
+        self._slots[request.instance] = Slot(host, request.generation)
+        self._switchboard.plug(request.instance, host)
+        order = frames.OpenSocket(
+            instance=request.instance,
+            generation=request.generation,
+            session=str(self._session(request.instance)),
+            pairing=request.pairing,
+            ping=self._ping,
+        )
+        self._order(host, order)
+
+    def _roomy(self) -> HostProcess:
+        load = dict.fromkeys(self._shared, 0)
+        for slot in self._slots.values():
+            if slot.host.name in load:
+                load[slot.host.name] += 1
+        roomy = [name for name, count in load.items() if count < self._capacity]
+        if not roomy:
+            return self._new(self._shared)
+        return self._shared[max(roomy, key=load.__getitem__)]
+
+    def _new(self, kind: dict[str, HostProcess]) -> HostProcess:
+        host = self._spawn(str(uuid4()))
+        kind[host.name] = host
+        return host
+
+    def _close(self, instance: str, slot: Slot, *, unlink: bool) -> None:
+        if slot.closing_since is None:
+            slot.closing_since = time.monotonic()
+            self._order(slot.host, frames.CloseSocket(instance=instance, unlink=unlink))
+
+    def _free(self, instance: str, slot: Slot) -> None:
+        del self._slots[instance]
+        self._switchboard.unplug(instance)
+        if slot.erase:
+            self._erase(instance)
+        for waiting in [r for r in self._wanted.values() if instance in (r.instance, r.session_from)]:
+            del self._wanted[waiting.instance]
+            self.open(waiting)
+
+    def _end_if_empty(self, host: HostProcess) -> None:
+        if any(slot.host is host for slot in self._slots.values()):
+            return
+        self._shared.pop(host.name, None)
+        self._pairing.pop(host.name, None)
+        self._leaving[host.name] = (host, time.monotonic())
+        self._order(host, frames.EndHost())
+
+    def _order(self, host: HostProcess, order: frames.Order) -> None:
+        try:
+            host.order(order)
+        except HostGone:
+            log.debug("host gone before an order", action="order_missed", host=host.name)
+
+    def _session(self, instance: str) -> Path:
+        return self._sessions / f"{instance}.db"
+
+    def _adopt(self, former: str, instance: str) -> None:
+        """Take over the kept session of a removed instance; a second time finds nothing to do."""
+        for suffix in ("", "-wal", "-shm"):
+            source = Path(f"{self._session(former)}{suffix}")
+            if source.exists():
+                source.rename(f"{self._session(instance)}{suffix}")
+
+    def _erase(self, instance: str) -> None:
+        for path in self._sessions.glob(f"{instance}.db*"):
+            path.unlink(missing_ok=True)

@@ -1,0 +1,40 @@
+"""Ids of events. What WhatsApp may tell twice has an id made from its natural key, so it is stored once."""
+
+from uuid import UUID, uuid4, uuid5
+
+from chatbot_erp.actors import frames
+from chatbot_erp.actors.commands import Command, Observed, RecordVerdict, SendText
+
+_ROOT = UUID("b6f1a7a4-6c1c-5d0e-9a53-2f1f6f3f6d1e")
+
+
+def event_ids(instance: str, command: Command, count: int) -> list[str]:
+    """One id for each of the `count` events that `command` led to."""
+    key = natural_key(command)
+    if key is None:
+        return [str(uuid4()) for _ in range(count)]
+    fact = uuid5(_ROOT, f"{instance}\n{key}")
+    if isinstance(command, Observed) and isinstance(command.observation, frames.SocketSawReceipt):
+        receipt = command.observation
+        each = [str(uuid5(fact, message_id)) for message_id in receipt.message_ids]
+        return [*each, *(str(uuid5(fact, f"{receipt.message_ids[-1]}\n{n}")) for n in range(count - len(each)))]
+    return [str(fact), *(str(uuid5(fact, str(n))) for n in range(1, count))]
+
+
+def natural_key(command: Command) -> str | None:
+    """What makes two tellings the same fact; None where every telling is a new one."""
+    match command:
+        case Observed(observation=frames.SocketReceived() as seen):
+            return f"received\n{seen.jid}\n{seen.participant}\n{seen.message_id}"
+        case Observed(observation=frames.SocketCouldNotDecrypt() as seen):
+            return f"undecryptable\n{seen.jid}\n{seen.participant}\n{seen.message_id}"
+        case Observed(observation=frames.SocketSawReceipt() as seen):
+            return f"receipt\n{seen.jid}\n{seen.participant}\n{seen.ack}"
+        case Observed(observation=(frames.SocketSent() | frames.SocketFailedToSend()) as seen):
+            return f"verdict\n{seen.command_id}\n{type(seen).__name__}"
+        case SendText(command_id=command_id):
+            return f"accepted\n{command_id}"
+        case RecordVerdict(verdict=verdict):
+            return f"delivery\n{verdict.sequence}"
+        case _:
+            return None

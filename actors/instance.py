@@ -1,0 +1,237 @@
+"""The life of one WhatsApp number, without I/O, clock or randomness.
+
+`decide(state, command)` answers what happens, as events, or raises why nothing may. `evolve` (state.py) folds one
+event into the state; `follow_up` (effects.py) names what the shell (instance_actor.py) then does to the world.
+
+    ─create─▶ INITIALIZING ──▶ SCAN_QR_CODE ─paired─▶ INITIALIZING ──▶ CONNECTED ◀──ack──▶ DEGRADED
+                   ▲                  │                                    │                  │
+                   └───── restart ── DISCONNECTED or INVALID ◀── loss ─────┴──────────────────┘   ─remove─▶ (gone)
+"""
+
+from datetime import datetime
+from typing import assert_never
+
+import msgspec
+
+from chatbot_erp.actors import frames
+from chatbot_erp.actors.commands import (
+    ChangeWebhook,
+    Command,
+    CreateInstance,
+    DoubtPending,
+    LoseSocket,
+    Observed,
+    RecordVerdict,
+    RemoveInstance,
+    RestartInstance,
+    SendText,
+)
+from chatbot_erp.actors.errors import InstanceNotFound, InstanceNotOperational, NameTaken
+from chatbot_erp.actors.state import Instance, State
+from chatbot_erp.actors.supervision import INCURABLE
+from chatbot_erp.eventstore.events import (
+    Ack,
+    Event,
+    InstanceConnected,
+    InstanceCreated,
+    InstanceDegraded,
+    InstanceDisconnected,
+    InstanceInvalidated,
+    InstancePaired,
+    InstanceRecovered,
+    InstanceRemoved,
+    InstanceRestarted,
+    MessageAccepted,
+    MessageAcknowledged,
+    MessageFailed,
+    MessageOutcomeUnknown,
+    MessageReceived,
+    MessageSent,
+    MessageUndecryptable,
+    PairingOffered,
+    PingFailed,
+    PingSent,
+    Status,
+    WebhookUrlChanged,
+)
+
+OPERATIONAL = frozenset({Status.CONNECTED, Status.DEGRADED})
+"""Where a message can be sent."""
+
+Events = tuple[Event, ...]
+
+
+def decide(state: State, command: Command) -> Events:
+    """What happens when `command` meets `state`; nothing to do is `()`.
+
+    Raises `NameTaken`, `InstanceNotFound` or `InstanceNotOperational`; then nothing has happened.
+    """
+    match command:
+        case CreateInstance():
+            if state is not None:
+                raise NameTaken
+            return (
+                InstanceCreated(name=command.name, webhook_url=command.webhook_url, session_from=command.session_from),
+            )
+        case RecordVerdict(verdict=verdict):
+            return (verdict,)
+        case Observed() | LoseSocket() | DoubtPending() if not isinstance(state, Instance):
+            return ()
+    if not isinstance(state, Instance):
+        raise InstanceNotFound
+    match command:
+        case RestartInstance(cause=cause):
+            return (restarted(state, cause),)
+        case ChangeWebhook(webhook_url=url):
+            return () if url == state.webhook_url else (WebhookUrlChanged(webhook_url=url),)
+        case RemoveInstance(unlink=unlink):
+            return (*doubt(state, "removed"), InstanceRemoved(reason="deleted", session_kept=not unlink))
+        case SendText():
+            if state.status not in OPERATIONAL:
+                raise InstanceNotOperational(f"The instance is {state.status}, not CONNECTED or DEGRADED.")
+            return (
+                MessageAccepted(command_id=command.command_id, number=command.number, kind="text", text=command.text),
+            )
+        case LoseSocket(generation=generation, cause=cause):
+            lost = lose(state, cause) if generation == state.generation else ()
+            return (*doubt(state, cause), *lost)
+        case DoubtPending(cause=cause):
+            return doubt(state, cause)
+        case Observed(observation=observation):
+            if isinstance(observation, frames.NUMBERED):
+                return decide_fact(state, observation)
+            return decide_turn(state, observation) if command.generation == state.generation else ()
+        case _:
+            assert_never(command)
+
+
+def decide_turn(state: Instance, seen: frames.Turn) -> Events:
+    """What a turn in the socket's life means; only the present socket is believed."""
+    match seen:
+        case frames.SocketOfferedQr() | frames.SocketOfferedCode():
+            if state.status is Status.SCAN_QR_CODE:
+                return ()
+            by_qr = isinstance(seen, frames.SocketOfferedQr)
+            return (PairingOffered(previous=state.status, method="qr" if by_qr else "code"),)
+        case frames.SocketPaired(jid=jid, lid=lid):
+            return (InstancePaired(jid=jid, lid=lid), restarted(state, "paired"))
+        case frames.SocketConnected(jid=jid, lid=lid, push_name=push_name):
+            if state.status in OPERATIONAL:
+                return ()
+            return (InstanceConnected(previous=state.status, jid=jid, lid=lid, push_name=push_name),)
+        case frames.SocketStands(connected=connected, logged_in=logged_in):
+            return reconcile(state, connected=connected, logged_in=logged_in)
+        case frames.SocketPairingExpired():
+            return lose(state, "qr_expired")
+        case frames.SocketDisconnected():
+            return lose(state, "dropped")
+        case frames.SocketEnded(cause=cause, retry_at=retry_at):
+            return lose(state, cause, retry_at)
+        case frames.SocketPinged(message_id=message_id, error=""):
+            return (PingSent(message_id=message_id),)
+        case frames.SocketPinged(error=error):
+            return (PingFailed(reason=error), *weigh(state, "", Ack.ERROR))
+        case frames.SocketRefusedCode() | frames.SocketClosed():
+            return ()
+        case _:
+            assert_never(seen)
+
+
+def decide_fact(state: Instance, seen: frames.Fact) -> Events:
+    """What WhatsApp will not tell twice is believed of whatever socket, even one that is gone."""
+    match seen:
+        case frames.SocketReceived():
+            return (
+                MessageReceived(
+                    message_id=seen.message_id,
+                    jid=seen.jid,
+                    jid_alt=seen.jid_alt,
+                    participant=seen.participant,
+                    push_name=seen.push_name,
+                    kind=seen.kind,
+                    text=seen.text,
+                    sent_at=seen.sent_at,
+                    raw=msgspec.Raw(seen.raw.encode()),
+                ),
+            )
+        case frames.SocketCouldNotDecrypt():
+            return (
+                MessageUndecryptable(
+                    message_id=seen.message_id,
+                    jid=seen.jid,
+                    participant=seen.participant,
+                    unavailable=seen.unavailable,
+                ),
+            )
+        case frames.SocketSawReceipt(message_ids=message_ids, jid=jid, participant=participant):
+            ack = Ack(seen.ack)
+            acknowledged = tuple(
+                MessageAcknowledged(message_id=message_id, jid=jid, participant=participant, ack=ack)
+                for message_id in message_ids
+            )
+            return (*acknowledged, *weigh(state, message_ids[-1], ack))
+        case frames.SocketSent():
+            sent = MessageSent(
+                command_id=seen.command_id,
+                message_id=seen.message_id,
+                jid=seen.jid,
+                kind="text",
+                text=seen.text,
+                sent_at=seen.sent_at,
+            )
+            return (sent, *weigh(state, seen.message_id, Ack.SENT))
+        case frames.SocketFailedToSend(command_id=command_id, reason="unknown", detail=detail):
+            return (MessageOutcomeUnknown(command_id=command_id, reason=detail),)
+        case frames.SocketFailedToSend(command_id=command_id, reason=reason, detail=detail):
+            failed = MessageFailed(command_id=command_id, reason=reason, detail=detail)
+            return (failed, *(weigh(state, "", Ack.ERROR) if reason == "refused" else ()))
+        case _:
+            assert_never(seen)
+
+
+def weigh(state: Instance, message_id: str, ack: Ack) -> Events:
+    """The contract's ack rule: below DELIVERED degrades, DELIVERED and above recovers."""
+    if state.status is Status.CONNECTED and ack < Ack.DELIVERED:
+        return (InstanceDegraded(previous=state.status, message_id=message_id, ack=ack),)
+    if state.status is Status.DEGRADED and ack >= Ack.DELIVERED:
+        return (InstanceRecovered(previous=state.status, message_id=message_id, ack=ack),)
+    return ()
+
+
+def lose(state: Instance, cause: str, retry_at: datetime | None = None) -> Events:
+    """The socket is down or over for this cause; saying the same again is nothing new."""
+    if cause == "logged_out":
+        return (
+            *doubt(state, cause),
+            InstanceDisconnected(previous=state.status, reason=cause),
+            InstanceRemoved(reason="logged_out", session_kept=False),
+        )
+    if cause in INCURABLE:
+        known = state.status is Status.INVALID and state.reason == cause
+        return () if known else (InstanceInvalidated(previous=state.status, reason=cause),)
+    known = state.status is Status.INVALID or (state.status is Status.DISCONNECTED and state.reason == cause)
+    return () if known else (InstanceDisconnected(previous=state.status, reason=cause, retry_at=retry_at),)
+
+
+def reconcile(state: Instance, *, connected: bool, logged_in: bool) -> Events:
+    """Compare what we believe with how the library sees its connection."""
+    if state.status in OPERATIONAL and not connected:
+        return lose(state, "dropped")
+    if state.status in OPERATIONAL and not logged_in:
+        return lose(state, "zombie")
+    if connected and logged_in and state.status not in OPERATIONAL and state.account is not None:
+        account = state.account
+        return (
+            InstanceConnected(previous=state.status, jid=account.jid, lid=account.lid, push_name=account.push_name),
+        )
+    return ()
+
+
+def restarted(state: Instance, cause: str) -> InstanceRestarted:
+    """A new socket, of the next generation."""
+    return InstanceRestarted(previous=state.status, generation=state.generation + 1, cause=cause)
+
+
+def doubt(state: Instance, cause: str) -> Events:
+    """Nobody will report on these sends any more."""
+    return tuple(MessageOutcomeUnknown(command_id=command_id, reason=cause) for command_id in state.pending)

@@ -1,0 +1,184 @@
+"""What callers can ask of the house: the synchronous, thread-safe face of the actors.
+
+Every method may be called from any thread. It raises an error of errors.py (or a `StoreError` of the eventstore) and
+then says truly what happened: nothing, or unknown.
+"""
+
+import base64
+import re
+import secrets
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from datetime import datetime
+from typing import assert_never
+from uuid import uuid4
+
+import msgspec
+import pykka
+
+from chatbot_erp.actors import tidings
+from chatbot_erp.actors.commands import ChangeWebhook, CreateInstance, RemoveInstance, SendText
+from chatbot_erp.actors.directory import Directory, InstanceView
+from chatbot_erp.actors.errors import (
+    BadMessage,
+    BadName,
+    InstanceNotOperational,
+    NotOnWhatsApp,
+    OutcomeUnknown,
+    Unavailable,
+    WhatsAppRefused,
+)
+from chatbot_erp.actors.house import House
+from chatbot_erp.actors.numbers import digits, normalise
+from chatbot_erp.actors.rebuild import fold
+from chatbot_erp.actors.state import Instance, Removed
+from chatbot_erp.actors.webhook_address import check_url
+from chatbot_erp.eventstore.events import EVENT_NAMES, InstanceRemoved, MessageFailed, MessageOutcomeUnknown, MessageSent
+from chatbot_erp.eventstore.store import EventStore
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
+LONGEST_TEXT = 65_536
+ASK_PATIENCE_S = 35.0
+"""How long an actor may take to answer; a little more than it grants the disk."""
+
+WEBHOOK_SECRET = "webhook"
+"""What the vault calls the secrets that deliveries are signed with."""
+
+
+class Created(msgspec.Struct, frozen=True, kw_only=True):
+    """A new instance and the secret its webhooks are signed with, which is shown this once."""
+
+    view: InstanceView
+    webhook_secret: str
+
+
+class Sent(msgspec.Struct, frozen=True, kw_only=True):
+    """WhatsApp's server has the message."""
+
+    message_id: str
+    jid: str
+    sent_at: datetime
+
+
+class Manager:
+    """Made by `main`; the HTTP room talks to nothing else."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self.store: EventStore = house.store
+        self.directory: Directory = house.directory
+        self.draining = False
+        """Set when the end has begun: `unready` says so."""
+
+    def create(self, name: str, webhook_url: str) -> Created:
+        """Begin a new instance. Raises `BadName`, `BadWebhookUrl`, `NameTaken`."""
+        if not NAME.fullmatch(name):
+            raise BadName("A name is 1 to 63 letters, digits, '-' or '_', beginning with a letter or digit.")
+        check_url(webhook_url, self._house.config.webhook_deny)
+        instance = str(uuid4())
+        secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+        actor = self._house.supervisor.ask(
+            tidings.StartInstance(instance=instance, name=name), timeout=ASK_PATIENCE_S
+        )
+        try:
+            self._house.vault.put(WEBHOOK_SECRET, instance, secret.encode())
+            command = CreateInstance(name=name, webhook_url=webhook_url, session_from=self._kept_session(name))
+            actor.ask(command, timeout=ASK_PATIENCE_S)
+        except BaseException:
+            self._house.supervisor.tell(tidings.ForgetInstance(instance=instance))
+            raise
+        return Created(view=self.directory.view(name), webhook_secret=secret)
+
+    def webhook_secret(self, instance: str) -> str | None:
+        """The signing secret of an instance, for an answer that must be repeated as it was."""
+        secret = self._house.vault.get(WEBHOOK_SECRET, instance)
+        return secret.decode() if secret is not None else None
+
+    def send_text(self, name: str, number: str, text: str) -> Sent:
+        """Send and wait for the server's acknowledgement.
+
+        Raises `InstanceNotFound`, `InstanceNotOperational`, `BadNumber`, `BadMessage`, `NotOnWhatsApp`,
+        `WhatsAppRefused`, `OutcomeUnknown`, `Unavailable`.
+        """
+        to = normalise(number)
+        check_text(text)
+        command = SendText(command_id=str(uuid4()), number=to, text=text)
+        caller: Future[MessageSent | MessageFailed | MessageOutcomeUnknown] = self._ask(name, command)
+        try:
+            verdict = caller.result(self._house.config.send_timeout_s)
+        except FutureTimeout as ex:
+            raise OutcomeUnknown("WhatsApp has not acknowledged the message in time.") from ex
+        match verdict:
+            case MessageSent():
+                return Sent(message_id=verdict.message_id, jid=verdict.jid, sent_at=verdict.sent_at)
+            case MessageFailed(reason="not_on_whatsapp"):
+                raise NotOnWhatsApp(f"{to} is not on WhatsApp.")
+            case MessageFailed(reason="not_connected", detail=detail):
+                raise InstanceNotOperational(detail)
+            case MessageFailed(detail=detail):
+                raise WhatsAppRefused(detail)
+            case MessageOutcomeUnknown(reason=reason):
+                raise OutcomeUnknown(f"No acknowledgement came ({reason}).")
+            case _:
+                assert_never(verdict)
+
+    def pairing_code(self, name: str, number: str) -> str:
+        """A code to type into the phone instead of scanning. Raises `NotPairing`, `BadNumber`, `WhatsAppRefused`."""
+        seeker: Future[str] = self._ask(name, tidings.AskPairingCode(number=digits(number)))
+        try:
+            return seeker.result(ASK_PATIENCE_S)
+        except FutureTimeout as ex:
+            raise Unavailable("WhatsApp gave no pairing code in time.") from ex
+
+    def restart(self, name: str) -> None:
+        """Have the instance make a new socket."""
+        entry = self.directory.find(name)
+        self._house.supervisor.tell(tidings.RestartWanted(instance=entry.id))
+
+    def change_webhook(self, name: str, webhook_url: str) -> InstanceView:
+        """Deliver to another address. Raises `BadWebhookUrl`."""
+        check_url(webhook_url, self._house.config.webhook_deny)
+        self._ask(name, ChangeWebhook(webhook_url=webhook_url))
+        return self.directory.view(name)
+
+    def remove(self, name: str, *, unlink: bool) -> None:
+        """End the instance; with `unlink` the device link and session go too."""
+        self._ask(name, RemoveInstance(unlink=unlink))
+
+    def state_at(self, instance: str, *, position: int | None = None, at: datetime | None = None) -> Instance | Removed | None:
+        """The instance with this id as it was after a global position or at a moment, folded from the log."""
+        return fold(self.store, instance, until=position, at=at)
+
+    def unready(self) -> str | None:
+        """Why new work should go elsewhere right now, or None."""
+        if self.draining:
+            return "The manager is shutting down."
+        return self.store.healthy()
+
+    def _ask(self, name: str, message: object) -> "Future[object] | object":
+        """Ask the actor of this name. Raises what it raises, or `Unavailable` if it does not take the message."""
+        try:
+            return self.directory.find(name).actor.ask(message, timeout=ASK_PATIENCE_S)
+        except (pykka.ActorDeadError, pykka.Timeout) as ex:
+            raise Unavailable("The instance does not answer right now.") from ex
+
+    def _kept_session(self, name: str) -> str | None:
+        """The last removed instance of this name, if its session was kept for the next one."""
+        former = next(iter(self.store.streams_named(name)), None)
+        if former is None:
+            return None
+        removals = self.store.read(stream=former, types={EVENT_NAMES[InstanceRemoved]}, limit=1)
+        kept = any(isinstance(each.event, InstanceRemoved) and each.event.session_kept for each in removals)
+        return former if kept else None
+
+
+def check_text(text: str) -> None:
+    """Raise `BadMessage` unless WhatsApp could carry this text unchanged."""
+    if not text.strip():
+        raise BadMessage("The message is empty.")
+    if len(text) > LONGEST_TEXT:
+        raise BadMessage(f"The message has {len(text)} characters; {LONGEST_TEXT} are allowed.")
+    try:
+        text.encode()
+    except UnicodeEncodeError as ex:
+        raise BadMessage("The message is not valid Unicode (a lone surrogate).") from ex

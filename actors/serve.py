@@ -1,0 +1,208 @@
+"""Where the house is put together: each part is started in order, and stopped in reverse.
+
+This is the one file that knows all rooms; nothing imports it but the command line.
+"""
+
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from threading import Event
+from types import FrameType
+
+import pykka
+import segno
+import structlog
+from filelock import FileLock, Timeout
+
+from chatbot_erp.actors import frames, tidings
+from chatbot_erp.actors.alarms import Alarms
+from chatbot_erp.actors.commands import Observed
+from chatbot_erp.actors.config import Config
+from chatbot_erp.actors.directory import Directory
+from chatbot_erp.actors.host_process import HostProcess, await_former_hosts
+from chatbot_erp.actors.hosts import SocketHosts
+from chatbot_erp.actors.house import HostGone, House, Switchboard
+from chatbot_erp.actors.logs import configure_logs
+from chatbot_erp.actors.manager import Manager
+from chatbot_erp.actors.spool import read_spools
+from chatbot_erp.actors.supervisor_actor import SupervisorActor
+from chatbot_erp.eventstore.errors import StoreError
+from chatbot_erp.eventstore.store import EventStore
+from chatbot_erp.eventstore.vault import Vault
+
+log = structlog.get_logger()
+
+PATIENCE_S = 60.0
+FORMER_HOSTS_PATIENCE_S = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a socket host finds around it: environment variables, and what is called when the library is loaded."""
+
+    environment: dict[str, str]
+    prelude: Callable[[], None] | None
+
+
+def run(config: Config, *, sandbox: bool, sandbox_network: str | None) -> int:
+    """Run the manager until a signal; the process exit code."""
+    configure_logs()
+    ending = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, partial(_heed, ending))
+    try:
+        with ExitStack() as stack:
+            surroundings = _enter_network(stack, sandbox, sandbox_network)
+            manager = stack.enter_context(open_house(config, surroundings))
+            address = stack.enter_context(_listen(manager, config))
+            print(f"chatbot-erp listens on {address}", flush=True)
+            ending.wait()
+            manager.draining = True
+            log.info("shutting down", action="shutdown")
+    except (StoreError, Timeout, OSError) as ex:
+        print(f"chatbot-erp cannot run: {ex}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _heed(ending: Event, number: int, frame: FrameType | None) -> None:
+    """The first signal asks for an orderly end; the second ends at once, which the log survives."""
+    if ending.is_set():
+        os._exit(130)
+    ending.set()
+
+
+def _enter_network(stack: ExitStack, sandbox: bool, sandbox_network: str | None) -> Surroundings:
+    """The real network, or the sandbox's where it is asked for."""
+    if not sandbox and sandbox_network is None:
+        return Surroundings(environment={}, prelude=None)
+    from chatbot_erp.sandbox.client import Network
+    from chatbot_erp.sandbox.trust import trust_root_key
+
+    network = Network.connect(sandbox_network) if sandbox_network else stack.enter_context(Network.start())
+    print(f"sandbox network: {network.control_url}", flush=True)
+    return Surroundings(environment=network.environment(), prelude=partial(trust_root_key, network.root_key))
+
+
+@contextmanager
+def _listen(manager: Manager, config: Config) -> Iterator[str]:
+    """Answer HTTP; at the end let requests that are under way finish."""
+    from chatbot_erp.http.serving import start_http
+
+    server = start_http(manager, config)
+    try:
+        yield server.url
+    finally:
+        server.stop()
+
+
+@contextmanager
+def open_house(config: Config, surroundings: Surroundings) -> Iterator[Manager]:
+    """Everything but HTTP: lock, log, actors, sockets. Raises `StoreError` or `Timeout` if it cannot be had."""
+    config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    sessions = config.data_dir / "sessions"
+    sessions.mkdir(mode=0o700, exist_ok=True)
+    with ExitStack() as stack:
+        stack.enter_context(FileLock(config.data_dir / "manager.lock", timeout=0))
+        store = EventStore.open(config.data_dir)
+        stack.callback(store.close)
+        vault = Vault.open(config.data_dir)
+        stack.callback(vault.close)
+        await_former_hosts(config.data_dir, FORMER_HOSTS_PATIENCE_S)
+        alarms = Alarms()
+        alarms.start()
+        stack.callback(alarms.stop)
+        supervisor = _start_supervisor(config, surroundings, store, vault, alarms)
+        house: House = supervisor.ask(tidings.Introduce(), timeout=PATIENCE_S)
+        stack.callback(_stop_supervisor, supervisor)
+        count = supervisor.ask(tidings.Restore(), timeout=PATIENCE_S)
+        _read_spools(house)
+        supervisor.ask(tidings.Resume(), timeout=PATIENCE_S)
+        log.info("restored", action="restored", instances=count)
+        yield Manager(house)
+
+
+def _start_supervisor(
+    config: Config, surroundings: Surroundings, store: EventStore, vault: Vault, alarms: Alarms
+) -> pykka.ActorRef[SupervisorActor]:
+    directory = Directory()
+    switchboard = Switchboard()
+
+    def build(supervisor: pykka.ActorRef[SupervisorActor]) -> tuple[House, SocketHosts]:
+        house = House(
+            config=config,
+            store=store,
+            vault=vault,
+            directory=directory,
+            alarms=alarms,
+            supervisor=supervisor,
+            switchboard=switchboard,
+            show_qr=print_qr if sys.stdout.isatty() else hide_qr,
+        )
+
+        def spawn(name: str) -> HostProcess:
+            host = HostProcess(
+                name,
+                config.data_dir,
+                on_word=lambda word: pass_on(house, host, word),
+                on_death=supervisor.tell,
+                prelude=surroundings.prelude,
+                environment=surroundings.environment,
+            )
+            return host
+
+        hosts = SocketHosts(
+            sessions=config.data_dir / "sessions",
+            numbers_per_host=config.numbers_per_host,
+            ping=config.sanity_ping,
+            switchboard=switchboard,
+            spawn=spawn,
+        )
+        return house, hosts
+
+    return SupervisorActor.start(build)
+
+
+def pass_on(house: House, host: HostProcess, word: frames.Word) -> None:
+    """Runs in a host's reader thread: hand what it said to whom it concerns, and return."""
+    if not isinstance(word, frames.Said):
+        return
+    instance = word.instance
+    if isinstance(word.observation, frames.SocketClosed):
+        house.supervisor.tell(tidings.SocketIsClosed(instance=instance, host=host.name))
+        return
+    observed = Observed(generation=word.generation, observation=word.observation, at=house.now())
+    actor = house.directory.actor(instance)
+    if actor is None:
+        with contextlib.suppress(HostGone):
+            host.order(frames.Confirm(instance=instance, number=word.number))
+        return
+    with contextlib.suppress(pykka.ActorDeadError):
+        actor.tell(tidings.Heard(observed=observed, number=word.number, host=host))
+
+
+def _read_spools(house: House) -> None:
+    """Store what hosts had in hand when the last manager died, then forget the spools."""
+    for spool in read_spools(house.config.data_dir):
+        for said in spool.words:
+            actor = house.directory.actor(said.instance)
+            observed = Observed(generation=said.generation, observation=said.observation, at=house.now())
+            if actor is not None and not actor.ask(observed, timeout=PATIENCE_S):
+                raise OSError("The log refuses what the spool holds; the spool is kept.")
+        spool.remove()
+
+
+def _stop_supervisor(supervisor: pykka.ActorRef[SupervisorActor]) -> None:
+    supervisor.ask(tidings.EndAll(), timeout=PATIENCE_S)
+    supervisor.stop()
+
+
+def print_qr(name: str, text: str) -> None:
+    """Show a QR on the terminal, as blocks that a phone can scan."""
+    print(f"\nScan with WhatsApp on the phone of {name}:", flush=True)
+    segno.make_qr(text).terminal(compact=True)

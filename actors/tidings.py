@@ -1,0 +1,132 @@
+"""What is told up and down the supervision tree, besides the commands of an instance."""
+
+from datetime import datetime
+
+import msgspec
+
+from chatbot_erp.actors.commands import Observed
+from chatbot_erp.actors.house import Host
+
+
+class Tiding(msgspec.Struct, frozen=True, kw_only=True):
+    """Sent with `tell`, except where a docstring says `ask`."""
+
+
+# to the supervisor
+
+
+class Introduce(Tiding, frozen=True, kw_only=True):
+    """Ask: the actor is alive. The supervisor answers its `House`."""
+
+
+class StartInstance(Tiding, frozen=True, kw_only=True):
+    """Ask: start the actors of a new instance. Answers its ref; raises `NameTaken`."""
+
+    instance: str
+    name: str
+
+
+class ForgetInstance(Tiding, frozen=True, kw_only=True):
+    """Its first event could not be stored: nothing of it remains."""
+
+    instance: str
+
+
+class Restore(Tiding, frozen=True, kw_only=True):
+    """Ask: bring back what the log knows, without sockets yet. Answers how many instances."""
+
+
+class Resume(Tiding, frozen=True, kw_only=True):
+    """Ask: everything from the last life is in the log; make the sockets."""
+
+
+class PlaceSocket(Tiding, frozen=True, kw_only=True):
+    """An instance wants a socket of this generation."""
+
+    instance: str
+    generation: int
+    pairing: bool
+    session_from: str | None
+
+
+class EndSocketOf(Tiding, frozen=True, kw_only=True):
+    """An instance wants no socket any more."""
+
+    instance: str
+    unlink: bool
+    erase: bool
+
+
+class SocketIsClosed(Tiding, frozen=True, kw_only=True):
+    """A host says that nobody touches the session of this instance any more."""
+
+    instance: str
+    host: str
+
+
+class SocketLost(Tiding, frozen=True, kw_only=True):
+    """An instance lost its connection for this cause."""
+
+    instance: str
+    cause: str
+    retry_at: datetime | None
+
+
+class SocketHealthy(Tiding, frozen=True, kw_only=True):
+    """An instance is connected."""
+
+    instance: str
+
+
+class RestartDue(Tiding, frozen=True, kw_only=True):
+    """The delay of a healing plan is over."""
+
+    instance: str
+    cause: str
+
+
+class RestartWanted(Tiding, frozen=True, kw_only=True):
+    """A caller wants a new socket; what was planned and counted is void."""
+
+    instance: str
+
+
+class ActorFailed(Tiding, frozen=True, kw_only=True):
+    """The actor of this instance stopped on an error."""
+
+    instance: str
+
+
+class Drained(Tiding, frozen=True, kw_only=True):
+    """Nothing is left to deliver for a removed instance."""
+
+    instance: str
+
+
+class Look(Tiding, frozen=True, kw_only=True):
+    """Time to look at hosts and sockets."""
+
+
+class EndAll(Tiding, frozen=True, kw_only=True):
+    """Ask: close all sockets without logout, and stop the actors below."""
+
+
+# to an instance
+
+
+class Heard(Tiding, frozen=True, kw_only=True):
+    """A host said what a socket saw; `number` is what to confirm to that host once it is stored (0: nothing)."""
+
+    observed: Observed
+    number: int
+    host: Host
+
+
+class RepeatDue(Tiding, frozen=True, kw_only=True):
+    """Time to ask the host again for what could not be stored."""
+
+
+class AskPairingCode(Tiding, frozen=True, kw_only=True):
+    """Ask: a code for the phone with these digits. Answers a future of the code."""
+
+    number: str

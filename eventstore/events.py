@@ -1,0 +1,268 @@
+"""Everything that can have happened to a number.
+
+An event is a fact: past tense, never refused, never changed. Its stored name comes from `EVENT_NAMES`, not from
+the class, so that a class may be renamed while old logs stay readable. Field names are stored in camelCase because
+`GET /events` shows the stored object as it is.
+
+Secrets (QR, pairing code, keys, session, webhook secret) are no fields of any event.
+"""
+
+from datetime import datetime
+from enum import IntEnum, StrEnum
+from typing import Literal
+
+import msgspec
+
+
+class Status(StrEnum):
+    """What a caller can know of an instance at a glance."""
+
+    INITIALIZING = "INITIALIZING"
+    SCAN_QR_CODE = "SCAN_QR_CODE"
+    CONNECTED = "CONNECTED"
+    DEGRADED = "DEGRADED"
+    DISCONNECTED = "DISCONNECTED"
+    INVALID = "INVALID"
+
+
+class Ack(IntEnum):
+    """How far a message has come on its way to the other party."""
+
+    ERROR = 0
+    SENT = 1
+    DELIVERED = 2
+    READ = 3
+    PLAYED = 4
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The common root of all facts; never stored itself."""
+
+
+class StatusEvent(Event, frozen=True, kw_only=True):
+    """The status of an instance changed; `previous` is what it was before."""
+
+    previous: Status
+
+
+class InstanceCreated(Event, frozen=True, kw_only=True):
+    """Somebody asked for a number under this name: INITIALIZING.
+
+    `session_from` is the removed instance whose kept session it takes over.
+    """
+
+    name: str
+    webhook_url: str
+    session_from: str | None
+
+
+class InstanceRestarted(StatusEvent, frozen=True, kw_only=True):
+    """A new socket is being made: INITIALIZING. `generation` counts the sockets of this instance, from 1."""
+
+    generation: int
+    cause: str
+
+
+class PairingOffered(StatusEvent, frozen=True, kw_only=True):
+    """A code waits for the phone: SCAN_QR_CODE. The code itself stays in memory."""
+
+    method: Literal["qr", "code"]
+
+
+class InstancePaired(Event, frozen=True, kw_only=True):
+    """A phone accepted the code and linked this device."""
+
+    jid: str
+    lid: str | None
+
+
+class InstanceConnected(StatusEvent, frozen=True, kw_only=True):
+    """WhatsApp accepted the session: CONNECTED."""
+
+    jid: str
+    lid: str | None
+    push_name: str
+
+
+class InstanceDegraded(StatusEvent, frozen=True, kw_only=True):
+    """The last acknowledgement was partial (below DELIVERED): DEGRADED."""
+
+    message_id: str
+    ack: Ack
+
+
+class InstanceRecovered(StatusEvent, frozen=True, kw_only=True):
+    """A full acknowledgement came (DELIVERED or more): CONNECTED again."""
+
+    message_id: str
+    ack: Ack
+
+
+class InstanceDisconnected(StatusEvent, frozen=True, kw_only=True):
+    """The connection is down: DISCONNECTED. `reason` is a cause of the supervision table.
+
+    `retry_at` is the moment before which WhatsApp wants to see no new attempt.
+    """
+
+    reason: str
+    retry_at: datetime | None = None
+
+
+class InstanceInvalidated(StatusEvent, frozen=True, kw_only=True):
+    """No restart can cure it: INVALID. `reason` is a cause of the supervision table."""
+
+    reason: str
+
+
+class InstanceRemoved(Event, frozen=True, kw_only=True):
+    """The instance is gone and its name is free; `session_kept` says whether the device link stays for a later create."""
+
+    reason: Literal["deleted", "logged_out"]
+    session_kept: bool
+
+
+class WebhookUrlChanged(Event, frozen=True, kw_only=True):
+    """From here on deliveries go to another address."""
+
+    webhook_url: str
+
+
+class PingSent(Event, frozen=True, kw_only=True):
+    """The sanity message to oneself was acknowledged by the server."""
+
+    message_id: str
+
+
+class PingFailed(Event, frozen=True, kw_only=True):
+    """The sanity message to oneself was refused or not answered."""
+
+    reason: str
+
+
+class MessageAccepted(Event, frozen=True, kw_only=True):
+    """A caller's message is on record; only now may the socket transmit it."""
+
+    command_id: str
+    number: str
+    kind: str
+    text: str
+
+
+class MessageSent(Event, frozen=True, kw_only=True):
+    """WhatsApp's server acknowledged the message (ack 1)."""
+
+    command_id: str
+    message_id: str
+    jid: str
+    kind: str
+    text: str
+    sent_at: datetime
+
+
+class MessageFailed(Event, frozen=True, kw_only=True):
+    """The message was certainly not sent; `reason` is the code of a problem type."""
+
+    command_id: str
+    reason: str
+    detail: str
+
+
+class MessageOutcomeUnknown(Event, frozen=True, kw_only=True):
+    """Nobody can say whether WhatsApp got the message. It is never re-sent by itself."""
+
+    command_id: str
+    reason: str
+
+
+class MessageReceived(Event, frozen=True, kw_only=True):
+    """Someone else wrote. `jid` is the chat, `participant` the sender where the chat is a group."""
+
+    message_id: str
+    jid: str
+    jid_alt: str | None
+    participant: str | None
+    push_name: str
+    kind: str
+    text: str
+    sent_at: datetime
+    raw: msgspec.Raw
+
+
+class MessageUndecryptable(Event, frozen=True, kw_only=True):
+    """A message came that this device could not read."""
+
+    message_id: str
+    jid: str
+    participant: str | None
+    unavailable: bool
+
+
+class MessageAcknowledged(Event, frozen=True, kw_only=True):
+    """The other party's device reported what became of a message."""
+
+    message_id: str
+    jid: str
+    participant: str | None
+    ack: Ack
+
+
+class WebhookDelivered(Event, frozen=True, kw_only=True):
+    """The receiver answered 2xx to the delivery with this sequence number."""
+
+    sequence: int
+    attempts: int
+    http_status: int
+
+
+class WebhookAbandoned(Event, frozen=True, kw_only=True):
+    """The delivery with this sequence number was retried for as long as allowed and given up."""
+
+    sequence: int
+    attempts: int
+    error: str
+
+
+EVENT_NAMES: dict[type[Event], str] = {
+    InstanceCreated: "instance.created",
+    InstanceRestarted: "instance.restarted",
+    PairingOffered: "instance.pairing_offered",
+    InstancePaired: "instance.paired",
+    InstanceConnected: "instance.connected",
+    InstanceDegraded: "instance.degraded",
+    InstanceRecovered: "instance.recovered",
+    InstanceDisconnected: "instance.disconnected",
+    InstanceInvalidated: "instance.invalidated",
+    InstanceRemoved: "instance.removed",
+    WebhookUrlChanged: "instance.webhook_url_changed",
+    PingSent: "ping.sent",
+    PingFailed: "ping.failed",
+    MessageAccepted: "message.accepted",
+    MessageSent: "message.sent",
+    MessageFailed: "message.failed",
+    MessageOutcomeUnknown: "message.outcome_unknown",
+    MessageReceived: "message.received",
+    MessageUndecryptable: "message.undecryptable",
+    MessageAcknowledged: "message.acknowledged",
+    WebhookDelivered: "webhook.delivered",
+    WebhookAbandoned: "webhook.abandoned",
+}
+"""The stored name of every fact; a name once released is never reused for something else."""
+
+DELIVERED: frozenset[type[Event]] = frozenset(
+    {
+        InstanceRestarted,
+        PairingOffered,
+        InstanceConnected,
+        InstanceDegraded,
+        InstanceRecovered,
+        InstanceDisconnected,
+        InstanceInvalidated,
+        MessageSent,
+        MessageReceived,
+        MessageAcknowledged,
+    }
+)
+"""The facts that a webhook receiver is told; each gets the next `sequence` of its instance."""
+
+VERDICTS: frozenset[type[Event]] = frozenset({WebhookDelivered, WebhookAbandoned})
+"""The facts that settle a delivery."""

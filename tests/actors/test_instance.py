@@ -1,0 +1,301 @@
+"""The life of a number: given what has happened, when something is asked, then this happens."""
+
+from datetime import UTC, datetime
+from typing import get_args
+
+import pytest
+
+from chatbot_erp.actors import frames
+from chatbot_erp.actors.commands import (
+    ChangeWebhook,
+    Command,
+    CreateInstance,
+    DoubtPending,
+    LoseSocket,
+    Observed,
+    RecordVerdict,
+    RemoveInstance,
+    RestartInstance,
+    SendText,
+)
+from chatbot_erp.actors.errors import InstanceNotFound, InstanceNotOperational, NameTaken
+from chatbot_erp.actors.instance import decide
+from chatbot_erp.actors.state import Instance, Removed, State, decode_state, encode_state, evolve
+from chatbot_erp.actors.supervision import REMEDIES, Remedy
+from chatbot_erp.eventstore.events import (
+    Ack,
+    Event,
+    InstanceConnected,
+    InstanceCreated,
+    InstanceDegraded,
+    InstanceDisconnected,
+    InstanceInvalidated,
+    InstancePaired,
+    InstanceRecovered,
+    InstanceRemoved,
+    InstanceRestarted,
+    MessageAccepted,
+    MessageAcknowledged,
+    MessageFailed,
+    MessageOutcomeUnknown,
+    MessageSent,
+    PairingOffered,
+    PingFailed,
+    PingSent,
+    Status,
+    WebhookDelivered,
+    WebhookUrlChanged,
+)
+
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+
+CREATED = InstanceCreated(name="shop", webhook_url="http://example.test/", session_from=None)
+OFFERED = PairingOffered(previous=Status.INITIALIZING, method="qr")
+PAIRED = InstancePaired(jid="1@s.whatsapp.net", lid="9@lid")
+REOPENED = InstanceRestarted(previous=Status.SCAN_QR_CODE, generation=2, cause="paired")
+CONNECTED = InstanceConnected(previous=Status.INITIALIZING, jid="1@s.whatsapp.net", lid="9@lid", push_name="Shop")
+DEGRADED = InstanceDegraded(previous=Status.CONNECTED, message_id="m1", ack=Ack.SENT)
+DROPPED = InstanceDisconnected(previous=Status.CONNECTED, reason="dropped")
+BANNED = InstanceInvalidated(previous=Status.CONNECTED, reason="banned")
+REMOVED = InstanceRemoved(reason="deleted", session_kept=False)
+ACCEPTED = MessageAccepted(command_id="c1", number="551", kind="text", text="Olá")
+LIVE = (CREATED, OFFERED, PAIRED, REOPENED, CONNECTED)
+
+QR = frames.SocketOfferedQr(qr="secret", valid_s=60)
+SENT = frames.SocketSent(command_id="c1", message_id="m1", jid="551@s.whatsapp.net", sent_at=NOW, text="Olá")
+
+
+def given(*events: Event) -> State:
+    state: State = None
+    for event in events:
+        state = evolve(state, event, NOW)
+    return state
+
+
+def seen(observation: frames.Observation, generation: int = 2) -> Observed:
+    return Observed(generation=generation, observation=observation, at=NOW)
+
+
+def receipt(ack: int, *message_ids: str) -> Observed:
+    return seen(frames.SocketSawReceipt(message_ids=message_ids, jid="7@lid", participant=None, ack=ack))
+
+
+def after(*events: Event, do: Command) -> tuple[Event, ...]:
+    return decide(given(*events), do)
+
+
+def types(events: tuple[Event, ...]) -> list[type[Event]]:
+    return [type(event) for event in events]
+
+
+def test_a_number_begins_its_life_when_it_is_created() -> None:
+    command = CreateInstance(name="shop", webhook_url="http://example.test/", session_from=None)
+    assert after(do=command) == (CREATED,)
+    state = given(CREATED)
+    assert isinstance(state, Instance)
+    assert (state.status, state.generation, state.paired) == (Status.INITIALIZING, 1, False)
+
+
+def test_a_number_is_not_created_twice() -> None:
+    with pytest.raises(NameTaken):
+        after(CREATED, do=CreateInstance(name="shop", webhook_url="http://example.test/", session_from=None))
+
+
+def test_a_kept_session_needs_no_pairing() -> None:
+    state = given(InstanceCreated(name="shop", webhook_url="http://example.test/", session_from="old"))
+    assert isinstance(state, Instance)
+    assert state.paired
+
+
+def test_the_first_code_makes_it_wait_for_the_phone_and_the_next_ones_change_nothing() -> None:
+    assert after(CREATED, do=seen(QR, 1)) == (OFFERED,)
+    assert after(CREATED, OFFERED, do=seen(QR, 1)) == ()
+
+
+def test_a_paired_session_gets_a_new_socket() -> None:
+    paired = frames.SocketPaired(jid="1@s.whatsapp.net", lid="9@lid")
+    assert after(CREATED, OFFERED, do=seen(paired, 1)) == (PAIRED, REOPENED)
+
+
+def test_it_is_connected_once() -> None:
+    opened = seen(frames.SocketConnected(jid="1@s.whatsapp.net", lid="9@lid", push_name="Shop"))
+    assert after(CREATED, OFFERED, PAIRED, REOPENED, do=opened) == (CONNECTED,)
+    assert after(*LIVE, do=opened) == ()
+
+
+def test_a_socket_of_an_older_generation_is_not_believed() -> None:
+    assert after(*LIVE, do=seen(frames.SocketDisconnected(reason="eof"), 1)) == ()
+
+
+def test_what_an_older_socket_received_is_kept_all_the_same() -> None:
+    received = frames.SocketReceived(
+        message_id="m9",
+        jid="7@lid",
+        jid_alt=None,
+        participant=None,
+        push_name="Maria",
+        kind="text",
+        text="Oi",
+        sent_at=NOW,
+        raw='{"conversation":"Oi"}',
+    )
+    assert [event.text for event in after(*LIVE, do=seen(received, 1))] == ["Oi"]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("before", [(), (OFFERED,), (*LIVE[1:], DROPPED), (*LIVE[1:], BANNED)])
+def test_a_message_is_refused_unless_the_number_is_connected(before: tuple[Event, ...]) -> None:
+    with pytest.raises(InstanceNotOperational):
+        after(CREATED, *before, do=SendText(command_id="c1", number="551", text="Olá"))
+
+
+@pytest.mark.parametrize("before", [LIVE, (*LIVE, DEGRADED)])
+def test_a_message_is_accepted_while_connected_or_degraded(before: tuple[Event, ...]) -> None:
+    assert after(*before, do=SendText(command_id="c1", number="551", text="Olá")) == (ACCEPTED,)
+
+
+def test_the_servers_ack_alone_degrades() -> None:
+    sent, degraded = after(*LIVE, ACCEPTED, do=seen(SENT))
+    assert isinstance(sent, MessageSent)
+    assert degraded == DEGRADED
+
+
+@pytest.mark.parametrize("ack", [Ack.DELIVERED, Ack.READ, Ack.PLAYED])
+def test_a_full_ack_recovers(ack: Ack) -> None:
+    *_, recovered = after(*LIVE, DEGRADED, do=receipt(ack, "m1"))
+    assert recovered == InstanceRecovered(previous=Status.DEGRADED, message_id="m1", ack=ack)
+
+
+def test_a_full_ack_of_a_connected_number_changes_no_status() -> None:
+    assert types(after(*LIVE, do=receipt(3, "m1", "m2"))) == [MessageAcknowledged, MessageAcknowledged]
+
+
+def test_an_error_ack_degrades() -> None:
+    assert types(after(*LIVE, do=receipt(0, "m1"))) == [MessageAcknowledged, InstanceDegraded]
+
+
+def test_the_ping_to_oneself_degrades_only_when_it_fails() -> None:
+    assert after(*LIVE, do=seen(frames.SocketPinged(message_id="p1", error=""))) == (PingSent(message_id="p1"),)
+    failed = after(*LIVE, do=seen(frames.SocketPinged(message_id="", error="timed out")))
+    assert types(failed) == [PingFailed, InstanceDegraded]
+
+
+@pytest.mark.parametrize(
+    ("reason", "expected"),
+    [
+        ("not_on_whatsapp", [MessageFailed]),
+        ("not_connected", [MessageFailed]),
+        ("refused", [MessageFailed, InstanceDegraded]),
+        ("unknown", [MessageOutcomeUnknown]),
+    ],
+)
+def test_a_send_ends_in_one_verdict(reason: str, expected: list[type[Event]]) -> None:
+    failed = frames.SocketFailedToSend(command_id="c1", reason=reason, detail="why")  # type: ignore[arg-type]
+    events = after(*LIVE, ACCEPTED, do=seen(failed))
+    assert types(events) == expected
+    state = given(*LIVE, ACCEPTED, *events)
+    assert isinstance(state, Instance)
+    assert state.pending == ()
+
+
+def test_sends_in_flight_are_unknown_when_their_host_died() -> None:
+    events = after(*LIVE, ACCEPTED, do=LoseSocket(generation=2, cause="host_died"))
+    assert types(events) == [MessageOutcomeUnknown, InstanceDisconnected]
+    assert after(*LIVE, ACCEPTED, do=DoubtPending(cause="manager_restarted")) == (
+        MessageOutcomeUnknown(command_id="c1", reason="manager_restarted"),
+    )
+
+
+@pytest.mark.parametrize("cause", sorted(REMEDIES))
+def test_every_cause_of_a_loss_has_one_outcome(cause: str) -> None:
+    events = after(*LIVE, do=seen(frames.SocketEnded(cause=cause)))
+    match REMEDIES[cause]:
+        case Remedy.NONE:
+            assert events == (InstanceInvalidated(previous=Status.CONNECTED, reason=cause),)
+        case Remedy.REMOVE:
+            assert types(events) == [InstanceDisconnected, InstanceRemoved]
+        case _:
+            assert events == (InstanceDisconnected(previous=Status.CONNECTED, reason=cause),)
+
+
+def test_the_same_loss_is_not_told_twice() -> None:
+    assert after(*LIVE, DROPPED, do=seen(frames.SocketDisconnected(reason="eof"))) == ()
+    assert after(*LIVE, BANNED, do=seen(frames.SocketEnded(cause="banned"))) == ()
+
+
+def test_a_logout_from_the_phone_removes_the_number() -> None:
+    state = given(*LIVE, *after(*LIVE, do=seen(frames.SocketEnded(cause="logged_out"))))
+    assert isinstance(state, Removed)
+    assert state.reason == "logged_out"
+
+
+def test_a_banned_number_needs_a_new_pairing_and_an_outdated_client_does_not() -> None:
+    banned = given(*LIVE, BANNED)
+    outdated = given(*LIVE, InstanceInvalidated(previous=Status.CONNECTED, reason="client_outdated"))
+    assert isinstance(banned, Instance)
+    assert isinstance(outdated, Instance)
+    assert (banned.paired, outdated.paired) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("before", "connected", "logged_in", "expected"),
+    [
+        (LIVE, True, True, []),
+        (LIVE, True, False, [InstanceDisconnected]),
+        (LIVE, False, False, [InstanceDisconnected]),
+        ((*LIVE, DROPPED), True, True, [InstanceConnected]),
+        ((*LIVE, DROPPED), False, False, []),
+        ((CREATED, OFFERED), True, False, []),
+    ],
+)
+def test_what_the_library_says_of_itself_corrects_what_we_believe(
+    before: tuple[Event, ...], connected: bool, logged_in: bool, expected: list[type[Event]]
+) -> None:
+    stands = seen(frames.SocketStands(connected=connected, logged_in=logged_in), 2 if len(before) > 2 else 1)
+    assert types(after(*before, do=stands)) == expected
+
+
+def test_a_restart_makes_the_next_generation_and_counts_unless_it_is_routine() -> None:
+    (restarted,) = after(*LIVE, DROPPED, do=RestartInstance(cause="dropped"))
+    assert restarted == InstanceRestarted(previous=Status.DISCONNECTED, generation=3, cause="dropped")
+    healed, begun = given(*LIVE, restarted), given(*LIVE, after(*LIVE, do=RestartInstance(cause="manager_started"))[0])
+    assert isinstance(healed, Instance)
+    assert isinstance(begun, Instance)
+    assert (healed.restarts, begun.restarts) == (1, 0)
+
+
+def test_changing_the_webhook_to_what_it_is_changes_nothing() -> None:
+    assert after(*LIVE, do=ChangeWebhook(webhook_url="http://example.test/")) == ()
+    assert after(*LIVE, do=ChangeWebhook(webhook_url="http://b.test/")) == (
+        WebhookUrlChanged(webhook_url="http://b.test/"),
+    )
+
+
+def test_a_removed_number_takes_verdicts_and_nothing_else() -> None:
+    verdict = WebhookDelivered(sequence=1, attempts=1, http_status=200)
+    assert after(*LIVE, REMOVED, do=RecordVerdict(verdict=verdict)) == (verdict,)
+    assert after(*LIVE, REMOVED, do=seen(SENT)) == ()
+    for command in (RestartInstance(cause="x"), RemoveInstance(unlink=True), ChangeWebhook(webhook_url="http://b/")):
+        with pytest.raises(InstanceNotFound):
+            after(*LIVE, REMOVED, do=command)
+
+
+def test_removing_leaves_no_caller_waiting() -> None:
+    assert types(after(*LIVE, ACCEPTED, do=RemoveInstance(unlink=True))) == [MessageOutcomeUnknown, InstanceRemoved]
+
+
+def test_since_is_the_moment_of_the_status_not_of_its_reason() -> None:
+    later = datetime(2026, 11, 24, tzinfo=UTC)
+    state = evolve(given(*LIVE, DROPPED), InstanceDisconnected(previous=Status.DISCONNECTED, reason="refused"), later)
+    assert isinstance(state, Instance)
+    assert (state.since, state.reason) == (NOW, "refused")
+
+
+def test_a_snapshot_is_the_state() -> None:
+    for state in (given(*LIVE, ACCEPTED), given(*LIVE, REMOVED)):
+        assert state is not None
+        assert decode_state(encode_state(state)) == state
+
+
+def test_every_observation_is_either_a_turn_or_a_numbered_fact() -> None:
+    assert set(get_args(frames.Fact)) == set(frames.NUMBERED)
+    assert set(get_args(frames.Turn)) | set(get_args(frames.Fact)) == set(get_args(frames.Observation))

@@ -1,0 +1,44 @@
+"""What may stand where a number is wanted."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatbot_erp.actors.errors import BadNumber
+from chatbot_erp.actors.numbers import digits, normalise
+
+
+@pytest.mark.parametrize(
+    ("given_as", "expected"),
+    [
+        ("559199999999", "559199999999"),
+        ("+55 (91) 9999-9999", "559199999999"),
+        (" +1.415.555.0100 ", "14155550100"),
+        ("559199999999@s.whatsapp.net", "559199999999@s.whatsapp.net"),
+        ("123456789012345@lid", "123456789012345@lid"),
+        ("120363041234567890@g.us", "120363041234567890@g.us"),
+        ("5591999-1600000000@g.us", None),
+    ],
+)
+def test_separators_fall_away_and_a_jid_stays(given_as: str, expected: str | None) -> None:
+    assert normalise(given_as) == (expected or given_as)
+
+
+@pytest.mark.parametrize("bad", ["", "12345", "abc", "+", "0551199999999", "1" * 16, "55@evil.example", "٥٥١١٩٩٩٩٩٩٩٩", "1" * 9999])
+def test_what_cannot_be_a_number_is_refused(bad: str) -> None:
+    with pytest.raises(BadNumber):
+        normalise(bad)
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_either_normalised_or_refused(text: str) -> None:
+    try:
+        number = normalise(text)
+    except BadNumber:
+        return
+    assert normalise(number) == number
+
+
+def test_a_phone_is_not_named_by_a_jid() -> None:
+    with pytest.raises(BadNumber):
+        digits("559199999999@s.whatsapp.net")

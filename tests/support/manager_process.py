@@ -1,0 +1,169 @@
+"""The whole program as a user runs it, for journeys: a `chatbot-erp serve` process and its REST interface."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import requests
+
+from chatbot_erp.sandbox.client import Network, Phone
+
+OPERATIONAL = ("CONNECTED", "DEGRADED")
+
+
+class ManagerProcess:
+    """One manager on a data directory. It may be killed and started again; a `with` block ends it."""
+
+    def __init__(self, data_dir: Path, network: Network, *options: str, api_key: str | None = None) -> None:
+        self.data_dir = data_dir
+        self.log = data_dir.parent / f"{data_dir.name}.log"
+        self.out = data_dir.parent / f"{data_dir.name}.out"
+        self.url = ""
+        self.session = requests.Session()
+        self.session.trust_env = False
+        self._network = network
+        self._options = options
+        self._api_key = api_key
+        if api_key:
+            self.session.headers["Authorization"] = f"Bearer {api_key}"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, *, timeout_s: float = 30.0) -> Self:
+        """Start the process and wait until it listens."""
+        command = [
+            *(sys.executable, "-m", "chatbot_erp.actors.main", "serve", "--port", "0"),
+            *("--data-dir", str(self.data_dir), "--sandbox-network", self._network.control_url, *self._options),
+        ]
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("CHATBOT_ERP_")}
+        if self._api_key:
+            environment["CHATBOT_ERP_API_KEY"] = self._api_key
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, env=environment)
+        self.url = self._wait_for_address(timeout_s)
+        return self
+
+    def _wait_for_address(self, timeout_s: float) -> str:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        deadline = time.monotonic() + timeout_s
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._process.stdout, selectors.EVENT_READ)
+            while selector.select(max(0.0, deadline - time.monotonic())):
+                line = self._process.stdout.readline().decode()
+                with self.out.open("a") as out:
+                    out.write(line)
+                if not line:
+                    raise RuntimeError(f"The manager ended with {self._process.wait()}: {self.log.read_text()[-4000:]}")
+                if line.startswith("chatbot-erp listens on "):
+                    return line.split()[-1]
+        raise TimeoutError(f"The manager does not listen: {self.log.read_text()[-4000:]}")
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def host_pids(self) -> list[int]:
+        """The socket hosts that are running now."""
+        return sorted(
+            int(path.read_text().split()[0])
+            for path in (self.data_dir / "hosts").glob("*.lock")
+            if path.read_text().strip()
+        )
+
+    def kill(self) -> None:
+        """kill -9: no farewell."""
+        assert self._process is not None
+        self._process.kill()
+        self._wait()
+
+    def terminate(self, *, timeout_s: float = 30.0) -> int:
+        """SIGTERM, and wait for the orderly end; the exit code."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+        return self._wait(timeout_s)
+
+    def _wait(self, timeout_s: float = 30.0) -> int:
+        assert self._process is not None
+        code = self._process.wait(timeout_s)
+        if self._process.stdout is not None:
+            rest = self._process.stdout.read().decode()
+            with self.out.open("a") as out:
+                out.write(rest)
+            self._process.stdout.close()
+        return code
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.session.close()
+        if self._process is None or self._process.poll() is not None:
+            return
+        try:
+            self.terminate()
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
+
+    def call(self, method: str, path: str, **settings: Any) -> requests.Response:
+        """One HTTP call; no exception for any status."""
+        return self.session.request(method, self.url + path, timeout=settings.pop("timeout", 100), **settings)
+
+    def create(self, name: str, webhook_url: str = "http://127.0.0.1:9/nobody") -> Any:
+        answer = self.call("POST", "/instances/create", json={"name": name, "webhookUrl": webhook_url})
+        assert answer.status_code == 201, answer.text
+        return answer.json()
+
+    def view(self, name: str) -> Any:
+        answer = self.call("GET", f"/instances/{name}")
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def wait_until(
+        self, name: str, wanted: Callable[[Any], bool], *, timeout_s: float = 20.0, every_s: float = 0.02
+    ) -> Any:
+        """Look at an instance until it is as wanted."""
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            view = self.view(name)
+            if wanted(view):
+                return view
+            time.sleep(every_s)
+        raise TimeoutError(f"{name} is {self.view(name)}; log: {self.log.read_text()[-4000:]}")
+
+    def wait_connected(self, name: str, *, timeout_s: float = 20.0) -> Any:
+        return self.wait_until(name, lambda view: view["status"] in OPERATIONAL, timeout_s=timeout_s)
+
+    def pair(self, name: str, phone: Phone, webhook_url: str = "http://127.0.0.1:9/nobody") -> Any:
+        """Create an instance, scan its QR with the phone, and wait until it is connected."""
+        created = self.create(name, webhook_url)
+        view = self.wait_until(name, lambda view: view["qr"] is not None)
+        phone.scan(view["qr"])
+        self.wait_connected(name)
+        return created
+
+    def send(self, name: str, number: str, message: str, **settings: Any) -> requests.Response:
+        return self.call("POST", f"/instances/{name}/message", json={"number": number, "message": message}, **settings)
+
+    def events(self, name: str, *types: str) -> list[Any]:
+        """The whole log of an instance, read page by page."""
+        found: list[Any] = []
+        after = 0
+        while True:
+            page = self.call("GET", f"/instances/{name}/events", params={"after": after, "limit": 500}).json()
+            if not page["events"]:
+                return [event for event in found if not types or event["type"] in types]
+            found += page["events"]
+            after = page["next"]

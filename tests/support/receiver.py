@@ -1,0 +1,106 @@
+"""A webhook receiver that a test holds in its hand: it remembers every delivery and can be told to misbehave."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any, Self
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One POST as it came in."""
+
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def payload(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def event(self) -> str:
+        return str(self.payload["event"])
+
+    @property
+    def id(self) -> str:
+        return str(self.payload["id"])
+
+
+class Receiver:
+    """Listens on 127.0.0.1; every path is an endpoint, and `answer` decides the status of each delivery."""
+
+    def __init__(self, answer: Callable[[Delivery], int] | None = None) -> None:
+        self.answer = answer or (lambda delivery: 200)
+        self._arrived = threading.Condition()
+        self._deliveries: list[Delivery] = []
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                delivery = Delivery(path=self.path, headers=dict(self.headers), body=body)
+                status = receiver.answer(delivery)
+                receiver._take(delivery)
+                self.send_response(status)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, format: str, *args: object) -> None:
+                """Quiet."""
+
+        class Server(ThreadingHTTPServer):
+            daemon_threads = True
+
+            def handle_error(self, request: object, client_address: object) -> None:
+                """A manager that was killed in mid-delivery is no error of the receiver."""
+
+        self._server = Server(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def url(self, path: str = "/webhook") -> str:
+        return f"http://127.0.0.1:{self._server.server_address[1]}{path}"
+
+    def deliveries(self, path: str | None = None, event: str | None = None) -> list[Delivery]:
+        """What has come so far, in order."""
+        with self._arrived:
+            return [each for each in self._deliveries if path in (None, each.path) and event in (None, each.event)]
+
+    def wait_for(
+        self, wanted: Callable[[Any], bool], *, path: str | None = None, count: int = 1, timeout_s: float = 15.0
+    ) -> list[Delivery]:
+        """Wait until `count` deliveries whose payload is `wanted` have come; they are returned in order."""
+        found: list[Delivery] = []
+
+        def enough() -> bool:
+            found[:] = [d for d in self._deliveries if path in (None, d.path) and wanted(d.payload)]
+            return len(found) >= count
+
+        with self._arrived:
+            if not self._arrived.wait_for(enough, timeout_s):
+                seen = [(d.path, d.event) for d in self._deliveries]
+                raise TimeoutError(f"{len(found)} of {count} wanted deliveries came; seen: {seen[-40:]}")
+        return found
+
+    def _take(self, delivery: Delivery) -> None:
+        with self._arrived:
+            self._deliveries.append(delivery)
+            self._arrived.notify_all()

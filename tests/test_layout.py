@@ -1,0 +1,64 @@
+"""The house itself: what would break quietly if a file stood in the wrong place."""
+
+import configparser
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SETUP = configparser.ConfigParser()
+SETUP.read(ROOT / "setup.cfg")
+ROOMS = {
+    name.removeprefix("chatbot_erp."): ROOT / folder
+    for name, _, folder in (
+        line.partition(" = ") for line in SETUP["options"]["package_dir"].strip().splitlines()
+    )
+}
+
+
+def test_packages_listed_are_the_folders_there_are() -> None:
+    listed = {name.removeprefix("chatbot_erp.") for name in SETUP["options"]["packages"].split()}
+    folders = {folder.name for folder in ROOT.iterdir() if folder.is_dir() and any(folder.glob("*.py"))}
+    assert listed == set(ROOMS) == folders - {"tests", "build"}
+
+
+@pytest.mark.parametrize("room", sorted(ROOMS))
+def test_a_room_is_flat_typed_and_seen_by_the_type_checker(room: str) -> None:
+    folder = ROOMS[room]
+    assert not list(folder.rglob("__init__.py"))
+    assert not [path for path in folder.iterdir() if path.is_dir() and any(path.rglob("*.py"))]
+    assert (folder / "py.typed").exists()
+    assert (ROOT / ".ci/typing/chatbot_erp" / room).resolve() == folder
+
+
+@pytest.mark.parametrize("name", ["client", "server", "cookies", "cookiejar"])
+def test_no_file_is_named_like_a_part_of_the_standard_librarys_http(name: str) -> None:
+    assert not (ROOMS["http"] / f"{name}.py").exists()
+
+
+def test_the_standard_librarys_http_is_found_from_the_root() -> None:
+    code = "import http, http.client, http.server, sys; print(http.__file__)"
+    found = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.strip()
+    assert Path(found).parent != ROOT / "http"
+
+
+def test_the_manager_never_loads_the_whatsapp_library() -> None:
+    code = (
+        "import sys, chatbot_erp.actors.serve, chatbot_erp.http.app, chatbot_erp.http.serving\n"
+        "loaded = [name for name in sys.modules if name.split('.')[0] == 'neonize']\n"
+        "sys.exit(f'loaded: {loaded}' if loaded else 0)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_command_line_alone_loads_no_room_that_a_socket_host_has_no_use_for() -> None:
+    code = (
+        "import sys, chatbot_erp.actors.main\n"
+        "heavy = [name for name in ('falcon', 'waitress', 'aiosqlite', 'requests', 'pykka') if name in sys.modules]\n"
+        "sys.exit(f'loaded: {heavy}' if heavy else 0)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
