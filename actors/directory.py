@@ -6,6 +6,7 @@ pairing codes live here and in the actor's memory only.
 
 from datetime import datetime
 from threading import Lock
+from typing import Any
 
 import msgspec
 import pykka
@@ -40,12 +41,13 @@ class InstanceView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """One number: its id, the actor that owns it, and its latest state and view (None before the first event)."""
+    """One number: the actor that owns it, and what was last published (nothing before the first event)."""
 
     id: str
     name: str
-    actor: pykka.ActorRef[pykka.Actor]
-    view: InstanceView | None
+    actor: pykka.ActorRef[Any]
+    view: InstanceView | None = None
+    webhook_url: str = ""
 
 
 class Directory:
@@ -56,7 +58,7 @@ class Directory:
         self._entries: dict[str, Entry] = {}
         self._ids: dict[str, str] = {}
 
-    def enter(self, instance: str, name: str, actor: pykka.ActorRef[pykka.Actor], *, listed: bool = True) -> None:
+    def enter(self, instance: str, name: str, actor: pykka.ActorRef[Any], *, listed: bool = True) -> None:
         """Make the actor findable by id and, where `listed`, by name; a restarted actor takes its old place.
 
         Raises `NameTaken` if another instance has the name.
@@ -78,6 +80,7 @@ class Directory:
             if isinstance(state, Removed):
                 if self._ids.get(entry.name) == instance:
                     del self._ids[entry.name]
+                self._entries[instance] = msgspec.structs.replace(entry, view=None, webhook_url=state.webhook_url)
                 return
             view = InstanceView(
                 id=instance,
@@ -90,7 +93,7 @@ class Directory:
                 qr=qr,
                 restarts=state.restarts,
             )
-            self._entries[instance] = msgspec.structs.replace(entry, view=view)
+            self._entries[instance] = msgspec.structs.replace(entry, view=view, webhook_url=state.webhook_url)
 
     def leave(self, instance: str) -> None:
         """Forget the instance altogether."""
@@ -99,10 +102,15 @@ class Directory:
             if entry is not None and self._ids.get(entry.name) == instance:
                 del self._ids[entry.name]
 
-    def actor(self, instance: str) -> pykka.ActorRef[pykka.Actor] | None:
+    def actor(self, instance: str) -> pykka.ActorRef[Any] | None:
         """The actor of this id, also of one that is removed and still delivers."""
         entry = self._entries.get(instance)
         return entry.actor if entry else None
+
+    def webhook_url(self, instance: str) -> str:
+        """Where to deliver, also for an instance that is removed; empty if nothing is known of it."""
+        entry = self._entries.get(instance)
+        return entry.webhook_url if entry else ""
 
     def find(self, name: str) -> Entry:
         """The instance of this name. Raises `InstanceNotFound`."""

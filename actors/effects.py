@@ -81,11 +81,7 @@ def follow_up(event: Event, state: State) -> tuple[Effect, ...]:
     """What a just committed event makes the shell do; `state` is the state after all events of the decision."""
     match event, state:
         case ((InstanceCreated() | InstanceRestarted()), Instance()):
-            return (
-                OpenSocket(
-                    generation=state.generation, pairing=not state.paired, session_from=state.session_from
-                ),
-            )
+            return (OpenSocket(generation=state.generation, pairing=not state.paired, session_from=state.session_from),)
         case InstanceConnected(), _:
             return (ReportHealth(),)
         case InstanceDisconnected(reason=reason, retry_at=retry_at), Instance():

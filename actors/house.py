@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import Lock
-from typing import Protocol
+from typing import Any, Protocol
 
 import pykka
 
@@ -18,6 +18,10 @@ from chatbot_erp.eventstore.vault import Vault
 
 class HostGone(Exception):
     """Raised when an order cannot reach a socket host any more; the order was not carried out."""
+
+
+WEBHOOK_SECRET = "webhook"
+"""What the vault calls the secrets that deliveries are signed with."""
 
 
 class Host(Protocol):
@@ -67,7 +71,7 @@ class House:
     vault: Vault
     directory: Directory
     alarms: Alarms
-    supervisor: pykka.ActorRef[pykka.Actor]
+    supervisor: pykka.ActorRef[Any]
     switchboard: Switchboard = field(default_factory=Switchboard)
     now: Callable[[], datetime] = utc_now
     show_qr: Callable[[str, str], None] = hide_qr

@@ -6,7 +6,7 @@ in `_owed`, and what a socket saw stays with its host; `RepeatDue` takes both up
 
 from concurrent.futures import Future
 from datetime import timedelta
-from typing import assert_never
+from typing import Any, assert_never
 from uuid import uuid4
 
 import pykka
@@ -31,6 +31,7 @@ from chatbot_erp.actors.house import Host, HostGone, House
 from chatbot_erp.actors.identities import event_ids
 from chatbot_erp.actors.instance import decide
 from chatbot_erp.actors.state import Instance, State, encode_state, evolve
+from chatbot_erp.actors.webhook_mail import ChangeUrl, Finish, Wake
 from chatbot_erp.eventstore.errors import StoreError
 from chatbot_erp.eventstore.events import MessageFailed, MessageOutcomeUnknown, MessageSent, Status
 from chatbot_erp.eventstore.store import NewEvent, Recorded
@@ -51,9 +52,7 @@ class InstanceActor(pykka.ThreadingActor):
 
     use_daemon_thread = True
 
-    def __init__(
-        self, instance: str, house: House, webhook: pykka.ActorRef[pykka.Actor], state: State, version: int
-    ) -> None:
+    def __init__(self, instance: str, house: House, webhook: pykka.ActorRef[Any], state: State, version: int) -> None:
         super().__init__()
         self._id = instance
         self._house = house
@@ -66,9 +65,6 @@ class InstanceActor(pykka.ThreadingActor):
         self._owed: list[Command] = []
         self._stalled = False
         self._unconfirmed: tuple[Host, int] | None = None
-
-    def on_start(self) -> None:
-        self._publish()
 
     def on_stop(self) -> None:
         """Runs in the actor's thread, after an orderly stop only."""
@@ -87,6 +83,8 @@ class InstanceActor(pykka.ThreadingActor):
 
     def _take(self, message: object) -> object:
         match message:
+            case tidings.Introduce():
+                self._publish()
             case tidings.Heard():
                 self._hear(message)
             case tidings.RepeatDue():

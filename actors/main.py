@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from socket import gethostname
 from typing import Any
 
 import click
@@ -54,22 +55,40 @@ def main() -> None:
 @option("--sandbox-network", default=None, help="Control address of a sandbox network that runs already.")
 def serve(
     *,
-    sandbox: bool,
-    sandbox_network: str | None,
+    host: str,
+    port: int,
+    data_dir: Path,
+    api_key: str | None,
+    sanity_ping: bool,
+    numbers_per_host: int,
     webhook_timeout: float,
     webhook_retry_for: float,
+    webhook_deny: tuple[str, ...],
+    http_threads: int,
     node: str | None,
-    **settings: Any,
+    sandbox: bool,
+    sandbox_network: str | None,
 ) -> None:
     """Run the manager until SIGTERM or Ctrl-C."""
+    if not is_loopback(host) and not api_key:
+        raise click.UsageError(f"{host} can be reached by others: set --api-key (CHATBOT_ERP_API_KEY).")
     config = Config(
-        **settings,
+        host=host,
+        port=port,
+        data_dir=data_dir,
+        api_key=api_key or None,
+        sanity_ping=sanity_ping,
+        numbers_per_host=numbers_per_host,
         webhook_timeout_s=webhook_timeout,
         webhook_retry_for_s=webhook_retry_for * 3600,
-        **({"node": node} if node else {}),
+        webhook_deny=webhook_deny,
+        http_threads=http_threads,
+        node=node or gethostname(),
     )
-    if not is_loopback(config.host) and not config.api_key:
-        raise click.UsageError(f"{config.host} can be reached by others: set --api-key (CHATBOT_ERP_API_KEY).")
     from chatbot_erp.actors.serve import run
 
     sys.exit(run(config, sandbox=sandbox, sandbox_network=sandbox_network))
+
+
+if __name__ == "__main__":
+    main()

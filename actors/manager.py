@@ -10,7 +10,7 @@ import secrets
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from datetime import datetime
-from typing import assert_never
+from typing import Any, assert_never
 from uuid import uuid4
 
 import msgspec
@@ -28,21 +28,24 @@ from chatbot_erp.actors.errors import (
     Unavailable,
     WhatsAppRefused,
 )
-from chatbot_erp.actors.house import House
-from chatbot_erp.actors.numbers import digits, normalise
+from chatbot_erp.actors.house import WEBHOOK_SECRET, House
+from chatbot_erp.actors.phone_numbers import digits, normalise
 from chatbot_erp.actors.rebuild import fold
 from chatbot_erp.actors.state import Instance, Removed
 from chatbot_erp.actors.webhook_address import check_url
-from chatbot_erp.eventstore.events import EVENT_NAMES, InstanceRemoved, MessageFailed, MessageOutcomeUnknown, MessageSent
+from chatbot_erp.eventstore.events import (
+    EVENT_NAMES,
+    InstanceRemoved,
+    MessageFailed,
+    MessageOutcomeUnknown,
+    MessageSent,
+)
 from chatbot_erp.eventstore.store import EventStore
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 LONGEST_TEXT = 65_536
 ASK_PATIENCE_S = 35.0
 """How long an actor may take to answer; a little more than it grants the disk."""
-
-WEBHOOK_SECRET = "webhook"
-"""What the vault calls the secrets that deliveries are signed with."""
 
 
 class Created(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,9 +80,8 @@ class Manager:
         check_url(webhook_url, self._house.config.webhook_deny)
         instance = str(uuid4())
         secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
-        actor = self._house.supervisor.ask(
-            tidings.StartInstance(instance=instance, name=name), timeout=ASK_PATIENCE_S
-        )
+        start = tidings.StartInstance(instance=instance, name=name)
+        actor: Any = self._house.supervisor.ask(start, timeout=ASK_PATIENCE_S)
         try:
             self._house.vault.put(WEBHOOK_SECRET, instance, secret.encode())
             command = CreateInstance(name=name, webhook_url=webhook_url, session_from=self._kept_session(name))
@@ -145,7 +147,9 @@ class Manager:
         """End the instance; with `unlink` the device link and session go too."""
         self._ask(name, RemoveInstance(unlink=unlink))
 
-    def state_at(self, instance: str, *, position: int | None = None, at: datetime | None = None) -> Instance | Removed | None:
+    def state_at(
+        self, instance: str, *, position: int | None = None, at: datetime | None = None
+    ) -> Instance | Removed | None:
         """The instance with this id as it was after a global position or at a moment, folded from the log."""
         return fold(self.store, instance, until=position, at=at)
 
@@ -155,7 +159,7 @@ class Manager:
             return "The manager is shutting down."
         return self.store.healthy()
 
-    def _ask(self, name: str, message: object) -> "Future[object] | object":
+    def _ask(self, name: str, message: object) -> Any:
         """Ask the actor of this name. Raises what it raises, or `Unavailable` if it does not take the message."""
         try:
             return self.directory.find(name).actor.ask(message, timeout=ASK_PATIENCE_S)

@@ -15,7 +15,8 @@ def rebuild(store: EventStore, head: StreamHead) -> State:
     """The state at `head`. A snapshot is only a cache: one that cannot be read is folded anew."""
     if head.snapshot:
         try:
-            return decode_state(head.snapshot)
+            state: State = decode_state(head.snapshot)
+            return state
         except msgspec.MsgspecError:
             pass
     return fold(store, head.stream)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from threading import Event
 from types import FrameType
+from typing import Any
 
 import pykka
 import segno
@@ -24,9 +25,9 @@ from chatbot_erp.actors.alarms import Alarms
 from chatbot_erp.actors.commands import Observed
 from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.directory import Directory
-from chatbot_erp.actors.host_process import HostProcess, await_former_hosts
+from chatbot_erp.actors.host_process import HostDeath, HostProcess, await_former_hosts
 from chatbot_erp.actors.hosts import SocketHosts
-from chatbot_erp.actors.house import HostGone, House, Switchboard
+from chatbot_erp.actors.house import HostGone, House, Switchboard, hide_qr
 from chatbot_erp.actors.logs import configure_logs
 from chatbot_erp.actors.manager import Manager
 from chatbot_erp.actors.spool import read_spools
@@ -52,6 +53,7 @@ class Surroundings:
 def run(config: Config, *, sandbox: bool, sandbox_network: str | None) -> int:
     """Run the manager until a signal; the process exit code."""
     configure_logs()
+    os.umask(0o077)
     ending = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, partial(_heed, ending))
@@ -118,7 +120,7 @@ def open_house(config: Config, surroundings: Surroundings) -> Iterator[Manager]:
         alarms.start()
         stack.callback(alarms.stop)
         supervisor = _start_supervisor(config, surroundings, store, vault, alarms)
-        house: House = supervisor.ask(tidings.Introduce(), timeout=PATIENCE_S)
+        house: Any = supervisor.ask(tidings.Introduce(), timeout=PATIENCE_S)
         stack.callback(_stop_supervisor, supervisor)
         count = supervisor.ask(tidings.Restore(), timeout=PATIENCE_S)
         _read_spools(house)
@@ -129,11 +131,11 @@ def open_house(config: Config, surroundings: Surroundings) -> Iterator[Manager]:
 
 def _start_supervisor(
     config: Config, surroundings: Surroundings, store: EventStore, vault: Vault, alarms: Alarms
-) -> pykka.ActorRef[SupervisorActor]:
+) -> pykka.ActorRef[Any]:
     directory = Directory()
     switchboard = Switchboard()
 
-    def build(supervisor: pykka.ActorRef[SupervisorActor]) -> tuple[House, SocketHosts]:
+    def build(supervisor: pykka.ActorRef[Any]) -> tuple[House, SocketHosts]:
         house = House(
             config=config,
             store=store,
@@ -146,11 +148,20 @@ def _start_supervisor(
         )
 
         def spawn(name: str) -> HostProcess:
+            def hear(word: frames.Word) -> None:
+                # What a socket said answers an order, so `host` is there by then.
+                if isinstance(word, frames.Said):
+                    pass_on(house, host, word)
+
+            def mourn(death: HostDeath) -> None:
+                with contextlib.suppress(pykka.ActorDeadError):
+                    supervisor.tell(death)
+
             host = HostProcess(
                 name,
                 config.data_dir,
-                on_word=lambda word: pass_on(house, host, word),
-                on_death=supervisor.tell,
+                on_word=hear,
+                on_death=mourn,
                 prelude=surroundings.prelude,
                 environment=surroundings.environment,
             )
@@ -168,10 +179,8 @@ def _start_supervisor(
     return SupervisorActor.start(build)
 
 
-def pass_on(house: House, host: HostProcess, word: frames.Word) -> None:
-    """Runs in a host's reader thread: hand what it said to whom it concerns, and return."""
-    if not isinstance(word, frames.Said):
-        return
+def pass_on(house: House, host: HostProcess, word: frames.Said) -> None:
+    """Runs in a host's reader thread: hand what a socket said to whom it concerns, and return."""
     instance = word.instance
     if isinstance(word.observation, frames.SocketClosed):
         house.supervisor.tell(tidings.SocketIsClosed(instance=instance, host=host.name))
@@ -197,7 +206,7 @@ def _read_spools(house: House) -> None:
         spool.remove()
 
 
-def _stop_supervisor(supervisor: pykka.ActorRef[SupervisorActor]) -> None:
+def _stop_supervisor(supervisor: pykka.ActorRef[Any]) -> None:
     supervisor.ask(tidings.EndAll(), timeout=PATIENCE_S)
     supervisor.stop()
 

@@ -1,24 +1,30 @@
 """Starts, watches and heals instances and socket hosts. It is told of losses and decides by supervision.py's table."""
 
+import contextlib
 import random
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import pykka
 import structlog
 
-from chatbot_erp.actors import frames, tidings
+from chatbot_erp.actors import tidings
 from chatbot_erp.actors.alarms import Alarm
 from chatbot_erp.actors.commands import DoubtPending, LoseSocket, RecordVerdict, RestartInstance
+from chatbot_erp.actors.errors import NameTaken
 from chatbot_erp.actors.host_process import HostDeath
 from chatbot_erp.actors.hosts import SocketHosts
-from chatbot_erp.actors.house import House
+from chatbot_erp.actors.house import WEBHOOK_SECRET, House
+from chatbot_erp.actors.instance import OPERATIONAL
 from chatbot_erp.actors.instance_actor import InstanceActor
 from chatbot_erp.actors.rebuild import rebuild
 from chatbot_erp.actors.state import Instance, State
 from chatbot_erp.actors.supervision import REMEDIES, Healing, Remedy, plan
-from chatbot_erp.actors.webhook_actor import WebhookActor
-from chatbot_erp.eventstore.events import Status, WebhookAbandoned, WebhookDelivered
+from chatbot_erp.actors.webhook_actor import Verdict, WebhookActor
+from chatbot_erp.actors.webhook_mail import Finish
+from chatbot_erp.eventstore.events import Status
 
 log = structlog.get_logger()
 
@@ -28,6 +34,12 @@ STAND_EVERY_LOOKS = 10
 
 OPENING_PATIENCE_S = 60.0
 """An instance that is still INITIALIZING by then has a socket that leads nowhere."""
+
+PING_PATIENCE_S = 10.0
+END_PATIENCE_S = 20.0
+
+Ref = pykka.ActorRef[Any]
+Build = Callable[[Ref], tuple[House, SocketHosts]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +55,10 @@ class SupervisorActor(pykka.ThreadingActor):
 
     use_daemon_thread = True
 
-    def __init__(self, house: House, hosts: SocketHosts) -> None:
+    def __init__(self, build: Build) -> None:
         super().__init__()
-        self._house = house
-        self._hosts = hosts
-        self._webhooks: dict[str, pykka.ActorRef[WebhookActor]] = {}
+        self._house, self._hosts = build(self.actor_ref)
+        self._webhooks: dict[str, Ref] = {}
         self._healing: dict[str, Healing] = {}
         self._planned: dict[str, Planned] = {}
         self._looks = 0
@@ -58,6 +69,8 @@ class SupervisorActor(pykka.ThreadingActor):
 
     def on_receive(self, message: object) -> object:
         match message:
+            case tidings.Introduce():
+                return self._house
             case tidings.StartInstance(instance=instance, name=name):
                 return self._start(instance, name, None, 0)
             case tidings.ForgetInstance(instance=instance) | tidings.Drained(instance=instance):
@@ -88,6 +101,8 @@ class SupervisorActor(pykka.ThreadingActor):
                 self._tell(instance, RestartInstance(cause="requested"))
             case tidings.ActorFailed(instance=instance):
                 self._revive(instance)
+            case tidings.WebhookFailed(instance=instance):
+                self._replace_webhook(instance)
             case tidings.Look():
                 self._look()
             case tidings.EndAll():
@@ -98,20 +113,47 @@ class SupervisorActor(pykka.ThreadingActor):
 
     # instances
 
-    def _start(self, instance: str, name: str, state: State, version: int) -> pykka.ActorRef[InstanceActor]:
+    def _start(self, instance: str, name: str, state: State, version: int) -> Ref:
         """Start the two actors of an instance and see them alive. Raises `NameTaken`."""
         listed = state is None or isinstance(state, Instance)
-        webhook = self._webhooks.get(instance) or self._start_webhook(instance, name, state)
-        actor = InstanceActor.start(instance, self._house, webhook, state, version)
+        webhook = self._webhooks.get(instance) or self._start_webhook(instance, name)
+        actor: Ref = InstanceActor.start(instance, self._house, webhook, state, version)
+        self._webhooks[instance] = webhook
         try:
             self._house.directory.enter(instance, name, actor, listed=listed)
+            actor.ask(tidings.Introduce(), timeout=PING_PATIENCE_S)
         except NameTaken:
-            actor.stop()
-            webhook.stop()
+            actor.stop(block=False)
+            self._webhooks.pop(instance).stop(block=False)
             raise
-        self._webhooks[instance] = webhook
-        actor.proxy().ping().get(timeout=PING_S)
+        if state is not None and not listed:
+            webhook.tell(Finish())
         return actor
+
+    def _start_webhook(self, instance: str, name: str) -> Ref:
+        house, supervisor = self._house, self.actor_ref
+
+        def secrets() -> tuple[str, ...]:
+            secret = house.vault.get(WEBHOOK_SECRET, instance)
+            return (secret.decode(),) if secret is not None else ()
+
+        def report(verdict: Verdict) -> None:
+            if actor := house.directory.actor(instance):
+                with contextlib.suppress(pykka.ActorDeadError):
+                    actor.tell(RecordVerdict(verdict=verdict))
+
+        return WebhookActor.start(
+            instance,
+            name,
+            store=house.store,
+            alarms=house.alarms,
+            config=house.config,
+            url=lambda: house.directory.webhook_url(instance),
+            secrets=secrets,
+            report=report,
+            drained=lambda: supervisor.tell(tidings.Drained(instance=instance)),
+            failed=lambda: supervisor.tell(tidings.WebhookFailed(instance=instance)),
+        )
 
     def _forget(self, instance: str) -> None:
         self._cancel(instance)
@@ -133,11 +175,16 @@ class SupervisorActor(pykka.ThreadingActor):
         return len(heads)
 
     def _resume(self) -> None:
+        """Returns when no instance claims any more what was true in the last life."""
+        answers = []
         for view in self._house.directory.views():
             self._tell(view.id, DoubtPending(cause="manager_restarted"))
             remedy = REMEDIES.get(view.reason or "", Remedy.RESTART_NOW)
-            if remedy not in (Remedy.NONE, Remedy.AWAIT_PERSON):
-                self._tell(view.id, RestartInstance(cause="manager_started"))
+            actor = self._house.directory.actor(view.id)
+            if actor is not None and remedy not in (Remedy.NONE, Remedy.AWAIT_PERSON):
+                answers.append(actor.ask(RestartInstance(cause="manager_started"), block=False))
+        for answer in answers:
+            answer.get(timeout=PING_PATIENCE_S)
 
     def _revive(self, instance: str) -> None:
         """A new actor in the old place, with the state as the log has it."""
@@ -157,10 +204,19 @@ class SupervisorActor(pykka.ThreadingActor):
                 return
         self._forget(instance)
 
+    def _replace_webhook(self, instance: str) -> None:
+        """A new webhook actor; the instance's own actor is replaced too, because it holds the old one."""
+        if self._webhooks.pop(instance, None) is not None and not self._ending:
+            if actor := self._house.directory.actor(instance):
+                actor.stop(block=False)
+            self._revive(instance)
+
     # losses
 
     def _mourn(self, death: HostDeath) -> None:
         cause, lost = self._hosts.gone(death.name)
+        if self._ending:
+            return
         if lost:
             log.warning(
                 "a socket host died",

@@ -16,7 +16,7 @@ class Tiding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Introduce(Tiding, frozen=True, kw_only=True):
-    """Ask: the actor is alive. The supervisor answers its `House`."""
+    """Ask: an answer proves that the actor started. The supervisor answers its `House`; an instance publishes itself."""
 
 
 class StartInstance(Tiding, frozen=True, kw_only=True):
@@ -93,6 +93,12 @@ class RestartWanted(Tiding, frozen=True, kw_only=True):
 
 class ActorFailed(Tiding, frozen=True, kw_only=True):
     """The actor of this instance stopped on an error."""
+
+    instance: str
+
+
+class WebhookFailed(Tiding, frozen=True, kw_only=True):
+    """The webhook actor of this instance stopped on an error."""
 
     instance: str
 

@@ -12,9 +12,7 @@ SETUP = configparser.ConfigParser()
 SETUP.read(ROOT / "setup.cfg")
 ROOMS = {
     name.removeprefix("chatbot_erp."): ROOT / folder
-    for name, _, folder in (
-        line.partition(" = ") for line in SETUP["options"]["package_dir"].strip().splitlines()
-    )
+    for name, _, folder in (line.partition(" = ") for line in SETUP["options"]["package_dir"].strip().splitlines())
 }
 
 

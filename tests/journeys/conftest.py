@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from manager_process import ManagerProcess
-from receiver import Receiver
 
 from chatbot_erp.sandbox.client import Network, Phone
+from manager_process import ManagerProcess
+from receiver import Receiver
 
 _numbers = itertools.count(10_000_000)
 

@@ -62,7 +62,7 @@ class ManagerProcess:
                 with self.out.open("a") as out:
                     out.write(line)
                 if not line:
-                    raise RuntimeError(f"The manager ended with {self._process.wait()}: {self.log.read_text()[-4000:]}")
+                    raise RuntimeError(f"The manager ended with {self._wait()}: {self.log.read_text()[-4000:]}")
                 if line.startswith("chatbot-erp listens on "):
                     return line.split()[-1]
         raise TimeoutError(f"The manager does not listen: {self.log.read_text()[-4000:]}")
@@ -145,6 +145,14 @@ class ManagerProcess:
 
     def wait_connected(self, name: str, *, timeout_s: float = 20.0) -> Any:
         return self.wait_until(name, lambda view: view["status"] in OPERATIONAL, timeout_s=timeout_s)
+
+    def wait_erased(self, instance: str, *, timeout_s: float = 10.0) -> None:
+        """Wait until no file of this instance's session is left."""
+        deadline = time.monotonic() + timeout_s
+        while left := list((self.data_dir / "sessions").glob(f"{instance}*")):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"Not erased: {left}")
+            time.sleep(0.02)
 
     def pair(self, name: str, phone: Phone, webhook_url: str = "http://127.0.0.1:9/nobody") -> Any:
         """Create an instance, scan its QR with the phone, and wait until it is connected."""

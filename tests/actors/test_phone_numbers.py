@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatbot_erp.actors.errors import BadNumber
-from chatbot_erp.actors.numbers import digits, normalise
+from chatbot_erp.actors.phone_numbers import digits, normalise
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,9 @@ def test_separators_fall_away_and_a_jid_stays(given_as: str, expected: str | Non
     assert normalise(given_as) == (expected or given_as)
 
 
-@pytest.mark.parametrize("bad", ["", "12345", "abc", "+", "0551199999999", "1" * 16, "55@evil.example", "٥٥١١٩٩٩٩٩٩٩٩", "1" * 9999])
+@pytest.mark.parametrize(
+    "bad", ["", "12345", "abc", "+", "0551199999999", "1" * 16, "55@evil.example", "٥٥١١٩٩٩٩٩٩٩٩", "1" * 9999]
+)
 def test_what_cannot_be_a_number_is_refused(bad: str) -> None:
     with pytest.raises(BadNumber):
         normalise(bad)

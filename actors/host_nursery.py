@@ -1,0 +1,196 @@
+"""Where socket hosts are born: a small process that has everything loaded and forks itself on request.
+
+multiprocessing has such a fork server, but only one in a process, with the environment of its first use. The Go library
+reads the environment its process was *executed* with, whatever `os.environ` says later: so the environment of a host
+is that of its nursery. And a child of multiprocessing first runs its parent's main module again: the whole manager, for
+nothing.
+"""
+
+import atexit
+import contextlib
+import logging
+import os
+import pickle
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from multiprocessing.connection import Connection
+from struct import Struct
+from typing import Any, NoReturn
+
+log = logging.getLogger(__name__)
+
+BORN = Struct(">i")
+"""What is told of a child: its process id, later its exit code as `subprocess` has it."""
+
+_LENGTH = Struct(">I")
+_EXIT_PATIENCE_S = 5.0
+
+Life = Callable[[Connection, Any], NoReturn]
+
+_lock = threading.Lock()
+_nurseries: dict[frozenset[tuple[str, str]], "Nursery"] = {}
+
+
+class Child:
+    """A process that was born, as the manager sees it."""
+
+    def __init__(self, status: socket.socket) -> None:
+        self._status = status
+        self._ended = False
+        self._lock = threading.Lock()
+        self.pid = self._told()
+
+    def await_end(self, patience_s: float) -> bool:
+        """Whether it ends in time."""
+        return bool(select.select([self._status], [], [], patience_s)[0])
+
+    def exit_code(self) -> int | None:
+        """Waits for the end, once. Negative for a signal; None if nobody knows, for the nursery died, too."""
+        try:
+            code = self._told()
+        except OSError:
+            code = None
+        with self._lock:
+            self._ended = True
+            self._status.close()
+        return code
+
+    def kill(self) -> None:
+        """End it at once, unless its end is known: then its number may be another's."""
+        with self._lock:
+            if not self._ended:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(self.pid, signal.SIGKILL)
+
+    def _told(self) -> int:
+        data = self._status.recv(BORN.size)
+        if len(data) < BORN.size:
+            raise ConnectionError("The nursery of the socket hosts has died.")
+        number: int = BORN.unpack(data)[0]
+        return number
+
+
+class Nursery:
+    """The manager's side of one such process."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._line, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "chatbot_erp.actors.host_nursery", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                env={**os.environ, **environment},
+            )
+
+    def bear(self, pipe: Connection, life: Life, setting: object) -> Child:
+        """Fork a child that calls `life(pipe, setting)`; both are pickled. Raises `OSError` if this nursery is dead."""
+        ours, theirs = socket.socketpair()
+        request = pickle.dumps((sys.path, pickle.dumps((life, setting))))
+        try:
+            with theirs:
+                socket.send_fds(self._line, [_LENGTH.pack(len(request)) + request], [pipe.fileno(), theirs.fileno()])
+            return Child(ours)
+        except OSError:
+            ours.close()
+            raise
+
+    def close(self) -> None:
+        """No more children; those that live are not touched."""
+        self._line.close()
+        self._process.wait(_EXIT_PATIENCE_S)
+
+
+def bear(environment: Mapping[str, str], pipe: Connection, life: Life, setting: object) -> Child:
+    """Fork a child in the nursery for this environment, which is made where there is none. Raises `OSError`."""
+    key = frozenset(environment.items())
+    with _lock:
+        nursery = _nurseries.get(key)
+        if nursery is not None:
+            with contextlib.suppress(OSError):
+                return nursery.bear(pipe, life, setting)
+            nursery.close()
+        nursery = _nurseries[key] = Nursery(environment)
+        return nursery.bear(pipe, life, setting)
+
+
+@atexit.register
+def _close_all() -> None:
+    with _lock:
+        for nursery in _nurseries.values():
+            nursery.close()
+        _nurseries.clear()
+
+
+def main(descriptor: int) -> None:
+    """The nursery's own process: fork on request, tell each child's end, until the manager hangs up."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    wake_r, wake_w = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(wake_w)
+
+    import chatbot_erp.actors.host_preload  # noqa: F401
+
+    children: dict[int, socket.socket] = {}
+    with socket.socket(fileno=descriptor) as line:
+        while True:
+            ready = select.select([line.fileno(), wake_r], [], [])[0]
+            if wake_r in ready:
+                os.read(wake_r, 4096)
+                _tell_ends(children)
+            if line.fileno() in ready:
+                data, descriptors, _, _ = socket.recv_fds(line, _LENGTH.size, 2)
+                if len(data) < _LENGTH.size:
+                    return
+                request = _receive(line, _LENGTH.unpack(data)[0])
+                pipe, status = Connection(descriptors[0]), socket.socket(fileno=descriptors[1])
+                pid = os.fork()
+                if pid == 0:
+                    signal.set_wakeup_fd(-1)
+                    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                    for foreign in (line, status, *children.values()):
+                        foreign.close()
+                    os.close(wake_r)
+                    os.close(wake_w)
+                    _live(pipe, request)
+                status.sendall(BORN.pack(pid))
+                children[pid] = status
+                pipe.close()
+
+
+def _live(pipe: Connection, request: bytes) -> NoReturn:
+    try:
+        sys.path[:], rest = pickle.loads(request)
+        life, setting = pickle.loads(rest)
+        life(pipe, setting)
+    except BaseException:
+        log.exception("A child failed before its life began.")
+    finally:
+        os._exit(1)
+
+
+def _tell_ends(children: dict[int, socket.socket]) -> None:
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                return
+            with children.pop(pid) as told, contextlib.suppress(OSError):
+                told.sendall(BORN.pack(os.waitstatus_to_exitcode(status)))
+
+
+def _receive(line: socket.socket, size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        data += line.recv(size - len(data))
+    return data
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

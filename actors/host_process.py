@@ -1,0 +1,195 @@
+"""The manager's side of a socket host: start it, give it orders, hear it, see it die."""
+
+import contextlib
+import fcntl
+import logging
+import os
+import queue
+import signal
+import threading
+import time
+from collections.abc import Callable, Mapping
+from multiprocessing import Pipe
+from pathlib import Path
+from types import MappingProxyType
+
+import msgspec
+
+from chatbot_erp.actors.frames import Alive, EndHost, Order, Word, decode_word, encode_frame
+from chatbot_erp.actors.host_nursery import bear
+from chatbot_erp.actors.house import HostGone
+from chatbot_erp.actors.socket_host import HostSetting, neonize_sockets, run_host
+from chatbot_erp.actors.wa_port import SocketFactory
+
+log = logging.getLogger(__name__)
+
+ENVIRONMENT = MappingProxyType({"NEONIZE_BOT_TAG": "off"})
+"""For every host. Left to itself, neonize marks each text as written by a business bot."""
+
+WAITING_ORDERS = 10_000
+TAIL_BYTES = 4096
+REAP_PATIENCE_S = 5.0
+
+
+class HostDeath(msgspec.Struct, frozen=True, kw_only=True):
+    """A host has ended. `exit_code` is None where a signal ended it, `signal` otherwise.
+
+    Both are None if its nursery died, too. `stderr_tail` may hold phone numbers: it is for the operator.
+    """
+
+    name: str
+    exit_code: int | None
+    signal: int | None
+    stderr_tail: str
+
+
+class HostProcess:
+    """One running socket host.
+
+    `directory` holds all our data; `name` must be new. `environment` is added to this process's own for the host;
+    `prelude` runs in it after the WhatsApp library was loaded. It is pickled, as `sockets` is: importable by name.
+
+    `on_word` and `on_death` are called on a thread of this object and must only hand over. `on_death` comes exactly
+    once, after the last word, however the host ended. Raises `OSError` if no process can be had.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        directory: Path,
+        on_word: Callable[[Word], None],
+        on_death: Callable[[HostDeath], None],
+        prelude: Callable[[], None] | None = None,
+        environment: Mapping[str, str] = MappingProxyType({}),
+        sockets: Callable[[], SocketFactory] = neonize_sockets,
+    ) -> None:
+        self.name = name
+        self._setting = HostSetting(name=name, directory=directory, prelude=prelude, sockets=sockets)
+        self.vitals: Alive | None = None
+        self.last_alive = time.monotonic()
+        self._on_word = on_word
+        self._on_death = on_death
+        self._orders: queue.Queue[Order | None] = queue.Queue(WAITING_ORDERS)
+        self._ready = threading.Event()
+        self._dead = threading.Event()
+        self._pipe, host_end = Pipe()
+        # Only the host may keep its end, or its death would not break the pipe.
+        with host_end:
+            self._child = bear({**ENVIRONMENT, **environment}, host_end, run_host, self._setting)
+        threading.Thread(target=self._read, name=f"{self.name}-words", daemon=True).start()
+        threading.Thread(target=self._write, name=f"{self.name}-orders", daemon=True).start()
+
+    @property
+    def pid(self) -> int:
+        return self._child.pid
+
+    def order(self, order: Order) -> None:
+        """Hand over an order, in order, without waiting for it. Raises `HostGone`."""
+        if self._dead.is_set():
+            raise HostGone(f"The socket host {self.name} has ended.")
+        try:
+            self._orders.put_nowait(order)
+        except queue.Full:
+            raise HostGone(f"The socket host {self.name} takes no orders.") from None
+
+    def end(self, timeout_s: float) -> bool:
+        """Have it close its sockets and exit, and wait; what takes longer is killed (false)."""
+        with contextlib.suppress(HostGone):
+            self.order(EndHost())
+        if self._dead.wait(timeout_s):
+            return True
+        self.kill()
+        self._dead.wait(REAP_PATIENCE_S)
+        return False
+
+    def kill(self) -> None:
+        """End it at once; `on_death` follows. WhatsApp's server repeats what the host had not taken in."""
+        self._child.kill()
+
+    def _write(self) -> None:
+        self._ready.wait()
+        while (order := self._orders.get()) is not None:
+            try:
+                self._pipe.send_bytes(encode_frame(order))
+            except (OSError, ValueError):
+                return
+
+    def _read(self) -> None:
+        try:
+            while True:
+                self._hear(self._pipe.recv_bytes())
+        except (EOFError, OSError):
+            pass
+        except msgspec.MsgspecError:
+            log.exception("The socket host %s speaks gibberish and is ended.", self.name)
+        self._bury()
+
+    def _hear(self, frame: bytes) -> None:
+        word = decode_word(frame)
+        self._ready.set()
+        self.last_alive = time.monotonic()
+        if isinstance(word, Alive):
+            self.vitals = word
+        try:
+            self._on_word(word)
+        except Exception:
+            log.exception("A word of the socket host %s found nobody; the host keeps it if it matters.", self.name)
+
+    def _bury(self) -> None:
+        if not self._child.await_end(REAP_PATIENCE_S):
+            self._child.kill()
+        code = self._child.exit_code()
+        self._dead.set()
+        self._ready.set()
+        with contextlib.suppress(queue.Full):
+            self._orders.put_nowait(None)
+        self._pipe.close()
+        death = HostDeath(
+            name=self.name,
+            exit_code=code if code is not None and code >= 0 else None,
+            signal=-code if code is not None and code < 0 else None,
+            stderr_tail=_tail(self._setting.stderr),
+        )
+        if not _is_locked(self._setting.lock):
+            self._setting.stderr.unlink(missing_ok=True)
+            self._setting.lock.unlink(missing_ok=True)
+        self._on_death(death)
+
+
+def await_former_hosts(directory: Path, patience_s: float) -> list[str]:
+    """Wait until no host of an earlier manager lives, so that no session is opened twice; then read the spools.
+
+    Such hosts end by themselves within seconds. Those that do not are killed after `patience_s`; their names are given.
+    """
+    killed: list[str] = []
+    deadline = time.monotonic() + patience_s
+    for path in sorted((directory / "hosts").glob("*.lock")):
+        while _is_locked(path):
+            if time.monotonic() >= deadline and path.stem not in killed:
+                killed.append(path.stem)
+                with contextlib.suppress(ProcessLookupError, ValueError):
+                    os.kill(int(path.read_text()), signal.SIGKILL)
+            time.sleep(0.02)
+        path.unlink(missing_ok=True)
+    return killed
+
+
+def _is_locked(path: Path) -> bool:
+    try:
+        with path.open() as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        pass
+    return False
+
+
+def _tail(path: Path) -> str:
+    """The end of what the host wrote; of a Go crash its beginning, where the reason stands before all the stacks."""
+    try:
+        written = path.read_bytes()
+    except OSError:
+        return ""
+    start = min((at for word in (b"fatal error: ", b"panic: ") if (at := written.rfind(word)) >= 0), default=-1)
+    return (written[start : start + TAIL_BYTES] if start >= 0 else written[-TAIL_BYTES:]).decode(errors="replace")

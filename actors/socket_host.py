@@ -1,0 +1,258 @@
+"""A socket host: the child process in which sockets live, and in which alone the WhatsApp library is loaded.
+
+It obeys orders from a pipe and says what its sockets see. It decides nothing. When the pipe breaks its manager is dead:
+it closes all sockets, writes what nobody confirmed to the spool, and ends.
+"""
+
+import fcntl
+import logging
+import os
+import resource
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import NoReturn, assert_never
+
+from chatbot_erp.actors.frames import (
+    Alive,
+    CloseSocket,
+    Confirm,
+    EndHost,
+    Observation,
+    OfferPairingCode,
+    OpenSocket,
+    Order,
+    Repeat,
+    SocketClosed,
+    SocketFailedToSend,
+    SocketRefusedCode,
+    SocketStands,
+    Transmit,
+    decode_order,
+)
+from chatbot_erp.actors.socket_line import GRACE_S, Line
+from chatbot_erp.actors.socket_words import Mouth
+from chatbot_erp.actors.spool import write_spool
+from chatbot_erp.actors.wa_port import SocketFactory
+
+log = logging.getLogger(__name__)
+
+HEARTBEAT_S = 2.0
+CLOSE_PATIENCE_S = 10.0
+CONFIRM_PATIENCE_S = 3.0
+ORPHAN_PATIENCE_S = 3.0
+STDERR_LIMIT_BYTES = 1 << 20
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+class ManagerGone(Exception):
+    """Raised in the host when nobody is at the other end of the pipe any more."""
+
+
+def neonize_sockets() -> SocketFactory:
+    """Load the WhatsApp library and say how to make sockets with it."""
+    from chatbot_erp.actors.wa_neonize import NeonizeClient
+    from chatbot_erp.actors.wa_socket import WhatsAppSocket
+
+    return lambda order, report: WhatsAppSocket(order, report, NeonizeClient)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostSetting:
+    """What a host is started with. Everything here is pickled: functions must be importable by their names.
+
+    `prelude` runs after the library was loaded.
+    """
+
+    name: str
+    directory: Path
+    prelude: Callable[[], None] | None = None
+    sockets: Callable[[], SocketFactory] = neonize_sockets
+
+    @property
+    def lock(self) -> Path:
+        """Locked as long as the host lives; says its process id."""
+        return self.directory / "hosts" / f"{self.name}.lock"
+
+    @property
+    def stderr(self) -> Path:
+        return self.directory / "hosts" / f"{self.name}.log"
+
+
+class SocketHost:
+    """The main loop of a host over one pipe."""
+
+    def __init__(self, pipe: Connection, sockets: SocketFactory) -> None:
+        self._pipe = pipe
+        self._sockets = sockets
+        self._mouth = Mouth(pipe)
+        self._ledger = self._mouth.ledger
+        self._lines: dict[str, Line] = {}
+        self._generations: dict[str, int] = {}
+        self._next_beat = 0.0
+
+    def serve(self, spool: Callable[[Mouth], None]) -> None:
+        """Obey until told to end or until the manager is gone; `spool` gets what is unconfirmed then."""
+        try:
+            while not isinstance(order := self._next_order(HEARTBEAT_S), EndHost):
+                self._obey(order)
+            closers = self._close_all(grace_s=GRACE_S)
+            self._obey_while(lambda: any(closer.is_alive() for closer in closers), CLOSE_PATIENCE_S)
+            self._obey_while(lambda: bool(self._ledger.unconfirmed()), CONFIRM_PATIENCE_S)
+        except ManagerGone:
+            deadline = time.monotonic() + ORPHAN_PATIENCE_S
+            for closer in self._close_all(grace_s=0.0):
+                closer.join(max(0.0, deadline - time.monotonic()))
+        spool(self._mouth)
+        self._mouth.finish(CONFIRM_PATIENCE_S)
+
+    def _obey_while(self, wanted: Callable[[], bool], patience_s: float) -> None:
+        deadline = time.monotonic() + patience_s
+        while wanted() and time.monotonic() < deadline:
+            self._obey(self._next_order(0.02))
+
+    def _next_order(self, patience_s: float) -> Order | None:
+        """The next order, or None after a while. Beats the heart when it is time."""
+        now = time.monotonic()
+        if now >= self._next_beat:
+            self._next_beat = now + HEARTBEAT_S
+            self._mouth.beat(vitals())
+        try:
+            if self._pipe.poll(min(patience_s, self._next_beat - now)):
+                order: Order = decode_order(self._pipe.recv_bytes())
+                return order
+        except (EOFError, OSError) as ex:
+            raise ManagerGone from ex
+        return None
+
+    def _obey(self, order: Order | None) -> None:
+        match order:
+            case OpenSocket():
+                self._open(order)
+            case CloseSocket():
+                threading.Thread(target=self._close, args=(order,), name="close", daemon=True).start()
+            case Transmit() | OfferPairingCode():
+                self._hand_on(order)
+            case Confirm():
+                self._ledger.confirm(order.instance, order.number)
+            case Repeat():
+                self._repeat(order.instance)
+            case EndHost() | None:
+                pass
+            case _:
+                assert_never(order)
+
+    def _open(self, order: OpenSocket) -> None:
+        former = self._lines.get(order.instance)
+        if former is not None and former.order.generation == order.generation:
+            return
+        self._generations[order.instance] = order.generation
+        self._lines[order.instance] = Line(order, self._sockets, self._mouth, former)
+
+    def _close(self, order: CloseSocket) -> None:
+        line = self._lines.get(order.instance)
+        if line is not None:
+            line.close(unlink=order.unlink)
+        self._say(order.instance, SocketClosed())
+
+    def _hand_on(self, order: Transmit | OfferPairingCode) -> None:
+        line = self._lines.get(order.instance)
+        if line is not None:
+            line.put(order)
+            return
+        detail = "There is no socket."
+        match order:
+            case Transmit(instance=instance, command_id=command_id):
+                failure = SocketFailedToSend(command_id=command_id, reason="not_connected", detail=detail)
+                self._say(instance, failure)
+            case OfferPairingCode(instance=instance, command_id=command_id):
+                self._say(instance, SocketRefusedCode(command_id=command_id, detail=detail))
+
+    def _repeat(self, instance: str) -> None:
+        self._mouth.repeat(instance)
+        line = self._lines.get(instance)
+        if line is not None:
+            line.stand()
+        else:
+            self._say(instance, SocketStands(connected=False, logged_in=False))
+
+    def _say(self, instance: str, observation: Observation) -> None:
+        self._mouth.say_of(instance, self._generations.get(instance, 0), observation)
+
+    def _close_all(self, *, grace_s: float) -> list[threading.Thread]:
+        closers = [
+            threading.Thread(target=line.close, kwargs={"grace_s": grace_s}, name="close", daemon=True)
+            for line in self._lines.values()
+        ]
+        for closer in closers:
+            closer.start()
+        return closers
+
+
+def run_host(pipe: Connection, setting: HostSetting) -> NoReturn:
+    """The main function of a host's process. The order of its steps is what matters.
+
+    Nothing is said before the lock is held, and the manager gives no order before it hears something: no session can be
+    opened by a host that a later manager does not see.
+    """
+    status = 1
+    try:
+        os.umask(0o077)
+        setting.lock.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        hold_lock(setting.lock)
+        _redirect_output(setting.stderr)
+        # Ctrl-C and a service manager's SIGTERM reach the whole group; the manager is the one who ends its hosts.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        sockets = setting.sockets()
+        if setting.prelude is not None:
+            setting.prelude()
+        SocketHost(pipe, sockets).serve(lambda mouth: _spool(setting, mouth))
+        status = 0
+    except BaseException:
+        log.exception("The host %s failed.", setting.name)
+    finally:
+        sys.stderr.flush()
+        # Threads of the library that never end would keep an ordinary exit waiting.
+        os._exit(status)
+
+
+def hold_lock(path: Path) -> None:
+    """Lock the file for the life of this process and write the process id into it. Raises `BlockingIOError`."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, str(os.getpid()).encode())
+
+
+def vitals() -> Alive:
+    """What this process uses. Also keeps its stderr file small."""
+    if os.fstat(2).st_size > STDERR_LIMIT_BYTES:
+        os.ftruncate(2, 0)
+    try:
+        resident = int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE_BYTES
+        descriptors = len(os.listdir("/proc/self/fd"))
+    except OSError:
+        resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        descriptors = len(os.listdir("/dev/fd"))
+    return Alive(rss_bytes=resident, descriptors=descriptors)
+
+
+def _redirect_output(stderr: Path) -> None:
+    """The library prints pairing codes to stdout: that goes nowhere. Its stderr is kept for a post-mortem."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nowhere, 0)
+    os.dup2(nowhere, 1)
+    # With O_APPEND a file that was cut short goes on at its beginning.
+    os.dup2(os.open(stderr, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600), 2)
+
+
+def _spool(setting: HostSetting, mouth: Mouth) -> None:
+    words = mouth.ledger.unconfirmed()
+    if words:
+        write_spool(setting.directory, f"{setting.name}-{os.getpid()}", words)

@@ -1,0 +1,155 @@
+"""One instance inside a socket host: its socket, and the thread that works with it."""
+
+import logging
+import queue
+import threading
+from typing import Literal
+
+from chatbot_erp.actors.frames import (
+    Observation,
+    OfferPairingCode,
+    OpenSocket,
+    SocketConnected,
+    SocketEnded,
+    SocketFailedToSend,
+    SocketPairingExpired,
+    SocketPinged,
+    SocketRefusedCode,
+    Transmit,
+)
+from chatbot_erp.actors.socket_words import Mouth
+from chatbot_erp.actors.wa_port import SocketFactory
+
+log = logging.getLogger(__name__)
+
+GRACE_S = 5.0
+
+Job = Transmit | OfferPairingCode | Literal["ping"]
+
+
+class Line:
+    """Makes the socket of one `OpenSocket` and serves it, in order, on a thread of its own.
+
+    `former` is the line that carried this instance before: the new socket opens only after that one has closed.
+    """
+
+    def __init__(self, order: OpenSocket, sockets: SocketFactory, mouth: Mouth, former: "Line | None") -> None:
+        self.order = order
+        self._mouth = mouth
+        self._former = former
+        self._socket = sockets(order, self._hear)
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._door = threading.Lock()
+        self._closing = False
+        self._close_turn = threading.Lock()
+        self._closed = False
+        self._ping_due = order.ping
+        self._worker = threading.Thread(target=self._work, name=f"line-{order.instance}", daemon=True)
+        self._worker.start()
+
+    def put(self, job: Job) -> None:
+        """Have this done after all that was put before."""
+        with self._door:
+            if not self._closing:
+                self._jobs.put(job)
+                return
+        self._decline(job)
+
+    def stand(self) -> None:
+        """Say how the library sees the connection, out of turn: a send may keep the worker busy for a minute."""
+        threading.Thread(
+            target=lambda: self._say(self._socket.standing()), name=f"stand-{self.order.instance}", daemon=True
+        ).start()
+
+    def close(self, *, unlink: bool = False, grace_s: float = GRACE_S) -> None:
+        """End the socket. What is being done may finish for `grace_s`.
+
+        Waits until all is over, also when another thread is closing already.
+        """
+        with self._close_turn:
+            if self._closed:
+                return
+            for job in self._shut():
+                self._decline(job)
+            self._worker.join(grace_s)
+            self._mouth.ledger.hold_up(self.order.instance, when_full=False)
+            try:
+                self._socket.close(unlink=unlink)
+            except Exception:
+                log.exception("The socket of %s did not close properly.", self.order.instance)
+            self._worker.join(GRACE_S)
+            if self._former is not None:
+                self._former.close()
+            self._closed = True
+
+    def _shut(self) -> list[Job]:
+        """Take no more jobs; give back those that were not begun."""
+        with self._door:
+            self._closing = True
+            waiting: list[Job] = []
+            while not self._jobs.empty():
+                job = self._jobs.get()
+                if job is not None:
+                    waiting.append(job)
+            self._jobs.put(None)
+            return waiting
+
+    def _work(self) -> None:
+        if self._former is not None:
+            self._former.close()
+            self._former = None
+        if self._closing:
+            return
+        self._mouth.ledger.hold_up(self.order.instance, when_full=True)
+        try:
+            self._socket.open()
+        except Exception as ex:
+            log.exception("The socket of %s could not be opened.", self.order.instance)
+            self._hear(SocketEnded(cause="socket_failed", detail=repr(ex)))
+        while (job := self._jobs.get()) is not None:
+            self._say(self._do(job))
+
+    def _do(self, job: Job) -> Observation:
+        try:
+            match job:
+                case Transmit():
+                    return self._socket.send_text(job)
+                case OfferPairingCode():
+                    return self._socket.offer_pairing_code(job)
+                case "ping":
+                    return self._socket.ping()
+        except Exception as ex:
+            log.exception("The socket of %s failed.", self.order.instance)
+            return _failure(job, repr(ex))
+
+    def _decline(self, job: Job) -> None:
+        detail = "The socket is closing."
+        if isinstance(job, Transmit):
+            self._say(SocketFailedToSend(command_id=job.command_id, reason="not_connected", detail=detail))
+        else:
+            self._say(_failure(job, detail))
+
+    def _hear(self, observation: Observation) -> None:
+        self._say(observation)
+        if isinstance(observation, SocketConnected) and self._ping_due:
+            # Not at each reconnection of the library: a flapping line would make us a sender of many equal texts.
+            self._ping_due = False
+            self.put("ping")
+        elif isinstance(observation, SocketEnded | SocketPairingExpired):
+            # At once: what still comes to a library that has given up would be lost.
+            threading.Thread(
+                target=self.close, kwargs={"grace_s": 0.0}, name=f"close-{self.order.instance}", daemon=True
+            ).start()
+
+    def _say(self, observation: Observation) -> None:
+        self._mouth.say(self.order, observation)
+
+
+def _failure(job: Job, detail: str) -> Observation:
+    match job:
+        case Transmit():
+            return SocketFailedToSend(command_id=job.command_id, reason="unknown", detail=detail)
+        case OfferPairingCode():
+            return SocketRefusedCode(command_id=job.command_id, detail=detail)
+        case "ping":
+            return SocketPinged(message_id="", error=detail)

@@ -1,0 +1,84 @@
+"""Words that no manager confirmed, on disk: what a socket host leaves behind when its manager is gone.
+
+A spool file is a row of records (length, checksum, the frame of one `Said`). It gets its name after it is on disk; what
+a host had no time to finish keeps the ending `.part` and is read as far as its records are whole.
+"""
+
+import os
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from struct import Struct
+
+import msgspec
+
+from chatbot_erp.actors.frames import Said, decode_word, encode_frame
+
+_RECORD = Struct(">II")
+
+
+class Spool(msgspec.Struct, frozen=True, kw_only=True):
+    """What one dead host left behind. `damage` says what could not be read, if anything."""
+
+    path: Path
+    words: tuple[Said, ...]
+    damage: str | None
+
+    def remove(self) -> None:
+        """Call it when the words are committed."""
+        self.path.unlink(missing_ok=True)
+
+
+def write_spool(directory: Path, name: str, words: Iterable[Said]) -> Path:
+    """Write the words, in order, so that they outlive this process and this machine. `directory` holds all our data."""
+    spools = directory / "spool"
+    spools.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = spools / f"{name}.spool"
+    part = path.with_suffix(".part")
+    with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        for word in words:
+            frame = encode_frame(word)
+            file.write(_RECORD.pack(len(frame), zlib.crc32(frame)) + frame)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+    _sync_directory(spools)
+    return path
+
+
+def read_spools(directory: Path) -> Iterator[Spool]:
+    """What is there, oldest first. Only after the hosts that may still be writing have ended."""
+    found = [path for path in (directory / "spool").glob("*") if path.suffix in {".spool", ".part"}]
+    for path in sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name)):
+        words, damage = _read(path.read_bytes())
+        yield Spool(path=path, words=words, damage=damage)
+
+
+def _read(content: bytes) -> tuple[tuple[Said, ...], str | None]:
+    words: list[Said] = []
+    place = 0
+    while place < len(content):
+        frame = _record_at(content, place)
+        if frame is None:
+            return tuple(words), f"{len(content) - place} of {len(content)} bytes are torn, after {len(words)} words"
+        word = decode_word(frame)
+        if isinstance(word, Said):
+            words.append(word)
+        place += _RECORD.size + len(frame)
+    return tuple(words), None
+
+
+def _record_at(content: bytes, place: int) -> bytes | None:
+    if place + _RECORD.size > len(content):
+        return None
+    length, checksum = _RECORD.unpack_from(content, place)
+    frame = content[place + _RECORD.size : place + _RECORD.size + length]
+    return frame if len(frame) == length and zlib.crc32(frame) == checksum else None
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

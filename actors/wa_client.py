@@ -1,0 +1,70 @@
+"""What wa_socket.py needs of a WhatsApp library: blocking calls that may fail, and things heard."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+
+class LibraryError(Exception):
+    """Raised when the library, or WhatsApp through it, says no; the text is the library's."""
+
+
+NO_CLIENT = "client is nil"
+"""The text where the library has no such client yet, or no more."""
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """WhatsApp's server has a message; `at` is its clock, in seconds since 1970, or 0."""
+
+    message_id: str
+    at: int
+
+
+class Hearing(msgspec.Struct, frozen=True, kw_only=True):
+    """Who hears what. The calls come on threads of the library and must not call it back."""
+
+    event: Callable[[Any], None]
+    """Each event, as neonize's protobuf; also `Device`, which says who we are, as soon as that is known."""
+
+    qr: Callable[[str], None]
+    login_word: Callable[[str], None]
+    """How a pairing went: "success", "timeout", "err-…"."""
+
+
+class Client(Protocol):
+    """One client of the library. Everything but `connect` may be called from any thread."""
+
+    def connect(self) -> None:
+        """Blocks while the client lives, or longer; raises if the first dial fails."""
+
+    def await_life(self, patience_s: float) -> bool:
+        """Wait until the library said anything of this client, or `connect` returned."""
+
+    def disconnect(self) -> None:
+        """End the connection. What was received is still handed over; sends that wait are given up."""
+
+    def stop(self) -> None:
+        """Forget the client. Nothing is heard of it afterwards."""
+
+    def log_out(self) -> None:
+        """Take this device off the phone's list and empty the session."""
+
+    def is_connected(self) -> bool: ...
+
+    def is_logged_in(self) -> bool: ...
+
+    def send_text(self, jid: str, text: str) -> Receipt: ...
+
+    def find(self, numbers: Sequence[str]) -> dict[str, str]:
+        """Which of these numbers (digits) are on WhatsApp: number → jid, which may be a LID."""
+
+    def phone_number_of(self, lid: str) -> str | None:
+        """The phone number jid behind a LID, from the library's store."""
+
+    def pairing_code(self, number: str) -> str: ...
+
+
+ClientFactory = Callable[[Path, Hearing], Client]
+"""Makes a client for the session in this file."""

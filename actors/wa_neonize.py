@@ -1,0 +1,196 @@
+"""neonize, tamed: typed, quiet, safe to call from several threads. The only file that imports it.
+
+Relied on here, and found in the source of neonize 0.5.2 only: the Go library keeps its clients in unlocked maps
+(wa_guard.py); it keeps pointers to a client's callbacks for as long as it likes; `connect` blocks until `stop`, and
+after a QR that ran out for ever; `stop` throws away events that were not handed over yet; an answer about a number
+may be a LID, whose phone number only the library's own store knows.
+"""
+
+import ctypes
+import itertools
+import logging
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+# python-magic, which neonize imports, finds the libmagic of this package where the system has none.
+import pylibmagic  # noqa: F401
+from neonize import events  # type: ignore[import-untyped]
+from neonize.client import NewClient  # type: ignore[import-untyped]
+from neonize.exc import NeonizeError  # type: ignore[import-untyped]
+from neonize.proto.waCompanionReg.WAWebProtobufsCompanionReg_pb2 import DeviceProps  # type: ignore[import-untyped]
+from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import Message  # type: ignore[import-untyped]
+from neonize.utils.jid import build_jid  # type: ignore[import-untyped]
+
+from chatbot_erp.actors.wa_client import NO_CLIENT, Hearing, LibraryError, Receipt
+from chatbot_erp.actors.wa_guard import MapGuard
+from chatbot_erp.actors.wa_message import jid_text
+
+log = logging.getLogger(__name__)
+
+# Left alone, the Go side formats every node it sees and hands it over, only to be dropped here.
+logging.getLogger("neonize.utils.log").setLevel(logging.WARNING)
+# It warns that ffmpeg is missing, which only media need.
+logging.getLogger("neonize.utils.ffmpeg").setLevel(logging.ERROR)
+
+START_PATIENCE_S = 60.0
+
+Heard = TypeVar("Heard")
+
+_HEARD = (
+    events.PairStatusEv,
+    events.ConnectedEv,
+    events.DisconnectedEv,
+    events.LoggedOutEv,
+    events.StreamReplacedEv,
+    events.TemporaryBanEv,
+    events.ConnectFailureEv,
+    events.ClientOutdatedEv,
+    events.StreamErrorEv,
+    events.KeepAliveTimeoutEv,
+    events.KeepAliveRestoredEv,
+    events.MessageEv,
+    events.ReceiptEv,
+    events.UndecryptableMessageEv,
+)
+
+_guard = MapGuard()
+_numbers = itertools.count(1)
+_kept: list[NewClient] = []
+
+
+class NeonizeClient:
+    """A `wa_client.Client` over one client of the Go library."""
+
+    def __init__(self, session: Path, hearing: Hearing) -> None:
+        self._library = _Library(session, hearing)
+        self._stopped = False
+
+    def connect(self) -> None:
+        _guard.begin_long_change(self._library.alive, START_PATIENCE_S)
+        try:
+            # It may have waited for its turn longer than anybody wanted it.
+            if not self._stopped:
+                _translated(self._library.connect)
+        finally:
+            self._library.alive.set()
+
+    def await_life(self, patience_s: float) -> bool:
+        return self._library.alive.wait(patience_s)
+
+    def disconnect(self) -> None:
+        with _guard.look_up():
+            self._library.disconnect()
+
+    def stop(self) -> None:
+        with _guard.change():
+            self._stopped = True
+            self._library.stop()
+
+    def log_out(self) -> None:
+        with self._client() as library:
+            _translated(library.logout)
+
+    def is_connected(self) -> bool:
+        with self._client() as library:
+            return bool(library.is_connected)
+
+    def is_logged_in(self) -> bool:
+        with self._client() as library:
+            return bool(library.is_logged_in)
+
+    def send_text(self, jid: str, text: str) -> Receipt:
+        # Given a plain string, neonize would look for mentions in it and ask WhatsApp about each.
+        message = Message(conversation=text)
+        with self._client() as library:
+            response = _translated(library.send_message, _jid(jid), message)
+        return Receipt(message_id=response.ID, at=response.Timestamp)
+
+    def find(self, numbers: Sequence[str]) -> dict[str, str]:
+        with self._client() as library:
+            answers = _translated(library.is_on_whatsapp, *(f"+{number}" for number in numbers))
+        found = {answer.Query.lstrip("+"): jid_text(answer.JID) for answer in answers if answer.IsIn}
+        return {number: jid for number, jid in found.items() if jid}
+
+    def phone_number_of(self, lid: str) -> str | None:
+        with self._client() as library:
+            return jid_text(_translated(library.get_pn_from_lid, _jid(lid)))
+
+    def pairing_code(self, number: str) -> str:
+        with self._client() as library:
+            code: str = _translated(library.PairPhone, number, True)
+        return code
+
+    @contextmanager
+    def _client(self) -> "Iterator[_Library]":
+        """Many calls on a client that Go does not have, not yet or no more, would end the process."""
+        with _guard.look_up():
+            if self._stopped or not self._library.heard:
+                raise LibraryError(NO_CLIENT)
+            yield self._library
+
+
+class _Library(NewClient):  # type: ignore[misc]
+    def __init__(self, session: Path, hearing: Hearing) -> None:
+        # The name goes into an SQLite URI as it is; one that began with "postgres" would be taken for a server.
+        super().__init__(
+            quote(str(session.absolute())),
+            props=DeviceProps(os="chatbot-erp", platformType=DeviceProps.CHROME),
+            uuid=f"{session.stem}-{next(_numbers)}",
+        )
+        # At some garbage collection it would stop the client behind the guard's back.
+        self._stop_finalizer.detach()
+        # Go may still call back, or log, after the client was stopped; into freed memory it would be fatal.
+        _kept.append(self)
+        self._hearing = hearing
+        self.alive = threading.Event()
+        self.heard = False
+        self.event = _Events(self)
+        self.event.list_func = dict.fromkeys((events.EVENT_TO_INT[kind] for kind in _HEARD), self.hear)
+        self.event.qr(self._hear_qr)
+
+    def hear(self, event: Any) -> None:
+        self._live()
+        self._hearing.event(event)
+
+    def _hear_qr(self, _: NewClient, code: bytes) -> None:
+        self._live()
+        _careful(self._hearing.qr, code.decode())
+
+    def _live(self) -> None:
+        self.heard = True
+        self.alive.set()
+
+    def _NewClient__onLoginStatus(self, _uuid: int, word: int) -> None:
+        """Overrides the private method that prints the address of the word."""
+        _careful(self._hearing.login_word, ctypes.string_at(word).decode(errors="replace"))
+
+
+class _Events(events.Event):  # type: ignore[misc]
+    def execute(self, _uuid: int, binary: int, size: int, code: int) -> None:
+        _careful(
+            lambda data: self.client.hear(events.INT_TO_EVENT[code].FromString(data)), ctypes.string_at(binary, size)
+        )
+
+
+def _careful(hear: Callable[[Heard], None], heard: Heard) -> None:
+    """ctypes would swallow what is raised in a callback of Go."""
+    try:
+        hear(heard)
+    except Exception:
+        log.exception("What the WhatsApp library said could not be handled.")
+
+
+def _translated(call: Callable[..., Any], *arguments: object) -> Any:
+    try:
+        return call(*arguments)
+    except NeonizeError as ex:
+        raise LibraryError(str(ex)) from ex
+
+
+def _jid(text: str) -> Any:
+    user, _, server = text.partition("@")
+    return build_jid(user.partition(":")[0], server)

@@ -1,0 +1,50 @@
+"""What a socket host needs of one WhatsApp connection, whichever library makes it."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from chatbot_erp.actors.frames import (
+    Observation,
+    OfferPairingCode,
+    OpenSocket,
+    SocketFailedToSend,
+    SocketOfferedCode,
+    SocketPinged,
+    SocketRefusedCode,
+    SocketSent,
+    SocketStands,
+    Transmit,
+)
+
+Report = Callable[[Observation], None]
+"""Where a socket tells what it sees: from any thread, in the order seen, blocking when the host has no room."""
+
+
+class Socket(Protocol):
+    """One WhatsApp connection.
+
+    `open`, `send_text`, `offer_pairing_code` and `ping` are called by one thread, one after another, and may block;
+    `standing` and `close` may come at any time from other threads.
+    """
+
+    def open(self) -> None:
+        """Begin to connect. What becomes of it is reported; a raise means that it cannot even begin."""
+
+    def send_text(self, order: Transmit) -> SocketSent | SocketFailedToSend:
+        """Send, and wait for the verdict of WhatsApp's server."""
+
+    def offer_pairing_code(self, order: OfferPairingCode) -> SocketOfferedCode | SocketRefusedCode:
+        """Ask for a code that is typed into the phone."""
+
+    def ping(self) -> SocketPinged:
+        """Send a text to oneself: proof that this connection really carries messages."""
+
+    def standing(self) -> SocketStands:
+        """How the library sees its own connection."""
+
+    def close(self, *, unlink: bool) -> None:
+        """End the connection, after reporting what was already received; with `unlink` log the device out, too."""
+
+
+SocketFactory = Callable[[OpenSocket, Report], Socket]
+"""Makes a socket that is not open yet."""

@@ -1,0 +1,99 @@
+"""What WhatsApp's refusals and whatsmeow's error texts mean for us.
+
+The texts are those of the whatsmeow inside neonize 0.5.2 (send.go, user.go, request.go, socket/). What is not
+certainly one of them stays `unknown` for a send: better a question to the caller than a message sent twice.
+"""
+
+from typing import Literal
+
+FailureReason = Literal["not_on_whatsapp", "refused", "not_connected", "unknown"]
+
+_CAUSES = {
+    400: "unusable_session",
+    401: "logged_out",
+    402: "temporarily_banned",
+    403: "locked",
+    405: "client_outdated",
+    406: "banned",
+    409: "unusable_session",
+    415: "unusable_session",
+    418: "unusable_session",
+    500: "unavailable",
+    501: "unavailable",
+    503: "unavailable",
+}
+
+_BEFORE_THE_SEND = (
+    "failed to get LID for PN",
+    "failed to get user info for",
+    "no LID found for",
+    "failed to get device list",
+    "failed to get group members",
+    "failed to get broadcast list members",
+    "failed to fetch LID mappings",
+    "failed to prefetch sessions",
+    "failed to save cached sessions",
+    "failed to marshal message",
+    "failed to send message node: websocket not connected",
+    "failed to send message node: frame socket is closed",
+    "failed to send message node: frame too large",
+    "can't send message to unknown server",
+    "message recipient must be a user JID",
+    "sending to non-status broadcast lists is not yet supported",
+    "the store doesn't contain a device JID",
+    "client is nil",
+)
+"""Raised before the message is handed to the network. A bare "websocket not connected" is none of them: it is also
+what a repeated send says after the first may have gone through."""
+
+_NO_CONNECTION = (
+    "websocket not connected",
+    "frame socket is closed",
+    "websocket disconnected before",
+    "info query timed out",
+    "the store doesn't contain a device JID",
+    "client is nil",
+)
+
+
+def cause_of_failure(code: int) -> str:
+    """The row of the supervision table for a `<failure reason=…>` at login."""
+    return _CAUSES.get(code, "socket_failed")
+
+
+def cause_of_logout(reason: int) -> str:
+    """The row of the supervision table for neonize's `LoggedOut.Reason`; the library has deleted the session then."""
+    return {4: "locked", 5: "banned"}.get(reason, "logged_out")
+
+
+def cause_of_raise(error: str) -> str:
+    """The row of the supervision table for what `connect` raises.
+
+    Mostly a first dial that failed. But neonize also gives up when it meets a code that it does not know: its events
+    are proto2 with required enums, and Go cannot send them to us then.
+    """
+    if "TemporaryBan" in error:
+        return "temporarily_banned"
+    if "file is not a database" in error or "malformed" in error:
+        return "unusable_session"
+    if "failed to dial" not in error:
+        return "socket_failed"
+    if any(f"got {status}" in error for status in range(500, 600)) or "Service Unavailable" in error:
+        return "unavailable"
+    return "refused"
+
+
+def why_not_sent(error: str) -> FailureReason:
+    """What the error of a send proves about the message."""
+    if error.startswith("server returned error"):
+        return "refused"
+    if error.startswith(_BEFORE_THE_SEND):
+        return why_not_resolved(error)
+    return "unknown"
+
+
+def why_not_resolved(error: str) -> FailureReason:
+    """What the error of a question before the send means; nothing has been sent."""
+    if error == "Function returned nothing.":
+        return "not_on_whatsapp"
+    return "not_connected" if any(text in error for text in _NO_CONNECTION) else "refused"

@@ -1,0 +1,257 @@
+"""What a webhook receiver is told and when it is told again, without clock, network, randomness or log.
+
+The order of an instance is kept by never looking past the oldest event that waits: the head. So the head is the
+circuit breaker as well, and there is no other one: while it fails nothing else is posted (open), each of its retries
+is the one probe (half-open), and its success lets the rest follow at once (closed). Ten thousand waiting events cost
+a dead receiver no more than one.
+"""
+
+import base64
+import binascii
+import hmac
+from bisect import bisect_right
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from importlib.metadata import version
+from itertools import accumulate
+from typing import Any, assert_never
+
+import msgspec
+
+from chatbot_erp.eventstore.events import (
+    InstanceConnected,
+    InstanceDegraded,
+    InstanceDisconnected,
+    InstanceInvalidated,
+    InstanceRecovered,
+    InstanceRestarted,
+    MessageAcknowledged,
+    MessageReceived,
+    MessageSent,
+    PairingOffered,
+    Status,
+    StatusEvent,
+)
+from chatbot_erp.eventstore.records import Recorded
+
+GAPS_S = (1, 2, 5, 10, 30, 60, 120, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
+"""Seconds from one retry to the next. From 5 minutes on it is the schedule of Standard Webhooks.
+
+That schedule goes from 5 seconds straight to 5 minutes, which a receiver that is merely redeployed would pay for with
+five minutes of silence on every number. The gaps before it find a receiver that comes back after N seconds within
+about N more, for seven posts that a dead one does not notice.
+"""
+
+OFFSETS_S = tuple(accumulate(GAPS_S))
+"""When retries are due, in seconds since the first attempt: the last is at 75 h 39 min."""
+
+JITTER = 0.2
+"""A retry comes up to a fifth of its gap later, so that the instances of one receiver do not return in step."""
+
+SHORTEST_RETRY_S = 1.0
+LONGEST_RETRY_S = 86_400.0
+PROBE_AFTER_S = 60.0
+"""A new event is a reason to try a failing head again before its time, but not sooner than this after the last try.
+
+Without it a receiver that was down for three hours would hear nothing for up to five more, whatever came in.
+"""
+
+SECRET_PREFIX = "whsec_"
+USER_AGENT = f"chatbot-erp/{version('chatbot-erp')}"
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """The receiver answered. `text` is the first KiB of it, `address` the `ip:port` that was dialled."""
+
+    status: int
+    retry_after: str | None
+    text: str
+    address: str
+    duration_ms: int
+
+
+class NoAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """There was no answer in time, or the receiver could not or must not be reached. `error` is a class of failure."""
+
+    error: str
+    detail: str
+    address: str
+    duration_ms: int
+
+
+Outcome = Answer | NoAnswer
+
+
+class Delivered(msgspec.Struct, frozen=True, kw_only=True):
+    """The receiver has it."""
+
+    http_status: int
+
+
+class RetryAt(msgspec.Struct, frozen=True, kw_only=True):
+    """It failed and is tried again; `asked` where the receiver itself named the time."""
+
+    due: datetime
+    error: str
+    asked: bool
+
+
+class Abandon(msgspec.Struct, frozen=True, kw_only=True):
+    """It failed for as long as allowed: the next event's turn."""
+
+    error: str
+
+
+class Disable(msgspec.Struct, frozen=True, kw_only=True):
+    """The receiver is gone (410): nothing is posted until somebody wants it."""
+
+
+Step = Delivered | RetryAt | Abandon | Disable
+
+
+def next_step(
+    outcome: Outcome,
+    *,
+    first_attempt_at: datetime,
+    failing_since: datetime,
+    now: datetime,
+    draw: float,
+    retry_for_s: float,
+) -> Step:
+    """What follows from an attempt that has just ended.
+
+    `failing_since` is where the schedule begins: the first attempt, or a later change of the URL. `draw` is a random
+    number in [0, 1). No retry is due later than `retry_for_s` after the first attempt; the last one is at that moment.
+    """
+    match outcome:
+        case Answer(status=status) if 200 <= status < 300:
+            return Delivered(http_status=status)
+        case Answer(status=410):
+            return Disable()
+        case Answer(status=status, retry_after=text):
+            error, wanted = f"http_{status}", wait_wanted(text, now)
+        case NoAnswer(error=error):
+            wanted = None
+        case _:
+            assert_never(outcome)
+    end = first_attempt_at + timedelta(seconds=retry_for_s)
+    if now >= end:
+        return Abandon(error=error)
+    delay = wanted if wanted is not None else delay_s((now - failing_since).total_seconds(), draw)
+    return RetryAt(due=min(now + timedelta(seconds=delay), end), error=error, asked=wanted is not None)
+
+
+def delay_s(elapsed_s: float, draw: float) -> float:
+    """Seconds to the next retry, `elapsed_s` after the first attempt.
+
+    It depends on the time alone, not on a count, so that attempts out of turn (a new event, a restart of the manager)
+    do not use the schedule up.
+    """
+    elapsed_s = max(0.0, elapsed_s)  # the clock may have been set back since
+    place = bisect_right(OFFSETS_S, elapsed_s)
+    gap = OFFSETS_S[place] - elapsed_s if place < len(OFFSETS_S) else LONGEST_RETRY_S
+    return max(SHORTEST_RETRY_S, gap) * (1 + JITTER * draw)
+
+
+def wait_wanted(retry_after: str | None, now: datetime) -> float | None:
+    """Seconds to wait according to a Retry-After header, within a second and a day; None where it says nothing."""
+    text = (retry_after or "").strip()
+    if text.isascii() and text.isdigit():
+        seconds = float(text[:9])  # enough digits to be over the cap, whatever follows
+    else:
+        try:
+            until = parsedate_to_datetime(text)
+            seconds = (until.replace(tzinfo=until.tzinfo or UTC) - now).total_seconds()
+        except (ValueError, OverflowError):
+            return None
+    return min(max(seconds, SHORTEST_RETRY_S), LONGEST_RETRY_S)
+
+
+def body(record: Recorded, instance: str, name: str) -> bytes:
+    """The JSON for a record of the log: the same bytes at every attempt. Raises `TypeError` if it is not one to tell."""
+    event = record.event
+    of: dict[str, Any] = {"id": instance, "name": name}
+    at = record.recorded_at
+    told: dict[str, Any]
+    match event:
+        case MessageReceived():
+            kind, at = "message.received", event.sent_at
+            whatsapp = {
+                "jid": event.jid,
+                "jidAlt": event.jid_alt,
+                "messageId": event.message_id,
+                "pushName": event.push_name,
+            }
+            if event.participant is not None:
+                whatsapp["participant"] = event.participant
+            told = {"whatsapp": whatsapp, "message": {"type": event.kind, "text": event.text, "raw": event.raw}}
+        case MessageSent():
+            kind, at = "message.sent", event.sent_at
+            told = {
+                "whatsapp": {"jid": event.jid, "messageId": event.message_id},
+                "message": {"type": event.kind, "text": event.text},
+            }
+        case MessageAcknowledged():
+            kind = "message.ack"
+            whatsapp = {"jid": event.jid, "messageId": event.message_id}
+            if event.participant is not None:
+                whatsapp["participant"] = event.participant
+            told = {"whatsapp": whatsapp, "ack": {"status": int(event.ack), "name": event.ack.name.lower()}}
+        case StatusEvent():
+            kind = "instance.status"
+            status, reason = new_status(event)
+            of |= {"status": status, "previous": event.previous}
+            told = {"reason": reason}
+        case _:
+            raise TypeError(f"No webhook is told of {record.type}.")
+    head = {"event": kind, "id": record.id, "timestamp": at.astimezone(UTC)}
+    return msgspec.json.encode(head | {"sequence": record.sequence, "position": record.position, "instance": of} | told)
+
+
+def new_status(event: StatusEvent) -> tuple[Status, str | None]:
+    """The status that an event brought about, and why where there is a why."""
+    match event:
+        case InstanceRestarted(cause=cause):
+            return Status.INITIALIZING, cause
+        case PairingOffered():
+            return Status.SCAN_QR_CODE, None
+        case InstanceConnected() | InstanceRecovered():
+            return Status.CONNECTED, None
+        case InstanceDegraded():
+            return Status.DEGRADED, "partial_ack"
+        case InstanceDisconnected(reason=reason):
+            return Status.DISCONNECTED, reason
+        case InstanceInvalidated(reason=reason):
+            return Status.INVALID, reason
+        case _:
+            raise TypeError(f"No status is known for {type(event).__name__}.")
+
+
+def headers(
+    content: bytes, *, event_id: str, at: datetime, keys: Sequence[bytes], instance: str, name: str
+) -> dict[str, str]:
+    """The headers of an attempt at the moment `at`, signed with each of `keys` (the new one first, then the old)."""
+    moment = str(int(at.timestamp()))
+    signed = f"{event_id}.{moment}.".encode() + content
+    signatures = (base64.b64encode(hmac.digest(key, signed, "sha256")).decode() for key in keys)
+    return {
+        "Content-Type": "application/json",
+        "User-Agent": USER_AGENT,
+        "webhook-id": event_id,
+        "webhook-timestamp": moment,
+        "webhook-signature": " ".join(f"v1,{signature}" for signature in signatures),
+        "X-Instance-Id": instance,
+        "X-Instance-Name": name,
+    }
+
+
+def signing_key(secret: str) -> bytes:
+    """The key in a secret `whsec_…`. Raises `ValueError`, without the secret in it."""
+    try:
+        key = base64.b64decode(secret.removeprefix(SECRET_PREFIX), validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if not secret.startswith(SECRET_PREFIX) or not 24 <= len(key) <= 64:
+        raise ValueError("A webhook secret is whsec_ and the base64 of 24 to 64 bytes.")
+    return key

@@ -1,0 +1,128 @@
+"""Reaches a receiver: resolves its name, looks at the address, dials it, and bounds what the socket may take.
+
+Whatever the other side does, each operation of a socket from here ends at its deadline.
+"""
+
+import math
+import socket
+import ssl
+import time
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import Any
+
+import certifi
+
+from chatbot_erp.actors.webhook_address import Deny, literal
+
+CONNECT_TIMEOUT_S = 5.0
+
+
+class Denied(OSError):
+    """Raised instead of dialling: every address of the host is denied."""
+
+
+class Bounded:
+    """Makes the operations of a socket end at one deadline, however small the drops come."""
+
+    deadline = math.inf
+
+    def _remaining(self) -> float | None:
+        if self.deadline == math.inf:
+            return None
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("The deadline has passed.")
+        return left
+
+    def recv_into(self, *args: Any) -> int:
+        self.settimeout(self._remaining())  # type: ignore[attr-defined]
+        return super().recv_into(*args)  # type: ignore[misc,no-any-return]
+
+    def send(self, *args: Any) -> int:
+        self.settimeout(self._remaining())  # type: ignore[attr-defined]
+        return super().send(*args)  # type: ignore[misc,no-any-return]
+
+    def sendall(self, *args: Any) -> None:
+        self.settimeout(self._remaining())  # type: ignore[attr-defined]
+        super().sendall(*args)  # type: ignore[misc]
+
+
+class BoundedSocket(Bounded, socket.socket):
+    """A plain one."""
+
+
+class BoundedTls(Bounded, ssl.SSLSocket):
+    """One with TLS; its handshake is bounded by the plain socket's timeout."""
+
+
+def tls_context() -> ssl.SSLContext:
+    """Verifies certificates against certifi's list and the system's."""
+    context = ssl.create_default_context(cafile=certifi.where())
+    context.load_default_certs()
+    context.sslsocket_class = BoundedTls
+    return context
+
+
+def dial(host: str, port: int, deny: Deny, deadline: float) -> tuple[BoundedSocket, str]:
+    """A connection to the first address of `host` that answers and is not denied, and that address.
+
+    The address that was looked at is the one that is dialled, so a name cannot change its mind in between.
+    """
+    last: OSError | None = None
+    denied: str | None = None
+    for family, address in resolve(host, port, deadline):
+        rule = deny.forbids(address[0])
+        if rule is not None:
+            denied = rule
+            continue
+        sock = BoundedSocket(family, socket.SOCK_STREAM)
+        try:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError("The deadline has passed.")
+            sock.settimeout(min(CONNECT_TIMEOUT_S, left))
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.connect(address)
+            sock.settimeout(max(0.001, deadline - time.monotonic()))
+        except OSError as ex:
+            sock.close()
+            last = ex
+            continue
+        sock.deadline = deadline
+        shown = f"[{address[0]}]" if family == socket.AF_INET6 else address[0]
+        return sock, f"{shown}:{port}"
+    if last is not None:
+        raise last
+    if denied is not None:
+        raise Denied(f"The address is denied here ({denied}).")
+    raise socket.gaierror(socket.EAI_NONAME, "The name has no address.")
+
+
+def resolve(host: str, port: int, deadline: float) -> list[tuple[int, Any]]:
+    """Family and address of each way to `host`. A name server that does not answer is not waited for beyond the deadline."""
+    if (number := literal(host)) is not None:
+        return look_up(number, port)
+    found: SimpleQueue[list[tuple[int, Any]] | Exception] = SimpleQueue()
+
+    def ask() -> None:
+        try:
+            found.put(look_up(host, port))
+        except (OSError, ValueError) as ex:
+            found.put(ex)
+
+    # The C library cannot be interrupted, so it gets a thread that is left behind.
+    Thread(target=ask, name="resolve", daemon=True).start()
+    try:
+        answer = found.get(timeout=max(0.001, deadline - time.monotonic()))
+    except Empty:
+        raise TimeoutError("The name server did not answer in time.") from None
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+def look_up(host: str, port: int) -> list[tuple[int, Any]]:
+    """What the C library says."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+    return [(family, address) for family, _, _, _, address in found]

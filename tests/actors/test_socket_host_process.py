@@ -1,0 +1,223 @@
+"""Real host processes: how they are born, obey, die, and what they leave behind."""
+
+import os
+import queue
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from chatbot_erp.actors import frames
+from chatbot_erp.actors.frames import Observation, Said, Word
+from chatbot_erp.actors.host_process import HostDeath, HostProcess, await_former_hosts
+from chatbot_erp.actors.house import HostGone
+from chatbot_erp.actors.spool import read_spools
+from fake_sockets import PATIENCE_S, fake_sockets
+
+MANAGER = """
+import sys
+from pathlib import Path
+from fake_sockets import fake_sockets
+from chatbot_erp.actors import frames
+from chatbot_erp.actors.host_process import HostProcess
+
+def hear(word):
+    if isinstance(word, frames.Said) and isinstance(word.observation, frames.SocketReceived):
+        print(host.pid, word.observation.text, flush=True)
+
+host = HostProcess("orphan", Path(sys.argv[1]), on_word=hear, on_death=print, sockets=fake_sockets)
+host.order(frames.OpenSocket(instance="a", generation=1, session="", pairing=False, ping=False))
+host.order(frames.Transmit(instance="a", command_id="c", to="55", text="receive 500"))
+host.order(frames.Confirm(instance="a", number=100))
+sys.stdin.read()
+"""
+
+
+class Host:
+    """A host process and what was heard of it."""
+
+    def __init__(self, directory: Path, name: str = "host", environment: dict[str, str] | None = None) -> None:
+        self.words: queue.Queue[Word] = queue.Queue()
+        self.deaths: queue.Queue[HostDeath] = queue.Queue()
+        self.process = HostProcess(
+            name,
+            directory,
+            on_word=self.words.put,
+            on_death=self.deaths.put,
+            environment=environment or {},
+            sockets=fake_sockets,
+        )
+
+    def work(self) -> None:
+        """Let the host do something, and confirm it."""
+        self.do("hello")
+        self.process.order(frames.Confirm(instance="a", number=self.hear_of(frames.SocketSent).number))
+
+    def do(self, text: str) -> None:
+        """Have a socket in the host send this, which may be an instruction to the fake."""
+        self.process.order(frames.OpenSocket(instance="a", generation=1, session="", pairing=False, ping=False))
+        self.process.order(frames.Transmit(instance="a", command_id="c", to="55", text=text))
+
+    def hear_of(self, kind: type[Observation]) -> Said:
+        while True:
+            word = self.words.get(timeout=PATIENCE_S)
+            if isinstance(word, Said) and isinstance(word.observation, kind):
+                return word
+
+    def said(self, text: str) -> str:
+        """What the fake answers to this instruction."""
+        self.do(text)
+        observation = self.hear_of(frames.SocketReceived).observation
+        assert isinstance(observation, frames.SocketReceived)
+        return observation.text
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Host]]:
+    hosts: list[Host] = []
+
+    def start_host(name: str = "host", **environment: str) -> Host:
+        hosts.append(Host(tmp_path, name, environment))
+        return hosts[-1]
+
+    yield start_host
+    for host in hosts:
+        host.process.kill()
+        host.process.end(PATIENCE_S)
+
+
+def test_a_host_ends_in_order_and_leaves_nothing(start: Callable[..., Host], tmp_path: Path) -> None:
+    host = start()
+    host.work()
+    assert host.process.end(PATIENCE_S)
+    death = host.deaths.get(timeout=PATIENCE_S)
+    assert (death.name, death.exit_code, death.signal, death.stderr_tail) == ("host", 0, None, "")
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert host.deaths.empty()
+
+
+def test_a_death_tells_the_exit_code_and_what_was_written_last(start: Callable[..., Host]) -> None:
+    host = start()
+    host.do("write the last straw")
+    host.hear_of(frames.SocketSent)
+    host.do("exit 7")
+    death = host.deaths.get(timeout=PATIENCE_S)
+    assert (death.exit_code, death.signal) == (7, None)
+    assert "the last straw" in death.stderr_tail
+
+
+def test_an_abort_of_the_library_is_told_by_its_signal_and_first_words(start: Callable[..., Host]) -> None:
+    host = start()
+    host.do("write fatal error: concurrent map read and map write " + "goroutine " * 1000)
+    host.hear_of(frames.SocketSent)
+    host.do("abort")
+    death = host.deaths.get(timeout=PATIENCE_S)
+    assert (death.exit_code, death.signal) == (None, signal.SIGABRT)
+    assert death.stderr_tail.startswith("fatal error: concurrent map read")
+
+
+def test_a_dead_host_takes_no_orders(start: Callable[..., Host]) -> None:
+    host = start()
+    host.process.kill()
+    assert host.deaths.get(timeout=PATIENCE_S).signal == signal.SIGKILL
+    with pytest.raises(HostGone):
+        host.process.order(frames.EndHost())
+
+
+def test_ctrl_c_and_sigterm_are_the_managers_business(start: Callable[..., Host]) -> None:
+    host = start()
+    host.work()
+    os.kill(host.process.pid, signal.SIGINT)
+    os.kill(host.process.pid, signal.SIGTERM)
+    assert host.process.end(PATIENCE_S)
+    assert host.deaths.get(timeout=PATIENCE_S).exit_code == 0
+
+
+def test_a_hung_host_is_killed_when_it_does_not_end(start: Callable[..., Host]) -> None:
+    host = start()
+    host.work()
+    os.kill(host.process.pid, signal.SIGSTOP)
+    assert not host.process.end(0.1)
+    assert host.deaths.get(timeout=PATIENCE_S).signal == signal.SIGKILL
+
+
+def test_a_host_carries_nothing_of_the_manager(start: Callable[..., Host]) -> None:
+    """Nothing of its code, and nothing of the program that started it (here pytest)."""
+    assert start().said("modules falcon waitress pykka pytest aiosqlite chatbot_erp.actors.house msgspec") == "msgspec"
+
+
+def test_a_host_is_executed_with_its_environment(start: Callable[..., Host]) -> None:
+    one = start("one", HTTPS_PROXY="http://127.0.0.1:1")
+    other = start("other", HTTPS_PROXY="http://127.0.0.1:2")
+    for host, proxy in ((one, b"http://127.0.0.1:1"), (other, b"http://127.0.0.1:2")):
+        # Not os.environ: the Go library sees what stood there when the process was executed.
+        assert b"HTTPS_PROXY=" + proxy in Path(f"/proc/{host.process.pid}/environ").read_bytes().split(b"\0")
+
+
+def test_hosts_outlive_their_nursery_and_new_ones_find_another(start: Callable[..., Host]) -> None:
+    host = start("one")
+    host.work()
+    (nursery,) = [
+        int(line.split()[1])
+        for line in Path(f"/proc/{host.process.pid}/status").read_text().splitlines()
+        if line.startswith("PPid:")
+    ]
+    os.kill(nursery, signal.SIGKILL)
+    start("two").work()
+    host.work()
+    assert host.process.end(PATIENCE_S)
+    death = host.deaths.get(timeout=PATIENCE_S)
+    assert (death.exit_code, death.signal) == (None, None)
+
+
+def test_the_heart_of_a_host_beats(start: Callable[..., Host]) -> None:
+    host = start()
+    alive = host.words.get(timeout=PATIENCE_S)
+    assert isinstance(alive, frames.Alive)
+    assert alive.rss_bytes > 1 << 20
+    assert alive.descriptors > 3
+
+
+def test_what_a_host_had_in_hand_survives_its_manager_killed_in_mid_flow(tmp_path: Path) -> None:
+    manager = subprocess.Popen(
+        [sys.executable, "-c", MANAGER, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert manager.stdin is not None
+    assert manager.stdout is not None
+    with manager.stdin, manager.stdout:
+        while not manager.stdout.readline().endswith(" 250\n"):
+            assert manager.poll() is None
+        manager.kill()
+        manager.wait()
+    assert await_former_hosts(tmp_path, PATIENCE_S) == []
+    (spool,) = read_spools(tmp_path)
+    assert spool.damage is None
+    texts = [word.observation.text for word in spool.words if isinstance(word.observation, frames.SocketReceived)]
+    # Which of them the manager confirmed depends on the moment of its death; none that it did not confirm is missing.
+    assert texts == [str(n) for n in range(500)][-len(texts) :]
+    assert len(texts) >= 250
+    assert not list((tmp_path / "hosts").glob("*.lock"))
+
+
+def test_a_former_host_that_hangs_is_killed_before_anything_is_opened(
+    start: Callable[..., Host], tmp_path: Path
+) -> None:
+    host = start()
+    host.work()
+    os.kill(host.process.pid, signal.SIGSTOP)
+    assert await_former_hosts(tmp_path, 0.1) == ["host"]
+    assert host.deaths.get(timeout=PATIENCE_S).signal == signal.SIGKILL
+
+
+def test_two_hosts_of_one_name_cannot_live_at_once(start: Callable[..., Host]) -> None:
+    first = start()
+    first.work()
+    assert start().deaths.get(timeout=PATIENCE_S).exit_code == 1
+    first.work()

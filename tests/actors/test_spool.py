@@ -1,0 +1,68 @@
+"""What a host leaves behind, and what of it can be read."""
+
+from pathlib import Path
+
+import pytest
+
+from chatbot_erp.actors.frames import Said
+from chatbot_erp.actors.spool import read_spools, write_spool
+from fake_sockets import received
+
+
+def words(*texts: str) -> list[Said]:
+    return [
+        Said(instance="a", generation=1, number=number, observation=received(text))
+        for number, text in enumerate(texts, start=1)
+    ]
+
+
+def test_words_come_back_in_order(tmp_path: Path) -> None:
+    written = words("one", "two \u2603", "three")
+    path = write_spool(tmp_path, "host", written)
+    (spool,) = read_spools(tmp_path)
+    assert (list(spool.words), spool.damage) == (written, None)
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_spool_that_was_committed_is_gone(tmp_path: Path) -> None:
+    write_spool(tmp_path, "host", words("one"))
+    for spool in read_spools(tmp_path):
+        spool.remove()
+    assert list(read_spools(tmp_path)) == []
+
+
+def test_where_no_host_died_there_is_nothing_to_read(tmp_path: Path) -> None:
+    assert list(read_spools(tmp_path)) == []
+
+
+def test_spools_are_read_oldest_first(tmp_path: Path) -> None:
+    for name in ("b", "a"):
+        write_spool(tmp_path, name, words(name))
+    assert [spool.path.stem for spool in read_spools(tmp_path)] == ["b", "a"]
+
+
+@pytest.mark.parametrize("cut", [1, 5, 40])
+def test_a_torn_tail_costs_only_the_word_that_was_torn(tmp_path: Path, cut: int) -> None:
+    path = write_spool(tmp_path, "host", words("one", "two", "three"))
+    path.write_bytes(path.read_bytes()[:-cut])
+    (spool,) = read_spools(tmp_path)
+    assert [word.number for word in spool.words] == [1, 2]
+    assert spool.damage is not None
+
+
+def test_a_flipped_bit_is_seen(tmp_path: Path) -> None:
+    path = write_spool(tmp_path, "host", words("one", "two"))
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 1
+    path.write_bytes(content)
+    (spool,) = read_spools(tmp_path)
+    assert [word.number for word in spool.words] == [1]
+    assert spool.damage is not None
+
+
+def test_what_a_host_had_no_time_to_finish_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
+    path = write_spool(tmp_path, "host", words("one", "two"))
+    path.with_suffix(".part").write_bytes(path.read_bytes()[:-4])
+    path.unlink()
+    (spool,) = read_spools(tmp_path)
+    assert [word.number for word in spool.words] == [1]

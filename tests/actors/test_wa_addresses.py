@@ -1,0 +1,75 @@
+"""Which jid a caller's number leads to."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from chatbot_erp.actors.wa_addresses import Addresses, NotOnWhatsApp, spellings
+from chatbot_erp.actors.wa_client import LibraryError
+
+
+class Directory:
+    """The part of a client that answers for numbers."""
+
+    def __init__(self, **known: str) -> None:
+        self.known = {number.strip("_"): jid for number, jid in known.items()}
+        self.asked: list[tuple[str, ...]] = []
+
+    def find(self, numbers: Sequence[str]) -> dict[str, str]:
+        self.asked.append(tuple(numbers))
+        return {number: self.known[number] for number in numbers if number in self.known}
+
+    def phone_number_of(self, lid: str) -> str | None:
+        if lid == "1@lid":
+            raise LibraryError("no such table")
+        return {"2@lid": "5511@s.whatsapp.net"}.get(lid)
+
+
+@pytest.mark.parametrize(
+    ("digits", "forms"),
+    [
+        ("5521991234567", ("5521991234567", "552191234567")),
+        ("552191234567", ("552191234567", "5521991234567")),
+        ("552133334444", ("552133334444",)),
+        ("351912345678", ("351912345678",)),
+        ("14155550100", ("14155550100",)),
+    ],
+)
+def test_brazilian_mobiles_have_two_spellings_and_others_one(digits: str, forms: tuple[str, ...]) -> None:
+    assert spellings(digits) == forms
+
+
+def test_the_spelling_whatsapp_knows_wins() -> None:
+    directory = Directory(_552191234567="552191234567@s.whatsapp.net")
+    assert Addresses(directory).resolve("5521991234567") == "552191234567@s.whatsapp.net"
+
+
+def test_what_was_found_is_not_asked_again_and_what_was_not_is() -> None:
+    directory = Directory(_49151="49151@s.whatsapp.net")
+    book = Addresses(directory)
+    for to in ("49151", "49151@s.whatsapp.net", "49151"):
+        assert book.resolve(to) == "49151@s.whatsapp.net"
+    for _ in range(2):
+        with pytest.raises(NotOnWhatsApp):
+            book.resolve("49999")
+    assert directory.asked == [("49151",), ("49999",), ("49999",)]
+
+
+@pytest.mark.parametrize("jid", ["1@lid", "12036@g.us", "1@newsletter"])
+def test_other_jids_go_as_they_are(jid: str) -> None:
+    directory = Directory()
+    assert Addresses(directory).resolve(jid) == jid
+    assert directory.asked == []
+
+
+@pytest.mark.parametrize(("lid", "jid"), [("1@lid", "1@lid"), ("2@lid", "5511@s.whatsapp.net"), ("3@lid", "3@lid")])
+def test_a_lid_for_an_answer_becomes_the_phone_number_where_it_is_known(lid: str, jid: str) -> None:
+    assert Addresses(Directory(_49151=lid)).resolve("49151") == jid
+
+
+def test_the_memory_is_bounded() -> None:
+    directory = Directory(_1="1@s.whatsapp.net", _2="2@s.whatsapp.net", _3="3@s.whatsapp.net")
+    book = Addresses(directory, remembered=2)
+    for number in ("1", "2", "1", "3", "1", "2"):
+        book.resolve(number)
+    assert [asked for (asked,) in directory.asked] == ["1", "2", "3", "2"]

@@ -1,0 +1,441 @@
+"""What a receiver can do to the one that posts: rows 15 to 18 of the fault matrix, over real sockets on 127.0.0.1."""
+
+import contextlib
+import gzip
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from queue import SimpleQueue
+from threading import Thread
+
+import pytest
+import trustme
+
+from chatbot_erp.actors import webhook_dial
+from chatbot_erp.actors.webhook import Answer, NoAnswer
+from chatbot_erp.actors.webhook_address import Deny
+from chatbot_erp.actors.webhook_dial import tls_context
+from chatbot_erp.actors.webhook_post import KEEP_TEXT, READ_AT_MOST, TLS, Postman
+
+Script = Callable[[socket.socket, bytes], object]
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+class Peer:
+    """A receiver whose every byte a test writes: `script` gets each request; the connection ends when it raises."""
+
+    def __init__(self, script: Script, tls: ssl.SSLContext | None = None) -> None:
+        self.requests: SimpleQueue[bytes] = SimpleQueue()
+        self.connections = 0
+        self.closed: SimpleQueue[int] = SimpleQueue()
+        self._script = script
+        self._tls = tls
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}/hook?a=b"
+        Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                sock, _ = self._listener.accept()
+                self.connections += 1
+                Thread(target=self._serve, args=(sock, self.connections), daemon=True).start()
+
+    def _serve(self, sock: socket.socket, number: int) -> None:
+        with contextlib.suppress(OSError, EOFError):
+            if self._tls is not None:
+                sock = self._tls.wrap_socket(sock, server_side=True)
+            while True:
+                request = read_request(sock)
+                self.requests.put(request)
+                self._script(sock, request)
+        sock.close()
+        self.closed.put(number)
+
+    def stop(self) -> None:
+        self._listener.close()
+
+
+def read_request(sock: socket.socket) -> bytes:
+    data = b""
+    while b"\r\n\r\n" not in data:
+        data += receive(sock)
+    head, _, body = data.partition(b"\r\n\r\n")
+    length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+    while len(body) < length:
+        body += receive(sock)
+    return head + b"\r\n\r\n" + body
+
+
+def receive(sock: socket.socket) -> bytes:
+    data = sock.recv(65536)
+    if not data:
+        raise EOFError
+    return data
+
+
+Listen = Callable[[Script], Peer]
+
+
+@pytest.fixture
+def listen() -> Iterator[Listen]:
+    peers: list[Peer] = []
+
+    def start(script: Script) -> Peer:
+        peers.append(Peer(script))
+        return peers[-1]
+
+    yield start
+    for peer in peers:
+        peer.stop()
+
+
+Hire = Callable[..., Postman]
+
+
+@pytest.fixture
+def hire() -> Iterator[Hire]:
+    """Postmen who close their connections after the test."""
+    postmen: list[Postman] = []
+
+    def start(*deny: str, timeout_s: float = 5, tls: ssl.SSLContext = TLS) -> Postman:
+        postmen.append(Postman(timeout_s=timeout_s, deny=Deny.of(deny), tls=tls))
+        return postmen[-1]
+
+    yield start
+    for postman in postmen:
+        postman.close()
+
+
+@pytest.fixture
+def postman(hire: Hire) -> Postman:
+    """One who is in a hurry."""
+    return hire(timeout_s=0.6)
+
+
+def says(answer: bytes) -> Script:
+    return lambda sock, _: sock.sendall(answer)
+
+
+def drips(begin: bytes, drop: bytes, every_s: float = 0.02) -> Script:
+    def drip(sock: socket.socket, _: bytes) -> None:
+        sock.sendall(begin)
+        while True:
+            time.sleep(every_s)
+            sock.sendall(drop)
+
+    return drip
+
+
+def hang_up(sock: socket.socket, _: bytes) -> None:
+    raise EOFError
+
+
+def post(postman: Postman, url: str, content: bytes = b"{}") -> Answer | NoAnswer:
+    return postman.post(url, content, {"Content-Type": "application/json", "webhook-id": "e"})
+
+
+def test_a_post_is_plain_http_and_nothing_ambient_is_in_it(
+    listen: Listen, postman: Postman, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
+    peer = listen(says(OK))
+    outcome = post(postman, peer.url, b'{"a":1}')
+    assert isinstance(outcome, Answer)
+    assert (outcome.status, outcome.text, outcome.retry_after) == (200, "ok", None)
+    assert outcome.address == f"127.0.0.1:{peer.port}"
+    head, _, body = peer.requests.get(timeout=5).partition(b"\r\n\r\n")
+    assert head.split(b"\r\n")[0] == b"POST /hook?a=b HTTP/1.1"
+    names = {line.split(b":")[0].lower() for line in head.split(b"\r\n")[1:]}
+    assert names <= {b"host", b"accept-encoding", b"content-length", b"content-type", b"webhook-id", b"user-agent"}
+    assert body == b'{"a":1}'
+
+
+def test_the_connection_is_kept_for_the_next_post(listen: Listen, postman: Postman) -> None:
+    peer = listen(says(OK))
+    for _ in range(5):
+        assert isinstance(post(postman, peer.url), Answer)
+    assert peer.connections == 1
+
+
+def test_a_chunked_answer_is_read_and_its_connection_kept(listen: Listen, postman: Postman) -> None:
+    peer = listen(says(b"HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"))
+    answers = [post(postman, peer.url) for _ in range(2)]
+    assert [(each.status, each.text) for each in answers if isinstance(each, Answer)] == [(201, "abcde")] * 2
+    assert peer.connections == 1
+
+
+def test_a_connection_that_the_receiver_closed_meanwhile_costs_no_attempt(listen: Listen, postman: Postman) -> None:
+    served: list[int] = []
+
+    def answer_once_then_hang_up_on_the_next(sock: socket.socket, _: bytes) -> None:
+        served.append(1)
+        if len(served) == 2:
+            raise EOFError
+        sock.sendall(OK)
+
+    peer = listen(answer_once_then_hang_up_on_the_next)
+    assert isinstance(post(postman, peer.url), Answer)
+    assert isinstance(post(postman, peer.url), Answer)
+    assert peer.connections == 2
+
+
+def test_a_receiver_that_hangs_up_on_a_fresh_connection_gets_no_second_post(listen: Listen, postman: Postman) -> None:
+    peer = listen(hang_up)
+    outcome = post(postman, peer.url)
+    assert isinstance(outcome, NoAnswer)
+    assert outcome.error == "reset"
+    assert peer.closed.get(timeout=5) == 1
+    assert peer.connections == 1
+
+
+def test_a_failure_ends_the_connection_so_that_the_name_is_looked_up_again(listen: Listen, postman: Postman) -> None:
+    peer = listen(says(b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"))
+    assert [post(postman, peer.url), post(postman, peer.url)] != []
+    assert peer.closed.get(timeout=5) == 1
+    assert peer.connections == 2
+    assert not postman.connected
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_an_answer_that_is_neither_followed_nor_kept(
+    listen: Listen, postman: Postman, status: int
+) -> None:
+    inside = listen(says(OK))
+    head = f"HTTP/1.1 {status} Moved\r\nLocation: {inside.url}\r\nContent-Length: 6\r\n\r\nsecret"
+    outcome = post(postman, listen(says(head.encode())).url)
+    assert isinstance(outcome, Answer)
+    assert (outcome.status, outcome.text) == (status, "")
+    assert inside.connections == 0
+
+
+def test_the_wish_to_wait_is_passed_on(listen: Listen, postman: Postman) -> None:
+    outcome = post(postman, listen(says(b"HTTP/1.1 429 x\r\nretry-after: 17\r\nContent-Length: 0\r\n\r\n")).url)
+    assert isinstance(outcome, Answer)
+    assert outcome.retry_after == "17"
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        drips(b"", b"H"),
+        drips(b"HTTP/1.1 200 OK\r\n", b"X-Drop: 1\r\n", every_s=0.05),
+        drips(b"HTTP/1.1 200 OK\r\nX-Long: ", b"a"),
+        drips(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        lambda sock, _: time.sleep(5),
+    ],
+    ids=["status line", "headers", "one header", "continue for ever", "silence"],
+)
+def test_an_answer_whose_head_only_drips_is_cut_at_the_deadline(
+    listen: Listen, postman: Postman, script: Script
+) -> None:
+    begun = time.monotonic()
+    outcome = post(postman, listen(script).url)
+    assert isinstance(outcome, NoAnswer)
+    assert outcome.error == "timeout"
+    assert 0.5 < time.monotonic() - begun < 1.2
+    assert 500 < outcome.duration_ms < 1200
+
+
+def test_an_answer_counts_even_if_its_body_drips_until_the_deadline(listen: Listen, postman: Postman) -> None:
+    begun = time.monotonic()
+    peer = listen(drips(b"HTTP/1.1 200 OK\r\n\r\n", b"a"))
+    outcome = post(postman, peer.url)
+    assert isinstance(outcome, Answer)
+    assert 0 < len(outcome.text) < KEEP_TEXT
+    assert time.monotonic() - begun < 1.2
+    assert peer.closed.get(timeout=5) == 1
+
+
+@pytest.mark.parametrize("head", [b"Content-Length: 99999999999\r\n", b"", b"Transfer-Encoding: chunked\r\n"])
+def test_of_an_endless_body_64_kib_are_read_and_one_is_kept(listen: Listen, postman: Postman, head: bytes) -> None:
+    sent = SimpleQueue[int]()
+
+    def pour(sock: socket.socket, _: bytes) -> None:
+        sock.sendall(b"HTTP/1.1 200 OK\r\n" + head + b"\r\n")
+        total = 0
+        piece = b"2000\r\n" + b"x" * 8192 + b"\r\n" if b"chunked" in head else b"x" * 8192
+        try:
+            while True:
+                sock.sendall(piece)
+                total += len(piece)
+        finally:
+            sent.put(total)
+
+    begun = time.monotonic()
+    outcome = post(postman, listen(pour).url)
+    assert isinstance(outcome, Answer)
+    assert outcome.text == "x" * KEEP_TEXT
+    assert time.monotonic() - begun < 0.5
+    assert sent.get(timeout=5) < READ_AT_MOST + 16 * 1024 * 1024
+    assert not postman.connected
+
+
+def test_a_gzip_bomb_stays_packed(listen: Listen, postman: Postman) -> None:
+    bomb = gzip.compress(b"\0" * 30_000_000)
+    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {len(bomb)}\r\n\r\n"
+    outcome = post(postman, listen(says(head.encode() + bomb)).url)
+    assert isinstance(outcome, Answer)
+    assert outcome.text[0] == "\x1f"
+    assert len(outcome.text) <= KEEP_TEXT
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"SSH-2.0-OpenSSH_9\r\n",
+        b"HTTP/1.1 abc OK\r\n\r\n",
+        b"\x16\x03\x01" * 50 + b"\n",
+        b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 200 + b"\r\n",
+    ],
+    ids=["ssh", "no status", "noise", "too many headers"],
+)
+def test_what_is_no_http_is_a_failure(listen: Listen, postman: Postman, answer: bytes) -> None:
+    outcome = post(postman, listen(says(answer)).url)
+    assert isinstance(outcome, NoAnswer)
+    assert outcome.error == "protocol"
+
+
+def test_a_large_event_is_refused_by_a_receiver_that_does_not_read_it(listen: Listen, postman: Postman) -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    begun = time.monotonic()
+    outcome = post(postman, f"http://127.0.0.1:{listener.getsockname()[1]}/", b"x" * 50_000_000)
+    listener.close()
+    assert isinstance(outcome, NoAnswer)
+    assert outcome.error == "timeout"
+    assert time.monotonic() - begun < 1.2
+
+
+def test_where_nobody_listens_the_post_is_refused_at_once(postman: Postman) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        outcome = post(postman, f"http://127.0.0.1:{unused.getsockname()[1]}/")
+    assert isinstance(outcome, NoAnswer)
+    assert outcome.error == "connection_refused"
+    assert outcome.address == ""
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "2130706433", "0177.1", "[::ffff:127.0.0.1]", "0"])
+def test_a_denied_address_is_not_dialled_however_it_is_written(listen: Listen, hire: Hire, host: str) -> None:
+    peer = listen(says(OK))
+    outcome = post(hire("private"), f"http://{host}:{peer.port}/")
+    assert isinstance(outcome, NoAnswer)
+    assert outcome.error == "denied_address"
+    assert "127.0.0.1" not in outcome.detail
+    assert peer.connections == 0
+
+
+def test_a_name_that_turns_to_an_inner_address_after_it_was_looked_at_is_not_dialled(
+    listen: Listen, hire: Hire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name server that says something else at each question: only the address that was checked may be dialled."""
+    peer = listen(says(OK))
+    answers = iter(["127.0.0.1", "10.0.0.1", "127.0.0.1"])
+
+    def rebind(host: str, port: int) -> list[tuple[int, object]]:
+        return [(socket.AF_INET, (next(answers), port))]
+
+    monkeypatch.setattr(webhook_dial, "look_up", rebind)
+    postman = hire("10.0.0.0/8")
+    url = f"http://rebinding.example:{peer.port}/"
+    assert isinstance(post(postman, url), Answer)
+    postman.close()
+    outcome = post(postman, url)
+    assert isinstance(outcome, NoAnswer)
+    assert outcome.error == "denied_address"
+    assert next(answers) == "127.0.0.1", "the name was asked once per connection"
+    assert peer.connections == 1
+
+
+def test_of_a_name_with_several_addresses_only_those_allowed_are_tried(
+    listen: Listen, hire: Hire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    peer = listen(says(OK))
+    found = [(socket.AF_INET, (address, peer.port)) for address in ("169.254.169.254", "127.0.0.1")]
+    monkeypatch.setattr(webhook_dial, "look_up", lambda host, port: found)
+    outcome = post(hire(), "http://two.example/")
+    assert isinstance(outcome, Answer)
+    assert peer.connections == 1
+
+
+def test_a_name_server_that_is_silent_is_not_waited_for_beyond_the_deadline(
+    postman: Postman, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhook_dial, "look_up", lambda host, port: time.sleep(2))
+    begun = time.monotonic()
+    outcome = post(postman, "http://slow.example/")
+    assert isinstance(outcome, NoAnswer)
+    assert outcome.error == "timeout"
+    assert time.monotonic() - begun < 1.2
+
+
+@pytest.mark.parametrize(("url", "error"), [("http://a@b/", "bad_url"), ("http://nowhere.invalid/", "unresolved")])
+def test_a_url_that_leads_nowhere_is_a_failure_like_any_other(hire: Hire, url: str, error: str) -> None:
+    outcome = post(hire(), url)
+    assert isinstance(outcome, NoAnswer)
+    assert outcome.error in (error, "timeout")
+
+
+# TLS
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def tls_peer(authority: trustme.CA) -> Iterator[Peer]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    peer = Peer(says(OK), context)
+    yield peer
+    peer.stop()
+
+
+def test_tls_is_verified_and_the_connection_kept(hire: Hire, authority: trustme.CA, tls_peer: Peer) -> None:
+    trusting = tls_context()
+    authority.configure_trust(trusting)
+    postman = hire(tls=trusting)
+    for _ in range(3):
+        assert isinstance(post(postman, f"https://localhost:{tls_peer.port}/"), Answer)
+    assert tls_peer.connections == 1
+
+
+@pytest.mark.parametrize(("host", "trusted"), [("127.0.0.1", True), ("localhost", False)])
+def test_a_certificate_of_another_name_or_authority_is_a_failure(
+    hire: Hire, authority: trustme.CA, tls_peer: Peer, host: str, trusted: bool
+) -> None:
+    context = tls_context()
+    if trusted:
+        authority.configure_trust(context)
+    outcome = post(hire(tls=context), f"https://{host}:{tls_peer.port}/")
+    assert isinstance(outcome, NoAnswer)
+    assert outcome.error == "tls"
+    assert tls_peer.requests.empty()
+
+
+def test_a_handshake_that_hangs_is_cut_at_the_deadline(listen: Listen, postman: Postman) -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    begun = time.monotonic()
+    outcome = post(postman, f"https://127.0.0.1:{listener.getsockname()[1]}/")
+    listener.close()
+    assert isinstance(outcome, NoAnswer)
+    assert outcome.error == "timeout"
+    assert time.monotonic() - begun < 1.2
+
+
+def test_a_drip_through_tls_is_cut_at_the_deadline(hire: Hire, authority: trustme.CA) -> None:
+    server, trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), tls_context()
+    authority.issue_cert("localhost").configure_cert(server)
+    authority.configure_trust(trusting)
+    peer = Peer(drips(b"HTTP/1.1 200 OK\r\nX: ", b"a"), server)
+    begun = time.monotonic()
+    outcome = post(hire(timeout_s=0.6, tls=trusting), f"https://localhost:{peer.port}/")
+    peer.stop()
+    assert isinstance(outcome, NoAnswer)
+    assert outcome.error == "timeout"
+    assert time.monotonic() - begun < 1.2

@@ -1,0 +1,70 @@
+"""A WhatsApp library that does nothing by itself."""
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from chatbot_erp.actors.wa_client import NO_CLIENT, Hearing, LibraryError, Receipt
+
+PATIENCE_S = 10.0
+
+
+class FakeClient:
+    """A `wa_client.Client` that does nothing by itself."""
+
+    def __init__(self, _session: Path, hearing: Hearing) -> None:
+        self.hearing = hearing
+        self.done: list[str] = []
+        self.dial_error: str | None = None
+        self.send_error: str | None = None
+        self.connected = True
+        self.stopped = threading.Event()
+        self.on_disconnect: list[Any] = []
+
+    def connect(self) -> None:
+        if self.dial_error is not None:
+            raise LibraryError(self.dial_error)
+        assert self.stopped.wait(PATIENCE_S)
+
+    def await_life(self, patience_s: float) -> bool:
+        return True
+
+    def disconnect(self) -> None:
+        self.done.append("disconnect")
+        for event in self.on_disconnect:
+            self.hearing.event(event)
+
+    def stop(self) -> None:
+        self.done.append("stop")
+        self.stopped.set()
+
+    def log_out(self) -> None:
+        self.done.append("log_out")
+        if self.send_error is not None:
+            raise LibraryError(self.send_error)
+
+    def is_connected(self) -> bool:
+        if self.stopped.is_set():
+            raise LibraryError(NO_CLIENT)
+        return self.connected
+
+    def is_logged_in(self) -> bool:
+        return self.connected
+
+    def send_text(self, jid: str, text: str) -> Receipt:
+        if self.send_error is not None:
+            raise LibraryError(self.send_error)
+        self.done.append(f"send {jid} {text}")
+        return Receipt("ID", 1_700_000_000)
+
+    def find(self, numbers: Sequence[str]) -> dict[str, str]:
+        return {} if numbers[0] == "404" else {numbers[0]: f"{numbers[0]}@s.whatsapp.net"}
+
+    def phone_number_of(self, lid: str) -> str | None:
+        return None
+
+    def pairing_code(self, number: str) -> str:
+        if number == "0":
+            raise LibraryError("international phone number required")
+        return "ABCD-1234"
