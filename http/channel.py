@@ -1,0 +1,142 @@
+"""A connection as waitress has it, with our manners where HTTP itself goes wrong.
+
+Falcon never sees a request that waitress refuses: too large, too slow, not HTTP. Those are answered here, with the
+same problem documents.
+"""
+
+import time
+from socket import SHUT_WR
+from typing import Any
+from uuid import uuid4
+
+import structlog
+from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser
+from waitress.task import ErrorTask
+from waitress.utilities import BadRequest
+
+from chatbot_erp.http.exchange import SECURITY_HEADERS
+from chatbot_erp.http.problems import MEDIA_TYPE, describe, encode, of_status
+
+log = structlog.get_logger()
+
+LINGER_S = 5.0
+LINGER_BYTES = 8 * 1024 * 1024
+
+
+class RequestTimeout(BadRequest):
+    code = 408
+    reason = "Request Timeout"
+
+
+class ProblemTask(ErrorTask):
+    """Answers a request that cannot be served with a problem document, and ends the connection."""
+
+    def execute(self) -> None:
+        # The stubs call `request` an error; it is the parser, which has one.
+        error = self.request.error  # type: ignore[attr-defined]
+        request = uuid4()
+        kind = of_status(error.code)
+        body = encode(describe(kind, request, f"{error.body}."))
+        self.status = f"{error.code} {error.reason}"
+        self.response_headers = [
+            ("Content-Type", MEDIA_TYPE),
+            ("Cache-Control", "no-store"),
+            ("X-Request-Id", str(request)),
+            *SECURITY_HEADERS.items(),
+        ]
+        self.set_close_on_finish()
+        self.content_length = len(body)
+        self.write(body)
+        log.info("refused", action="request_refused", request_id=str(request), status=error.code, problem=kind.code)
+
+
+class Channel(HTTPChannel):
+    """One connection."""
+
+    error_task_class = ProblemTask
+    requests: list[HTTPRequestParser]
+    began: float | None
+    """Since when a request is waited for or arrives; None while a connection that had one is kept for the next."""
+    refused = False
+    lingers_until: float | None = None
+    lingering_bytes = 0
+
+    def __init__(self, *given: Any, **more: Any) -> None:
+        self.began = time.monotonic()
+        super().__init__(*given, **more)
+
+    def received(self, data: bytes) -> bool:
+        """As waitress, and note when a request began."""
+        if self.began is None:
+            self.began = time.monotonic()
+        taken = super().received(data)
+        if self.request is None:
+            self.began = None
+        return taken
+
+    def is_overdue(self, patience_s: float) -> bool:
+        """Whether a request has been arriving for longer than `patience_s`, or a first one has not even begun to."""
+        return not self.requests and self.began is not None and time.monotonic() - self.began > patience_s
+
+    def refuse_slow(self) -> None:
+        """Answer a request that has not arrived in time; runs in the server's own thread."""
+        with self.requests_lock:  # type: ignore[attr-defined]
+            if self.requests:
+                return
+            request, self.request, self.began = self.request, None, None
+            if request is None:
+                self.end()
+                return
+            request.error = RequestTimeout("The request did not arrive in time")
+            request.completed = True
+            self.requests.append(request)
+            self.server.add_task(self)  # type: ignore[arg-type]
+
+    def is_idle(self) -> bool:
+        """Whether no request of this connection is being carried out and no answer is under way."""
+        return not self.requests and not self.total_outbufs_len
+
+    def service(self) -> None:
+        """As waitress, and remember a refusal: more of the request may be on its way."""
+        self.refused = self.refused or self.requests[0].error is not None
+        super().service()
+
+    def end(self) -> None:
+        """Close at once."""
+        super().handle_close()
+
+    def handle_close(self) -> None:
+        """Close; after a refusal only when the caller has closed too, or for a moment.
+
+        Closing a socket on bytes that nobody read resets the connection, and the caller would lose the answer that
+        tells what was wrong.
+        """
+        if self.refused and self.lingers_until is None and self.connected and self.socket is not None:
+            self.lingers_until = time.monotonic() + LINGER_S
+            self.will_close = False
+            try:
+                self.socket.shutdown(SHUT_WR)
+            except OSError:
+                self.end()
+            return
+        self.end()
+
+    def readable(self) -> bool:
+        return self.lingers_until is not None or super().readable()
+
+    def handle_read(self) -> None:
+        """As waitress; what comes after a refusal is thrown away, up to a point."""
+        if self.lingers_until is None:
+            super().handle_read()
+            return
+        try:
+            self.lingering_bytes += len(self.recv(self.adj.recv_bytes))
+        except OSError:
+            self.end()
+        if self.lingering_bytes > LINGER_BYTES:
+            self.end()
+
+    def has_lingered(self) -> bool:
+        """Whether the caller has had its time to read a refusal."""
+        return self.lingers_until is not None and time.monotonic() > self.lingers_until

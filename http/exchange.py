@@ -1,0 +1,84 @@
+"""One request and its answer, and what holds for all of them: an id, a line in the log, headers."""
+
+from time import perf_counter
+from typing import Any
+from urllib.parse import quote
+from uuid import uuid4
+
+import falcon
+import msgspec
+import structlog
+
+from chatbot_erp.http.problems import CONTENT_TOO_LARGE, ProblemType, RequestRefused
+
+LARGEST_BODY = 1024 * 1024
+LONGEST_PATH_IN_LOG = 200
+
+SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+}
+
+log = structlog.get_logger()
+
+
+class Request(falcon.Request):
+    """A request with an id of its own; `caller` is who asks, `claim` the idempotency slot it holds."""
+
+    def __init__(self, env: dict[str, Any], options: falcon.RequestOptions | None = None) -> None:
+        super().__init__(env, options)
+        self.id = uuid4()
+        self.begun = perf_counter()
+        self.caller = ""
+        self.claim: str | None = None
+        self._body: bytes | None = None
+
+    def body(self) -> bytes:
+        """The whole body; may be called again. Raises `RequestRefused` for more than 1 MiB."""
+        if self._body is None:
+            self._body = self.bounded_stream.read(LARGEST_BODY + 1)
+            if len(self._body) > LARGEST_BODY:
+                raise RequestRefused(CONTENT_TOO_LARGE)
+        return self._body
+
+
+class Response(falcon.Response):
+    """An answer; `problem` is set where it tells of an error."""
+
+    problem: ProblemType | None = None
+
+    def send(self, payload: object, status: int = 200) -> None:
+        """Answer with a JSON document."""
+        self.status = status
+        self.content_type = falcon.MEDIA_JSON
+        self.data = msgspec.json.encode(payload)
+
+
+class Exchange:
+    """Outermost: sees each request first and each answer last."""
+
+    def process_request(self, req: Request, resp: Response) -> None:
+        """HEAD is GET without the body, as HTTP wants it; Falcon would have no such method."""
+        if req.method == "HEAD":
+            req.method = "GET"
+
+    def process_response(self, req: Request, resp: Response, resource: object, succeeded: bool) -> None:
+        """Add what every answer has, and tell the log who asked what: never a query, a header or a body."""
+        req.method = req.env["REQUEST_METHOD"]
+        resp.set_header("X-Request-Id", str(req.id))
+        for name, value in SECURITY_HEADERS.items():
+            resp.set_header(name, value)
+        if resp.get_header("Cache-Control") is None:
+            resp.set_header("Cache-Control", "no-store")
+        log.info(
+            "answered",
+            action="request_answered",
+            request_id=str(req.id),
+            method=req.method,
+            path=quote(req.path)[:LONGEST_PATH_IN_LOG],
+            status=resp.status_code,
+            problem=resp.problem.code if resp.problem else None,
+            ms=round((perf_counter() - req.begun) * 1000, 1),
+        )

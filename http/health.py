@@ -1,0 +1,48 @@
+"""How the manager itself is."""
+
+from datetime import UTC, datetime
+
+from chatbot_erp.actors.config import Config
+from chatbot_erp.actors.manager import Manager
+from chatbot_erp.http.exchange import Request, Response
+from chatbot_erp.http.payloads import Health, Node
+from chatbot_erp.http.problems import NOT_READY, RequestRefused
+
+
+class Livez:
+    """Whether it is worth keeping: an answer is the proof."""
+
+    def on_get(self, req: Request, resp: Response) -> None:
+        resp.send(Health(status="alive"))
+
+
+class Readyz:
+    """Whether new work should come here."""
+
+    def __init__(self, manager: Manager) -> None:
+        self._manager = manager
+
+    def on_get(self, req: Request, resp: Response) -> None:
+        trouble = self._manager.unready()
+        if trouble is not None:
+            raise RequestRefused(NOT_READY, trouble)
+        resp.send(Health(status="ready"))
+
+
+class Nodes:
+    """The managers that share the work; for now there is this one."""
+
+    def __init__(self, manager: Manager, config: Config) -> None:
+        self._manager = manager
+        self._config = config
+
+    def on_get(self, req: Request, resp: Response) -> None:
+        host = f"[{self._config.host}]" if ":" in self._config.host else self._config.host
+        node = Node(
+            name=self._config.node,
+            # The port that is listened on, which the configuration may have left to the system.
+            url=f"http://{host}:{req.env['SERVER_PORT']}",
+            instances=len(self._manager.directory.views()),
+            seen_at=datetime.now(UTC),
+        )
+        resp.send([node])

@@ -1,0 +1,64 @@
+"""What has happened: pages of the log, and how an instance was then. Removed instances have a history too."""
+
+from chatbot_erp.actors.errors import InstanceNotFound
+from chatbot_erp.actors.manager import Manager
+from chatbot_erp.http import payloads, queries
+from chatbot_erp.http.exchange import Request, Response
+
+
+class Events:
+    """The log, in pages by global position; `next` is where the next page begins."""
+
+    def __init__(self, manager: Manager) -> None:
+        self._manager = manager
+
+    def on_get(self, req: Request, resp: Response) -> None:
+        wanted = queries.one(req, "instance")
+        self._page(req, resp, stream_of(self._manager, wanted) if wanted else None)
+
+    def on_get_instance(self, req: Request, resp: Response, name: str) -> None:
+        self._page(req, resp, stream_of(self._manager, name))
+
+    def _page(self, req: Request, resp: Response, stream: str | None) -> None:
+        after, limit, types = queries.after(req), queries.limit(req), queries.types(req)
+        head = self._manager.store.head()
+        records = self._manager.store.read(after=after, limit=limit, stream=stream, types=types)
+        reached = records[-1].position if records else after
+        if len(records) < limit:
+            # Nothing that matches stands between here and the head of before the reading: do not look there again.
+            reached = max(reached, head)
+        resp.send(payloads.EventPage(events=[payloads.logged(record) for record in records], next=reached))
+
+
+class PastStates:
+    """An instance as it was."""
+
+    def __init__(self, manager: Manager) -> None:
+        self._manager = manager
+
+    def on_get(self, req: Request, resp: Response, name: str) -> None:
+        at = queries.at(req)
+        instance = stream_of(self._manager, name)
+        if isinstance(at, int):
+            then = self._manager.state_at(instance, position=at)
+        else:
+            then = self._manager.state_at(instance, at=at)
+        if then is None:
+            raise InstanceNotFound(f"There was no instance named {name!r} yet.")
+        resp.send(payloads.state(instance, then))
+
+
+def stream_of(manager: Manager, name: str) -> str:
+    """The id behind a name: of the instance that has it, else of the last one that had it, else the name is an id.
+
+    Raises `InstanceNotFound`.
+    """
+    try:
+        return manager.directory.find(name).id
+    except InstanceNotFound:
+        former = manager.store.streams_named(name)
+        if former:
+            return former[0]
+        if manager.store.read(stream=name, limit=1):
+            return name
+        raise

@@ -1,0 +1,162 @@
+"""`Idempotency-Key`: a POST that is sent again is answered as the first time and never carried out twice.
+
+The first request with a key claims a slot in the event store, durably, before anything is done. Then:
+
+    first request …              the same request again gets        a different request gets
+    still runs                   409, try again in a moment         422
+    changed nothing (refused)    carried out: the slot is free      carried out
+    did something, or may have   the first answer, byte by byte     422
+    died with its process        504 outcome-unknown, for ever      422
+
+A slot is settled for a success and for `final` problems (problems.py): WhatsApp refused it, the number is not there,
+the outcome is unknown, the manager failed half-way. It is freed for all others (bad input, no such instance, not
+connected, disk full, overloaded …): nothing happened, so the retry that the problem asks for must be able to succeed.
+
+Credentials stay out of the store: a resource that answers with one conceals it and reveals it again (`Concealing`).
+"""
+
+import re
+from collections.abc import Callable
+from datetime import datetime
+from hashlib import sha256
+from threading import Lock
+from typing import Protocol, runtime_checkable
+from uuid import uuid4
+
+import structlog
+
+from chatbot_erp.eventstore.errors import StoreError
+from chatbot_erp.eventstore.records import Answered, Claim, Claimed, Mismatched, Running
+from chatbot_erp.eventstore.store import EventStore
+from chatbot_erp.http.exchange import Request, Response
+from chatbot_erp.http.problems import (
+    BAD_IDEMPOTENCY_KEY,
+    KEY_REUSED,
+    KEY_RUNNING,
+    MEDIA_TYPE,
+    OUTCOME_UNKNOWN,
+    RequestRefused,
+    describe,
+    encode,
+)
+
+_KEY = re.compile(r"[!-~]{1,255}")
+
+log = structlog.get_logger()
+
+
+@runtime_checkable
+class Concealing(Protocol):
+    """A resource whose successful answers hold a credential."""
+
+    def conceal(self, body: bytes, /) -> bytes:
+        """What may be kept of the answer."""
+
+    def reveal(self, kept: bytes, /) -> bytes | None:
+        """The answer again; None where it is forgotten, and then the request is carried out anew."""
+
+
+class Idempotency:
+    """Innermost: sees a request when its route, its caller and its body are known."""
+
+    def __init__(self, store: EventStore, now: Callable[[], datetime]) -> None:
+        self._store = store
+        self._now = now
+        self._owner = str(uuid4())
+        """This life of the process: a claim of another owner that has no answer will never get one."""
+        self._unsaved: dict[str, Answered | None] = {}
+        """What the disk refused to keep: the answer, or None for a slot to be freed. Saved when next asked for."""
+        self._lock = Lock()
+
+    def process_resource(self, req: Request, resp: Response, resource: object, params: dict[str, str]) -> None:
+        """Claim the request's slot, or answer as the first time. Raises `RequestRefused`."""
+        key = req.get_header("Idempotency-Key")
+        if req.method != "POST" or key is None:
+            return
+        if not _KEY.fullmatch(key):
+            raise RequestRefused(BAD_IDEMPOTENCY_KEY)
+        slot = digest(req.caller, req.uri_template or "", key)
+        fingerprint = digest(req.method, req.path, req.body())
+        claim = self._claim(slot, fingerprint, req)
+        if isinstance(claim, Answered):
+            body = claim.body
+            if isinstance(resource, Concealing) and claim.status < 300:
+                revealed = resource.reveal(body)
+                if revealed is None:
+                    self._store.release(slot)
+                    claim = self._claim(slot, fingerprint, req)
+                else:
+                    body = revealed
+            if isinstance(claim, Answered):
+                replay(resp, claim, body)
+                return
+        match claim:
+            case Claimed():
+                req.claim = slot
+            case Mismatched():
+                raise RequestRefused(KEY_REUSED)
+            case Running():
+                raise RequestRefused(KEY_RUNNING)
+
+    def process_response(self, req: Request, resp: Response, resource: object, succeeded: bool) -> None:
+        """Settle or free the slot of a request that was carried out."""
+        if req.claim is None:
+            return
+        kept: Answered | None = None
+        if resp.problem is None or resp.problem.final:
+            body = resp.data or b""
+            if resp.problem is None and isinstance(resource, Concealing):
+                body = resource.conceal(body)
+            kept = Answered(resp.status_code, resp.content_type or "", body)
+        try:
+            self._save(req.claim, kept)
+        except StoreError as ex:
+            # The answer is true all the same; who repeats the request is told it when the disk is well again.
+            log.error("an answer is not kept", action="answer_not_kept", request_id=str(req.id), error=str(ex))
+
+    def _claim(self, slot: str, fingerprint: str, req: Request) -> Claim:
+        """The store's word on the slot, after saving what may be said of a first request that does not run."""
+        claim = self._store.claim(slot, fingerprint, owner=self._owner, now=self._now())
+        if not isinstance(claim, Running) or (claim.owner == self._owner and slot not in self._unsaved):
+            return claim
+        with self._lock:
+            claim = self._store.claim(slot, fingerprint, owner=self._owner, now=self._now())
+            if isinstance(claim, Running) and (claim.owner != self._owner or slot in self._unsaved):
+                self._save(slot, self._unsaved[slot] if claim.owner == self._owner else unknown(req))
+                claim = self._store.claim(slot, fingerprint, owner=self._owner, now=self._now())
+        return claim
+
+    def _save(self, slot: str, kept: Answered | None) -> None:
+        try:
+            if kept is None:
+                self._store.release(slot)
+            else:
+                self._store.settle(slot, kept.status, kept.content_type, kept.body)
+        except StoreError:
+            self._unsaved[slot] = kept
+            raise
+        self._unsaved.pop(slot, None)
+
+
+def digest(*parts: str | bytes) -> str:
+    """A fingerprint of parts, in which none can pose as two."""
+    whole = sha256()
+    for part in parts:
+        octets = part if isinstance(part, bytes) else part.encode()
+        whole.update(len(octets).to_bytes(8) + octets)
+    return whole.hexdigest()
+
+
+def unknown(req: Request) -> Answered:
+    """What can be said of a request whose process ended in the middle of it."""
+    detail = "The manager was stopped while it carried this request out."
+    return Answered(OUTCOME_UNKNOWN.status, MEDIA_TYPE, encode(describe(OUTCOME_UNKNOWN, req.id, detail)))
+
+
+def replay(resp: Response, first: Answered, body: bytes) -> None:
+    """Answer as the first time; the responder is not asked."""
+    resp.status = first.status
+    resp.content_type = first.content_type
+    resp.data = body
+    resp.set_header("Idempotent-Replay", "true")
+    resp.complete = True

@@ -1,0 +1,205 @@
+"""The OpenAPI 3.1 document, made from the types that validate, the problems' table and operations.py."""
+
+from importlib.metadata import version
+from typing import Any
+
+import msgspec
+
+from chatbot_erp.http.operations import OPERATIONS, TAGS, Operation
+from chatbot_erp.http.problems import (
+    FOREIGN_HOST,
+    FOREIGN_ORIGIN,
+    INTERNAL,
+    MEDIA_TYPE,
+    UNAUTHENTICATED,
+    Problem,
+    ProblemType,
+)
+from chatbot_erp.http.queries import LARGEST_PAGE, TYPES, USUAL_PAGE
+from chatbot_erp.http.webhook_payloads import WEBHOOK_HEADERS, WEBHOOKS
+
+Json = dict[str, Any]
+
+REF = "#/components/schemas/{name}"
+EXAMPLE_REQUEST = "urn:uuid:6f1c2f0e-8a53-4c57-9a55-0f6d6e0a9b11"
+
+
+def _parameter(name: str, place: str, description: str, schema: Json, **more: Any) -> Json:
+    return {"name": name, "in": place, "description": description, "schema": schema, **more}
+
+
+PARAMETERS: dict[str, Json] = {
+    "name": _parameter("name", "path", "The instance's name.", {"type": "string"}, required=True),
+    "code": _parameter("code", "path", "The last part of a problem's type.", {"type": "string"}, required=True),
+    "after": _parameter(
+        "after", "query", "Only events behind this position.", {"type": "integer", "minimum": 0, "default": 0}
+    ),
+    "limit": _parameter(
+        "limit",
+        "query",
+        "How many at most.",
+        {"type": "integer", "minimum": 1, "maximum": LARGEST_PAGE, "default": USUAL_PAGE},
+    ),
+    "type": _parameter(
+        "type",
+        "query",
+        "Only events of these types; may be repeated.",
+        {"type": "array", "items": {"type": "string", "enum": sorted(TYPES)}},
+    ),
+    "instance": _parameter(
+        "instance", "query", "Only events of this instance: a name, or the id of a removed one.", {"type": "string"}
+    ),
+    "at": _parameter(
+        "at",
+        "query",
+        "A position of the log or an ISO 8601 moment (UTC where it has no offset); now, if left out.",
+        {"type": "string", "examples": ["42", "2026-01-31T12:00:00Z"]},
+    ),
+    "unlink": _parameter(
+        "unlink",
+        "query",
+        "false keeps link and session for a later create of that name.",
+        {"type": "boolean", "default": True},
+    ),
+    "Idempotency-Key": _parameter(
+        "Idempotency-Key",
+        "header",
+        "The same key and body is answered as the first time, with Idempotent-Replay: true, and never carried out"
+        " twice. Kept for 48 hours.",
+        {"type": "string", "pattern": "^[!-~]{1,255}$"},
+    ),
+}
+
+
+def document() -> Json:
+    """The whole document, as JSON types."""
+    schemas, components = _schemas()
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "chatbot-erp",
+            "version": version("chatbot-erp"),
+            "summary": "A self-hosted WhatsApp instance manager.",
+            "description": "Every error is an application/problem+json document whose type explains itself.",
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "servers": [{"url": "/"}],
+        "tags": [*({"name": name, "description": text} for name, text in TAGS.items()), WEBHOOK_TAG],
+        "security": [{"bearer": []}, {"apiKey": []}],
+        "paths": _paths(schemas),
+        "webhooks": {name: {"post": _webhook(name, schemas)} for name in WEBHOOKS},
+        "components": {
+            "schemas": components,
+            "parameters": PARAMETERS,
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer"},
+                "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+            },
+        },
+    }
+
+
+WEBHOOK_TAG = {"name": "Webhooks", "description": "What an instance's webhookUrl is sent, at least once and in order."}
+
+
+def _schemas() -> tuple[dict[Any, Json], dict[str, Json]]:
+    """Each type's own schema (mostly a reference), and what the references lead to."""
+    types: list[Any] = [Problem, *WEBHOOKS.values()]
+    for operation in OPERATIONS:
+        types += [kind for kind in (operation.body, operation.answer) if kind and not isinstance(kind, list)]
+    found, components = msgspec.json.schema_components(types, ref_template=REF)
+    return dict(zip(map(repr, types), found, strict=True)), components
+
+
+def _paths(schemas: dict[Any, Json]) -> Json:
+    paths: Json = {}
+    for each in OPERATIONS:
+        if not each.is_private:
+            paths.setdefault(each.path, {})[each.method.lower()] = _operation(each, schemas)
+    return paths
+
+
+def _operation(operation: Operation, schemas: dict[Any, Json]) -> Json:
+    names = [part[1:-1] for part in operation.path.split("/") if part.startswith("{")]
+    names += operation.parameters
+    if operation.method == "POST":
+        names.append("Idempotency-Key")
+    described: Json = {
+        "operationId": _operation_id(operation),
+        "tags": [operation.tag],
+        "summary": operation.summary,
+        "parameters": [{"$ref": f"#/components/parameters/{name}"} for name in names],
+        "responses": {str(operation.status): _answer(operation, schemas), **_problems(operation, schemas)},
+    }
+    if operation.description:
+        described["description"] = operation.description
+    if operation.is_open:
+        described["security"] = []
+    if operation.body is not None:
+        content = {"application/json": {"schema": schemas[repr(operation.body)]}}
+        described["requestBody"] = {"required": True, "content": content}
+    return described
+
+
+def _operation_id(operation: Operation) -> str:
+    words = operation.path.replace("{name}", "one").replace("{code}", "one").replace(".", "-")
+    return "-".join([operation.method.lower(), *words.strip("/").split("/")])
+
+
+def _answer(operation: Operation, schemas: dict[Any, Json]) -> Json:
+    answer: Json = {
+        "description": operation.summary,
+        "headers": {"X-Request-Id": {"schema": {"type": "string", "format": "uuid"}}},
+    }
+    if isinstance(operation.answer, list):
+        answer["content"] = {media: {} for media in operation.answer}
+    elif operation.answer is not None:
+        answer["content"] = {"application/json": {"schema": schemas[repr(operation.answer)]}}
+    return answer
+
+
+def _problems(operation: Operation, schemas: dict[Any, Json]) -> Json:
+    """The problem answers by status, each with an example for every problem that has it."""
+    kinds = [*operation.problems, FOREIGN_HOST, FOREIGN_ORIGIN, INTERNAL]
+    if not operation.is_open:
+        kinds.append(UNAUTHENTICATED)
+    answers: Json = {}
+    for kind in sorted(kinds, key=lambda kind: kind.status):
+        answer = answers.setdefault(
+            str(kind.status),
+            {"description": "", "content": {MEDIA_TYPE: {"schema": schemas[repr(Problem)], "examples": {}}}},
+        )
+        answer["content"][MEDIA_TYPE]["examples"][kind.code] = {"value": _example(kind)}
+        answer["description"] = " · ".join(answer["content"][MEDIA_TYPE]["examples"])
+        if kind.retry_after_s is not None:
+            answer["headers"] = {"Retry-After": {"schema": {"type": "integer"}}}
+    return answers
+
+
+def _example(kind: ProblemType) -> Json:
+    return {
+        "type": f"/problems/{kind.code}",
+        "title": kind.title,
+        "status": kind.status,
+        "detail": kind.title,
+        "action": kind.action,
+        "instance": EXAMPLE_REQUEST,
+    }
+
+
+def _webhook(name: str, schemas: dict[Any, Json]) -> Json:
+    kind = WEBHOOKS[name]
+    return {
+        "operationId": f"webhook-{name.replace('.', '-')}",
+        "tags": [WEBHOOK_TAG["name"]],
+        "summary": kind.__doc__,
+        "parameters": [
+            _parameter(header, "header", text, {"type": "string"}, required=True)
+            for header, text in WEBHOOK_HEADERS.items()
+        ],
+        "requestBody": {"required": True, "content": {"application/json": {"schema": schemas[repr(kind)]}}},
+        "responses": {
+            "2XX": {"description": "Taken."},
+            "default": {"description": "Not taken: it is sent again. Redirects are not followed."},
+        },
+    }

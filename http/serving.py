@@ -1,0 +1,202 @@
+"""The HTTP server: waitress in threads of its own, bounded in every direction, with an orderly end.
+
+Slow callers hold no thread: waitress reads a request and writes an answer in its one I/O thread. Requests run in three
+lanes, so that messages which wait for WhatsApp never keep a health check or a look at an instance waiting.
+"""
+
+import logging
+import time
+from threading import Event, Lock, Thread
+from typing import Any
+
+import structlog
+from waitress import wasyncore
+from waitress.adjustments import Adjustments
+from waitress.server import TcpWSGIServer
+from waitress.task import ThreadedTaskDispatcher
+
+from chatbot_erp.actors.config import Config
+from chatbot_erp.actors.manager import Manager
+from chatbot_erp.http.app import App, create_app
+from chatbot_erp.http.channel import Channel
+from chatbot_erp.http.exchange import LARGEST_BODY
+
+LOOKING_THREADS = 8
+CHANGING_THREADS = 8
+WAITING_CALLS = ("/message", "/pairing-code")
+LARGEST_HEADERS = 32 * 1024
+CONNECTIONS = 512
+REQUEST_PATIENCE_S = 30.0
+"""How long one request may take to arrive, however slowly its bytes drip."""
+IDLE_S = 60
+LOOP_S = 1.0
+STOP_PATIENCE_S = 20.0
+
+PIPES = Lock()
+
+log = structlog.get_logger()
+
+
+class Lanes:
+    """Three pools of threads that waitress takes for one.
+
+    Calls that look, calls that change something here, and calls that wait for WhatsApp (`waiting` threads).
+    """
+
+    def __init__(self, waiting: int) -> None:
+        self._looking = lane(LOOKING_THREADS)
+        self._changing = lane(CHANGING_THREADS)
+        self._waiting = lane(waiting)
+
+    def add_task(self, channel: Channel) -> None:
+        """Queue the next request of a connection."""
+        self._lane_of(channel.requests[0]).add_task(channel)  # type: ignore[arg-type]
+
+    def shutdown(self, patience_s: int) -> None:
+        """End the threads, each after the request it carries out; wait for that no longer than told."""
+        for each in (self._looking, self._changing, self._waiting):
+            each.shutdown(timeout=patience_s)
+
+    def _lane_of(self, request: Any) -> ThreadedTaskDispatcher:
+        # A request with an error may have no method and no path.
+        if request.error is not None or request.command in ("GET", "HEAD"):
+            return self._looking
+        return self._waiting if request.path.endswith(WAITING_CALLS) else self._changing
+
+
+def lane(threads: int) -> ThreadedTaskDispatcher:
+    """A pool of so many threads."""
+    made = ThreadedTaskDispatcher()
+    made.set_thread_count(threads)
+    return made
+
+
+class Listener(TcpWSGIServer):
+    """A listening socket and its connections."""
+
+    channel_class = Channel
+    request_patience_s = REQUEST_PATIENCE_S
+    ended = False
+    active_channels: dict[int, Channel]  # type: ignore[assignment]
+
+    def readable(self) -> bool:
+        """Called once a turn of the loop: look after the connections, which waitress does only now and then."""
+        for channel in list(self.active_channels.values()):
+            if channel.is_overdue(self.request_patience_s):
+                channel.refuse_slow()
+            elif channel.has_lingered():
+                channel.end()
+        return super().readable()
+
+    def pull_trigger(self) -> None:
+        """Wake the loop. A thread that outlives the server must not: the pipe's number may be someone else's by then."""
+        with PIPES:
+            if not self.ended:
+                super().pull_trigger()
+
+    def end_pipe(self) -> None:
+        """Nothing wakes the loop any more."""
+        with PIPES:
+            self.ended = True
+            self.trigger.close()  # type: ignore[attr-defined]
+
+    def end_listening(self) -> None:
+        """Take no more connections; those that are there stay."""
+        wasyncore.dispatcher.close(self)
+
+    def end_idle(self) -> bool:
+        """End the connections on which nothing is under way; whether that was all."""
+        for channel in list(self.active_channels.values()):
+            if channel.is_idle():
+                channel.end()
+        return not self.active_channels
+
+
+class Serving:
+    """A server that runs. `url` is where."""
+
+    def __init__(self, app: App, config: Config, request_patience_s: float) -> None:
+        self._map: dict[int, wasyncore.dispatcher] = {}
+        self._lanes = Lanes(config.http_threads)
+        try:
+            self._listeners = self._listen(app, config)
+        except (OSError, ValueError) as ex:
+            self._lanes.shutdown(1)
+            wasyncore.close_all(self._map)  # type: ignore[arg-type]
+            raise OSError(f"{config.host}:{config.port} cannot be listened on: {ex}") from ex
+        for listener in self._listeners:
+            listener.request_patience_s = request_patience_s
+        self.port = int(self._listeners[0].effective_port)  # type: ignore[attr-defined]
+        self.url = f"http://[{config.host}]:{self.port}" if ":" in config.host else f"http://{config.host}:{self.port}"
+        self._stopping = Event()
+        self._deadline = 0.0
+        self._thread = Thread(target=self._run, name="http", daemon=True)
+        self._thread.start()
+
+    def stop(self, patience_s: float = STOP_PATIENCE_S) -> None:
+        """Take no more requests, let those that run finish for up to `patience_s`, then end. Idempotent."""
+        if not self._stopping.is_set():
+            self._deadline = time.monotonic() + patience_s
+            self._stopping.set()
+            self._listeners[0].pull_trigger()
+        self._thread.join()
+
+    def _listen(self, app: App, config: Config) -> list[Listener]:
+        knobs = Adjustments(
+            host=config.host,
+            port=config.port,
+            threads=config.http_threads,
+            ident=None,
+            connection_limit=CONNECTIONS,
+            channel_timeout=IDLE_S,
+            cleanup_interval=5,
+            # Lets waitress notice a caller that left, so that what it asked for is not begun any more.
+            channel_request_lookahead=1,
+            max_request_header_size=LARGEST_HEADERS,
+            # waitress refuses a body of exactly its limit; ours is still allowed.
+            max_request_body_size=LARGEST_BODY + 1,
+            inbuf_overflow=2 * LARGEST_BODY,
+            asyncore_use_poll=True,
+            clear_untrusted_proxy_headers=True,
+        )
+        # A name such as localhost has two addresses; the system would choose two ports for them.
+        addresses = knobs.listen if config.port else knobs.listen[:1]
+        return [
+            Listener(app, self._map, dispatcher=self._lanes, adj=knobs, sockinfo=address)  # type: ignore[arg-type]
+            for address in addresses
+        ]
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._turn(LOOP_S)
+        for listener in self._listeners:
+            listener.end_listening()
+        while not (drained := all(listener.end_idle() for listener in self._listeners)):
+            patience_s = self._deadline - time.monotonic()
+            if patience_s <= 0:
+                break
+            self._turn(min(patience_s, LOOP_S))
+        for listener in self._listeners:
+            for channel in list(listener.active_channels.values()):
+                channel.end()
+        self._lanes.shutdown(1 if drained else 0)
+        for listener in self._listeners:
+            listener.end_pipe()
+
+    def _turn(self, timeout_s: float) -> None:
+        """One turn of the I/O loop. An error costs a moment, not the server."""
+        try:
+            wasyncore.loop(timeout=timeout_s, use_poll=True, map=self._map, count=1)  # type: ignore[arg-type]
+        except Exception as ex:
+            log.error("the HTTP loop stumbled", action="http_stumbled", exc_info=ex)
+            time.sleep(0.1)
+
+
+def start_http(manager: Manager, config: Config, *, request_patience_s: float = REQUEST_PATIENCE_S) -> Serving:
+    """Serve `manager` on `config.host` and `config.port` (0: any that is free) until `stop`.
+
+    Raises OSError if that address cannot be had.
+    """
+    # One line for each request that waits a moment helps nobody.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+    return Serving(create_app(manager, config), config, request_patience_s)

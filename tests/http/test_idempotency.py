@@ -1,0 +1,299 @@
+"""A request that is sent again is answered as the first time and never carried out twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from threading import Event, Thread
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from falcon import testing
+
+from chatbot_erp.actors.errors import NotOnWhatsApp, OutcomeUnknown, Unavailable, WhatsAppRefused
+from chatbot_erp.eventstore.errors import StoreUnavailable
+from chatbot_erp.eventstore.events import Status
+from chatbot_erp.eventstore.store import EventStore
+from chatbot_erp.http.idempotency import digest
+
+if TYPE_CHECKING:
+    from tests.http.conftest import Caller, FakeManager
+
+MESSAGE = {"number": "5591999999999", "message": "Olá!"}
+NEW = {"name": "new", "webhookUrl": "http://receiver/"}
+
+
+@pytest.fixture
+def store(own_store: EventStore) -> EventStore:
+    return own_store
+
+
+@pytest.fixture(autouse=True)
+def connected(manager: FakeManager) -> None:
+    manager.bring("a", Status.CONNECTED)
+    manager.bring("b", Status.CONNECTED)
+    manager.bring("pairing", Status.SCAN_QR_CODE)
+
+
+def send(api: Caller, key: str = "k", name: str = "a", **change: Any) -> testing.Result:
+    return api.post(f"/instances/{name}/message", MESSAGE | change, headers={"Idempotency-Key": key})
+
+
+def assert_replayed(first: testing.Result, second: testing.Result) -> None:
+    assert "Idempotent-Replay" not in first.headers
+    assert second.headers["Idempotent-Replay"] == "true"
+    assert (second.status_code, second.headers["Content-Type"]) == (first.status_code, first.headers["Content-Type"])
+    assert second.content == first.content
+
+
+def assert_problem(answer: testing.Result, status: int, code: str) -> None:
+    assert (answer.status_code, answer.json["type"]) == (status, f"/problems/{code}")
+
+
+def test_the_same_request_is_answered_byte_by_byte_as_before(api: Caller, manager: FakeManager) -> None:
+    first = send(api)
+    assert_replayed(first, send(api))
+    assert_replayed(first, send(api))
+    assert len(manager.calls) == 1
+
+
+def test_without_a_key_every_request_is_a_new_one(api: Caller, manager: FakeManager) -> None:
+    for _ in range(2):
+        api.post("/instances/a/message", MESSAGE)
+    assert len(manager.calls) == 2
+
+
+def test_the_next_life_of_the_manager_answers_as_the_first(api: Caller, restarted: Callable[[], Caller]) -> None:
+    assert_replayed(send(api), send(restarted()))
+
+
+def test_another_body_or_instance_under_the_same_key_is_refused(api: Caller, manager: FakeManager) -> None:
+    send(api)
+    assert_problem(send(api, message="other"), 422, "idempotency-key-reused")
+    assert_problem(send(api, name="b"), 422, "idempotency-key-reused")
+    assert len(manager.calls) == 1
+
+
+def test_a_key_of_one_route_is_another_key_on_another_route(api: Caller) -> None:
+    assert send(api).status_code == 200
+    assert api.post("/instances/a/restart", headers={"Idempotency-Key": "k"}).status_code == 202
+
+
+@pytest.mark.parametrize("key", ["", " ", "a b", "a\tb", "é", "x" * 256, "a, b"])
+def test_a_key_that_is_not_visible_ascii_is_refused(api: Caller, manager: FakeManager, key: str) -> None:
+    assert_problem(send(api, key), 400, "bad-idempotency-key")
+    assert manager.calls == []
+
+
+@pytest.mark.parametrize("key", ["!", "~" * 255, '"8e03978e-40d5-43dd-bc93-6894a57f9324"'])
+def test_any_visible_ascii_is_a_key(api: Caller, key: str) -> None:
+    assert_replayed(send(api, key), send(api, key))
+
+
+def test_while_the_first_runs_the_same_request_is_told_to_wait(api: Caller, manager: FakeManager) -> None:
+    seconds: list[testing.Result] = []
+
+    def ask_meanwhile() -> None:
+        seconds.extend([send(api), send(api, message="other")])
+
+    manager.on_send = ask_meanwhile
+    first = send(api)
+    assert_problem(seconds[0], 409, "idempotency-key-running")
+    assert seconds[0].headers["Retry-After"] == "1"
+    assert_problem(seconds[1], 422, "idempotency-key-reused")
+    assert_replayed(first, send(api))
+    assert len(manager.calls) == 1
+
+
+def test_fifty_at_once_are_one_message(api: Caller, manager: FakeManager) -> None:
+    begun, go_on = Event(), Event()
+
+    def wait() -> None:
+        begun.set()
+        assert go_on.wait(20)
+
+    manager.on_send = wait
+    answers: list[testing.Result] = []
+    threads = [Thread(target=lambda: answers.append(send(api))) for _ in range(50)]
+    for thread in threads:
+        thread.start()
+    assert begun.wait(20)
+    for thread in threads:
+        thread.join(0.01)
+    go_on.set()
+    for thread in threads:
+        thread.join()
+    assert len(manager.calls) == 1
+    last = send(api)
+    assert last.status_code == 200
+    for answer in answers:
+        if answer.status_code == 200:
+            assert answer.content == last.content
+        else:
+            assert_problem(answer, 409, "idempotency-key-running")
+
+
+@pytest.mark.parametrize(
+    ("failure", "status"),
+    [
+        (WhatsAppRefused("no"), 502),
+        (OutcomeUnknown("?"), 504),
+        (NotOnWhatsApp("no"), 404),
+        (RuntimeError("half-way"), 500),
+    ],
+)
+def test_an_outcome_that_stands_is_not_tried_again(
+    api: Caller, manager: FakeManager, failure: Exception, status: int
+) -> None:
+    manager.failure = failure
+    first = send(api)
+    assert first.status_code == status
+    manager.failure = None
+    assert_replayed(first, send(api))
+    assert manager.calls == []
+
+
+@pytest.mark.parametrize("failure", [Unavailable("later"), StoreUnavailable("full", "x")])
+def test_where_nothing_was_done_a_retry_succeeds(api: Caller, manager: FakeManager, failure: Exception) -> None:
+    manager.failure = failure
+    assert send(api).status_code in (503, 507)
+    manager.failure = None
+    assert send(api).status_code == 200
+    assert len(manager.calls) == 1
+
+
+def test_a_refusal_leaves_the_key_free_for_the_corrected_request(api: Caller) -> None:
+    assert_problem(send(api, number="abc"), 422, "bad-number")
+    assert_problem(send(api, name="none"), 404, "instance-not-found")
+    assert_problem(send(api, name="pairing"), 409, "instance-not-operational")
+    assert send(api).status_code == 200
+
+
+def test_a_request_that_died_with_its_process_is_never_carried_out_again(
+    api: Caller, manager: FakeManager, restarted: Callable[[], Caller]
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def die() -> None:
+        raise Killed
+
+    manager.on_send = die
+    with pytest.raises(Killed):
+        send(api)
+    manager.on_send = lambda: None
+    next_life = restarted()
+    answer = send(next_life)
+    assert_problem(answer, 504, "outcome-unknown")
+    for again in (send(next_life), send(restarted())):
+        assert (again.status_code, again.content) == (504, answer.content)
+    assert_problem(send(next_life, message="other"), 422, "idempotency-key-reused")
+    assert len(manager.calls) == 1
+
+
+def test_a_created_instance_is_answered_again_with_its_secret_which_the_log_never_had(
+    api: Caller, restarted: Callable[[], Caller], tmp_path: Path
+) -> None:
+    first = api.post("/instances/create", NEW, headers={"Idempotency-Key": "k"})
+    secret = first.json["webhookSecret"]
+    assert_replayed(first, restarted().post("/instances/create", NEW, headers={"Idempotency-Key": "k"}))
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert files
+    assert not [path for path in files if secret.encode() in path.read_bytes()]
+
+
+def test_a_created_instance_that_is_deleted_meanwhile_is_not_created_again(api: Caller, manager: FakeManager) -> None:
+    first = api.post("/instances/create", NEW, headers={"Idempotency-Key": "k"})
+    api("DELETE", "/instances/new")
+    again = api.post("/instances/create", NEW, headers={"Idempotency-Key": "k"})
+    assert again.status_code == 201
+    assert again.json == first.json | {"webhookSecret": None}
+    assert api.get("/instances/new").status_code == 404
+
+
+def test_a_taken_name_is_refused_under_a_new_key_only(api: Caller) -> None:
+    api.post("/instances/create", NEW, headers={"Idempotency-Key": "k"})
+    assert api.post("/instances/create", NEW, headers={"Idempotency-Key": "k"}).status_code == 201
+    assert_problem(api.post("/instances/create", NEW, headers={"Idempotency-Key": "l"}), 409, "name-taken")
+
+
+def test_a_pairing_code_is_answered_again_from_memory_and_is_never_on_disk(
+    api: Caller, manager: FakeManager, restarted: Callable[[], Caller], tmp_path: Path
+) -> None:
+    def pair(api: Caller) -> testing.Result:
+        return api.post(
+            "/instances/pairing/pairing-code", {"number": "5591999999999"}, headers={"Idempotency-Key": "k"}
+        )
+
+    first = pair(api)
+    assert first.json == {"code": "ABCD-0001"}
+    assert_replayed(first, pair(api))
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and b"ABCD-0001" in path.read_bytes()]
+    # The process that had the code is gone, and with it the code's use: there is a new one.
+    next_life = restarted()
+    second = pair(next_life)
+    assert second.json == {"code": "ABCD-0002"}
+    assert_replayed(second, pair(next_life))
+
+
+class FragileStore(EventStore):
+    """Refuses what it is told to refuse."""
+
+    def __init__(self, store: EventStore) -> None:
+        self.__dict__ = store.__dict__
+        self.refused = ""
+
+    def claim(self, *args: Any, **more: Any) -> Any:
+        return self._unless_refused("claim", super().claim, *args, **more)
+
+    def settle(self, *args: Any) -> None:
+        self._unless_refused("settle", super().settle, *args)
+
+    def release(self, *args: Any) -> None:
+        self._unless_refused("release", super().release, *args)
+
+    def _unless_refused(self, what: str, do: Callable[..., Any], *args: Any, **more: Any) -> Any:
+        if self.refused == what:
+            raise StoreUnavailable("full", "for the test")
+        return do(*args, **more)
+
+
+class TestOnAFragileDisk:
+    @pytest.fixture
+    def store(self, own_store: EventStore) -> FragileStore:
+        return FragileStore(own_store)
+
+    def test_nothing_is_done_that_cannot_be_remembered(
+        self, api: Caller, manager: FakeManager, store: FragileStore
+    ) -> None:
+        store.refused = "claim"
+        assert_problem(send(api), 507, "store-full")
+        assert manager.calls == []
+        store.refused = ""
+        assert send(api).status_code == 200
+
+    def test_an_answer_the_disk_refused_is_true_and_is_kept_later(
+        self, api: Caller, manager: FakeManager, store: FragileStore
+    ) -> None:
+        store.refused = "settle"
+        first = send(api)
+        assert first.status_code == 200
+        assert_problem(send(api), 507, "store-full")
+        store.refused = ""
+        assert_replayed(first, send(api))
+        assert len(manager.calls) == 1
+
+    def test_a_slot_the_disk_would_not_free_is_free_later(
+        self, api: Caller, manager: FakeManager, store: FragileStore
+    ) -> None:
+        store.refused = "release"
+        assert_problem(send(api, name="pairing"), 409, "instance-not-operational")
+        assert_problem(send(api, name="pairing"), 507, "store-full")
+        store.refused = ""
+        assert_problem(send(api, name="pairing"), 409, "instance-not-operational")
+        assert send(api).status_code == 200
+
+
+def test_parts_of_a_digest_cannot_pose_as_others() -> None:
+    assert digest("ab", "c") != digest("a", "bc")
+    assert digest("a") != digest("a", "")

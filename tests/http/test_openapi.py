@@ -1,0 +1,97 @@
+"""The API document is whole and true."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from falcon import inspect
+from openapi_schema_validator import OAS31Validator
+from openapi_spec_validator import validate
+
+from chatbot_erp.eventstore.events import Status
+from chatbot_erp.http.operations import OPERATIONS
+from chatbot_erp.http.problems import CATALOGUE
+
+if TYPE_CHECKING:
+    from tests.http.conftest import Caller, FakeManager
+
+
+@pytest.fixture
+def document(api: Caller) -> Any:
+    return api.get("/openapi.json").json
+
+
+def test_the_document_is_valid_openapi_3_1(document: Any) -> None:
+    assert document["openapi"].startswith("3.1")
+    validate(document)
+
+
+def test_every_route_is_in_it_and_nothing_else(api: Caller, document: Any) -> None:
+    routes = {
+        (method.method, route.path)
+        for route in inspect.inspect_routes(api.app)
+        for method in route.methods
+        if not method.internal
+    }
+    # An instance may be called `create`: those methods are the ones of /instances/{name}.
+    routes -= {(method, "/instances/create") for method in ("GET", "PATCH", "DELETE")}
+    assert routes == {(each.method, each.path) for each in OPERATIONS}
+    hidden = {("GET", "/"), ("GET", "/docs")}
+    described = {(method.upper(), path) for path, item in document["paths"].items() for method in item}
+    assert described == routes - hidden
+
+
+def test_every_problem_is_an_answer_of_some_call(document: Any) -> None:
+    examples = {
+        code
+        for item in document["paths"].values()
+        for operation in item.values()
+        for answer in operation["responses"].values()
+        for code in answer.get("content", {}).get("application/problem+json", {}).get("examples", {})
+    }
+    # What happens below the calls: no such path, no such method, not HTTP.
+    everywhere = {"bad-request", "method-not-allowed", "request-timeout", "headers-too-large", "not-implemented"}
+    assert examples | everywhere == set(CATALOGUE)
+
+
+def test_every_post_takes_an_idempotency_key(document: Any) -> None:
+    for path, item in document["paths"].items():
+        if "post" in item:
+            assert {"$ref": "#/components/parameters/Idempotency-Key"} in item["post"]["parameters"], path
+
+
+def test_the_webhooks_of_the_contract_are_described(document: Any) -> None:
+    assert set(document["webhooks"]) == {"message.received", "message.sent", "message.ack", "instance.status"}
+
+
+def test_answers_are_as_the_document_says(api: Caller, manager: FakeManager, document: Any) -> None:
+    manager.bring("a", Status.CONNECTED)
+    manager.bring("pairing", Status.SCAN_QR_CODE)
+    number = {"number": "5591999999999"}
+    asked = [
+        ("GET", "/instances", "/instances", None),
+        ("POST", "/instances/create", "/instances/create", {"name": "b", "webhookUrl": "http://x"}),
+        ("POST", "/instances/create", "/instances/create", {"name": "b", "webhookUrl": "http://x"}),
+        ("POST", "/instances/create", "/instances/create", {"name": 1}),
+        ("GET", "/instances/{name}", "/instances/a", None),
+        ("GET", "/instances/{name}", "/instances/nobody", None),
+        ("PATCH", "/instances/{name}", "/instances/a", {"webhookUrl": "http://y"}),
+        ("POST", "/instances/{name}/message", "/instances/a/message", number | {"message": "x"}),
+        ("POST", "/instances/{name}/message", "/instances/pairing/message", number | {"message": "x"}),
+        ("POST", "/instances/{name}/pairing-code", "/instances/pairing/pairing-code", number),
+        ("POST", "/instances/{name}/restart", "/instances/a/restart", None),
+        ("GET", "/instances/{name}/events", "/instances/a/events", None),
+        ("GET", "/instances/{name}/state", "/instances/a/state", None),
+        ("GET", "/events", "/events", None),
+        ("GET", "/events", "/events?limit=0", None),
+        ("GET", "/nodes", "/nodes", None),
+        ("GET", "/livez", "/livez", None),
+        ("GET", "/readyz", "/readyz", None),
+    ]
+    for method, path, url, body in asked:
+        answer = api(method, url, **({"json": body} if body is not None else {}))
+        described = document["paths"][path][method.lower()]["responses"][str(answer.status_code)]
+        schema = described["content"][answer.headers["Content-Type"]]["schema"]
+        whole = schema | {"components": document["components"]}
+        OAS31Validator(whole, format_checker=OAS31Validator.FORMAT_CHECKER).validate(answer.json)
