@@ -102,7 +102,7 @@ class WhatsAppRefused(Failed):
 
 class OutcomeUnknown(Failed):
     code = "outcome-unknown"
-    title = "Nobody can say whether WhatsApp has the message."
+    title = "Nobody can say whether it was done."
     action = "Look for a later message.sent or message.ack before you send it again."
 
 

@@ -81,11 +81,11 @@ class Manager:
         instance = str(uuid4())
         secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
         start = tidings.StartInstance(instance=instance, name=name)
-        actor: Any = self._house.supervisor.ask(start, timeout=ASK_PATIENCE_S)
+        actor = ask(self._house.supervisor, start)
         try:
             self._house.vault.put(WEBHOOK_SECRET, instance, secret.encode())
             command = CreateInstance(name=name, webhook_url=webhook_url, session_from=self._kept_session(name))
-            actor.ask(command, timeout=ASK_PATIENCE_S)
+            ask(actor, command)
         except BaseException:
             self._house.supervisor.tell(tidings.ForgetInstance(instance=instance))
             raise
@@ -160,11 +160,11 @@ class Manager:
         return self.store.healthy()
 
     def _ask(self, name: str, message: object) -> Any:
-        """Ask the actor of this name. Raises what it raises, or `Unavailable` if it does not take the message."""
-        try:
-            return self.directory.find(name).actor.ask(message, timeout=ASK_PATIENCE_S)
-        except (pykka.ActorDeadError, pykka.Timeout) as ex:
-            raise Unavailable("The instance does not answer right now.") from ex
+        """Ask the actor of this name. Raises what it raises.
+
+        `Unavailable` where it never took the message, `OutcomeUnknown` where it may still do so.
+        """
+        return ask(self.directory.find(name).actor, message)
 
     def _kept_session(self, name: str) -> str | None:
         """The last removed instance of this name, if its session was kept for the next one."""
@@ -174,6 +174,16 @@ class Manager:
         removals = self.store.read(stream=former, types={EVENT_NAMES[InstanceRemoved]}, limit=1)
         kept = any(isinstance(each.event, InstanceRemoved) and each.event.session_kept for each in removals)
         return former if kept else None
+
+
+def ask(actor: pykka.ActorRef[Any], message: object) -> Any:
+    """The actor's answer. Raises what it raises, `Unavailable` if it is gone, `OutcomeUnknown` if it is too slow."""
+    try:
+        return actor.ask(message, timeout=ASK_PATIENCE_S)
+    except pykka.ActorDeadError as ex:
+        raise Unavailable("The instance is being brought back to life.") from ex
+    except pykka.Timeout as ex:
+        raise OutcomeUnknown("The instance has not answered in time; it may still do what was asked.") from ex
 
 
 def check_text(text: str) -> None:

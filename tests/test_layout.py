@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import grimp
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -42,6 +43,60 @@ def test_the_standard_librarys_http_is_found_from_the_root() -> None:
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.strip()
     assert Path(found).parent != ROOT / "http"
+
+
+@pytest.fixture(scope="module")
+def imports() -> grimp.ImportGraph:
+    return grimp.build_graph(*(f"chatbot_erp.{room}" for room in ROOMS), include_external_packages=True)
+
+
+def crossing(graph: grimp.ImportGraph, importers: str, imported: str) -> set[tuple[str, str]]:
+    """Every import from a module of `importers` (a room or module) of something in `imported`."""
+    return {
+        (importer, found)
+        for importer in graph.modules
+        if f"{importer}.".startswith(f"chatbot_erp.{importers}.")
+        for found in graph.find_modules_directly_imported_by(importer)
+        if f"{found}.".startswith(f"{imported}.")
+    }
+
+
+@pytest.mark.parametrize(
+    ("importers", "imported", "exceptions"),
+    [
+        ("eventstore", "chatbot_erp.actors", set()),
+        ("eventstore", "chatbot_erp.http", set()),
+        ("actors", "chatbot_erp.http", {("chatbot_erp.actors.serve", "chatbot_erp.http.serving")}),
+        ("sandbox", "chatbot_erp.actors", set()),
+        ("sandbox", "chatbot_erp.http", set()),
+        ("sandbox", "chatbot_erp.eventstore", set()),
+        ("http", "chatbot_erp.sandbox", set()),
+        ("eventstore", "chatbot_erp.sandbox", set()),
+        (
+            "actors",
+            "chatbot_erp.sandbox",
+            {
+                ("chatbot_erp.actors.serve", "chatbot_erp.sandbox.client"),
+                ("chatbot_erp.actors.serve", "chatbot_erp.sandbox.trust"),
+            },
+        ),
+        ("http", "neonize", set()),
+        ("eventstore", "neonize", set()),
+        ("sandbox", "neonize", set()),
+        ("eventstore", "pykka", set()),
+        ("http", "pykka", set()),
+    ],
+)
+def test_imports_go_one_way(
+    imports: grimp.ImportGraph, importers: str, imported: str, exceptions: set[tuple[str, str]]
+) -> None:
+    assert crossing(imports, importers, imported) == exceptions
+
+
+def test_only_the_sockets_files_know_the_whatsapp_library(imports: grimp.ImportGraph) -> None:
+    knowing = {importer for importer, _ in crossing(imports, "actors", "neonize")}
+    assert knowing
+    assert all(importer.startswith(("chatbot_erp.actors.wa_", "chatbot_erp.actors.host_preload")) for importer in knowing)
 
 
 def test_the_manager_never_loads_the_whatsapp_library() -> None:
