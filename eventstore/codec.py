@@ -1,0 +1,93 @@
+"""Event ↔ (name, schema version, JSON object), so that code may change and old logs stay readable.
+
+When the stored form of an event changes: raise its number in `SCHEMAS`, add a pure function to `UPCASTERS` that turns
+the old object into the next, and add golden files under tests/eventstore/golden/. Files already there never change.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from chatbot_erp.eventstore.errors import LogCorrupt, LogTooNew, NotStorable
+from chatbot_erp.eventstore.events import EVENT_NAMES, Event
+
+Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
+
+LARGEST = 16 * 1024 * 1024
+"""Bytes of JSON beyond which an event is refused."""
+
+SCHEMAS: Mapping[str, int] = {}
+"""Schema version in which an event is written today, where it is not 1."""
+
+UPCASTERS: Mapping[tuple[str, int], Upcaster] = {}
+"""For (name, version): how an object of that version becomes one of the next."""
+
+
+class Codec:
+    """Both directions, for one vocabulary. Stateless after its making: any thread may use it."""
+
+    def __init__(
+        self,
+        names: Mapping[type[Event], str],
+        schemas: Mapping[str, int],
+        upcasters: Mapping[tuple[str, int], Upcaster],
+    ) -> None:
+        self._stored_as = {kind: (name, schemas.get(name, 1)) for kind, name in names.items()}
+        self._decoders = {name: msgspec.json.Decoder(kind) for kind, name in names.items()}
+        self._schemas = dict(self._stored_as.values())
+        self._upcasters = upcasters
+        self._encoder = msgspec.json.Encoder()
+        self._check = msgspec.json.Decoder(msgspec.Raw).decode
+
+    def encode(self, event: Event) -> tuple[str, int, str]:
+        """Name, schema version and JSON text. Raises NotStorable."""
+        try:
+            name, schema = self._stored_as[type(event)]
+        except KeyError:
+            raise NotStorable(f"{type(event).__name__} has no stored name.") from None
+        try:
+            data = self._encoder.encode(event)
+            self._check(data)  # msgspec.Raw fields are copied unread; broken JSON in one would stay for ever
+            text = data.decode()
+        except (UnicodeError, msgspec.MsgspecError, TypeError, ValueError) as ex:
+            raise NotStorable(f"{name} cannot be written as JSON: {_reason(ex)}.") from None
+        if len(data) > LARGEST:
+            raise NotStorable(f"{name} has {len(data)} bytes; the log takes up to {LARGEST}.")
+        return name, schema, text
+
+    def decode(self, name: str, schema: int, data: str) -> Event:
+        """The event as today's class. Raises LogTooNew for what only a newer manager knows, LogCorrupt for nonsense."""
+        self.must_know(name, schema)
+        try:
+            if schema != self._schemas[name]:
+                data = self._upcast(name, schema, data)
+            event: Event = self._decoders[name].decode(data)
+        except (UnicodeError, msgspec.MsgspecError) as ex:
+            raise LogCorrupt(f"A stored {name} (version {schema}) cannot be read: {_reason(ex)}.") from None
+        return event
+
+    def must_know(self, name: str, schema: int) -> None:
+        """Raises LogTooNew unless this manager can read `name` in this version."""
+        known = self._schemas.get(name)
+        if known is None:
+            raise LogTooNew(f"The log holds events of the type {name}, which this manager does not know.")
+        if schema > known:
+            raise LogTooNew(f"The log holds {name} in version {schema}; this manager knows it up to version {known}.")
+
+    def _upcast(self, name: str, schema: int, data: str) -> str:
+        stored: dict[str, Any] = msgspec.json.decode(data)
+        for version in range(schema, self._schemas[name]):
+            stored = self._upcasters[name, version](stored)
+        return msgspec.json.encode(stored).decode()
+
+
+def _reason(ex: Exception) -> str:
+    """What is wrong, without the data itself: error texts end in log lines."""
+    if isinstance(ex, UnicodeError):
+        return "it holds text that is no Unicode (a lone surrogate or broken UTF-8)"
+    return str(ex).rstrip(".")
+
+
+CODEC = Codec(EVENT_NAMES, SCHEMAS, UPCASTERS)
+"""The vocabulary of events.py."""

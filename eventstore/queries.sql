@@ -1,0 +1,138 @@
+-- name: known_ids
+SELECT id FROM events WHERE id IN (VALUES (?));
+
+-- name: heads
+SELECT stream, version, sequence FROM streams WHERE stream IN (VALUES (?));
+
+-- name: insert_events
+INSERT INTO events (position, stream, version, sequence, id, type, schema, recorded_at, data, hash)
+SELECT * FROM (VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)) WHERE column1 IS NOT NULL;
+
+-- name: insert_streams
+INSERT INTO streams (stream, version, sequence, snapshot)
+SELECT * FROM (VALUES (?, ?, ?, ?)) WHERE column1 IS NOT NULL
+ON CONFLICT (stream) DO UPDATE
+SET version = excluded.version, sequence = excluded.sequence, snapshot = excluded.snapshot;
+
+-- name: insert_deliveries
+INSERT INTO deliveries (stream, sequence, position)
+SELECT * FROM (VALUES (?, ?, ?)) WHERE column1 IS NOT NULL;
+
+-- name: settle_deliveries
+DELETE FROM deliveries WHERE (stream, sequence) IN (VALUES (?, ?));
+
+-- name: insert_names
+INSERT INTO names (name, position, stream)
+SELECT * FROM (VALUES (?, ?, ?)) WHERE column1 IS NOT NULL;
+
+-- name: insert_vocabulary
+INSERT INTO vocabulary (type, schema)
+SELECT * FROM (VALUES (?, ?)) WHERE column1 IS NOT NULL;
+
+-- name: vocabulary
+SELECT type, schema FROM vocabulary;
+
+-- name: head
+SELECT position, hash, recorded_at FROM events ORDER BY position DESC LIMIT 1;
+
+-- name: hash_at
+SELECT hash FROM events WHERE position = ?;
+
+-- name: insert_checkpoint
+INSERT INTO checkpoints (position, hash, at, key, signature) VALUES (?, ?, ?, ?, ?);
+
+-- name: checkpoints
+-- Newest first.
+SELECT position, hash, at, key, signature FROM checkpoints ORDER BY position DESC LIMIT ?;
+
+-- name: probe
+-- Larger than a page, so that a disk with a last free page is not taken for a healthy one.
+UPDATE probe SET pad = zeroblob(65536);
+
+-- name: unprobe
+UPDATE probe SET pad = x'';
+
+-- name: open_streams
+-- A closed stream is listed while deliveries of it wait.
+SELECT stream, version, snapshot, coalesce(waiting.pending, 0)
+FROM streams LEFT JOIN (SELECT stream, count(*) AS pending FROM deliveries GROUP BY stream) AS waiting USING (stream)
+WHERE snapshot <> x'' OR waiting.pending > 0
+ORDER BY stream;
+
+-- name: streams_named
+SELECT stream FROM names WHERE name = ? ORDER BY position DESC;
+
+-- name: read_log
+SELECT position, stream, version, sequence, id, type, schema, recorded_at, data, hash FROM events
+WHERE position > :after AND position <= :until ORDER BY position LIMIT :limit;
+
+-- name: read_stream
+SELECT position, stream, version, sequence, id, type, schema, recorded_at, data, hash
+FROM events INDEXED BY events_by_stream
+WHERE stream = :stream AND position > :after AND position <= :until
+AND (:types IS NULL OR type IN (SELECT value FROM json_each(:types)))
+ORDER BY position LIMIT :limit;
+
+-- name: positions_of_type
+SELECT position FROM events INDEXED BY events_by_type
+WHERE type = :type AND position > :after AND position <= :until ORDER BY position LIMIT :limit;
+
+-- name: read_positions
+SELECT position, stream, version, sequence, id, type, schema, recorded_at, data, hash FROM events
+WHERE position IN (SELECT value FROM json_each(?)) ORDER BY position;
+
+-- name: deliveries
+SELECT d.attempts, d.due, d.first_attempt_at,
+       e.position, e.stream, e.version, e.sequence, e.id, e.type, e.schema, e.recorded_at, e.data, e.hash
+FROM deliveries AS d JOIN events AS e ON e.position = d.position
+WHERE d.stream = ? ORDER BY d.sequence LIMIT ?;
+
+-- name: count_attempt
+UPDATE deliveries
+SET attempts = attempts + 1, due = :due, first_attempt_at = coalesce(first_attempt_at, :at)
+WHERE stream = :stream AND sequence = :sequence;
+
+-- name: insert_attempt
+INSERT INTO attempts (stream, sequence, at, duration_ms, http_status, error, address, answer)
+VALUES (:stream, :sequence, :at, :duration_ms, :http_status, :error, :address, :answer);
+
+-- name: attempts
+-- Newest first.
+SELECT sequence, at, duration_ms, http_status, error, address, answer FROM attempts
+WHERE stream = ? ORDER BY number DESC LIMIT ?;
+
+-- name: prune_attempts
+-- A bounded bite, so that appends do not wait for long.
+DELETE FROM attempts WHERE number IN (SELECT number FROM attempts WHERE at < ? ORDER BY at LIMIT 1000);
+
+-- name: prune_claims
+DELETE FROM claims WHERE key IN (SELECT key FROM claims WHERE claimed_at < ? ORDER BY claimed_at LIMIT 100);
+
+-- name: forget_claim
+DELETE FROM claims WHERE key = ?;
+
+-- name: claim
+SELECT fingerprint, owner, claimed_at, status, content_type, body FROM claims WHERE key = ?;
+
+-- name: insert_claim
+INSERT INTO claims (key, fingerprint, owner, claimed_at) VALUES (?, ?, ?, ?);
+
+-- name: settle_claim
+UPDATE claims SET status = ?, content_type = ?, body = ? WHERE key = ?;
+
+-- name: chain
+-- The hashed bytes of chain.py, made where it costs least.
+SELECT position, stream, version, sequence, hash,
+       CAST(position || char(10) || version || char(10) || coalesce(sequence, '') || char(10)
+         || stream || char(10) || id || char(10) || type || char(10) || schema || char(10)
+         || recorded_at || char(10) || data AS BLOB)
+FROM events WHERE position > ? AND position <= ? ORDER BY position;
+
+-- name: all_checkpoints
+SELECT position, hash, at, key, signature FROM checkpoints ORDER BY position;
+
+-- name: all_streams
+SELECT stream, version, sequence FROM streams;
+
+-- name: count_versions
+SELECT coalesce(sum(version), 0) FROM streams;

@@ -1,0 +1,136 @@
+"""Reading: a few connections that cannot write, lent to whichever thread asks. The writer never waits for them."""
+
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Collection
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from chatbot_erp.eventstore.codec import CODEC
+from chatbot_erp.eventstore.database import corrupt, is_corruption, open_readable, trouble_of
+from chatbot_erp.eventstore.errors import StoreClosed, StoreUnavailable
+from chatbot_erp.eventstore.records import Delivery, Recorded, StreamHead
+from chatbot_erp.eventstore.sql import QUERIES
+
+T = TypeVar("T")
+
+LARGEST_POSITION = 2**63 - 1
+
+
+class Readers:
+    """A pool. Any thread may call; every method may raise StoreClosed, StoreUnavailable, LogCorrupt, LogTooNew."""
+
+    def __init__(self, path: Path, count: int) -> None:
+        self._free: queue.LifoQueue[sqlite3.Connection | None] = queue.LifoQueue()
+        self._lock = threading.Lock()
+        self._open = count
+        for _ in range(count):
+            self._free.put(open_readable(path))
+
+    def run(self, question: Callable[[sqlite3.Connection], T]) -> T:
+        """The answer to `question`, asked on a connection that nobody else uses meanwhile."""
+        connection = self._free.get()
+        if connection is None:
+            self._free.put(None)
+            raise StoreClosed
+        try:
+            return question(connection)
+        except sqlite3.Error as ex:
+            if is_corruption(ex):
+                raise corrupt(ex) from ex
+            raise StoreUnavailable(trouble_of(ex), str(ex)) from ex
+        finally:
+            self._free.put(connection)
+
+    def close(self) -> None:
+        """Wait for running reads, then refuse all others. Idempotent."""
+        with self._lock:
+            for _ in range(self._open):
+                connection = self._free.get()
+                assert connection is not None, "None comes only after the last connection"
+                connection.close()
+            self._open = 0
+            self._free.put(None)
+
+
+def recorded(row: tuple[Any, ...]) -> Recorded:
+    """A row of the log, decoded. Raises LogTooNew, LogCorrupt."""
+    position, stream, version, sequence, event_id, name, schema, recorded_at, data, chain_hash = row
+    return Recorded(
+        position=position,
+        stream=stream,
+        version=version,
+        id=event_id,
+        type=name,
+        event=CODEC.decode(name, schema, data),
+        recorded_at=datetime.fromisoformat(recorded_at),
+        hash=chain_hash.hex(),
+        sequence=sequence,
+        data=msgspec.Raw(data),
+    )
+
+
+def read(
+    connection: sqlite3.Connection,
+    after: int,
+    until: int | None,
+    limit: int,
+    stream: str | None,
+    types: Collection[str],
+) -> list[Recorded]:
+    """Events by position, the conditions joined by AND; no types is all types."""
+    bounds = {"after": after, "until": LARGEST_POSITION if until is None else until, "limit": limit}
+    if stream is not None:
+        wanted = msgspec.json.encode(list(types)).decode() if types else None
+        rows = connection.execute(QUERIES["read_stream"], {**bounds, "stream": stream, "types": wanted})
+    elif types:
+        found = [
+            position
+            for name in set(types)
+            for (position,) in connection.execute(QUERIES["positions_of_type"], {**bounds, "type": name})
+        ]
+        positions = msgspec.json.encode(sorted(found)[:limit]).decode()
+        rows = connection.execute(QUERIES["read_positions"], (positions,))
+    else:
+        rows = connection.execute(QUERIES["read_log"], bounds)
+    return [recorded(row) for row in rows.fetchall()]
+
+
+def head(connection: sqlite3.Connection) -> int:
+    """The last position, 0 in an empty log."""
+    found = connection.execute(QUERIES["head"]).fetchone()
+    return int(found[0]) if found else 0
+
+
+def open_streams(connection: sqlite3.Connection) -> list[StreamHead]:
+    """Streams with a snapshot or with deliveries that wait."""
+    return [
+        StreamHead(stream=stream, version=version, snapshot=snapshot, pending=pending)
+        for stream, version, snapshot, pending in connection.execute(QUERIES["open_streams"])
+    ]
+
+
+def streams_named(connection: sqlite3.Connection, name: str) -> list[str]:
+    """Every stream that was ever created under `name`, newest first."""
+    return [stream for (stream,) in connection.execute(QUERIES["streams_named"], (name,))]
+
+
+def deliveries(connection: sqlite3.Connection, stream: str, limit: int) -> list[Delivery]:
+    """What waits, in the order of its sequence."""
+    found = []
+    for attempts, due, first_attempt_at, *row in connection.execute(QUERIES["deliveries"], (stream, limit)).fetchall():
+        record = recorded(tuple(row))
+        found.append(
+            Delivery(
+                sequence=record.sequence or 0,
+                attempts=attempts,
+                due=None if due is None else datetime.fromisoformat(due),
+                first_attempt_at=None if first_attempt_at is None else datetime.fromisoformat(first_attempt_at),
+                record=record,
+            )
+        )
+    return found

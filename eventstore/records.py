@@ -1,0 +1,106 @@
+"""What goes into the event store and what comes out of it. Every moment is an aware datetime in UTC."""
+
+from datetime import datetime
+
+import msgspec
+
+from chatbot_erp.eventstore.events import Event
+
+
+class NewEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """A fact that is to be stored. `id` is a UUID as text: the same id is never stored twice."""
+
+    id: str
+    event: Event
+    recorded_at: datetime
+
+
+class Recorded(msgspec.Struct, frozen=True, kw_only=True):
+    """A fact as it stands in the log."""
+
+    position: int
+    """Place in the whole log, from 1, without gaps."""
+    stream: str
+    version: int
+    """Place in its stream, from 1, without gaps."""
+    id: str
+    type: str
+    event: Event
+    recorded_at: datetime
+    hash: str
+    """Hex of the chain's SHA-256 up to and including this event (see chain.py)."""
+    sequence: int | None
+    """Delivery number in its stream, from 1, without gaps; None where no webhook is told."""
+    data: msgspec.Raw
+    """The stored JSON object, byte by byte."""
+
+
+class Appended(msgspec.Struct, frozen=True, kw_only=True):
+    """The outcome of an append: what was really new, and the stream's version afterwards."""
+
+    records: tuple[Recorded, ...]
+    version: int
+
+
+class Delivery(msgspec.Struct, frozen=True, kw_only=True):
+    """An event that a webhook receiver has not been told yet. `due` is None until an attempt has failed."""
+
+    sequence: int
+    attempts: int
+    due: datetime | None
+    first_attempt_at: datetime | None
+    record: Recorded
+
+
+class StreamHead(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a stream stands. `snapshot` is what its last append said; `pending` counts deliveries not settled."""
+
+    stream: str
+    version: int
+    snapshot: bytes
+    pending: int
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """One try to deliver an event to a webhook."""
+
+    at: datetime
+    duration_ms: int
+    http_status: int | None
+    error: str
+    """Class of the failure; empty when it went well."""
+    address: str
+    """The address really dialled, `ip:port`; empty when there was none."""
+    answer: str
+    """The first KiB of the receiver's answer."""
+
+
+class RecordedAttempt(Attempt, frozen=True, kw_only=True):
+    """An attempt as it was kept, with the sequence number of its delivery."""
+
+    sequence: int
+
+
+class Claimed(msgspec.Struct, frozen=True):
+    """The idempotency key was free and is now the caller's: do the work, then `settle` or `release`."""
+
+
+class Running(msgspec.Struct, frozen=True):
+    """The same request was begun by `owner` and has no answer yet."""
+
+    owner: str
+
+
+class Answered(msgspec.Struct, frozen=True):
+    """The same request was answered already, with exactly this."""
+
+    status: int
+    content_type: str
+    body: bytes
+
+
+class Mismatched(msgspec.Struct, frozen=True):
+    """The key was used for a different request."""
+
+
+Claim = Claimed | Running | Answered | Mismatched

@@ -1,0 +1,260 @@
+"""The event store as its users see it: synchronous, callable from any thread but the writer's own.
+
+A future's callbacks run on the writer's thread: they must not block, nor call the store's waiting methods.
+"""
+
+import sqlite3
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import Future
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar, cast
+
+import msgspec
+
+from chatbot_erp.eventstore import attempts as attempt_log
+from chatbot_erp.eventstore import claims, reader
+from chatbot_erp.eventstore.chain import is_word, known_part, moment
+from chatbot_erp.eventstore.checkpoints import Checkpoint, Signer, from_row
+from chatbot_erp.eventstore.codec import CODEC
+from chatbot_erp.eventstore.database import (
+    FILE,
+    corrupt,
+    create_private,
+    is_corruption,
+    migrate,
+    open_writable,
+    trouble_of,
+)
+from chatbot_erp.eventstore.errors import NotStorable, StoreUnavailable
+from chatbot_erp.eventstore.events import DELIVERED, VERDICTS, InstanceCreated
+from chatbot_erp.eventstore.records import (
+    Answered,
+    Appended,
+    Attempt,
+    Claim,
+    Claimed,
+    Delivery,
+    Mismatched,
+    NewEvent,
+    Recorded,
+    RecordedAttempt,
+    Running,
+    StreamHead,
+)
+from chatbot_erp.eventstore.sql import QUERIES
+from chatbot_erp.eventstore.transaction import Append, Cadence, Entry, Errand
+from chatbot_erp.eventstore.verify import check_tail
+from chatbot_erp.eventstore.writer import Bounds, Writer
+
+__all__ = [
+    "Answered",
+    "Appended",
+    "Attempt",
+    "Checkpoint",
+    "Claim",
+    "Claimed",
+    "Delivery",
+    "EventStore",
+    "Mismatched",
+    "NewEvent",
+    "Recorded",
+    "RecordedAttempt",
+    "Running",
+    "Settings",
+    "StreamHead",
+]
+
+T = TypeVar("T")
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """The store's knobs; the defaults are meant to stay."""
+
+    queue: int = 10_000
+    """Writes that may wait; one more is refused."""
+    group: int = 512
+    """Writes that share a commit at most."""
+    patience_ms: int = 5_000
+    """How long a lock of another program is waited for before writes are refused."""
+    checkpoint_events: int = 10_000
+    checkpoint_period: timedelta = timedelta(minutes=5)
+    readers: int = 4
+    """Reads that run at once; others wait."""
+
+
+class EventStore:
+    """Appends are durable when their future resolves; a process that ends without `close` loses none of those."""
+
+    def __init__(self, writer: Writer, readers: reader.Readers) -> None:
+        self._writer = writer
+        self._readers = readers
+
+    @classmethod
+    def open(cls, directory: Path, settings: Settings | None = None) -> "EventStore":
+        """The store in `directory`, made or migrated if need be; one per directory at a time.
+
+        Raises LogTooNew, LogCorrupt (the newest events do not fit together), StoreUnavailable.
+        """
+        wanted = settings or Settings()
+        path = directory / FILE
+
+        def connect(patience_ms: int) -> sqlite3.Connection:
+            connection = open_writable(path, patience_ms)
+            try:
+                migrate(connection)
+                check_tail(connection)
+            except BaseException:
+                connection.close()
+                raise
+            return connection
+
+        try:
+            create_private(path)
+            writer = Writer(
+                connect,
+                Signer.open(directory),
+                Bounds(wanted.queue, wanted.group, wanted.patience_ms),
+                Cadence(wanted.checkpoint_events, wanted.checkpoint_period),
+            )
+            writer.start()
+            try:
+                readers = reader.Readers(path, wanted.readers)
+            except BaseException:
+                writer.close()
+                raise
+        except (OSError, sqlite3.Error) as ex:
+            if is_corruption(ex):
+                raise corrupt(ex) from ex
+            raise StoreUnavailable(trouble_of(ex), str(ex)) from ex
+        return cls(writer, readers)
+
+    def append(
+        self, stream: str, expected_version: int, events: Sequence[NewEvent], *, snapshot: bytes
+    ) -> Future[Appended]:
+        """Store `events` after version `expected_version` of `stream`, and `snapshot` as its state after them.
+
+        An event whose id is stored already is skipped; where all are, the append is a no-op. The empty snapshot
+        closes the stream. The future resolves after COMMIT, or raises VersionConflict or StoreUnavailable, and then
+        nothing was written; it stays open while the disk makes it impossible to say (OutcomeUnknown if the store is
+        closed in that time). Raises NotStorable, StoreOverloaded, StoreClosed at once.
+        """
+        if not is_word(stream):
+            raise NotStorable("A stream's name is visible ASCII, at most 200 characters.")
+        append = Append(
+            future=Future(),
+            stream=stream,
+            expected_version=expected_version,
+            entries=[_entry(stream, new) for new in events],
+            snapshot=snapshot,
+        )
+        self._writer.submit(append)
+        return append.future
+
+    def open_streams(self) -> list[StreamHead]:
+        """Streams with a snapshot or with deliveries that wait."""
+        return self._readers.run(reader.open_streams)
+
+    def streams_named(self, name: str) -> list[str]:
+        """Every stream that was ever created under `name`, newest first."""
+        return self._readers.run(lambda connection: reader.streams_named(connection, name))
+
+    def read(
+        self,
+        *,
+        after: int = 0,
+        limit: int = 100,
+        stream: str | None = None,
+        types: Collection[str] = (),
+        until: int | None = None,
+    ) -> list[Recorded]:
+        """Events with `after` < position <= `until`, by position; no `types` is all types.
+
+        Raises LogTooNew and LogCorrupt for an event that cannot be decoded.
+        """
+        return self._readers.run(lambda connection: reader.read(connection, after, until, limit, stream, types))
+
+    def head(self) -> int:
+        """The last position, 0 in an empty log."""
+        return self._readers.run(reader.head)
+
+    def deliveries(self, stream: str, *, limit: int) -> list[Delivery]:
+        """What waits to be delivered, in the order of its sequence."""
+        return self._readers.run(lambda connection: reader.deliveries(connection, stream, limit))
+
+    def record_attempt(self, stream: str, sequence: int, attempt: Attempt, due: datetime | None) -> Future[None]:
+        """Keep an attempt; the delivery, where it still waits, has one more and is `due` then."""
+        return self._errand(lambda connection: attempt_log.record(connection, stream, sequence, attempt, due))
+
+    def attempts(self, stream: str, *, limit: int) -> list[RecordedAttempt]:
+        """The last attempts of a stream, newest first."""
+        return self._readers.run(lambda connection: attempt_log.newest(connection, stream, limit))
+
+    def prune_attempts(self, before: datetime) -> Future[int]:
+        """Forget up to 1000 attempts from before a moment; resolves to how many. Repeat until it says 0."""
+        return self._errand(lambda connection: attempt_log.prune(connection, before))
+
+    def checkpoints(self, *, limit: int) -> list[Checkpoint]:
+        """Signed statements about the chain, newest first."""
+        return self._readers.run(
+            lambda connection: [from_row(row) for row in connection.execute(QUERIES["checkpoints"], (limit,))]
+        )
+
+    def claim(self, key: str, fingerprint: str, *, owner: str, now: datetime) -> Claim:
+        """Take an idempotency key, durably, or learn what became of it; keys are kept for 48 hours.
+
+        Waits for the disk. Raises StoreUnavailable, StoreOverloaded, StoreClosed.
+        """
+        return self._errand(lambda connection: claims.claim(connection, key, fingerprint, owner, now)).result()
+
+    def settle(self, key: str, status: int, content_type: str, body: bytes) -> None:
+        """Keep the answer to a claimed request, durably. Raises like `claim`."""
+        self._errand(lambda connection: claims.settle(connection, key, status, content_type, body)).result()
+
+    def release(self, key: str) -> None:
+        """Undo a claim: nothing has happened. Raises like `claim`."""
+        self._errand(lambda connection: claims.release(connection, key)).result()
+
+    def healthy(self) -> str | None:
+        """None, or the sentence of why writes fail now. Turns to None by itself when they work again."""
+        trouble = self._writer.trouble()
+        return None if trouble is None else str(trouble)
+
+    def close(self) -> None:
+        """Write what is queued, sign the log's end, end the threads. Idempotent."""
+        self._readers.close()  # first: the last to close tidies the write-ahead file up, and readers cannot
+        self._writer.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, ex: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _errand(self, run: Callable[[sqlite3.Connection], T]) -> Future[T]:
+        errand = Errand(Future(), run)
+        self._writer.submit(errand)
+        return errand.future
+
+
+def _entry(stream: str, new: NewEvent) -> Entry:
+    """All that can be done before the writer's turn. Raises NotStorable."""
+    if not is_word(new.id):
+        raise NotStorable("An event's id is visible ASCII, at most 200 characters.")
+    event = new.event
+    kind = type(event)
+    name, schema, data = CODEC.encode(event)
+    recorded_text = moment(new.recorded_at)
+    return Entry(
+        new.id,
+        event,
+        datetime.fromisoformat(recorded_text),
+        recorded_text,
+        (name, schema),
+        data,
+        known_part(stream, new.id, name, schema, recorded_text, data),
+        kind in DELIVERED,
+        cast(Any, event).sequence if kind in VERDICTS else None,
+        event.name if isinstance(event, InstanceCreated) else None,
+    )

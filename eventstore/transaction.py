@@ -1,0 +1,227 @@
+"""One group commit: what many callers want written, as one transaction.
+
+`Ledger` is what the writer knows of the log's end, so that a place and a hash cost no query. A `Transaction` works on
+top of it and changes it only after COMMIT; when anything fails, both are thrown away and the ledger is read again.
+"""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+import msgspec
+
+from chatbot_erp.eventstore.chain import GENESIS, link
+from chatbot_erp.eventstore.checkpoints import Signer
+from chatbot_erp.eventstore.errors import StoreError, VersionConflict
+from chatbot_erp.eventstore.events import Event
+from chatbot_erp.eventstore.records import Appended, Recorded
+from chatbot_erp.eventstore.sql import QUERIES, Rows
+
+KNOWN_IDS = Rows("known_ids")
+HEADS = Rows("heads")
+INSERT_EVENTS = Rows("insert_events")
+INSERT_STREAMS = Rows("insert_streams")
+INSERT_DELIVERIES = Rows("insert_deliveries")
+SETTLE_DELIVERIES = Rows("settle_deliveries")
+INSERT_NAMES = Rows("insert_names")
+INSERT_VOCABULARY = Rows("insert_vocabulary")
+
+
+class Entry(msgspec.Struct):
+    """A new event as its caller's thread prepared it: only its place in the log is missing."""
+
+    id: str
+    event: Event
+    recorded_at: datetime
+    recorded_text: str
+    word: tuple[str, int]
+    """Stored name and schema version."""
+    data: str
+    known: bytes
+    """Its part of the hashed bytes (chain.known_part)."""
+    delivered: bool
+    settles: int | None
+    name: str | None
+    """The name of the instance that it creates."""
+
+
+class Append(msgspec.Struct):
+    """A caller's events for one stream; `future` is resolved after COMMIT."""
+
+    future: Future[Appended]
+    stream: str
+    expected_version: int
+    entries: Sequence[Entry]
+    snapshot: bytes
+
+
+class Errand(msgspec.Struct):
+    """Anything else that has to be written. `run` may be called again if the transaction was rolled back."""
+
+    future: Future[Any]
+    run: Callable[[sqlite3.Connection], Any]
+
+
+Work = Append | Errand
+
+
+Outcomes = list[tuple[Work, Any]]
+"""Each work with its result, or with the exception that it comes to."""
+
+
+class Head(NamedTuple):
+    """Where a stream stands; both start from 0."""
+
+    version: int
+    sequence: int
+
+
+NOWHERE = Head(0, 0)
+
+
+class Cadence(msgspec.Struct, frozen=True):
+    """A checkpoint is signed with the first commit after either has passed since the last one."""
+
+    events: int
+    period: timedelta
+
+
+class Ledger:
+    """The log's end, in memory. Only the writer's thread touches it."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.position: int = 0
+        self.hash: bytes = GENESIS
+        self.recorded_at: datetime | None = None
+        if head := connection.execute(QUERIES["head"]).fetchone():
+            self.position, self.hash = head[:2]
+            self.recorded_at = datetime.fromisoformat(head[2])
+        self.heads: dict[str, Head] = {}
+        self.vocabulary = {(name, schema) for name, schema in connection.execute(QUERIES["vocabulary"])}
+        last = connection.execute(QUERIES["checkpoints"], (1,)).fetchone()
+        self.checkpoint = last[0] if last else 0
+        self.checkpoint_at = datetime.fromisoformat(last[2]) if last else None
+
+
+class Transaction:
+    """Everything of one group, staged. Call `stage`, then `write` between BEGIN and COMMIT, then `keep`."""
+
+    def __init__(self, connection: sqlite3.Connection, ledger: Ledger) -> None:
+        self._connection = connection
+        self._ledger = ledger
+        self.position: int = ledger.position
+        self.hash: bytes = ledger.hash
+        self._heads: dict[str, Head] = {}
+        self._snapshots: dict[str, bytes] = {}
+        self._events: list[Any] = []
+        self._deliveries: list[Any] = []
+        self._settled: list[Any] = []
+        self._names: list[Any] = []
+        self._words: set[tuple[str, int]] = set()
+        self._checkpoint: tuple[int, datetime] | None = None
+        self._recorded_at = ledger.recorded_at
+
+    def stage(self, appends: Sequence[Append]) -> list[Appended | StoreError]:
+        """Give every new event its place. One outcome for each append, in order."""
+        known = {
+            row[0] for row in KNOWN_IDS.execute(self._connection, [entry.id for a in appends for entry in a.entries])
+        }
+        missing = list({a.stream for a in appends} - self._ledger.heads.keys())
+        self._ledger.heads.update(dict.fromkeys(missing, NOWHERE))
+        for stream, version, sequence in HEADS.execute(self._connection, missing):
+            self._ledger.heads[stream] = Head(version, sequence)
+        return [self._stage(append, known) for append in appends]
+
+    def _stage(self, append: Append, known: set[str]) -> Appended | StoreError:
+        stream = append.stream
+        version, sequence = self._heads.get(stream) or self._ledger.heads[stream]
+        new = [entry for entry in append.entries if entry.id not in known]
+        if not new:
+            return Appended(records=(), version=version)
+        if version != append.expected_version:
+            return VersionConflict(stream, append.expected_version, version)
+        records = []
+        for entry in new:
+            if entry.id in known:
+                continue  # twice in this very append
+            known.add(entry.id)
+            version += 1
+            number = None
+            if entry.delivered:
+                number = sequence = sequence + 1
+            records.append(self._place(entry, stream, version, number))
+        self._heads[stream] = Head(version, sequence)
+        self._snapshots[stream] = append.snapshot
+        self._recorded_at = new[-1].recorded_at
+        return Appended(records=tuple(records), version=version)
+
+    def _place(self, entry: Entry, stream: str, version: int, sequence: int | None) -> Recorded:
+        self.position = position = self.position + 1
+        self.hash = digest = link(self.hash, position, version, sequence, entry.known)
+        name, schema = entry.word
+        self._events += (
+            position, stream, version, sequence, entry.id, name, schema, entry.recorded_text, entry.data, digest
+        )  # fmt: skip
+        if sequence is not None:
+            self._deliveries += (stream, sequence, position)
+        if entry.settles is not None:
+            self._settled += (stream, entry.settles)
+        if entry.name is not None:
+            self._names += (entry.name, position, stream)
+        if entry.word not in self._ledger.vocabulary:
+            self._words.add(entry.word)
+        return Recorded(
+            position=position,
+            stream=stream,
+            version=version,
+            id=entry.id,
+            type=name,
+            event=entry.event,
+            recorded_at=entry.recorded_at,
+            hash=digest.hex(),
+            sequence=sequence,
+            data=msgspec.Raw(entry.data),
+        )
+
+    def write(self, signer: Signer, cadence: Cadence) -> None:
+        """Send everything staged to SQLite. Raises sqlite3.Error."""
+        connection = self._connection
+        INSERT_EVENTS.execute(connection, self._events)
+        streams = [v for stream, snapshot in self._snapshots.items() for v in (stream, *self._heads[stream], snapshot)]
+        INSERT_STREAMS.execute(connection, streams)
+        INSERT_DELIVERIES.execute(connection, self._deliveries)
+        SETTLE_DELIVERIES.execute(connection, self._settled)
+        INSERT_NAMES.execute(connection, self._names)
+        INSERT_VOCABULARY.execute(connection, [value for word in self._words for value in word])
+        if self._events and self._is_checkpoint_due(cadence):
+            self.sign(signer)
+
+    def _is_checkpoint_due(self, cadence: Cadence) -> bool:
+        last, now = self._ledger.checkpoint_at, self._recorded_at
+        if last is None or now is None:
+            return True
+        return self.position - self._ledger.checkpoint >= cadence.events or now - last >= cadence.period
+
+    def sign(self, signer: Signer) -> None:
+        """Add a checkpoint of the log's end, unless there is one. Raises sqlite3.Error."""
+        if self._recorded_at is None or self.position == self._ledger.checkpoint:
+            return
+        row = signer.row(self.position, self.hash, self._recorded_at)
+        self._connection.execute(QUERIES["insert_checkpoint"], row)
+        self._checkpoint = (self.position, self._recorded_at)
+
+    @property
+    def end(self) -> tuple[int, bytes]:
+        """Position and hash of the log's end, once this is committed."""
+        return self.position, self.hash
+
+    def keep(self) -> None:
+        """It is committed: from now on the ledger stands here."""
+        ledger = self._ledger
+        ledger.position, ledger.hash, ledger.recorded_at = self.position, self.hash, self._recorded_at
+        ledger.heads.update(self._heads)
+        ledger.vocabulary |= self._words
+        if self._checkpoint is not None:
+            ledger.checkpoint, ledger.checkpoint_at = self._checkpoint

@@ -1,0 +1,204 @@
+"""Checking a log: does every event fit the one before it, its stream and the signed checkpoints?
+
+`verify` needs no running store and no key, works on the files of a running manager too, and changes nothing in the log.
+"""
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from hashlib import sha256
+from pathlib import Path
+
+import msgspec
+
+from chatbot_erp.eventstore.chain import GENESIS
+from chatbot_erp.eventstore.checkpoints import Checkpoint, from_row
+from chatbot_erp.eventstore.database import FILE, is_at_rest, must_be_readable, open_at_rest, open_readable
+from chatbot_erp.eventstore.errors import LogCorrupt, StoreError
+from chatbot_erp.eventstore.sql import QUERIES
+
+PAGE = 10_000
+"""Events between two calls of `progress`, and in one query: no long read keeps a manager's write-ahead file growing."""
+
+Progress = Callable[[int, int], None]
+"""Told (events checked, events in all) from time to time."""
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """What `verify` found. The log is whole where `problem` is None."""
+
+    events: int
+    """How many events from the first one on fit."""
+    hash: str
+    """Hex of the chain's hash after them."""
+    streams: int
+    checkpoints: int
+    """How many checkpoints were checked, kept ones included."""
+    keys: tuple[str, ...]
+    """Hex of the public keys that signed them."""
+    position: int | None
+    """The first position that does not fit."""
+    problem: str | None
+    """What is wrong there, one sentence."""
+
+
+def verify(directory: Path, *, kept: Iterable[Checkpoint] = (), progress: Progress | None = None) -> Report:
+    """Check the log in `directory`; `kept` are checkpoints of it that were stored elsewhere.
+
+    Raises LogTooNew, and StoreError where there is no log that can be opened.
+    """
+    path = directory / FILE
+    if not path.is_file():
+        raise StoreError(f"There is no event log in {directory}.")
+    checkpoints = tuple(kept)
+    at_rest = is_at_rest(path)
+    report = _verify(open_at_rest(path) if at_rest else open_readable(path), checkpoints, progress)
+    if report.problem and at_rest and not is_at_rest(path):
+        return _verify(open_readable(path), checkpoints, progress)  # a manager was started meanwhile
+    return report
+
+
+def _verify(opened: sqlite3.Connection, kept: Iterable[Checkpoint], progress: Progress | None) -> Report:
+    with closing(opened) as connection:
+        walk = _Walk(connection, whole=True)
+        try:
+            must_be_readable(connection)
+            walk.prepare(kept)
+            walk.events(progress)
+            walk.end()
+        except LogCorrupt as ex:
+            return walk.report(ex.position, str(ex))
+        except sqlite3.Error as ex:
+            return walk.report(walk.position + 1, f"SQLite cannot read on after position {walk.position}: {ex}.")
+        return walk.report(None, None)
+
+
+def check_tail(connection: sqlite3.Connection) -> None:
+    """Check what came after the last checkpoint: a bounded number of events. Raises LogCorrupt, sqlite3.Error."""
+    walk = _Walk(connection, whole=False)
+    walk.start_at_the_last_checkpoint()
+    walk.chain(walk.head)
+    (counted,) = connection.execute(QUERIES["count_versions"]).fetchone()
+    if counted != walk.head:
+        raise LogCorrupt(f"The streams have {counted} events in all, the log has {walk.head}.", walk.position + 1)
+
+
+class _Walk:
+    def __init__(self, connection: sqlite3.Connection, *, whole: bool) -> None:
+        self._connection = connection
+        self._whole = whole
+        self._versions: defaultdict[str, int] = defaultdict(int)
+        self._sequences: defaultdict[str, int] = defaultdict(int)
+        self._heads: dict[str, tuple[int, int]] = {}
+        self._checkpoints: dict[int, list[Checkpoint]] = {}
+        self.head = 0
+        self.position = 0
+        self.hash = GENESIS
+
+    def report(self, position: int | None, problem: str | None) -> Report:
+        checkpoints = [checkpoint for group in self._checkpoints.values() for checkpoint in group]
+        return Report(
+            events=self.position,
+            hash=self.hash.hex(),
+            streams=len(self._versions),
+            checkpoints=len(checkpoints),
+            keys=tuple(sorted({checkpoint.key for checkpoint in checkpoints})),
+            position=position,
+            problem=problem,
+        )
+
+    def prepare(self, kept: Iterable[Checkpoint]) -> None:
+        """Read what the events will be compared with, all of one moment."""
+        self._connection.execute("BEGIN")
+        self.head = self._last_position()
+        self._heads = {stream: (v, s) for stream, v, s in self._connection.execute(QUERIES["all_streams"])}
+        stored = self._connection.execute(QUERIES["all_checkpoints"]).fetchall()
+        self._connection.execute("COMMIT")
+        for checkpoint in [*map(_checkpoint, stored), *kept]:
+            self._checkpoints.setdefault(checkpoint.position, []).append(checkpoint)
+
+    def start_at_the_last_checkpoint(self) -> None:
+        """Take the newest checkpoint's hash for granted, if it is genuine and the log has it."""
+        self.head = self._last_position()
+        row = self._connection.execute(QUERIES["checkpoints"], (1,)).fetchone()
+        if row is None:
+            return
+        checkpoint = _checkpoint(row)
+        found = self._connection.execute(QUERIES["hash_at"], (checkpoint.position,)).fetchone()
+        _compare(checkpoint, found and found[0])
+        self.position, self.hash = checkpoint.position, found[0]
+
+    def _last_position(self) -> int:
+        found = self._connection.execute(QUERIES["head"]).fetchone()
+        return found[0] if found else 0
+
+    def events(self, progress: Progress | None) -> None:
+        """Check every event, page by page."""
+        while self.position < self.head:
+            before = self.position
+            self.chain(min(self.head, before + PAGE))
+            if self.position == before:
+                raise LogCorrupt(f"Position {before + 1} is missing.", before + 1)
+            if progress is not None:
+                progress(self.position, self.head)
+
+    def chain(self, until: int) -> None:
+        """Check events up to `until`. Raises LogCorrupt."""
+        position, digest = self.position, self.hash
+        for place, stream, version, sequence, stored, hashed in self._connection.execute(
+            QUERIES["chain"], (position, until)
+        ):
+            if place != position + 1:
+                raise LogCorrupt(f"Position {position + 1} is missing.", position + 1)
+            computed = sha256(digest + hashed).digest()
+            if computed != stored:
+                raise LogCorrupt(f"The event at position {place} does not have the hash of its content.", place)
+            if self._whole:
+                self._versions[stream] += 1
+                if version != self._versions[stream]:
+                    raise LogCorrupt(f"Position {place} is not the next version of stream {stream}.", place)
+                if sequence is not None:
+                    self._sequences[stream] += 1
+                    if sequence != self._sequences[stream]:
+                        raise LogCorrupt(f"Position {place} is not the next delivery of stream {stream}.", place)
+                for checkpoint in self._checkpoints.get(place, ()):
+                    _compare(checkpoint, computed)
+            self.position = position = place
+            self.hash = digest = computed
+
+    def end(self) -> None:
+        """Nothing is missing at the end: what streams and checkpoints tell of later events."""
+        for position in sorted(self._checkpoints):
+            if position > self.position:
+                raise LogCorrupt(
+                    f"A checkpoint was signed at position {position}, but the log ends at {self.position}.",
+                    self.position + 1,
+                )
+        seen = {stream: (version, self._sequences[stream]) for stream, version in self._versions.items()}
+        for stream in sorted(seen.keys() | self._heads.keys()):
+            if seen.get(stream) != self._heads.get(stream):
+                raise LogCorrupt(
+                    f"Stream {stream} should stand at (version, sequence) {self._heads.get(stream)},"
+                    f" its events lead to {seen.get(stream)}.",
+                    self.position + 1,
+                )
+
+
+def _checkpoint(row: tuple[int, bytes, str, bytes, bytes]) -> Checkpoint:
+    try:
+        return from_row(row)
+    except ValueError:
+        raise LogCorrupt(f"The checkpoint at position {row[0]} cannot be read.", row[0]) from None
+
+
+def _compare(checkpoint: Checkpoint, chain_hash: bytes | None) -> None:
+    if not checkpoint.is_genuine():
+        raise LogCorrupt(
+            f"The checkpoint at position {checkpoint.position} is not what its key signed.", checkpoint.position
+        )
+    if chain_hash is None or chain_hash.hex() != checkpoint.hash:
+        raise LogCorrupt(
+            f"A checkpoint was signed at position {checkpoint.position}, but the log differs from it.",
+            checkpoint.position,
+        )

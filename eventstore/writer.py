@@ -1,0 +1,286 @@
+"""The one that writes: an aiosqlite connection with its thread, and an event loop with another that looks after it.
+
+Callers queue their work. The connection's thread takes all that waits (up to a bound), writes it as one transaction
+and resolves the futures after COMMIT, again and again until nothing waits: under load nobody is woken in between, and
+what came during one commit shares the next. Callers whose work is committed are woken when the next group is about to be
+written, so that they run while SQLite works outside the interpreter lock.
+
+When a write fails, the loop closes the connection and opens another, reads where the log really ends, and tries a
+small write until it succeeds. Meanwhile all work is refused. A commit that failed while it was being synced may have
+happened: its futures wait until the new connection tells. The small write also overwrites whatever the failed commit
+left in the write-ahead file, so that "nothing was written" stays true after a crash.
+"""
+
+import asyncio
+import contextlib
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+
+import msgspec
+
+from chatbot_erp.eventstore.checkpoints import Signer
+from chatbot_erp.eventstore.connection import Connection, WriteFailed
+from chatbot_erp.eventstore.database import is_bad_data, trouble_of
+from chatbot_erp.eventstore.errors import (
+    NotStorable,
+    OutcomeUnknown,
+    StoreClosed,
+    StoreError,
+    StoreOverloaded,
+    StoreUnavailable,
+)
+from chatbot_erp.eventstore.sql import QUERIES
+from chatbot_erp.eventstore.transaction import Append, Cadence, Errand, Ledger, Outcomes, Transaction, Work
+
+Connect = Callable[[int], sqlite3.Connection]
+
+RETRY_S = 0.5
+"""Seconds between attempts to write again while no new work asks for one."""
+
+RETRY_PATIENCE_MS = 50
+"""How long such an attempt waits for another program's lock."""
+
+_CERTAINLY_NOT_COMMITTED = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_IOERR_WRITE}
+"""With these the write-ahead file lacks the frame that makes a commit: it is the last one written."""
+
+
+class Bounds(msgspec.Struct, frozen=True):
+    """How much work may wait, how much of it one transaction takes, and how long another program's lock is borne."""
+
+    queue: int
+    group: int
+    patience_ms: int
+
+
+class Writer:
+    """Accepts work from any thread. `start` once, then `close`."""
+
+    def __init__(self, connect: Connect, signer: Signer, bounds: Bounds, cadence: Cadence) -> None:
+        self._connect = connect
+        self._signer = signer
+        self._bounds = bounds
+        self._cadence = cadence
+        self._queue: deque[Work] = deque()
+        self._lock = threading.Lock()
+        self._awake = True
+        self._closing = False
+        self._trouble: StoreUnavailable | None = None
+        self._loop = asyncio.new_event_loop()
+        self._wakeup = asyncio.Event()
+        self._thread = threading.Thread(target=self._run, name="event-store", daemon=True)
+        self._started: Future[None] = Future()
+        self._committed: Outcomes = []
+        self._ledger: Ledger
+
+    def start(self) -> None:
+        """Open the connection. Raises what `connect` raises."""
+        self._thread.start()
+        try:
+            self._started.result()
+        except BaseException:
+            self._thread.join()
+            raise
+
+    def submit(self, work: Work) -> None:
+        """Queue `work`. Raises StoreClosed, StoreOverloaded."""
+        with self._lock:
+            if self._closing:
+                raise StoreClosed
+            if len(self._queue) >= self._bounds.queue:
+                raise StoreOverloaded(len(self._queue))
+            self._queue.append(work)
+            if self._awake:
+                return
+            self._awake = True
+            self._loop.call_soon_threadsafe(self._wakeup.set)
+
+    def trouble(self) -> StoreUnavailable | None:
+        """Why writes fail now."""
+        return self._trouble
+
+    def close(self) -> None:
+        """Write what is queued and end both threads. Idempotent."""
+        with self._lock:
+            if not self._closing:
+                self._closing = True
+                self._loop.call_soon_threadsafe(self._wakeup.set)
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            self._loop.run_until_complete(self._serve())
+        except Exception as ex:
+            if self._started.done():
+                self._trouble = StoreUnavailable("io", f"the writer has stopped: {ex!r}")
+                raise
+            self._started.set_exception(ex)
+        finally:
+            with self._lock:
+                self._closing = True
+            self._refuse_queued(StoreClosed)
+            self._loop.close()
+
+    async def _serve(self) -> None:
+        connection = await self._open(self._bounds.patience_ms)
+        self._started.set_result(None)
+        try:
+            while not self._closing:
+                try:
+                    await connection.run(self._drain)
+                    await self._wakeup.wait()
+                    self._wakeup.clear()
+                except WriteFailed as ex:
+                    await connection.discard()
+                    connection = await self._heal(ex)
+            await connection.run(self._finish)
+        except StoreClosed:
+            return
+        finally:
+            await connection.discard()
+
+    async def _open(self, patience_ms: int) -> Connection:
+        connection = Connection(lambda: self._connect(patience_ms))
+        await connection.open()
+        try:
+            self._ledger = await connection.run(Ledger)
+        except BaseException:
+            await connection.discard()
+            raise
+        return connection
+
+    async def _heal(self, failure: WriteFailed) -> Connection:
+        """A connection that has proved that it writes. Raises StoreClosed when there was none until `close`."""
+        while not self._closing:
+            try:
+                connection = await self._open(RETRY_PATIENCE_MS)
+            except (sqlite3.Error, StoreError, OSError) as ex:
+                cause: Exception = ex
+            else:
+                try:
+                    came_through = await connection.run(lambda raw: self._prove(raw, failure))
+                except sqlite3.Error as ex:
+                    cause = ex
+                    await connection.discard()
+                else:
+                    self._trouble = None
+                    refusal = _refusal(failure.cause)
+                    _resolve(failure.doubtful if came_through else [(work, refusal()) for work, _ in failure.doubtful])
+                    return connection
+            refusal = _refusal(cause)
+            self._trouble = refusal()
+            self._refuse_queued(refusal)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wakeup.wait(), RETRY_S)
+            self._wakeup.clear()
+        _resolve([(work, OutcomeUnknown()) for work, _ in failure.doubtful])
+        raise StoreClosed
+
+    def _prove(self, connection: sqlite3.Connection, failure: WriteFailed) -> bool:
+        """Write something, durably; whether the doubtful commit is in the log."""
+        connection.execute(QUERIES["probe"])
+        connection.execute(QUERIES["unprobe"])
+        position, chain_hash = failure.end
+        came_through: bool = connection.execute(QUERIES["hash_at"], (position,)).fetchone() == (chain_hash,)
+        if failure.doubtful and came_through:
+            # The kernel may have dropped what it could not sync: write it once more, into the main file.
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.execute(f"PRAGMA busy_timeout = {self._bounds.patience_ms}")
+        return came_through
+
+    def _drain(self, connection: sqlite3.Connection) -> None:
+        """On the connection's thread: commit group after group until nothing waits. Raises WriteFailed."""
+        try:
+            while (group := self._take()) is not None:
+                if group:
+                    self._commit(connection, group)
+        finally:
+            self._announce()
+
+    def _announce(self) -> None:
+        """Wake those whose work is committed."""
+        committed, self._committed = self._committed, []
+        _resolve(committed)
+
+    def _take(self) -> list[Work] | None:
+        with self._lock:
+            if not self._queue:
+                self._awake = False
+                return None
+            group = [self._queue.popleft() for _ in range(min(len(self._queue), self._bounds.group))]
+        return [work for work in group if work.future.set_running_or_notify_cancel()]
+
+    def _commit(self, connection: sqlite3.Connection, group: list[Work]) -> None:
+        transaction = Transaction(connection, self._ledger)
+        outcomes: Outcomes = []
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            appends = [work for work in group if isinstance(work, Append)]
+            outcomes += zip(appends, transaction.stage(appends), strict=True)
+            self._announce()  # not before: a hundred woken threads would stand between the writer and its next query
+            transaction.write(self._signer, self._cadence)
+            outcomes += [(work, work.run(connection)) for work in group if isinstance(work, Errand)]
+        except Exception as ex:
+            if not is_bad_data(ex):
+                self._fail(group, ex)
+                raise WriteFailed(ex, [], transaction.end) from ex
+            connection.rollback()
+            self._commit_without_the_culprit(connection, group, ex)
+            return
+        try:
+            connection.execute("COMMIT")
+        except sqlite3.Error as ex:
+            if getattr(ex, "sqlite_errorcode", None) in _CERTAINLY_NOT_COMMITTED:
+                self._fail(group, ex)
+                outcomes = []
+            else:
+                self._trouble = _refusal(ex)()
+            raise WriteFailed(ex, outcomes, transaction.end) from ex
+        transaction.keep()
+        self._announce()
+        self._committed = outcomes
+
+    def _fail(self, group: list[Work], cause: Exception) -> None:
+        refusal = _refusal(cause)
+        self._trouble = refusal()
+        _resolve([(work, refusal()) for work in group])
+
+    def _commit_without_the_culprit(self, connection: sqlite3.Connection, group: list[Work], ex: Exception) -> None:
+        """Data that SQLite cannot take fails its own caller only."""
+        if len(group) == 1:
+            _resolve([(group[0], NotStorable(f"SQLite does not take this: {ex}."))])
+            return
+        for work in group:
+            self._commit(connection, [work])
+
+    def _finish(self, connection: sqlite3.Connection) -> None:
+        """The last word on the connection's thread: what still waits, and a checkpoint over all of it."""
+        try:
+            self._drain(connection)
+            transaction = Transaction(connection, self._ledger)
+            connection.execute("BEGIN IMMEDIATE")
+            transaction.sign(self._signer)
+            connection.execute("COMMIT")
+        except WriteFailed as ex:
+            _resolve([(work, OutcomeUnknown()) for work, _ in ex.doubtful])
+        except sqlite3.Error:
+            connection.rollback()
+
+    def _refuse_queued(self, refusal: Callable[[], StoreError]) -> None:
+        while (group := self._take()) is not None:
+            _resolve([(work, refusal()) for work in group])
+
+
+def _refusal(cause: Exception) -> Callable[[], StoreUnavailable]:
+    """Makes a new error for each caller: whoever raises one writes into its traceback."""
+    return lambda: StoreUnavailable(trouble_of(cause), str(cause))
+
+
+def _resolve(outcomes: Outcomes) -> None:
+    for work, outcome in outcomes:
+        if isinstance(outcome, BaseException):
+            work.future.set_exception(outcome)
+        else:
+            work.future.set_result(outcome)

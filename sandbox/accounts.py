@@ -1,0 +1,153 @@
+"""Accounts: a number, its phone and the companions that are linked to it."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections import OrderedDict, deque
+from collections.abc import Hashable
+from typing import TYPE_CHECKING, TypeVar
+
+from chatbot_erp.sandbox.bell import Bell
+from chatbot_erp.sandbox.conditions import Conditions
+from chatbot_erp.sandbox.control import CompanionReceipt, InboxMessage, Policy
+from chatbot_erp.sandbox.jid import LID, USER, Jid
+from chatbot_erp.sandbox.keys import DJB, KeyPair
+from chatbot_erp.sandbox.nodes import Node
+from chatbot_erp.sandbox.ratchet import Bundle, Identity, Sessions
+
+if TYPE_CHECKING:
+    from chatbot_erp.sandbox.stream import Stream
+
+# A network may run for hours under load: it remembers this many messages of each phone.
+MEMORY = 50_000
+_SEEN = 4_096
+
+
+V = TypeVar("V")
+
+
+class Memory(OrderedDict[str, V]):
+    """The latest entries of a dictionary that would grow for ever."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self._size = size
+
+    def note(self, key: str, value: V) -> None:
+        self[key] = value
+        if len(self) > self._size:
+            self.popitem(last=False)
+
+
+class Companion:
+    """A linked device: what it has published, and what waits for it."""
+
+    def __init__(self, account: Account, device: int, identity: bytes) -> None:
+        self.account = account
+        self.device = device
+        self.jid = Jid(account.number, USER, device)
+        self.lid = Jid(account.lid, LID, device)
+        self.identity = identity
+        self.registration_id = 0
+        self.signed_pre_key: tuple[int, bytes, bytes] = (0, b"", b"")
+        self.pre_keys: dict[int, bytes] = {}
+        # Stanzas are kept until the companion says it has them, and are sent again at its next login.
+        self.kept: dict[Hashable, Node] = {}
+        self.seen: Memory[None] = Memory(_SEEN)
+        self.stream: Stream | None = None
+        self.greeted = False
+
+    @property
+    def online(self) -> bool:
+        return self.stream is not None and self.stream.active
+
+    def deliver(self, key: Hashable, node: Node) -> None:
+        """Send a stanza now if the companion listens, and keep it until it is acknowledged."""
+        self.kept[key] = node
+        if self.stream is not None:
+            self.stream.offer(node)
+
+    def bundle(self) -> Bundle:
+        """Its published keys; a one-time key is given away once."""
+        pre_key_id = next(iter(self.pre_keys), None)
+        return Bundle(
+            registration_id=self.registration_id,
+            identity=self.identity,
+            signed_pre_key_id=self.signed_pre_key[0],
+            signed_pre_key=self.signed_pre_key[1],
+            pre_key_id=pre_key_id,
+            pre_key=None if pre_key_id is None else self.pre_keys.pop(pre_key_id),
+        )
+
+
+class Account:
+    """A number on the network. Its phone is always on, and lives here."""
+
+    def __init__(self, number: str, lid: str, name: str, everybody: Conditions) -> None:
+        self.number = number
+        self.lid = lid
+        self.name = name
+        self.jid = Jid(number, USER)
+        self.lid_jid = Jid(lid, LID)
+        self.identity = Identity(KeyPair.generate(), KeyPair.generate(), secrets.randbelow(16380) + 1)
+        self._signature: bytes | None = None
+        self.companions: dict[int, Companion] = {}
+        self._last_device = 0
+        self.policy: Policy = "read"
+        self.echo = False
+        self.conditions = Conditions(everybody)
+        self.bell = Bell()
+        self.inbox: deque[InboxMessage] = deque(maxlen=MEMORY)
+        self.received = 0
+        self.senders: Memory[str] = Memory(MEMORY)
+        # What this phone has sent, and to whom: a companion that could not read it will ask again.
+        self.sent: Memory[tuple[bytes, Jid]] = Memory(MEMORY)
+        self.receipts: deque[CompanionReceipt] = deque(maxlen=MEMORY)
+        # How often this phone has asked for a message that it could not read.
+        self.asked: dict[str, int] = {}
+        self._sessions: dict[tuple[str, int], Sessions] = {}
+
+    @property
+    def online(self) -> bool:
+        return any(companion.online for companion in self.companions.values())
+
+    @property
+    def signed_pre_key_signature(self) -> bytes:
+        """Made when first asked for: most phones are never written to."""
+        if self._signature is None:
+            self._signature = self.identity.key.sign(DJB + self.identity.signed_pre_key.public)
+        return self._signature
+
+    def link(self, identity: bytes) -> Companion:
+        """A new companion, with a device number that was never used before."""
+        self._last_device += 1
+        companion = Companion(self, self._last_device, identity)
+        self.companions[companion.device] = companion
+        return companion
+
+    def next_device(self) -> int:
+        return self._last_device + 1
+
+    def sessions(self, companion: Companion) -> Sessions:
+        """This phone's Signal sessions with a companion, its own or another's."""
+        key = companion.account.lid, companion.device
+        sessions = self._sessions.get(key)
+        if sessions is None:
+            sessions = self._sessions[key] = Sessions(self.identity)
+        return sessions
+
+    def forget(self, other: Account) -> None:
+        """Lose the sessions with all companions of an account."""
+        for key in [key for key in self._sessions if key[0] == other.lid]:
+            del self._sessions[key]
+
+    def read(self, message_id: str, sender: Account, text: str) -> None:
+        """A message that a person can read has come in."""
+        message = InboxMessage(
+            index=self.received, id=message_id, sender=sender.number, to=self.number, text=text, at=time.time()
+        )
+        self.received += 1
+        self.inbox.append(message)
+        self.senders.note(message_id, sender.number)
+        self.bell.ring()

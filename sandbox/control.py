@@ -1,0 +1,211 @@
+"""What a test can ask of the network, and what it is told: the words on the control connection.
+
+One request, one reply, each a line of JSON. A request that waits is held by the server; nobody polls.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from chatbot_erp.sandbox.faults import Fault
+
+Acknowledgement = Literal["delivered", "read", "played"]
+Policy = Literal["none", "delivered", "read", "played"]
+
+
+class _Frame(msgspec.Struct, frozen=True, kw_only=True):
+    pass
+
+
+class Address(_Frame, frozen=True):
+    """Where a network is found, and whom a client must trust to enter it."""
+
+    control: str
+    proxy: str
+    ca_file: str
+    root_key: str
+
+
+class PhoneView(_Frame, frozen=True):
+    """A phone as the network knows it."""
+
+    number: str
+    lid: str
+    name: str
+    online: bool
+    companions: int
+
+
+class Linked(_Frame, frozen=True):
+    """A companion now belongs to the phone."""
+
+    jid: str
+    lid: str
+
+
+class InboxMessage(_Frame, frozen=True):
+    """A message that a phone can read. `sender` and `to` are numbers; `index` counts from 0 in this phone's inbox."""
+
+    index: int
+    id: str
+    sender: str
+    to: str
+    text: str
+    at: float
+
+
+class CompanionReceipt(_Frame, frozen=True):
+    """What the companion said about a message this phone sent: "" is delivered, "inactive" delivered to a
+    client that is not marked online, then "read", "played", "retry"."""
+
+    message_id: str
+    type: str
+
+
+class Stats(_Frame, frozen=True):
+    """Counters since the start, and what is open now. In and out are seen from the network."""
+
+    connections: int
+    online: int
+    accounts: int
+    connections_total: int
+    refused_total: int
+    logins_total: int
+    messages_in: int
+    messages_out: int
+    receipts_in: int
+    receipts_out: int
+    retries_in: int
+    undecryptable: int
+
+
+class _Request(_Frame, frozen=True, tag=True, tag_field="ask"):
+    pass
+
+
+class Describe(_Request, frozen=True):
+    pass
+
+
+class RegisterPhone(_Request, frozen=True):
+    number: str
+    name: str | None = None
+    lid: str | None = None
+
+
+class Scan(_Request, frozen=True):
+    number: str
+    qr: str
+    timeout_s: float
+
+
+class EnterCode(_Request, frozen=True):
+    number: str
+    code: str
+    timeout_s: float
+
+
+class Send(_Request, frozen=True):
+    number: str
+    to: str
+    text: str
+
+
+class ReadInbox(_Request, frozen=True):
+    number: str
+    after: int = 0
+
+
+class AwaitMessage(_Request, frozen=True):
+    number: str
+    sender: str | None
+    text: str | None
+    after: int
+    timeout_s: float
+
+
+class AwaitInbox(_Request, frozen=True):
+    number: str
+    count: int
+    timeout_s: float
+
+
+class AwaitReceipt(_Request, frozen=True):
+    number: str
+    message_id: str
+    type: str | None
+    timeout_s: float
+
+
+class AwaitPresence(_Request, frozen=True):
+    number: str
+    online: bool
+    timeout_s: float
+
+
+class ReadPhone(_Request, frozen=True):
+    number: str
+
+
+class SetPolicy(_Request, frozen=True):
+    number: str
+    policy: Policy
+
+
+class SetEcho(_Request, frozen=True):
+    number: str
+    on: bool
+
+
+class Acknowledge(_Request, frozen=True):
+    number: str
+    message_id: str
+    type: Acknowledgement
+
+
+class PlayFault(_Request, frozen=True):
+    fault: Fault
+    number: str | None = None
+
+
+class Heal(_Request, frozen=True):
+    number: str | None = None
+
+
+class ReadStats(_Request, frozen=True):
+    pass
+
+
+Request = (
+    Describe
+    | RegisterPhone
+    | Scan
+    | EnterCode
+    | Send
+    | ReadInbox
+    | AwaitMessage
+    | AwaitInbox
+    | AwaitReceipt
+    | AwaitPresence
+    | ReadPhone
+    | SetPolicy
+    | SetEcho
+    | Acknowledge
+    | PlayFault
+    | Heal
+    | ReadStats
+)
+
+
+class Answered(_Frame, frozen=True, tag=True):
+    value: msgspec.Raw
+
+
+class Refused(_Frame, frozen=True, tag=True):
+    reason: str
+    timed_out: bool = False
+
+
+Reply = Answered | Refused

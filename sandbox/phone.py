@@ -1,0 +1,116 @@
+"""What a phone does by itself: read, acknowledge, echo, send, and send again when a companion could not read it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from chatbot_erp.sandbox import letters
+from chatbot_erp.sandbox.bundles import bundle_in, write_key
+from chatbot_erp.sandbox.control import Acknowledgement, CompanionReceipt
+from chatbot_erp.sandbox.faults import ReversedReceipts
+from chatbot_erp.sandbox.keys import DJB
+from chatbot_erp.sandbox.nodes import Node
+from chatbot_erp.sandbox.wire import sent_elsewhere, text_message, text_of
+
+if TYPE_CHECKING:
+    from chatbot_erp.sandbox.accounts import Account, Companion
+    from chatbot_erp.sandbox.network import NetworkState
+
+# As many times as whatsmeow asks, and answers.
+_RETRIES = 5
+_LEVELS: dict[str, tuple[Acknowledgement, ...]] = {
+    "none": (),
+    "delivered": ("delivered",),
+    "read": ("delivered", "read"),
+    "played": ("delivered", "read", "played"),
+}
+
+
+def receive(network: NetworkState, account: Account, sender: Account, message_id: str, plaintext: bytes) -> None:
+    """A companion of `sender` has written to this phone."""
+    text = text_of(plaintext)
+    if text is None or message_id in account.senders:
+        return
+    account.asked.pop(message_id, None)
+    account.read(message_id, sender, text)
+    levels = _LEVELS[account.policy]
+    if account.conditions.get(ReversedReceipts) or sender.conditions.get(ReversedReceipts):
+        levels = levels[::-1]
+    for level in levels:
+        acknowledge(network, account, sender, message_id, level)
+    if account.echo and sender is not account:
+        send(network, account, sender, text)
+
+
+def acknowledge(
+    network: NetworkState, account: Account, sender: Account, message_id: str, level: Acknowledgement
+) -> None:
+    """One receipt from this phone. Delivered has no type on the wire."""
+    letters.send_receipt(network, account.lid_jid, sender, message_id, "" if level == "delivered" else level)
+
+
+def send(network: NetworkState, account: Account, to: Account, text: str) -> str:
+    """Write to another number: to its companions, to its phone, and a copy to one's own companions."""
+    message_id, message = network.new_message_id(), text_message(text)
+    account.sent.note(message_id, (message, to.lid_jid))
+    for companion in to.companions.values():
+        if companion.account is not account:
+            letters.write(network, account, companion, message_id, message)
+    if account.companions:
+        copy = sent_elsewhere(message, str(to.lid_jid))
+        for companion in account.companions.values():
+            letters.write(network, account, companion, message_id, copy, recipient=to.lid_jid)
+    to.read(message_id, account, text)
+    return message_id
+
+
+def send_unreadable(network: NetworkState, account: Account, to: Account, text: str, recoverable: bool) -> None:
+    """A message whose ciphertext is damaged on the way."""
+    message_id, message = network.new_message_id(), text_message(text)
+    if recoverable:
+        account.sent.note(message_id, (message, to.lid_jid))
+    for companion in to.companions.values():
+        letters.write(network, account, companion, message_id, message, spoil=True)
+
+
+def retry(network: NetworkState, account: Account, companion: Companion, message_id: str, receipt: Node) -> None:
+    """A companion could not read a message: begin a new session and send it once more, under the same id."""
+    sent, asked = account.sent.get(message_id), receipt.child("retry")
+    if sent is None or asked is None or not companion.signed_pre_key[1]:
+        return
+    message, to = sent
+    recipient = to if companion.account is account else None
+    if recipient is not None:
+        message = sent_elsewhere(message, str(to))
+    account.sessions(companion).open(bundle_in(receipt) or companion.bundle())
+    count = int(asked.text("count") or 1)
+    letters.write(network, account, companion, message_id, message, recipient=recipient, retry=count)
+
+
+def ask_again(network: NetworkState, account: Account, sender: Account, message_id: str) -> None:
+    """This phone could not read a message: ask for it, with the keys for a new session (whatsmeow, retry.go)."""
+    count = account.asked[message_id] = account.asked.get(message_id, 0) + 1
+    if count >= _RETRIES:
+        return
+    now, identity = str(int(time.time())), account.identity
+    keys = [
+        Node("type", {}, DJB),
+        Node("identity", {}, identity.key.public),
+        write_key("skey", identity.signed_pre_key_id, identity.signed_pre_key.public, account.signed_pre_key_signature),
+    ]
+    children = [
+        Node("retry", {"count": str(count), "id": message_id, "t": now, "v": "1"}),
+        Node("registration", {}, identity.registration_id.to_bytes(4, "big")),
+        Node("keys", {}, keys),
+    ]
+    receipt = Node("receipt", {"from": account.lid_jid, "id": message_id, "t": now, "type": "retry"}, children)
+    for companion in sender.companions.values():
+        network.counters.receipts_out += 1
+        companion.deliver(("receipt", message_id, "retry", str(account.lid_jid)), receipt)
+
+
+def note_receipt(account: Account, message_id: str, kind: str) -> None:
+    """A companion has said what became of a message from this phone."""
+    account.receipts.append(CompanionReceipt(message_id=message_id, type=kind))
+    account.bell.ring()

@@ -1,0 +1,62 @@
+"""The protocol's protobufs, and what can be read from a message.
+
+The generated module has no types, so it is loaded by name: everything made from `proto` is Any.
+"""
+
+from __future__ import annotations
+
+import random
+from importlib import import_module
+from typing import Any
+
+proto: Any = import_module("pyaileys.proto.WAProto_pb2")
+DecodeError: type[Exception] = import_module("google.protobuf.message").DecodeError
+
+
+def pad(plaintext: bytes) -> bytes:
+    """Signal plaintexts end in 1 to 16 bytes that each say how many they are (whatsmeow, message.go)."""
+    count = random.randrange(1, 17)
+    return plaintext + bytes((count,)) * count
+
+
+def unpad(plaintext: bytes) -> bytes:
+    return plaintext[: -plaintext[-1]]
+
+
+def text_message(text: str) -> bytes:
+    """A text as the phone apps send it, ready for encryption except for the padding."""
+    message: bytes = proto.Message(conversation=text).SerializeToString()
+    return message
+
+
+def sent_elsewhere(message: bytes, destination: str) -> bytes:
+    """A copy of a message for the sender's other devices."""
+    copy = proto.Message()
+    copy.deviceSentMessage.destinationJid = destination
+    copy.deviceSentMessage.message.ParseFromString(message)
+    wrapped: bytes = copy.SerializeToString()
+    return wrapped
+
+
+def security_setting() -> bytes:
+    """What a phone tells a new companion first; here it gives both sides a Signal session to work with."""
+    message = proto.Message()
+    message.protocolMessage.type = proto.Message.ProtocolMessage.Type.INITIAL_SECURITY_NOTIFICATION_SETTING_SYNC
+    message.protocolMessage.initialSecurityNotificationSettingSync.securityNotificationEnabled = False
+    out: bytes = message.SerializeToString()
+    return out
+
+
+def text_of(message: bytes) -> str | None:
+    """The text a person would read in a message, or None when it is of another kind."""
+    parsed = proto.Message.FromString(message)
+    if parsed.HasField("deviceSentMessage"):
+        parsed = parsed.deviceSentMessage.message
+    if parsed.HasField("conversation"):
+        return str(parsed.conversation)
+    if parsed.HasField("extendedTextMessage"):
+        return str(parsed.extendedTextMessage.text)
+    for kind in ("imageMessage", "videoMessage", "documentMessage"):
+        if parsed.HasField(kind):
+            return str(getattr(parsed, kind).caption)
+    return None

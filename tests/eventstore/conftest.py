@@ -1,0 +1,79 @@
+"""A store in a directory of its own, and facts to put into it."""
+
+import itertools
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from chatbot_erp.eventstore.events import (
+    Event,
+    InstanceCreated,
+    MessageAccepted,
+    MessageSent,
+    WebhookDelivered,
+)
+from chatbot_erp.eventstore.store import EventStore, NewEvent
+
+NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+
+Facts = Callable[..., NewEvent]
+
+
+@pytest.fixture
+def noon() -> datetime:
+    return NOON
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def store(directory: Path) -> Iterator[EventStore]:
+    with EventStore.open(directory) as store:
+        yield store
+
+
+@pytest.fixture
+def new() -> Facts:
+    """A fact that nobody recorded before, a second after the last one."""
+    seconds = itertools.count()
+
+    def make(event: Event, *, id: str | None = None) -> NewEvent:
+        recorded_at = NOON + timedelta(seconds=next(seconds))
+        return NewEvent(id=id or str(uuid.uuid4()), event=event, recorded_at=recorded_at)
+
+    return make
+
+
+@pytest.fixture
+def created() -> Callable[[str], InstanceCreated]:
+    return lambda name: InstanceCreated(name=name, webhook_url="http://127.0.0.1:9/", session_from=None)
+
+
+@pytest.fixture
+def accepted() -> MessageAccepted:
+    """A fact that no webhook is told."""
+    return MessageAccepted(command_id="c-1", number="5511999999999", kind="text", text="Olá")
+
+
+@pytest.fixture
+def sent() -> MessageSent:
+    """A fact that the webhook is told."""
+    return MessageSent(
+        command_id="c-1",
+        message_id="3EB0",
+        jid="5511999999999@s.whatsapp.net",
+        kind="text",
+        text="Olá",
+        sent_at=NOON,
+    )
+
+
+@pytest.fixture
+def delivered() -> Callable[[int], WebhookDelivered]:
+    return lambda sequence: WebhookDelivered(sequence=sequence, attempts=1, http_status=200)

@@ -1,0 +1,310 @@
+"""What the store promises to those who append and read."""
+
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from chatbot_erp.eventstore.errors import NotStorable, StoreClosed, StoreOverloaded, VersionConflict
+from chatbot_erp.eventstore.events import InstanceCreated, MessageAccepted, MessageSent, WebhookDelivered
+from chatbot_erp.eventstore.store import (
+    Answered,
+    Attempt,
+    Claimed,
+    EventStore,
+    Mismatched,
+    NewEvent,
+    Running,
+    Settings,
+)
+
+Facts = Callable[..., NewEvent]
+
+
+def test_what_was_appended_is_read_after_a_restart(
+    directory: Path, new: Facts, accepted: MessageAccepted, sent: MessageSent
+) -> None:
+    first, second = new(accepted), new(sent)
+    with EventStore.open(directory) as store:
+        appended = store.append("a", 0, [first, second], snapshot=b"state").result()
+    with EventStore.open(directory) as store:
+        found = store.read()
+        assert found == list(appended.records)
+        assert [(r.position, r.version, r.sequence, r.id) for r in found] == [
+            (1, 1, None, first.id),
+            (2, 2, 1, second.id),
+        ]
+        assert [r.event for r in found] == [accepted, sent]
+        assert [r.recorded_at for r in found] == [first.recorded_at, second.recorded_at]
+        assert msgspec.json.decode(found[1].data)["messageId"] == "3EB0"
+        assert store.head() == 2
+
+
+def test_an_append_after_another_version_than_expected_is_refused(
+    store: EventStore, new: Facts, accepted: MessageAccepted
+) -> None:
+    store.append("a", 0, [new(accepted)], snapshot=b"1").result()
+    with pytest.raises(VersionConflict) as caught:
+        store.append("a", 0, [new(accepted)], snapshot=b"2").result()
+    assert (caught.value.expected, caught.value.actual) == (0, 1)
+    assert store.head() == 1
+    assert store.open_streams()[0].snapshot == b"1"
+
+
+def test_a_conflict_fails_nobody_else_in_its_commit(store: EventStore, new: Facts, accepted: MessageAccepted) -> None:
+    futures = [store.append("a", version, [new(accepted)], snapshot=b"1") for version in (0, 7, 1, 1, 2)]
+    assert [future.exception() is None for future in futures] == [True, False, True, False, True]
+    assert [record.version for record in store.read(stream="a")] == [1, 2, 3]
+
+
+def test_the_same_event_again_is_a_no_op(store: EventStore, new: Facts, accepted: MessageAccepted) -> None:
+    event = new(accepted)
+    once = store.append("a", 0, [event], snapshot=b"1").result()
+    again = store.append("a", 0, [event], snapshot=b"2").result()
+    assert (len(once.records), again.records, again.version) == (1, (), 1)
+    assert store.open_streams()[0].snapshot == b"1"
+
+
+def test_the_same_event_twice_in_one_commit_is_stored_once(
+    store: EventStore, new: Facts, accepted: MessageAccepted
+) -> None:
+    event = new(accepted)
+    futures = [store.append("a", 0, [event, event], snapshot=b"1") for _ in range(5)]
+    assert sum(len(future.result().records) for future in futures) == 1
+    assert store.head() == 1
+
+
+def test_an_append_with_some_known_events_stores_the_others(
+    store: EventStore, new: Facts, accepted: MessageAccepted
+) -> None:
+    known, unknown = new(accepted), new(accepted)
+    store.append("a", 0, [known], snapshot=b"1").result()
+    appended = store.append("a", 1, [known, unknown], snapshot=b"2").result()
+    assert [record.id for record in appended.records] == [unknown.id]
+    assert appended.version == 2
+    assert store.open_streams()[0].snapshot == b"2"
+
+
+def test_positions_are_global_and_versions_belong_to_a_stream(
+    store: EventStore, new: Facts, accepted: MessageAccepted
+) -> None:
+    for version in range(3):
+        for stream in "abc":
+            store.append(stream, version, [new(accepted)], snapshot=b"1").result()
+    found = store.read()
+    assert [record.position for record in found] == list(range(1, 10))
+    assert [record.version for record in found if record.stream == "b"] == [1, 2, 3]
+
+
+def test_reading_is_paged_and_filtered_by_stream_type_and_position(
+    store: EventStore, new: Facts, accepted: MessageAccepted, sent: MessageSent, created: Callable[[str], InstanceCreated]
+) -> None:
+    for version, event in enumerate([created("x"), accepted, sent, accepted, sent]):
+        store.append("a", version, [new(event)], snapshot=b"1").result()
+        store.append("b", version, [new(event)], snapshot=b"1").result()
+
+    def positions(**filters: object) -> list[int]:
+        return [record.position for record in store.read(**filters)]  # type: ignore[arg-type]
+
+    assert positions() == list(range(1, 11))
+    assert positions(after=3, limit=2) == [4, 5]
+    assert positions(after=3, until=6) == [4, 5, 6]
+    assert positions(stream="b") == [2, 4, 6, 8, 10]
+    assert positions(stream="b", after=4, limit=2) == [6, 8]
+    assert positions(stream="b", types=["message.sent"]) == [6, 10]
+    assert positions(types=["instance.created"]) == [1, 2]
+    assert positions(types=["message.sent", "instance.created", "no.such"], after=1, until=9, limit=3) == [2, 5, 6]
+    assert positions(stream="c") == positions(types=["no.such"]) == positions(limit=0) == positions(after=10) == []
+
+
+def test_a_stream_is_found_by_the_name_it_was_created_under(
+    store: EventStore, new: Facts, created: Callable[[str], InstanceCreated]
+) -> None:
+    for stream in "abc":
+        store.append(stream, 0, [new(created("x" if stream != "b" else "y"))], snapshot=b"").result()
+    assert store.streams_named("x") == ["c", "a"]
+    assert store.streams_named("z") == []
+
+
+def test_an_open_stream_has_a_snapshot_or_deliveries_that_wait(
+    store: EventStore,
+    new: Facts,
+    accepted: MessageAccepted,
+    sent: MessageSent,
+    delivered: Callable[[int], WebhookDelivered],
+) -> None:
+    store.append("closed", 0, [new(accepted)], snapshot=b"").result()
+    store.append("open", 0, [new(accepted)], snapshot=b"1").result()
+    store.append("waiting", 0, [new(sent), new(sent)], snapshot=b"").result()
+    assert [(head.stream, head.version, head.snapshot, head.pending) for head in store.open_streams()] == [
+        ("open", 1, b"1", 0),
+        ("waiting", 2, b"", 2),
+    ]
+    store.append("waiting", 2, [new(delivered(1)), new(delivered(2))], snapshot=b"").result()
+    assert [head.stream for head in store.open_streams()] == ["open"]
+
+
+def test_deliveries_wait_in_order_until_they_are_settled(
+    store: EventStore, new: Facts, sent: MessageSent, delivered: Callable[[int], WebhookDelivered], noon: datetime
+) -> None:
+    store.append("a", 0, [new(sent), new(sent), new(sent)], snapshot=b"1").result()
+    later = noon + timedelta(minutes=5)
+    attempt = Attempt(at=noon, duration_ms=7, http_status=500, error="status", address="127.0.0.1:9", answer="no")
+    store.record_attempt("a", 1, attempt, later).result()
+    store.record_attempt("a", 1, msgspec.structs.replace(attempt, at=later), None).result()
+    first, second, _ = store.deliveries("a", limit=10)
+    assert (first.sequence, first.attempts, first.first_attempt_at, first.due) == (1, 2, noon, None)
+    assert (second.sequence, second.attempts, second.first_attempt_at, second.due) == (2, 0, None, None)
+    assert second.record == store.read()[1]
+    assert [(a.sequence, a.at) for a in store.attempts("a", limit=10)] == [(1, later), (1, noon)]
+
+    store.append("a", 3, [new(delivered(2)), new(delivered(99))], snapshot=b"1").result()
+    assert [delivery.sequence for delivery in store.deliveries("a", limit=10)] == [1, 3]
+    assert [delivery.sequence for delivery in store.deliveries("a", limit=1)] == [1]
+
+
+def test_old_attempts_can_be_pruned(store: EventStore, noon: datetime) -> None:
+    for minute in range(5):
+        at = noon + timedelta(minutes=minute)
+        attempt = Attempt(at=at, duration_ms=1, http_status=None, error="refused", address="", answer="")
+        store.record_attempt("a", 1, attempt, None).result()
+    assert store.prune_attempts(noon + timedelta(minutes=3)).result() == 3
+    assert store.prune_attempts(noon + timedelta(minutes=3)).result() == 0
+    assert [attempt.at.minute for attempt in store.attempts("a", limit=10)] == [4, 3]
+
+
+def test_an_idempotency_key_is_claimed_once_and_answers_ever_after(directory: Path, noon: datetime) -> None:
+    with EventStore.open(directory) as store:
+        assert store.claim("k", "f", owner="one", now=noon) == Claimed()
+        assert store.claim("k", "f", owner="two", now=noon) == Running("one")
+        assert store.claim("k", "other", owner="two", now=noon) == Mismatched()
+        store.settle("k", 200, "application/json", b"{}")
+        store.claim("released", "f", owner="one", now=noon)
+        store.release("released")
+        assert store.claim("released", "g", owner="one", now=noon) == Claimed()
+    with EventStore.open(directory) as store:
+        later = noon + timedelta(hours=47)
+        assert store.claim("k", "f", owner="three", now=later) == Answered(200, "application/json", b"{}")
+        assert store.claim("released", "g", owner="three", now=later) == Running("one")
+        assert store.claim("k", "f", owner="three", now=noon + timedelta(hours=49)) == Claimed()
+
+
+def test_one_of_many_who_claim_at_once_gets_the_key(store: EventStore, noon: datetime) -> None:
+    claims: list[object] = []
+    threads = [
+        threading.Thread(target=lambda n=n: claims.append(store.claim("k", "f", owner=str(n), now=noon)))
+        for n in range(30)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert claims.count(Claimed()) == 1
+    assert len({claim.owner for claim in claims if isinstance(claim, Running)}) == 1
+
+
+def test_appends_of_many_threads_are_all_there_and_in_order(
+    directory: Path, new: Facts, accepted: MessageAccepted
+) -> None:
+    def work(stream: str) -> None:
+        for version in range(50):
+            assert store.append(stream, version, [new(accepted)], snapshot=b"1").result().version == version + 1
+
+    with EventStore.open(directory, Settings(group=7)) as store:
+        threads = [threading.Thread(target=work, args=(f"stream-{n}",)) for n in range(40)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        found = store.read(limit=10_000)
+    assert [record.position for record in found] == list(range(1, 2001))
+    for stream in {record.stream for record in found}:
+        assert [record.version for record in found if record.stream == stream] == list(range(1, 51))
+
+
+def test_a_cancelled_append_was_not_written_or_cannot_be_cancelled(
+    store: EventStore, new: Facts, accepted: MessageAccepted
+) -> None:
+    futures = [store.append(f"s{n}", 0, [new(accepted)], snapshot=b"1") for n in range(200)]
+    cancelled = [future.cancel() for future in futures]
+    written = [not future.cancelled() and future.result().version == 1 for future in futures]
+    assert [not flag for flag in cancelled] == written
+    assert store.head() == sum(written)
+
+
+def test_more_than_the_queue_holds_is_refused_at_once(
+    directory: Path, new: Facts, accepted: MessageAccepted
+) -> None:
+    gate = threading.Event()
+    with EventStore.open(directory, Settings(queue=3)) as store:
+        blocked = store.append("a", 0, [new(accepted)], snapshot=b"1")
+        blocked.add_done_callback(lambda _: gate.wait(30))  # callbacks run on the writer's thread: it stands still
+        blocked.result()
+        waiting = [store.append("a", version, [new(accepted)], snapshot=b"1") for version in (1, 2, 3)]
+        with pytest.raises(StoreOverloaded) as caught:
+            store.append("a", 4, [new(accepted)], snapshot=b"1")
+        assert caught.value.queued == 3
+        gate.set()
+        assert [future.result().version for future in waiting] == [2, 3, 4]
+        assert store.append("a", 4, [new(accepted)], snapshot=b"1").result().version == 5
+
+
+def test_what_is_queued_when_the_store_is_closed_is_still_written(
+    directory: Path, new: Facts, accepted: MessageAccepted
+) -> None:
+    store = EventStore.open(directory)
+    futures = [store.append(f"s{n}", 0, [new(accepted)], snapshot=b"1") for n in range(500)]
+    store.close()
+    store.close()
+    assert all(future.result().version == 1 for future in futures)
+    with pytest.raises(StoreClosed):
+        store.append("a", 0, [new(accepted)], snapshot=b"1")
+    with pytest.raises(StoreClosed):
+        store.head()
+    with EventStore.open(directory) as store:
+        assert store.head() == 500
+
+
+@pytest.mark.parametrize("stream", ["", "a b", "a\nb", "ä", "x" * 201, "\ud800", "a\0"])
+def test_a_stream_has_a_plain_name(store: EventStore, new: Facts, accepted: MessageAccepted, stream: str) -> None:
+    with pytest.raises(NotStorable):
+        store.append(stream, 0, [new(accepted)], snapshot=b"1")
+
+
+def test_a_moment_without_a_time_zone_is_refused(store: EventStore, accepted: MessageAccepted) -> None:
+    naive = datetime(2026, 11, 24)  # noqa: DTZ001
+    with pytest.raises(NotStorable, match="time zone"):
+        store.append("a", 0, [NewEvent(id="e", event=accepted, recorded_at=naive)], snapshot=b"1")
+
+
+def test_values_that_sqlite_cannot_take_fail_only_their_own_caller(
+    store: EventStore, new: Facts, accepted: MessageAccepted, noon: datetime
+) -> None:
+    attempt = Attempt(at=noon, duration_ms=2**70, http_status=None, error="", address="", answer="")
+    good = [store.append("a", 0, [new(accepted)], snapshot=b"1")]
+    bad = [store.record_attempt("a", 1, attempt, None)]
+    bad.append(store.record_attempt("a", 1, msgspec.structs.replace(attempt, duration_ms=1, answer="\ud800"), None))
+    bad.append(store.record_attempt("a", 1, msgspec.structs.replace(attempt, duration_ms="soon"), None))  # type: ignore[arg-type]
+    good.append(store.append("a", 1, [new(accepted)], snapshot=b"1"))
+    assert [type(future.exception()) for future in bad] == [NotStorable] * 3
+    assert [future.result().version for future in good] == [1, 2]
+    assert store.healthy() is None
+
+
+def test_files_are_for_their_owner_only(directory: Path, store: EventStore) -> None:
+    assert directory.stat().st_mode & 0o777 == 0o700
+    assert {path.name: path.stat().st_mode & 0o777 for path in directory.iterdir()}.items() >= {
+        "events.db": 0o600,
+        "events.db-wal": 0o600,
+        "checkpoint.key": 0o600,
+    }.items()
+
+
+def test_an_orderly_shutdown_leaves_no_write_ahead_file(directory: Path, new: Facts, accepted: MessageAccepted) -> None:
+    with EventStore.open(directory) as store:
+        store.append("a", 0, [new(accepted)], snapshot=b"1").result()
+        store.head()
+    assert sorted(path.name for path in directory.iterdir()) == ["checkpoint.key", "events.db"]
