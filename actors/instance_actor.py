@@ -28,27 +28,28 @@ from chatbot_erp.actors.commands import (
 from chatbot_erp.actors.directory import Qr
 from chatbot_erp.actors.errors import NotPairing, OutcomeUnknown, WhatsAppRefused
 from chatbot_erp.actors.house import Host, HostGone, House
-from chatbot_erp.actors.identities import event_ids
-from chatbot_erp.actors.instance import decide
-from chatbot_erp.actors.state import Instance, State, encode_state, evolve
+from chatbot_erp.actors.journal import Journal, JournalBroken
+from chatbot_erp.actors.state import Instance, State
 from chatbot_erp.actors.webhook_mail import ChangeUrl, Finish, Wake
 from chatbot_erp.eventstore.errors import StoreError
 from chatbot_erp.eventstore.events import MessageFailed, MessageOutcomeUnknown, MessageSent, Status
-from chatbot_erp.eventstore.store import NewEvent, Recorded
 
 log = structlog.get_logger()
 
-APPEND_PATIENCE_S = 30.0
-"""A disk that has not answered by then leaves the outcome unknown: the actor stops rather than guess."""
+LARGEST_BATCH = 64
+"""Commands that share an append at most."""
 
 REPEAT_AFTER_S = 1.0
-CONFIRM_EVERY = 32
 
 Verdict = MessageSent | MessageFailed | MessageOutcomeUnknown
 
 
 class InstanceActor(pykka.ThreadingActor):
-    """One number. `CreateInstance`, `SendText`, `ChangeWebhook` and `RemoveInstance` are asked, all else is told."""
+    """One number. `CreateInstance`, `SendText`, `ChangeWebhook` and `RemoveInstance` are asked, all else is told.
+
+    Messages, sends and verdicts of deliveries are staged while the mailbox has more, and appended together; what is
+    rare is appended alone.
+    """
 
     use_daemon_thread = True
 
@@ -57,13 +58,13 @@ class InstanceActor(pykka.ThreadingActor):
         self._id = instance
         self._house = house
         self._webhook = webhook
-        self._state = state
-        self._version = version
+        self._journal = Journal(instance, house.store, house.now, state, version)
         self._qr: Qr | None = None
         self._callers: dict[str, Future[Verdict]] = {}
         self._code_seekers: dict[str, Future[str]] = {}
         self._owed: list[Command] = []
         self._stalled = False
+        self._heard: tuple[Host, int] | None = None
         self._unconfirmed: tuple[Host, int] | None = None
 
     def on_stop(self) -> None:
@@ -76,60 +77,76 @@ class InstanceActor(pykka.ThreadingActor):
         self._house.supervisor.tell(tidings.ActorFailed(instance=self._id))
 
     def on_receive(self, message: object) -> object:
-        answer = self._take(message)
-        if self.actor_inbox.empty():
-            self._send_confirmation()
-        return answer
+        try:
+            try:
+                return self._take(message)
+            finally:
+                # Also after a refusal: what others staged must not wait for the next message.
+                if self.actor_inbox.empty() or len(self._journal) >= LARGEST_BATCH:
+                    self._write()
+                    self._send_confirmation()
+        except JournalBroken:
+            self._fail()
+            raise
+        except StoreError as ex:
+            if not ex.retryable:
+                self._fail()
+            raise
 
     def _take(self, message: object) -> object:
         match message:
+            case tidings.Heard(observed=Observed(observation=seen)) if isinstance(seen, frames.NUMBERED):
+                self._hear(message)
+            case SendText():
+                return self._send(message)
+            case RecordVerdict():
+                self._owe(message)
+            case _:
+                self._write()
+                return self._take_alone(message)
+        return None
+
+    def _take_alone(self, message: object) -> object:
+        match message:
             case tidings.Introduce():
                 self._publish()
-            case tidings.Heard():
-                self._hear(message)
+            case tidings.Heard(observed=observed):
+                self._see(observed)
+            case Observed():
+                return self._restore(message)
             case tidings.RepeatDue():
                 self._take_up()
             case tidings.AskPairingCode(number=number):
                 return self._seek_code(number)
-            case SendText():
-                return self._send(message)
-            case Observed():
-                return self._observe(message)
             case CreateInstance() | ChangeWebhook() | RemoveInstance():
                 self._perform(message)
-            case RestartInstance() | LoseSocket() | DoubtPending() | RecordVerdict():
+            case RestartInstance() | LoseSocket() | DoubtPending():
                 self._owe(message)
+                self._write()
             case _:
                 raise TypeError(f"An instance cannot take {type(message).__name__}.")
         return None
 
     def _perform(self, command: Command) -> None:
-        """Decide, append, evolve, follow up. If it raises, nothing has happened, or the actor has stopped."""
-        events = decide(self._state, command)
-        if not events:
-            return
-        at = command.at if isinstance(command, Observed) else self._house.now()
-        ahead = self._state
-        for event in events:
-            ahead = evolve(ahead, event, at)
-        ids = event_ids(self._id, command, len(events))
-        new = [NewEvent(id=id_, event=event, recorded_at=at) for id_, event in zip(ids, events, strict=True)]
-        snapshot = encode_state(ahead) if isinstance(ahead, Instance) else b""
-        try:
-            future = self._house.store.append(self._id, self._version, new, snapshot=snapshot)
-            appended = future.result(APPEND_PATIENCE_S)
-        except StoreError as ex:
-            if not ex.retryable:
-                self._fail()
-            raise
-        except TimeoutError:
-            self._fail()
-            raise
-        self._version = appended.version
-        for record in appended.records:
-            self._state = evolve(self._state, record.event, record.recorded_at)
-        self._publish()
-        self._follow_up(appended.records)
+        """Decide and append this alone. Raises what `decide` or the store raises; then nothing has happened."""
+        outcome: list[StoreError | None] = []
+        self._journal.stage(command, outcome.append)
+        self._write()
+        if outcome[0] is not None:
+            raise outcome[0]
+
+    def _write(self) -> None:
+        """Append what is staged, then do what follows from it, which may stage more."""
+        while len(self._journal):
+            written = self._journal.write()
+            if not written:
+                continue
+            self._publish()
+            for each in written:
+                for effect in effects.follow_up(each.record.event, each.state):
+                    self._run(effect)
+            if any(each.record.sequence is not None for each in written):
+                self._webhook.tell(Wake())
 
     def _fail(self) -> None:
         """The stream is not what this actor thinks it is: the next one reads it anew."""
@@ -138,58 +155,77 @@ class InstanceActor(pykka.ThreadingActor):
         self._house.supervisor.tell(tidings.ActorFailed(instance=self._id))
 
     def _owe(self, command: Command) -> None:
-        """Perform what was told; keep it for later while the store refuses."""
+        """Stage what was told; it is kept for later while the store refuses."""
+
+        def settle(failure: StoreError | None) -> None:
+            if failure is not None:
+                self._owed.append(command)
+                self._stall(failure)
+
         if self._stalled:
             self._owed.append(command)
-            return
-        try:
-            self._perform(command)
-        except StoreError as ex:
-            if not ex.retryable:
-                raise
-            self._owed.append(command)
-            self._stall(ex)
+        else:
+            self._journal.stage(command, settle)
 
     # what sockets see
 
     def _hear(self, heard: tidings.Heard) -> None:
-        if not self._observe(heard.observed):
-            return
-        if heard.number:
-            self._confirm(heard.host, heard.number)
-
-    def _observe(self, observed: Observed) -> bool:
-        """Whether it is settled; if not, the host keeps it (or the spool) and says it again."""
+        """Stage a fact and confirm it once it is stored; until then its host keeps it and can say it again."""
         if self._stalled:
+            return
+        if self._heard is not None and self._heard[0] is heard.host and heard.number <= self._heard[1]:
+            return
+        self._heard = (heard.host, heard.number)
+
+        def settle(failure: StoreError | None) -> None:
+            if failure is None:
+                self._confirm(heard.host, heard.number)
+            else:
+                self._heard = None
+                self._stall(failure)
+
+        self._journal.stage(heard.observed, settle)
+
+    def _restore(self, observed: Observed) -> bool:
+        """A fact out of a spool: whether it is stored."""
+        try:
+            self._perform(observed)
+        except StoreError as ex:
+            if not ex.retryable:
+                raise
             return False
-        current = isinstance(self._state, Instance) and observed.generation == self._state.generation
+        return True
+
+    def _see(self, observed: Observed) -> None:
+        """A turn in the life of a socket. One that cannot be stored is told by `SocketStands` later."""
+        if self._stalled:
+            return
+        state = self._journal.state
+        current = isinstance(state, Instance) and observed.generation == state.generation
         try:
             self._perform(observed)
         except StoreError as ex:
             if not ex.retryable:
                 raise
             self._stall(ex)
-            return False
+            return
         match observed.observation:
             case frames.SocketOfferedQr(qr=text, valid_s=valid_s) if current:
                 self._qr = Qr(text=text, expires_at=observed.at + timedelta(seconds=valid_s))
                 self._publish()
-                self._house.show_qr(self._state.name if self._state else "", text)
+                self._house.show_qr(state.name if state else "", text)
             case frames.SocketOfferedCode(command_id=command_id, code=code):
                 if seeker := self._code_seekers.pop(command_id, None):
                     seeker.set_result(code)
             case frames.SocketRefusedCode(command_id=command_id, detail=detail):
                 if seeker := self._code_seekers.pop(command_id, None):
                     seeker.set_exception(WhatsAppRefused(detail))
-        return True
 
     def _confirm(self, host: Host, number: int) -> None:
-        """Confirming is cumulative, so a burst is confirmed every now and then and when the mailbox is empty."""
+        """Confirming is cumulative: one confirmation a batch is enough."""
         if self._unconfirmed is not None and self._unconfirmed[0] is not host:
             self._send_confirmation()
         self._unconfirmed = (host, number)
-        if number % CONFIRM_EVERY == 0:
-            self._send_confirmation()
 
     def _send_confirmation(self) -> None:
         if self._unconfirmed is None:
@@ -202,6 +238,8 @@ class InstanceActor(pykka.ThreadingActor):
             log.debug("host gone before its confirmation", action="confirm_missed", instance=self._id)
 
     def _stall(self, ex: StoreError) -> None:
+        if self._stalled:
+            return
         log.warning("the log refuses writes", action="instance_stalled", instance=self._id, error=str(ex))
         self._stalled = True
         self._house.alarms.set(REPEAT_AFTER_S, lambda: self.actor_ref.tell(tidings.RepeatDue()))
@@ -212,6 +250,7 @@ class InstanceActor(pykka.ThreadingActor):
         owed, self._owed = self._owed, []
         for command in owed:
             self._owe(command)
+        self._write()
         if not self._stalled:
             self._order(frames.Repeat(instance=self._id))
 
@@ -220,16 +259,18 @@ class InstanceActor(pykka.ThreadingActor):
     def _send(self, command: SendText) -> Future[Verdict]:
         """Answers a future of the verdict; it is in the log before it is in the future."""
         caller: Future[Verdict] = Future()
+
+        def settle(failure: StoreError | None) -> None:
+            if failure is not None:
+                self._callers.pop(command.command_id, None)
+                caller.set_exception(failure)
+
+        self._journal.stage(command, settle)
         self._callers[command.command_id] = caller
-        try:
-            self._perform(command)
-        except BaseException:
-            self._callers.pop(command.command_id, None)
-            raise
         return caller
 
     def _seek_code(self, number: str) -> Future[str]:
-        if not isinstance(self._state, Instance) or self._state.status is not Status.SCAN_QR_CODE:
+        if not isinstance(self._journal.state, Instance) or self._journal.state.status is not Status.SCAN_QR_CODE:
             raise NotPairing
         command_id = str(uuid4())
         seeker: Future[str] = Future()
@@ -246,13 +287,6 @@ class InstanceActor(pykka.ThreadingActor):
                 future.set_exception(OutcomeUnknown("The instance stopped before there was an answer."))
 
     # what follows
-
-    def _follow_up(self, records: tuple[Recorded, ...]) -> None:
-        for record in records:
-            for effect in effects.follow_up(record.event, self._state):
-                self._run(effect)
-        if any(record.sequence is not None for record in records):
-            self._webhook.tell(Wake())
 
     def _run(self, effect: effects.Effect) -> None:
         supervisor = self._house.supervisor
@@ -297,8 +331,9 @@ class InstanceActor(pykka.ThreadingActor):
         self._owe(Observed(generation=0, observation=failed, at=self._house.now()))
 
     def _publish(self) -> None:
-        if self._state is None:
+        state = self._journal.state
+        if state is None:
             return
-        if not isinstance(self._state, Instance) or self._state.status is not Status.SCAN_QR_CODE:
+        if not isinstance(state, Instance) or state.status is not Status.SCAN_QR_CODE:
             self._qr = None
-        self._house.directory.publish(self._id, self._state, self._qr)
+        self._house.directory.publish(self._id, state, self._qr)

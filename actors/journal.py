@@ -1,0 +1,95 @@
+"""The stream of one instance as its actor writes it: commands are decided one by one and appended together.
+
+While one append is on its way to the disk the actor's mailbox fills; all that came meanwhile shares the next append.
+A number under load so costs one wait for the disk per batch instead of one per event, and alone it waits for nobody.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import TimeoutError as FutureTimeout
+from datetime import datetime
+
+import msgspec
+
+from chatbot_erp.actors.commands import Command, Observed
+from chatbot_erp.actors.identities import event_ids
+from chatbot_erp.actors.instance import decide
+from chatbot_erp.actors.state import Instance, State, encode_state, evolve
+from chatbot_erp.eventstore.errors import StoreError
+from chatbot_erp.eventstore.store import EventStore, NewEvent, Recorded
+
+APPEND_PATIENCE_S = 30.0
+"""A disk that has not answered by then leaves the outcome unknown."""
+
+Settle = Callable[[StoreError | None], None]
+"""Told once whether what was staged is stored (None), or why it certainly is not."""
+
+
+class JournalBroken(Exception):
+    """Raised when nobody can say what the stream holds now: its actor must stop and the next one read it anew."""
+
+
+class Written(msgspec.Struct, frozen=True):
+    """An event that is now in the log, and the state after it."""
+
+    record: Recorded
+    state: State
+
+
+class Journal:
+    """Used by one actor, in its thread."""
+
+    def __init__(
+        self, instance: str, store: EventStore, now: Callable[[], datetime], state: State, version: int
+    ) -> None:
+        self.state = state
+        """After all that is stored."""
+        self._ahead = state
+        self._version = version
+        self._instance = instance
+        self._store = store
+        self._now = now
+        self._events: list[NewEvent] = []
+        self._settlers: list[Settle] = []
+
+    def __len__(self) -> int:
+        """How many commands are staged."""
+        return len(self._settlers)
+
+    def stage(self, command: Command, settle: Settle) -> None:
+        """Decide on top of what is staged already. Raises what `decide` raises; then nothing is staged."""
+        events = decide(self._ahead, command)
+        at = command.at if isinstance(command, Observed) else self._now()
+        for event, event_id in zip(events, event_ids(self._instance, command, len(events)), strict=True):
+            self._ahead = evolve(self._ahead, event, at)
+            self._events.append(NewEvent(id=event_id, event=event, recorded_at=at))
+        self._settlers.append(settle)
+
+    def write(self) -> list[Written]:
+        """Append what is staged and settle it; what is new in the log, in order.
+
+        Raises `JournalBroken`, or StoreError that is not retryable, without settling anything.
+        """
+        events, settlers, ahead = self._events, self._settlers, self._ahead
+        self._events, self._settlers, self._ahead = [], [], self.state
+        written: list[Written] = []
+        failure: StoreError | None = None
+        if events:
+            snapshot = encode_state(ahead) if isinstance(ahead, Instance) else b""
+            try:
+                future = self._store.append(self._instance, self._version, events, snapshot=snapshot)
+                appended = future.result(APPEND_PATIENCE_S)
+            except FutureTimeout as ex:
+                raise JournalBroken("The disk did not answer in time.") from ex
+            except StoreError as ex:
+                if not ex.retryable:
+                    raise
+                failure = ex
+            else:
+                self._version = appended.version
+                for record in appended.records:
+                    self.state = evolve(self.state, record.event, record.recorded_at)
+                    written.append(Written(record, self.state))
+                self._ahead = self.state
+        for settle in settlers:
+            settle(failure)
+        return written
