@@ -18,6 +18,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     api_key: str | None = None
     sanity_ping: bool = True
     numbers_per_host: int = 8
+    starts_per_s: float = 25.0
+    qr_attempts: int = 1
+    qr_timeout_s: float = 180.0
+    host_memory_bytes: int = 512 << 20
+    host_descriptors: int = 768
     webhook_timeout_s: float = 15.0
     webhook_retry_for_s: float = 76 * 3600.0
     webhook_deny: tuple[str, ...] = ()

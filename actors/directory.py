@@ -38,6 +38,7 @@ class InstanceView(msgspec.Struct, frozen=True, kw_only=True):
     account: Account | None
     qr: Qr | None
     restarts: int
+    retry_at: datetime | None = None
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,6 +93,7 @@ class Directory:
                 account=state.account,
                 qr=qr,
                 restarts=state.restarts,
+                retry_at=state.retry_at,
             )
             self._entries[instance] = msgspec.structs.replace(entry, view=view, webhook_url=state.webhook_url)
 

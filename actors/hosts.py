@@ -27,6 +27,9 @@ CLOSE_PATIENCE_S = 15.0
 SILENCE_S = 10.0
 """A host that has said nothing for so long hangs (it says `Alive` every 2 s)."""
 
+LATE_S = 5.0
+"""A look that comes so late says that this process was held up itself: then nobody's silence counts for a while."""
+
 ENDING_S = 5.0
 
 
@@ -36,16 +39,20 @@ class Slot:
 
     host: HostProcess
     generation: int
+    opened_at: float
+    pairing: bool
     closing_since: float | None = None
     erase: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """An instance whose socket went down with its host."""
+    """An instance whose socket is open, or was when its host went down."""
 
     instance: str
     generation: int
+    age_s: float = 0.0
+    pairing: bool = False
 
 
 class SocketHosts:
@@ -71,6 +78,11 @@ class SocketHosts:
         self._wanted: dict[str, PlaceSocket] = {}
         self._leaving: dict[str, tuple[HostProcess, float]] = {}
         self._hung: set[str] = set()
+        self._retiring: set[str] = set()
+        self._looked_at = time.monotonic()
+        self._heard_since = self._looked_at
+        self.unplaced: list[PlaceSocket] = []
+        """Requests for which no process could be had; whoever reads them takes them out."""
 
     def open(self, request: PlaceSocket) -> None:
         """Make the socket, as soon as no older one has its session open."""
@@ -112,6 +124,7 @@ class SocketHosts:
         self._leaving.pop(name, None)
         cause = "host_hung" if name in self._hung else "host_died"
         self._hung.discard(name)
+        self._retiring.discard(name)
         lost = []
         for instance, slot in list(self._slots.items()):
             if slot.host.name == name:
@@ -125,12 +138,34 @@ class SocketHosts:
         return instance in self._slots or instance in self._wanted
 
     def open_slots(self) -> list[Lost]:
-        """Instances with a socket that nobody is closing, with its generation."""
-        return [Lost(instance, slot.generation) for instance, slot in self._slots.items() if slot.closing_since is None]
+        """Instances with a socket that nobody is closing."""
+        now = time.monotonic()
+        return [
+            Lost(instance, slot.generation, now - slot.opened_at, slot.pairing)
+            for instance, slot in self._slots.items()
+            if slot.closing_since is None
+        ]
+
+    def shared(self) -> list[HostProcess]:
+        """Hosts that carry paired numbers and get new ones."""
+        return [host for name, host in self._shared.items() if name not in self._retiring]
+
+    def retire(self, name: str) -> None:
+        """Give this host no more numbers; it ends when the last one has left."""
+        self._retiring.add(name)
+
+    def carried_by(self, name: str) -> list[str]:
+        """Whose sockets are in this host and are not being closed."""
+        return [
+            instance for instance, slot in self._slots.items() if slot.host.name == name and slot.closing_since is None
+        ]
 
     def look(self) -> None:
         """Kill hosts whose main loop has stopped, whose sockets do not close, or that do not end; `gone` follows."""
         now = time.monotonic()
+        if now - self._looked_at > LATE_S:
+            self._heard_since = now
+        self._looked_at = now
         stuck = {
             slot.host.name
             for slot in self._slots.values()
@@ -139,7 +174,7 @@ class SocketHosts:
         for host in self.processes():
             if host.name in self._hung:
                 continue
-            if host.name in stuck or now - host.last_alive > SILENCE_S:
+            if host.name in stuck or now - max(host.last_alive, self._heard_since) > SILENCE_S:
                 log.warning("a socket host hangs", action="host_hung", host=host.name, pid=host.pid)
                 self._hung.add(host.name)
                 host.kill()
@@ -161,8 +196,13 @@ class SocketHosts:
             ender.join()
 
     def _place(self, request: PlaceSocket) -> None:
-        host = self._new(self._pairing) if request.pairing else self._roomy()
-        self._slots[request.instance] = Slot(host, request.generation)
+        try:
+            host = self._new(self._pairing) if request.pairing else self._roomy()
+        except OSError as ex:
+            log.error("no process for a socket", action="host_not_born", instance=request.instance, error=str(ex))
+            self.unplaced.append(request)
+            return
+        self._slots[request.instance] = Slot(host, request.generation, time.monotonic(), request.pairing)
         self._switchboard.plug(request.instance, host)
         order = frames.OpenSocket(
             instance=request.instance,
@@ -174,7 +214,7 @@ class SocketHosts:
         self._order(host, order)
 
     def _roomy(self) -> HostProcess:
-        load = dict.fromkeys(self._shared, 0)
+        load = dict.fromkeys((host.name for host in self.shared()), 0)
         for slot in self._slots.values():
             if slot.host.name in load:
                 load[slot.host.name] += 1

@@ -12,6 +12,7 @@ from chatbot_erp.actors.alarms import Alarms
 from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.directory import Directory
 from chatbot_erp.actors.frames import Order
+from chatbot_erp.actors.tallies import Pulse, Tallies
 from chatbot_erp.eventstore.store import EventStore
 from chatbot_erp.eventstore.vault import Vault
 
@@ -73,5 +74,7 @@ class House:
     alarms: Alarms
     supervisor: pykka.ActorRef[Any]
     switchboard: Switchboard = field(default_factory=Switchboard)
+    tallies: Tallies = field(default_factory=Tallies)
+    pulse: Pulse = field(default_factory=Pulse)
     now: Callable[[], datetime] = utc_now
     show_qr: Callable[[str, str], None] = hide_qr

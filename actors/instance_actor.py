@@ -13,6 +13,7 @@ import pykka
 import structlog
 
 from chatbot_erp.actors import effects, frames, tidings
+from chatbot_erp.actors.callers import Callers, Verdict
 from chatbot_erp.actors.commands import (
     ChangeWebhook,
     Command,
@@ -25,14 +26,17 @@ from chatbot_erp.actors.commands import (
     RestartInstance,
     SendText,
 )
+from chatbot_erp.actors.confirmations import Confirmations
 from chatbot_erp.actors.directory import Qr
-from chatbot_erp.actors.errors import NotPairing, OutcomeUnknown, WhatsAppRefused
-from chatbot_erp.actors.house import Host, HostGone, House
-from chatbot_erp.actors.journal import Journal, JournalBroken
+from chatbot_erp.actors.errors import NotPairing, Refused, WhatsAppRefused
+from chatbot_erp.actors.house import HostGone, House
+from chatbot_erp.actors.instance_mail import Mailbox
+from chatbot_erp.actors.journal import Journal, JournalBroken, Settle
+from chatbot_erp.actors.parking import Parking, kind_of
 from chatbot_erp.actors.state import Instance, State
 from chatbot_erp.actors.webhook_mail import ChangeUrl, Finish, Wake
-from chatbot_erp.eventstore.errors import StoreError
-from chatbot_erp.eventstore.events import MessageFailed, MessageOutcomeUnknown, MessageSent, Status
+from chatbot_erp.eventstore.errors import NotStorable, StoreError
+from chatbot_erp.eventstore.events import Status
 
 log = structlog.get_logger()
 
@@ -40,8 +44,6 @@ LARGEST_BATCH = 64
 """Commands that share an append at most."""
 
 REPEAT_AFTER_S = 1.0
-
-Verdict = MessageSent | MessageFailed | MessageOutcomeUnknown
 
 
 class InstanceActor(pykka.ThreadingActor):
@@ -60,21 +62,24 @@ class InstanceActor(pykka.ThreadingActor):
         self._webhook = webhook
         self._journal = Journal(instance, house.store, house.now, state, version)
         self._qr: Qr | None = None
-        self._callers: dict[str, Future[Verdict]] = {}
-        self._code_seekers: dict[str, Future[str]] = {}
+        self._callers = Callers(most=max(1, house.config.http_threads // 2))
         self._owed: list[Command] = []
         self._stalled = False
-        self._heard: tuple[Host, int] | None = None
-        self._unconfirmed: tuple[Host, int] | None = None
+        self._confirmations = Confirmations(instance)
+        self._parking = Parking(instance, house)
+
+    @staticmethod
+    def _create_actor_inbox() -> Any:
+        return Mailbox()
 
     def on_stop(self) -> None:
         """Runs in the actor's thread, after an orderly stop only."""
-        self._release_callers()
+        self._callers.release()
 
     def on_failure(self, exception_type: object, exception_value: object, traceback: object) -> None:
         """Runs in the actor's thread after an error under `tell`, in place of `on_stop`."""
-        self._release_callers()
-        self._house.supervisor.tell(tidings.ActorFailed(instance=self._id))
+        self._callers.release()
+        self._report_failure()
 
     def on_receive(self, message: object) -> object:
         try:
@@ -84,12 +89,12 @@ class InstanceActor(pykka.ThreadingActor):
                 # Also after a refusal: what others staged must not wait for the next message.
                 if self.actor_inbox.empty() or len(self._journal) >= LARGEST_BATCH:
                     self._write()
-                    self._send_confirmation()
+                    self._confirmations.send()
         except JournalBroken:
             self._fail()
             raise
         except StoreError as ex:
-            if not ex.retryable:
+            if not ex.retryable and not isinstance(ex, NotStorable):
                 self._fail()
             raise
 
@@ -101,6 +106,8 @@ class InstanceActor(pykka.ThreadingActor):
                 return self._send(message)
             case RecordVerdict():
                 self._owe(message)
+            case tidings.Ping():
+                self._house.supervisor.tell(tidings.Pong(instance=self._id, urn=self.actor_urn))
             case _:
                 self._write()
                 return self._take_alone(message)
@@ -113,7 +120,7 @@ class InstanceActor(pykka.ThreadingActor):
             case tidings.Heard(observed=observed):
                 self._see(observed)
             case Observed():
-                return self._restore(message)
+                return self._take_in(message)
             case tidings.RepeatDue():
                 self._take_up()
             case tidings.AskPairingCode(number=number):
@@ -150,22 +157,39 @@ class InstanceActor(pykka.ThreadingActor):
 
     def _fail(self) -> None:
         """The stream is not what this actor thinks it is: the next one reads it anew."""
-        self._release_callers()
+        self._callers.release()
         self.stop()
-        self._house.supervisor.tell(tidings.ActorFailed(instance=self._id))
+        self._report_failure()
+
+    def _report_failure(self) -> None:
+        self._house.supervisor.tell(tidings.ActorFailed(instance=self._id, urn=self.actor_urn))
 
     def _owe(self, command: Command) -> None:
         """Stage what was told; it is kept for later while the store refuses."""
 
         def settle(failure: StoreError | None) -> None:
-            if failure is not None:
+            if isinstance(failure, NotStorable):
+                self._parking.put(command, failure)
+            elif failure is not None:
                 self._owed.append(command)
                 self._stall(failure)
 
         if self._stalled:
             self._owed.append(command)
-        else:
+            return
+        failure = self._stage(command, settle)
+        if isinstance(failure, Refused):
+            log.info("too late", action="command_moot", instance=self._id, command=kind_of(command), why=repr(failure))
+        elif failure is not None:
+            self._parking.put(command, failure)
+
+    def _stage(self, command: Command, settle: Settle) -> Exception | None:
+        """Why the command can never be carried out, if it cannot be decided at all."""
+        try:
             self._journal.stage(command, settle)
+        except Exception as ex:  # noqa: BLE001 - what always fails would fail every actor that is put in this one's place
+            return ex
+        return None
 
     # what sockets see
 
@@ -173,28 +197,36 @@ class InstanceActor(pykka.ThreadingActor):
         """Stage a fact and confirm it once it is stored; until then its host keeps it and can say it again."""
         if self._stalled:
             return
-        if self._heard is not None and self._heard[0] is heard.host and heard.number <= self._heard[1]:
+        if not self._confirmations.is_news(heard.host, heard.number):
             return
-        self._heard = (heard.host, heard.number)
 
-        def settle(failure: StoreError | None) -> None:
-            if failure is None:
-                self._confirm(heard.host, heard.number)
+        def settle(failure: Exception | None) -> None:
+            poison = failure is not None and not (isinstance(failure, StoreError) and failure.retryable)
+            if failure is None or (poison and self._parking.put(heard.observed, failure)):
+                self._confirmations.stored(heard.host, heard.number)
             else:
-                self._heard = None
+                self._confirmations.lost()
                 self._stall(failure)
 
-        self._journal.stage(heard.observed, settle)
+        failure = self._stage(heard.observed, settle)
+        if failure is not None:
+            # Confirming is cumulative: what was heard before this must be stored first.
+            self._write()
+            if not self._stalled:
+                settle(failure)
 
-    def _restore(self, observed: Observed) -> bool:
-        """A fact out of a spool: whether it is stored."""
-        try:
-            self._perform(observed)
-        except StoreError as ex:
-            if not ex.retryable:
-                raise
+    def _take_in(self, observed: Observed) -> bool:
+        """Take in what was told outside a batch: whether it is stored, or parked."""
+        outcome: list[Exception | None] = []
+        undecided = self._stage(observed, outcome.append)
+        self._write()
+        failure = undecided or outcome[0]
+        if failure is None:
+            return True
+        if isinstance(failure, StoreError) and failure.retryable:
+            self._stall(failure)
             return False
-        return True
+        return self._parking.put(observed, failure)
 
     def _see(self, observed: Observed) -> None:
         """A turn in the life of a socket. One that cannot be stored is told by `SocketStands` later."""
@@ -202,12 +234,7 @@ class InstanceActor(pykka.ThreadingActor):
             return
         state = self._journal.state
         current = isinstance(state, Instance) and observed.generation == state.generation
-        try:
-            self._perform(observed)
-        except StoreError as ex:
-            if not ex.retryable:
-                raise
-            self._stall(ex)
+        if not self._take_in(observed):
             return
         match observed.observation:
             case frames.SocketOfferedQr(qr=text, valid_s=valid_s) if current:
@@ -215,29 +242,11 @@ class InstanceActor(pykka.ThreadingActor):
                 self._publish()
                 self._house.show_qr(state.name if state else "", text)
             case frames.SocketOfferedCode(command_id=command_id, code=code):
-                if seeker := self._code_seekers.pop(command_id, None):
-                    seeker.set_result(code)
+                self._callers.tell_code(command_id, code)
             case frames.SocketRefusedCode(command_id=command_id, detail=detail):
-                if seeker := self._code_seekers.pop(command_id, None):
-                    seeker.set_exception(WhatsAppRefused(detail))
+                self._callers.tell_no_code(command_id, WhatsAppRefused(detail))
 
-    def _confirm(self, host: Host, number: int) -> None:
-        """Confirming is cumulative: one confirmation a batch is enough."""
-        if self._unconfirmed is not None and self._unconfirmed[0] is not host:
-            self._send_confirmation()
-        self._unconfirmed = (host, number)
-
-    def _send_confirmation(self) -> None:
-        if self._unconfirmed is None:
-            return
-        host, number = self._unconfirmed
-        self._unconfirmed = None
-        try:
-            host.order(frames.Confirm(instance=self._id, number=number))
-        except HostGone:
-            log.debug("host gone before its confirmation", action="confirm_missed", instance=self._id)
-
-    def _stall(self, ex: StoreError) -> None:
+    def _stall(self, ex: Exception) -> None:
         if self._stalled:
             return
         log.warning("the log refuses writes", action="instance_stalled", instance=self._id, error=str(ex))
@@ -258,33 +267,22 @@ class InstanceActor(pykka.ThreadingActor):
 
     def _send(self, command: SendText) -> Future[Verdict]:
         """Answers a future of the verdict; it is in the log before it is in the future."""
-        caller: Future[Verdict] = Future()
 
         def settle(failure: StoreError | None) -> None:
             if failure is not None:
-                self._callers.pop(command.command_id, None)
-                caller.set_exception(failure)
+                self._callers.refuse(command.command_id, failure)
 
+        self._callers.check_room()
         self._journal.stage(command, settle)
-        self._callers[command.command_id] = caller
-        return caller
+        return self._callers.await_verdict(command.command_id)
 
     def _seek_code(self, number: str) -> Future[str]:
         if not isinstance(self._journal.state, Instance) or self._journal.state.status is not Status.SCAN_QR_CODE:
             raise NotPairing
         command_id = str(uuid4())
-        seeker: Future[str] = Future()
-        self._code_seekers[command_id] = seeker
         if not self._order(frames.OfferPairingCode(instance=self._id, command_id=command_id, number=number)):
             raise NotPairing
-        return seeker
-
-    def _release_callers(self) -> None:
-        """Nobody waits for an actor that is gone."""
-        waiting: list[Future[Verdict] | Future[str]] = [*self._callers.values(), *self._code_seekers.values()]
-        for future in waiting:
-            if not future.done():
-                future.set_exception(OutcomeUnknown("The instance stopped before there was an answer."))
+        return self._callers.await_code(command_id)
 
     # what follows
 
@@ -307,8 +305,7 @@ class InstanceActor(pykka.ThreadingActor):
                 if not self._order(frames.Transmit(instance=self._id, command_id=command_id, to=to, text=text)):
                     self._report_unsent(command_id)
             case effects.AnswerCaller(verdict=verdict):
-                if caller := self._callers.pop(verdict.command_id, None):
-                    caller.set_result(verdict)
+                self._callers.tell_verdict(verdict)
             case effects.Readdress(webhook_url=url):
                 self._webhook.tell(ChangeUrl(url=url))
             case effects.Retire():

@@ -14,7 +14,7 @@ from chatbot_erp.actors.commands import Command, Observed
 from chatbot_erp.actors.identities import event_ids
 from chatbot_erp.actors.instance import decide
 from chatbot_erp.actors.state import Instance, State, encode_state, evolve
-from chatbot_erp.eventstore.errors import StoreError
+from chatbot_erp.eventstore.errors import NotStorable, StoreError
 from chatbot_erp.eventstore.store import EventStore, NewEvent, Recorded
 
 APPEND_PATIENCE_S = 30.0
@@ -35,6 +35,13 @@ class Written(msgspec.Struct, frozen=True):
     state: State
 
 
+class Staged(msgspec.Struct, frozen=True):
+    """What one command led to."""
+
+    events: tuple[NewEvent, ...]
+    settle: Settle
+
+
 class Journal:
     """Used by one actor, in its thread."""
 
@@ -48,32 +55,56 @@ class Journal:
         self._instance = instance
         self._store = store
         self._now = now
-        self._events: list[NewEvent] = []
-        self._settlers: list[Settle] = []
+        self._staged: list[Staged] = []
 
     def __len__(self) -> int:
         """How many commands are staged."""
-        return len(self._settlers)
+        return len(self._staged)
 
     def stage(self, command: Command, settle: Settle) -> None:
         """Decide on top of what is staged already. Raises what `decide` raises; then nothing is staged."""
         events = decide(self._ahead, command)
         at = command.at if isinstance(command, Observed) else self._now()
-        for event, event_id in zip(events, event_ids(self._instance, command, len(events)), strict=True):
-            self._ahead = evolve(self._ahead, event, at)
-            self._events.append(NewEvent(id=event_id, event=event, recorded_at=at))
-        self._settlers.append(settle)
+        ids = event_ids(self._instance, command, len(events))
+        ahead = self._ahead
+        for event in events:
+            ahead = evolve(ahead, event, at)
+        new = tuple(NewEvent(id=id_, event=event, recorded_at=at) for event, id_ in zip(events, ids, strict=True))
+        self._ahead = ahead
+        self._staged.append(Staged(new, settle))
 
     def write(self) -> list[Written]:
         """Append what is staged and settle it; what is new in the log, in order.
 
-        Raises `JournalBroken`, or StoreError that is not retryable, without settling anything.
+        A command that cannot be stored at all is settled with `NotStorable`, and costs the others nothing.
+        Raises `JournalBroken`, or another StoreError that is not retryable, without settling anything.
         """
-        events, settlers, ahead = self._events, self._settlers, self._ahead
-        self._events, self._settlers, self._ahead = [], [], self.state
+        staged, self._staged = self._staged, []
+        try:
+            return self._append(staged)
+        except NotStorable as ex:
+            if len(staged) == 1:
+                staged[0].settle(ex)
+                return []
+            return [written for each in staged for written in self._append_or_settle(each)]
+        finally:
+            self._ahead = self.state
+
+    def _append_or_settle(self, staged: Staged) -> list[Written]:
+        try:
+            return self._append([staged])
+        except NotStorable as ex:
+            staged.settle(ex)
+            return []
+
+    def _append(self, staged: list[Staged]) -> list[Written]:
+        events = [event for each in staged for event in each.events]
         written: list[Written] = []
         failure: StoreError | None = None
         if events:
+            ahead = self.state
+            for new in events:
+                ahead = evolve(ahead, new.event, new.recorded_at)
             snapshot = encode_state(ahead) if isinstance(ahead, Instance) else b""
             try:
                 future = self._store.append(self._instance, self._version, events, snapshot=snapshot)
@@ -89,7 +120,6 @@ class Journal:
                 for record in appended.records:
                     self.state = evolve(self.state, record.event, record.recorded_at)
                     written.append(Written(record, self.state))
-                self._ahead = self.state
-        for settle in settlers:
-            settle(failure)
+        for each in staged:
+            each.settle(failure)
         return written

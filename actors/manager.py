@@ -30,8 +30,7 @@ from chatbot_erp.actors.errors import (
 )
 from chatbot_erp.actors.house import WEBHOOK_SECRET, House
 from chatbot_erp.actors.phone_numbers import digits, normalise
-from chatbot_erp.actors.rebuild import fold
-from chatbot_erp.actors.state import Instance, Removed
+from chatbot_erp.actors.rebuild import Past, past
 from chatbot_erp.actors.webhook_address import check_url
 from chatbot_erp.eventstore.events import (
     EVENT_NAMES,
@@ -44,6 +43,7 @@ from chatbot_erp.eventstore.store import EventStore
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 LONGEST_TEXT = 65_536
+PULSE_PATIENCE_S = 30.0
 ASK_PATIENCE_S = 35.0
 """How long an actor may take to answer; a little more than it grants the disk."""
 
@@ -81,8 +81,8 @@ class Manager:
         instance = str(uuid4())
         secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
         start = tidings.StartInstance(instance=instance, name=name)
-        actor = ask(self._house.supervisor, start)
         try:
+            actor = ask(self._house.supervisor, start)
             self._house.vault.put(WEBHOOK_SECRET, instance, secret.encode())
             command = CreateInstance(name=name, webhook_url=webhook_url, session_from=self._kept_session(name))
             ask(actor, command)
@@ -147,17 +147,30 @@ class Manager:
         """End the instance; with `unlink` the device link and session go too."""
         self._ask(name, RemoveInstance(unlink=unlink))
 
-    def state_at(
-        self, instance: str, *, position: int | None = None, at: datetime | None = None
-    ) -> Instance | Removed | None:
-        """The instance with this id as it was after a global position or at a moment, folded from the log."""
-        return fold(self.store, instance, until=position, at=at)
+    def past(self, instance: str, *, position: int | None = None, at: datetime | None = None) -> Past:
+        """The instance with this id, and its messages, as they were after a global position or at a moment."""
+        return past(self.store, instance, until=position, at=at)
+
+    def drain(self) -> None:
+        """The end has begun: take no new work, restart nothing, let webhooks end with their present attempt."""
+        self.draining = True
+        self._house.supervisor.tell(tidings.Drain())
+
+    def pulse_age_s(self) -> float:
+        """How long ago the supervisor last looked around."""
+        return self._house.pulse.age_s()
 
     def unready(self) -> str | None:
         """Why new work should go elsewhere right now, or None."""
         if self.draining:
             return "The manager is shutting down."
+        if self.pulse_age_s() > PULSE_PATIENCE_S:
+            return "The supervisor does not answer."
         return self.store.healthy()
+
+    def tallies(self) -> dict[tuple[str, str], int]:
+        """What was counted since the start, as in `Tallies`: restarts by cause, hosts lost by cause, parked by kind."""
+        return self._house.tallies.read()
 
     def _ask(self, name: str, message: object) -> Any:
         """Ask the actor of this name. Raises what it raises.

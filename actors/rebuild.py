@@ -2,13 +2,23 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Protocol
 
 import msgspec
 
+from chatbot_erp.actors.fates import Fates
 from chatbot_erp.actors.state import State, decode_state, evolve
 from chatbot_erp.eventstore.store import EventStore, Recorded, StreamHead
 
 PAGE = 1000
+
+
+class Log(Protocol):
+    """What reads events: the store of a running manager, or a log that is only looked at."""
+
+    def read(
+        self, *, after: int = 0, limit: int = 100, stream: str | None = None, until: int | None = None
+    ) -> list[Recorded]: ...
 
 
 def rebuild(store: EventStore, head: StreamHead) -> State:
@@ -22,19 +32,42 @@ def rebuild(store: EventStore, head: StreamHead) -> State:
     return fold(store, head.stream)
 
 
-def fold(store: EventStore, stream: str, *, until: int | None = None, at: datetime | None = None) -> State:
-    """The state after the events up to position `until`, recorded no later than `at`."""
-    state: State = None
-    for record in stream_events(store, stream, until=until):
+class Past:
+    """An instance and its messages as they were after `position`; `state` is None before its first event."""
+
+    def __init__(self) -> None:
+        self.state: State = None
+        self.fates = Fates()
+        self.position = 0
+
+    def take(self, record: Recorded) -> None:
+        """Fold the next event of the stream."""
+        self.state = evolve(self.state, record.event, record.recorded_at)
+        self.fates.take(record)
+        self.position = record.position
+
+
+def past(log: Log, stream: str, *, until: int | None = None, at: datetime | None = None) -> Past:
+    """How it was after the events up to position `until`, recorded no later than `at`."""
+    then = Past()
+    for record in stream_events(log, stream, until=until):
         if at is not None and record.recorded_at > at:
             break
+        then.take(record)
+    return then
+
+
+def fold(log: Log, stream: str) -> State:
+    """The state now."""
+    state: State = None
+    for record in stream_events(log, stream):
         state = evolve(state, record.event, record.recorded_at)
     return state
 
 
-def stream_events(store: EventStore, stream: str, *, until: int | None = None) -> Iterator[Recorded]:
+def stream_events(log: Log, stream: str, *, until: int | None = None) -> Iterator[Recorded]:
     """All events of a stream in order, read page by page."""
     after = 0
-    while records := store.read(after=after, limit=PAGE, stream=stream, until=until):
+    while records := log.read(after=after, limit=PAGE, stream=stream, until=until):
         yield from records
         after = records[-1].position

@@ -31,7 +31,7 @@ from chatbot_erp.actors.house import HostGone, House, Switchboard, hide_qr
 from chatbot_erp.actors.logs import configure_logs
 from chatbot_erp.actors.manager import Manager
 from chatbot_erp.actors.spool import read_spools
-from chatbot_erp.actors.supervisor_actor import SupervisorActor
+from chatbot_erp.actors.supervisor_actor import LOOK_EVERY_S, SupervisorActor
 from chatbot_erp.eventstore.errors import StoreError
 from chatbot_erp.eventstore.store import EventStore
 from chatbot_erp.eventstore.vault import Vault
@@ -39,6 +39,13 @@ from chatbot_erp.eventstore.vault import Vault
 log = structlog.get_logger()
 
 PATIENCE_S = 60.0
+PULSE_PATIENCE_S = 120.0
+"""A supervisor that hangs for so long will not come back: whoever started this process starts a new one."""
+
+REQUESTS_PATIENCE_S = 18.0
+ACTORS_PATIENCE_S = 8.0
+"""Together with what is left to close, within the 30 s that an orderly end may take."""
+
 FORMER_HOSTS_PATIENCE_S = 8.0
 
 
@@ -63,13 +70,21 @@ def run(config: Config, *, sandbox: bool, sandbox_network: str | None) -> int:
             manager = stack.enter_context(open_house(config, surroundings))
             address = stack.enter_context(_listen(manager, config))
             print(f"chatbot-erp listens on {address}", flush=True)
-            ending.wait()
-            manager.draining = True
+            _await_end(ending, manager)
+            manager.drain()
             log.info("shutting down", action="shutdown")
     except (StoreError, Timeout, OSError) as ex:
         print(f"chatbot-erp cannot run: {ex}", file=sys.stderr)
         return 1
     return 0
+
+
+def _await_end(ending: Event, manager: Manager) -> None:
+    """Wait for a signal. Without a supervisor nothing is healed any more: then end at once, which the log survives."""
+    while not ending.wait(LOOK_EVERY_S):
+        if manager.pulse_age_s() > PULSE_PATIENCE_S:
+            log.critical("the supervisor hangs; this process ends", action="supervisor_hangs")
+            os._exit(70)
 
 
 def _heed(ending: Event, number: int, frame: FrameType | None) -> None:
@@ -100,7 +115,7 @@ def _listen(manager: Manager, config: Config) -> Iterator[str]:
     try:
         yield server.url
     finally:
-        server.stop()
+        server.stop(REQUESTS_PATIENCE_S)
 
 
 @contextmanager
@@ -207,7 +222,7 @@ def _read_spools(house: House) -> None:
 
 
 def _stop_supervisor(supervisor: pykka.ActorRef[Any]) -> None:
-    supervisor.ask(tidings.EndAll(), timeout=PATIENCE_S)
+    supervisor.ask(tidings.EndAll(patience_s=ACTORS_PATIENCE_S), timeout=PATIENCE_S)
     supervisor.stop()
 
 

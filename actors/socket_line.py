@@ -3,6 +3,7 @@
 import logging
 import queue
 import threading
+import time
 from typing import Literal
 
 from chatbot_erp.actors.frames import (
@@ -15,6 +16,7 @@ from chatbot_erp.actors.frames import (
     SocketPairingExpired,
     SocketPinged,
     SocketRefusedCode,
+    SocketSawReceipt,
     Transmit,
 )
 from chatbot_erp.actors.socket_words import Mouth
@@ -23,6 +25,8 @@ from chatbot_erp.actors.wa_port import SocketFactory
 log = logging.getLogger(__name__)
 
 GRACE_S = 5.0
+HOLD_S = 2.0
+"""How long receipts wait for the verdict of a send that is under way: they may be about that very message."""
 
 Job = Transmit | OfferPairingCode | Literal["ping"]
 
@@ -44,6 +48,9 @@ class Line:
         self._close_turn = threading.Lock()
         self._closed = False
         self._ping_due = order.ping
+        self._holding = threading.Lock()
+        self._held: list[SocketSawReceipt] = []
+        self._hold_until = 0.0
         self._worker = threading.Thread(target=self._work, name=f"line-{order.instance}", daemon=True)
         self._worker.start()
 
@@ -78,6 +85,8 @@ class Line:
             except Exception:
                 log.exception("The socket of %s did not close properly.", self.order.instance)
             self._worker.join(GRACE_S)
+            with self._holding:
+                self._release()
             if self._former is not None:
                 self._former.close()
             self._closed = True
@@ -107,7 +116,34 @@ class Line:
             log.exception("The socket of %s could not be opened.", self.order.instance)
             self._hear(SocketEnded(cause="socket_failed", detail=repr(ex)))
         while (job := self._jobs.get()) is not None:
-            self._say(self._do(job))
+            if isinstance(job, Transmit):
+                self._transmit(job)
+            else:
+                self._say(self._do(job))
+
+    def _transmit(self, job: Transmit) -> None:
+        """Say the verdict before the receipts: the library may hear those before its own send has returned."""
+        with self._holding:
+            self._hold_until = time.monotonic() + HOLD_S
+        verdict = self._do(job)
+        with self._holding:
+            self._say(verdict)
+            self._release()
+
+    def _hold(self, receipt: SocketSawReceipt) -> None:
+        with self._holding:
+            if time.monotonic() < self._hold_until:
+                self._held.append(receipt)
+            else:
+                self._release()
+                self._say(receipt)
+
+    def _release(self) -> None:
+        """Say what was held, in order; `_holding` is held by the caller."""
+        self._hold_until = 0.0
+        held, self._held = self._held, []
+        for receipt in held:
+            self._say(receipt)
 
     def _do(self, job: Job) -> Observation:
         try:
@@ -130,6 +166,9 @@ class Line:
             self._say(_failure(job, detail))
 
     def _hear(self, observation: Observation) -> None:
+        if isinstance(observation, SocketSawReceipt):
+            self._hold(observation)
+            return
         self._say(observation)
         if isinstance(observation, SocketConnected) and self._ping_due:
             # Not at each reconnection of the library: a flapping line would make us a sender of many equal texts.

@@ -25,7 +25,7 @@ from chatbot_erp.eventstore.events import (
     WebhookUrlChanged,
 )
 
-MADE_BY_ITSELF = frozenset({"paired", "manager_started"})
+MADE_BY_ITSELF = frozenset({"paired", "manager_started", "host_recycled"})
 """Causes of a new socket that are not counted as restarts."""
 
 
@@ -51,6 +51,8 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True, tag="instance"):
     generation: int
     restarts: int
     pending: tuple[str, ...]
+    retry_at: datetime | None = None
+    """Before this moment WhatsApp wants to see no new attempt."""
 
 
 class Removed(msgspec.Struct, frozen=True, kw_only=True, tag="removed"):
@@ -113,8 +115,8 @@ def evolve_live(state: Instance, event: Event, at: datetime) -> Instance:
             return with_status(state, Status.DEGRADED, "partial_ack", at)
         case InstanceRecovered():
             return with_status(state, Status.CONNECTED, None, at)
-        case InstanceDisconnected(reason=reason):
-            return with_status(state, Status.DISCONNECTED, reason, at)
+        case InstanceDisconnected(reason=reason, retry_at=retry_at):
+            return replace(with_status(state, Status.DISCONNECTED, reason, at), retry_at=retry_at)
         case InstanceInvalidated(reason=reason):
             paired = state.paired and reason not in SESSION_DESTROYED
             return with_status(replace(state, paired=paired), Status.INVALID, reason, at)
@@ -135,4 +137,4 @@ def evolve_live(state: Instance, event: Event, at: datetime) -> Instance:
 def with_status(state: Instance, status: Status, reason: str | None, at: datetime) -> Instance:
     """The same instance in another status since `at`; `since` stays where only the reason changed."""
     since = state.since if state.status is status else at
-    return msgspec.structs.replace(state, status=status, reason=reason, since=since)
+    return msgspec.structs.replace(state, status=status, reason=reason, since=since, retry_at=None)

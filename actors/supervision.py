@@ -11,6 +11,12 @@ FIRST_DELAY_S = 1.0
 LONGEST_DELAY_S = 300.0
 HEALTHY_AFTER_S = 600.0
 LIBRARY_DEADLINE_S = 20.0
+LIBRARY_SPREAD_S = 10.0
+"""The deadline of each number is up to this much later, or all numbers of a lost line would be restarted at once."""
+
+HASTE_S = 5.0
+"""When one number gets through again, all that wait for the same network try within this time."""
+
 INTENSITY = (5, 300.0)
 """More restarts than this many in this many seconds put an instance into quarantine: one probe per `LONGEST_DELAY_S`."""
 
@@ -20,7 +26,7 @@ class Remedy(Enum):
 
     RESTART_NOW = "restart now"
     RESTART_WITH_BACKOFF = "restart with full-jitter backoff, 1 s to 300 s"
-    AWAIT_LIBRARY = "the library reconnects by itself; restart if it has not within 20 s"
+    AWAIT_LIBRARY = "the library reconnects by itself; restart if it has not within 20 to 30 s"
     AWAIT_TIME = "restart at the time WhatsApp named"
     AWAIT_PERSON = "a person must act (a new code, a restart on request)"
     NONE = "no restart can cure it: INVALID"
@@ -35,6 +41,8 @@ REMEDIES: dict[str, Remedy] = {
     "host_died": Remedy.RESTART_NOW,
     "host_hung": Remedy.RESTART_NOW,
     "host_recycled": Remedy.RESTART_NOW,
+    "actor_failed": Remedy.RESTART_NOW,
+    "actor_stuck": Remedy.RESTART_NOW,
     "zombie": Remedy.RESTART_NOW,
     "deaf": Remedy.RESTART_NOW,
     "temporarily_banned": Remedy.AWAIT_TIME,
@@ -54,12 +62,21 @@ INCURABLE = frozenset(cause for cause, remedy in REMEDIES.items() if remedy is R
 SESSION_DESTROYED = frozenset({"locked", "banned", "unusable_session"})
 """Causes after which the library has deleted the device link: only a new pairing helps."""
 
+NETWORK = frozenset({"dropped", "refused", "unavailable"})
+"""Causes that many numbers have in common, and that end for all of them together."""
+
+TRIED_AT_START = frozenset({"client_outdated"})
+"""Incurable for this program, but perhaps not for the newer one that was started in its place."""
+
 
 class Healing(msgspec.Struct, frozen=True, kw_only=True):
-    """What the supervisor remembers of one instance's losses."""
+    """What the supervisor remembers of one instance's losses. Times are monotonic."""
 
     failures: int = 0
     restarts: tuple[float, ...] = ()
+    healthy_since: float | None = None
+    expired_codes: int = 0
+    """Pairing attempts that nobody took up, one after another."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,35 +84,57 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     delay_s: float | None
     healing: Healing
+    quarantined: bool = False
 
 
-def plan(cause: str, healing: Healing, *, now: float, draw: float, wait_s: float | None = None) -> Plan:
+def plan(
+    cause: str, healing: Healing, *, now: float, draw: float, wait_s: float | None = None, qr_attempts: int = 1
+) -> Plan:
     """Decide about one loss.
 
-    `now` is monotonic time, `draw` a random number in [0, 1) for the jitter, `wait_s` the time WhatsApp asked to wait
-    (only with `AWAIT_TIME`).
+    `draw` is a random number in [0, 1) for the jitter, `wait_s` the time WhatsApp asked to wait (only with
+    `AWAIT_TIME`), `qr_attempts` how many pairing attempts are made before a person must ask for more (0: no end).
     """
     count, period = INTENSITY
     recent = tuple(at for at in healing.restarts if now - at < period)
-    failures = healing.failures
-    if healing.restarts and now - healing.restarts[-1] > HEALTHY_AFTER_S:
-        failures = 0
-    remedy = REMEDIES.get(cause, Remedy.RESTART_WITH_BACKOFF)
-    quarantined = len(recent) >= count
-    match remedy:
+    failures = 0 if forgiven(healing, now) else healing.failures
+    lost = msgspec.structs.replace(healing, failures=failures, restarts=recent, healthy_since=None)
+    quarantined = False
+    match REMEDIES.get(cause, Remedy.RESTART_WITH_BACKOFF):
+        case Remedy.AWAIT_PERSON if cause == "qr_expired":
+            return renew(lost, qr_attempts)
         case Remedy.AWAIT_PERSON | Remedy.NONE | Remedy.REMOVE:
-            return Plan(delay_s=None, healing=healing)
-        case _ if quarantined:
-            delay = LONGEST_DELAY_S
+            return Plan(delay_s=None, healing=lost)
+        case Remedy.AWAIT_TIME:
+            delay = wait_s if wait_s is not None else LONGEST_DELAY_S
+        case _ if len(recent) >= count:
+            delay, quarantined = LONGEST_DELAY_S, True
         case Remedy.RESTART_NOW:
             delay = 0.0 if failures == 0 else backoff(failures - 1, draw)
         case Remedy.RESTART_WITH_BACKOFF:
             delay = backoff(failures, draw)
         case Remedy.AWAIT_LIBRARY:
-            delay = LIBRARY_DEADLINE_S
-        case Remedy.AWAIT_TIME:
-            delay = wait_s if wait_s is not None else LONGEST_DELAY_S
-    return Plan(delay_s=delay, healing=Healing(failures=failures + 1, restarts=(*recent, now + delay)))
+            delay = LIBRARY_DEADLINE_S + draw * LIBRARY_SPREAD_S
+    after = msgspec.structs.replace(lost, failures=failures + 1, restarts=(*recent, now + delay))
+    return Plan(delay_s=delay, healing=after, quarantined=quarantined)
+
+
+def renew(healing: Healing, attempts: int) -> Plan:
+    """A new code at once, as long as there are attempts left. It says nothing about the health of a connection."""
+    expired = healing.expired_codes + 1
+    after = msgspec.structs.replace(healing, expired_codes=expired)
+    return Plan(delay_s=None if 0 < attempts <= expired else 0.0, healing=after)
+
+
+def recovered(healing: Healing, *, now: float) -> Healing:
+    """The instance is connected (again); what was long ago before that is forgiven."""
+    failures = 0 if forgiven(healing, now) else healing.failures
+    return msgspec.structs.replace(healing, failures=failures, healthy_since=now, expired_codes=0)
+
+
+def forgiven(healing: Healing, now: float) -> bool:
+    """Whether it was healthy for long enough before this moment."""
+    return healing.healthy_since is not None and now - healing.healthy_since >= HEALTHY_AFTER_S
 
 
 def backoff(failures: int, draw: float) -> float:

@@ -92,9 +92,17 @@ class RestartWanted(Tiding, frozen=True, kw_only=True):
 
 
 class ActorFailed(Tiding, frozen=True, kw_only=True):
-    """The actor of this instance stopped on an error."""
+    """The actor of this instance with this urn stopped on an error; if it was replaced already, that is no news."""
 
     instance: str
+    urn: str
+
+
+class Pong(Tiding, frozen=True, kw_only=True):
+    """The answer of an instance's actor to `Ping`."""
+
+    instance: str
+    urn: str
 
 
 class WebhookFailed(Tiding, frozen=True, kw_only=True):
@@ -109,12 +117,22 @@ class Drained(Tiding, frozen=True, kw_only=True):
     instance: str
 
 
+class StartsDue(Tiding, frozen=True, kw_only=True):
+    """Time for the next sockets that wait for their turn."""
+
+
+class Drain(Tiding, frozen=True, kw_only=True):
+    """The end has begun: webhooks stop after the present attempt, nothing is restarted any more."""
+
+
 class Look(Tiding, frozen=True, kw_only=True):
     """Time to look at hosts and sockets."""
 
 
 class EndAll(Tiding, frozen=True, kw_only=True):
-    """Ask: close all sockets without logout, and stop the actors below."""
+    """Ask: close all sockets without logout, and stop the actors below, within so many seconds."""
+
+    patience_s: float
 
 
 # to an instance
@@ -126,6 +144,10 @@ class Heard(Tiding, frozen=True, kw_only=True):
     observed: Observed
     number: int
     host: Host
+
+
+class Ping(Tiding, frozen=True, kw_only=True):
+    """The heartbeat: overtakes all other mail, so that only an actor that hangs in a message does not answer."""
 
 
 class RepeatDue(Tiding, frozen=True, kw_only=True):

@@ -47,6 +47,8 @@ FIRST_QR_S, NEXT_QR_S = 60.0, 20.0
 LIFE_PATIENCE_S = 30.0
 QUIET_S, DRAIN_PATIENCE_S = 0.1, 2.0
 PAIRED_PATIENCE_S = 30.0
+PROBE_PATIENCE_S = 10.0
+"""With the library's keep-alive before it (at most 30 s, and 10 s for its answer), silence is noticed within 50 s."""
 
 
 class WhatsAppSocket:
@@ -65,6 +67,8 @@ class WhatsAppSocket:
         self._ended = threading.Event()
         self._code_good_until = 0.0
         self._last_heard = 0.0
+        self._probing = threading.Lock()
+        self._connections = 0
 
     def open(self) -> None:
         create_session_file(Path(self._order.session))
@@ -203,6 +207,8 @@ class WhatsAppSocket:
                 self._end("client_outdated")
             case "Connected":
                 self._hear_connected()
+            case "KeepAliveTimeout":
+                threading.Thread(target=self._probe, name=f"probe-{self._order.instance}", daemon=True).start()
             case "Disconnected":
                 self._connected = False
                 self._pass_on(SocketDisconnected(reason="dropped"))
@@ -216,11 +222,34 @@ class WhatsAppSocket:
             self._report_paired()
             return
         self._connected = True
+        self._connections += 1
         self._report(
             SocketConnected(
                 jid=jid_text(self._me.JID) or "", lid=jid_text(self._me.LID), push_name=self._me.PushName or ""
             )
         )
+
+    def _probe(self) -> None:
+        """A keep-alive was not answered: ask WhatsApp something else; a connection that does not answer is deaf."""
+        if not self._probing.acquire(blocking=False):
+            return
+        connection = self._connections
+        answered = threading.Event()
+        threading.Thread(target=self._ask_about_myself, args=(answered,), daemon=True).start()
+        try:
+            if answered.wait(PROBE_PATIENCE_S) or not self._connected or self._connections != connection:
+                return
+            self._end("deaf", "WhatsApp answered neither a keep-alive nor a question.")
+        finally:
+            self._probing.release()
+
+    def _ask_about_myself(self, answered: threading.Event) -> None:
+        try:
+            self._client.find([self._me.JID.User])
+        except LibraryError as ex:
+            if "timed out" in str(ex):
+                return
+        answered.set()
 
     def _pass_on(self, observation: Observation | None) -> None:
         if observation is not None:

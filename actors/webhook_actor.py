@@ -95,7 +95,6 @@ class WebhookActor(pykka.ThreadingActor):
         self._hold: Hold | None = None
         self._eager = False
         self._readdressed_at = datetime.min.replace(tzinfo=UTC)
-        self._disabled = False
         self._finishing = False
         self._alarm: Alarm | None = None
         self._rings_at = 0.0
@@ -160,8 +159,6 @@ class WebhookActor(pykka.ThreadingActor):
 
     def _step(self) -> bool:
         """Make at most one attempt; whether to go on."""
-        if self._disabled:
-            return False
         head = self._backlog.head()
         if head is None:
             self._rest()
@@ -207,7 +204,6 @@ class WebhookActor(pykka.ThreadingActor):
 
     def _lift(self) -> None:
         """The next attempt is made at once, whatever made the head wait."""
-        self._disabled = False
         self._eager = True
 
     def _look_in(self, delay_s: float) -> None:
@@ -266,10 +262,9 @@ class WebhookActor(pykka.ThreadingActor):
                 self._backlog.postpone(head, at, outcome, due)
             case Disable():
                 log.error("the receiver is gone (410)", action="webhook_disabled", **self._of(head))
-                # Durable without an event of its own: a new life tries once a day.
+                # Nothing is posted until somebody asks; should nobody, one try a day, in this life or the next.
                 self._hold = hold_of(head.sequence, attempts, first, LONGEST_RETRY_S, asked=True)
                 self._backlog.postpone(head, at, outcome, now + timedelta(seconds=LONGEST_RETRY_S))
-                self._disabled = True
                 self._say_disabled()
             case _:
                 assert_never(step)

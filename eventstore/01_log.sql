@@ -15,9 +15,16 @@ CREATE TABLE events (
 -- The same fact is never stored twice.
 CREATE UNIQUE INDEX events_by_id ON events (id);
 
--- One stream, or one type, in the order of positions (the row id ends every index entry).
-CREATE INDEX events_by_stream ON events (stream);
+-- One type in the order of positions (the row id ends every index entry).
 CREATE INDEX events_by_type ON events (type);
+
+-- One stream in the order of positions, up to the last full block of 1024; what is newer is found by looking at it.
+-- An index in the usual sense would make every commit write a page for each stream in it.
+CREATE TABLE stream_positions (
+    stream   TEXT    NOT NULL,
+    position INTEGER NOT NULL,
+    PRIMARY KEY (stream, position)
+) STRICT, WITHOUT ROWID;
 
 -- Positions have no gap and no fact is replaced, whoever writes here.
 CREATE TRIGGER events_only_grow BEFORE INSERT ON events

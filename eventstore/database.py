@@ -6,7 +6,7 @@ import sqlite3
 from pathlib import Path
 
 from chatbot_erp.eventstore.codec import CODEC
-from chatbot_erp.eventstore.errors import LogCorrupt, LogTooNew, StoreError, Trouble
+from chatbot_erp.eventstore.errors import LogCorrupt, LogTooNew, StoreError, StoreUnavailable, Trouble
 from chatbot_erp.eventstore.sql import MIGRATIONS, QUERIES
 
 FILE = "events.db"
@@ -14,6 +14,8 @@ OLDEST_SQLITE = (3, 37, 0)
 SQLITE_CONSTRAINT_DATATYPE = 3091
 """A name that Python's sqlite3 does not have."""
 
+# A checkpoint stops the writer for the pages it moves and two syncs. 8000 pages (32 MiB) let it meet pages that were
+# written many times only once; 1000, the default, cost a quarter of the appends.
 _PRAGMAS = (
     "journal_mode=WAL",
     "synchronous=FULL",
@@ -114,6 +116,16 @@ def trouble_of(ex: Exception) -> Trouble:
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return "locked"
     return "io"
+
+
+def unavailable(ex: Exception) -> StoreUnavailable:
+    """The error for callers; a new one for each, because whoever raises it writes into its traceback."""
+    return StoreUnavailable(trouble_of(ex), str(ex))
+
+
+def is_known_event(ex: Exception) -> bool:
+    """Whether an insert failed because the log has an event with that id."""
+    return isinstance(ex, sqlite3.IntegrityError) and ex.sqlite_errorcode == sqlite3.SQLITE_CONSTRAINT_UNIQUE
 
 
 def is_bad_data(ex: Exception) -> bool:

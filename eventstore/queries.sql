@@ -67,11 +67,29 @@ SELECT position, stream, version, sequence, id, type, schema, recorded_at, data,
 WHERE position > :after AND position <= :until ORDER BY position LIMIT :limit;
 
 -- name: read_stream
+-- First what full blocks hold, then what is newer than the last of them.
+WITH
+    indexed (head) AS (SELECT coalesce(max(position), 0) / 1024 * 1024 FROM events),
+    wanted (type) AS (SELECT value FROM json_each(:types)),
+    old (position) AS (
+        SELECT position FROM stream_positions CROSS JOIN events USING (position)
+        WHERE stream_positions.stream = :stream AND position > :after AND position <= :until
+        AND (:types IS NULL OR type IN wanted)
+        ORDER BY position LIMIT :limit
+    ),
+    new (position) AS (
+        SELECT position FROM events
+        WHERE stream = :stream AND position > max(:after, (SELECT head FROM indexed)) AND position <= :until
+        AND (:types IS NULL OR type IN wanted)
+        ORDER BY position LIMIT :limit
+    )
 SELECT position, stream, version, sequence, id, type, schema, recorded_at, data, hash
-FROM events INDEXED BY events_by_stream
-WHERE stream = :stream AND position > :after AND position <= :until
-AND (:types IS NULL OR type IN (SELECT value FROM json_each(:types)))
-ORDER BY position LIMIT :limit;
+FROM (SELECT position FROM old UNION ALL SELECT position FROM new LIMIT :limit) CROSS JOIN events USING (position)
+ORDER BY position;
+
+-- name: index_streams
+INSERT INTO stream_positions (stream, position)
+SELECT stream, position FROM events WHERE position > ? AND position <= ? ORDER BY stream, position;
 
 -- name: positions_of_type
 SELECT position FROM events INDEXED BY events_by_type

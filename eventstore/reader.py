@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from chatbot_erp.eventstore.codec import CODEC
-from chatbot_erp.eventstore.database import corrupt, is_corruption, open_readable, trouble_of
-from chatbot_erp.eventstore.errors import StoreClosed, StoreUnavailable
+from chatbot_erp.eventstore.database import corrupt, is_corruption, open_readable, unavailable
+from chatbot_erp.eventstore.errors import StoreClosed
 from chatbot_erp.eventstore.records import Delivery, Recorded, StreamHead
 from chatbot_erp.eventstore.sql import QUERIES
 
@@ -42,7 +42,7 @@ class Readers:
         except sqlite3.Error as ex:
             if is_corruption(ex):
                 raise corrupt(ex) from ex
-            raise StoreUnavailable(trouble_of(ex), str(ex)) from ex
+            raise unavailable(ex) from ex
         finally:
             self._free.put(connection)
 

@@ -25,9 +25,9 @@ from chatbot_erp.eventstore.database import (
     is_corruption,
     migrate,
     open_writable,
-    trouble_of,
+    unavailable,
 )
-from chatbot_erp.eventstore.errors import NotStorable, StoreUnavailable
+from chatbot_erp.eventstore.errors import NotStorable
 from chatbot_erp.eventstore.events import DELIVERED, VERDICTS, InstanceCreated
 from chatbot_erp.eventstore.records import (
     Answered,
@@ -44,9 +44,9 @@ from chatbot_erp.eventstore.records import (
     StreamHead,
 )
 from chatbot_erp.eventstore.sql import QUERIES
-from chatbot_erp.eventstore.transaction import Append, Cadence, Entry, Errand
+from chatbot_erp.eventstore.transaction import Append, Bounds, Cadence, Entry, Errand
 from chatbot_erp.eventstore.verify import check_tail
-from chatbot_erp.eventstore.writer import Bounds, Writer
+from chatbot_erp.eventstore.writer import Writer
 
 __all__ = [
     "Answered",
@@ -127,7 +127,7 @@ class EventStore:
         except (OSError, sqlite3.Error) as ex:
             if is_corruption(ex):
                 raise corrupt(ex) from ex
-            raise StoreUnavailable(trouble_of(ex), str(ex)) from ex
+            raise unavailable(ex) from ex
         return cls(writer, readers)
 
     def append(

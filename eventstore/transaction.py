@@ -29,6 +29,10 @@ INSERT_NAMES = Rows("insert_names")
 INSERT_VOCABULARY = Rows("insert_vocabulary")
 
 
+BLOCK = 1024
+"""Events after which their streams are indexed. It is part of the schema (01_log.sql, queries.sql)."""
+
+
 class Entry(msgspec.Struct):
     """A new event as its caller's thread prepared it: only its place in the log is missing."""
 
@@ -81,6 +85,14 @@ class Head(NamedTuple):
 NOWHERE = Head(0, 0)
 
 
+class Bounds(msgspec.Struct, frozen=True):
+    """How much work may wait, how much of it one transaction takes, and how long another program's lock is borne."""
+
+    queue: int
+    group: int
+    patience_ms: int
+
+
 class Cadence(msgspec.Struct, frozen=True):
     """A checkpoint is signed with the first commit after either has passed since the last one."""
 
@@ -106,7 +118,7 @@ class Ledger:
 
 
 class Transaction:
-    """Everything of one group, staged. Call `stage`, then `write` between BEGIN and COMMIT, then `keep`."""
+    """Everything of one group, staged. Call `stage` and what writes between BEGIN and COMMIT, then `keep`."""
 
     def __init__(self, connection: sqlite3.Connection, ledger: Ledger) -> None:
         self._connection = connection
@@ -123,20 +135,29 @@ class Transaction:
         self._checkpoint: tuple[int, datetime] | None = None
         self._recorded_at = ledger.recorded_at
 
-    def stage(self, appends: Sequence[Append]) -> list[Appended | StoreError]:
-        """Give every new event its place. One outcome for each append, in order."""
-        known = {
-            row[0] for row in KNOWN_IDS.execute(self._connection, [entry.id for a in appends for entry in a.entries])
-        }
-        missing = list({a.stream for a in appends} - self._ledger.heads.keys())
+    def stage(self, appends: Sequence[Append], *, look: bool) -> list[Appended | StoreError]:
+        """Give every new event its place. One outcome for each append, in order. Raises sqlite3.Error.
+
+        Whether an event with the right version is in the log already is looked up only on demand: it nearly never is,
+        and where it is, `write_events` fails with an error that `is_known_event` knows.
+        """
+        known: set[str] = set()
+        if look:
+            self._look_up([entry.id for append in appends for entry in append.entries], known)
+        missing = list({append.stream for append in appends} - self._ledger.heads.keys())
         self._ledger.heads.update(dict.fromkeys(missing, NOWHERE))
         for stream, version, sequence in HEADS.execute(self._connection, missing):
             self._ledger.heads[stream] = Head(version, sequence)
         return [self._stage(append, known) for append in appends]
 
+    def _look_up(self, ids: list[str], known: set[str]) -> None:
+        known.update(event_id for (event_id,) in KNOWN_IDS.execute(self._connection, ids))
+
     def _stage(self, append: Append, known: set[str]) -> Appended | StoreError:
         stream = append.stream
         version, sequence = self._heads.get(stream) or self._ledger.heads[stream]
+        if version != append.expected_version:
+            self._look_up([entry.id for entry in append.entries], known)
         new = [entry for entry in append.entries if entry.id not in known]
         if not new:
             return Appended(records=(), version=version)
@@ -146,11 +167,13 @@ class Transaction:
         for entry in new:
             if entry.id in known:
                 continue  # twice in this very append
-            known.add(entry.id)
+            pass
             version += 1
             number = None
             if entry.delivered:
                 number = sequence = sequence + 1
+            elif entry.settles is not None and entry.settles <= sequence:  # a verdict says nothing of the future
+                self._settled += (stream, entry.settles)
             records.append(self._place(entry, stream, version, number))
         self._heads[stream] = Head(version, sequence)
         self._snapshots[stream] = append.snapshot
@@ -166,8 +189,6 @@ class Transaction:
         )  # fmt: skip
         if sequence is not None:
             self._deliveries += (stream, sequence, position)
-        if entry.settles is not None:
-            self._settled += (stream, entry.settles)
         if entry.name is not None:
             self._names += (entry.name, position, stream)
         if entry.word not in self._ledger.vocabulary:
@@ -185,10 +206,9 @@ class Transaction:
             data=msgspec.Raw(entry.data),
         )
 
-    def write(self, signer: Signer, cadence: Cadence) -> None:
-        """Send everything staged to SQLite. Raises sqlite3.Error."""
+    def write_surroundings(self, signer: Signer, cadence: Cadence) -> None:
+        """Send everything staged but the events to SQLite: projections, a checkpoint. Raises sqlite3.Error."""
         connection = self._connection
-        INSERT_EVENTS.execute(connection, self._events)
         streams = [v for stream, snapshot in self._snapshots.items() for v in (stream, *self._heads[stream], snapshot)]
         INSERT_STREAMS.execute(connection, streams)
         INSERT_DELIVERIES.execute(connection, self._deliveries)
@@ -197,6 +217,13 @@ class Transaction:
         INSERT_VOCABULARY.execute(connection, [value for word in self._words for value in word])
         if self._events and self._is_checkpoint_due(cadence):
             self.sign(signer)
+
+    def write_events(self) -> None:
+        """Send the events to SQLite. Raises sqlite3.Error."""
+        INSERT_EVENTS.execute(self._connection, self._events)
+        indexed, full = (position // BLOCK * BLOCK for position in (self._ledger.position, self.position))
+        if indexed < full:
+            self._connection.execute(QUERIES["index_streams"], (indexed, full))
 
     def _is_checkpoint_due(self, cadence: Cadence) -> bool:
         last, now = self._ledger.checkpoint_at, self._recorded_at

@@ -8,8 +8,8 @@ import sqlite3
 import threading
 from pathlib import Path
 
-from chatbot_erp.eventstore.database import create_private, trouble_of
-from chatbot_erp.eventstore.errors import LogTooNew, StoreClosed, StoreUnavailable
+from chatbot_erp.eventstore.database import create_private, unavailable
+from chatbot_erp.eventstore.errors import LogTooNew, StoreClosed
 
 FILE = "keys.db"
 SCHEMA = 1
@@ -33,7 +33,7 @@ class Vault:
             create_private(path)
             connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         except (OSError, sqlite3.Error) as ex:
-            raise StoreUnavailable(trouble_of(ex), str(ex)) from ex
+            raise unavailable(ex) from ex
         try:
             for pragma in ("journal_mode=DELETE", "synchronous=EXTRA", "secure_delete=ON", "trusted_schema=OFF"):
                 connection.execute(f"PRAGMA {pragma}")
@@ -48,7 +48,7 @@ class Vault:
             )
         except sqlite3.Error as ex:
             connection.close()
-            raise StoreUnavailable(trouble_of(ex), str(ex)) from ex
+            raise unavailable(ex) from ex
         except LogTooNew:
             connection.close()
             raise
@@ -81,4 +81,4 @@ class Vault:
             try:
                 return self._connection.execute(statement, values).fetchall()
             except sqlite3.Error as ex:
-                raise StoreUnavailable(trouble_of(ex), str(ex)) from ex
+                raise unavailable(ex) from ex

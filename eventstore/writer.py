@@ -2,8 +2,8 @@
 
 Callers queue their work. The connection's thread takes all that waits (up to a bound), writes it as one transaction
 and resolves the futures after COMMIT, again and again until nothing waits: under load nobody is woken in between, and
-what came during one commit shares the next. Callers whose work is committed are woken when the next group is about to be
-written, so that they run while SQLite works outside the interpreter lock.
+what came during one commit shares the next. Callers whose work is committed are woken while SQLite works on the next
+group, outside the interpreter lock, or at once where no other work waits.
 
 When a write fails, the loop closes the connection and opens another, reads where the log really ends, and tries a
 small write until it succeeds. Meanwhile all work is refused. A commit that failed while it was being synced may have
@@ -18,12 +18,11 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-
-import msgspec
+from functools import partial
 
 from chatbot_erp.eventstore.checkpoints import Signer
 from chatbot_erp.eventstore.connection import Connection, WriteFailed
-from chatbot_erp.eventstore.database import is_bad_data, trouble_of
+from chatbot_erp.eventstore.database import is_bad_data, is_known_event, unavailable
 from chatbot_erp.eventstore.errors import (
     NotStorable,
     OutcomeUnknown,
@@ -33,7 +32,7 @@ from chatbot_erp.eventstore.errors import (
     StoreUnavailable,
 )
 from chatbot_erp.eventstore.sql import QUERIES
-from chatbot_erp.eventstore.transaction import Append, Cadence, Errand, Ledger, Outcomes, Transaction, Work
+from chatbot_erp.eventstore.transaction import Append, Bounds, Cadence, Errand, Ledger, Outcomes, Transaction, Work
 
 Connect = Callable[[int], sqlite3.Connection]
 
@@ -45,14 +44,6 @@ RETRY_PATIENCE_MS = 50
 
 _CERTAINLY_NOT_COMMITTED = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_IOERR_WRITE}
 """With these the write-ahead file lacks the frame that makes a commit: it is the last one written."""
-
-
-class Bounds(msgspec.Struct, frozen=True):
-    """How much work may wait, how much of it one transaction takes, and how long another program's lock is borne."""
-
-    queue: int
-    group: int
-    patience_ms: int
 
 
 class Writer:
@@ -166,12 +157,13 @@ class Writer:
                     await connection.discard()
                 else:
                     self._trouble = None
-                    refusal = _refusal(failure.cause)
-                    _resolve(failure.doubtful if came_through else [(work, refusal()) for work, _ in failure.doubtful])
+                    if came_through:
+                        _resolve(failure.doubtful)
+                    else:
+                        _resolve([(work, unavailable(failure.cause)) for work, _ in failure.doubtful])
                     return connection
-            refusal = _refusal(cause)
-            self._trouble = refusal()
-            self._refuse_queued(refusal)
+            self._trouble = unavailable(cause)
+            self._refuse_queued(partial(unavailable, cause))
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wakeup.wait(), RETRY_S)
             self._wakeup.clear()
@@ -199,9 +191,14 @@ class Writer:
         finally:
             self._announce()
 
-    def _announce(self) -> None:
-        """Wake those whose work is committed."""
-        committed, self._committed = self._committed, []
+    def _announce(self, some: int | None = None) -> None:
+        """Wake those whose work is committed, or so many of them.
+
+        A woken thread wants the interpreter lock. Where the writer still has many short statements ahead, it would have
+        to wait for the whole crowd after each of them; so they are woken before the two long ones, half of them each.
+        """
+        committed = self._committed[:some]
+        del self._committed[:some]
         _resolve(committed)
 
     def _take(self) -> list[Work] | None:
@@ -212,22 +209,28 @@ class Writer:
             group = [self._queue.popleft() for _ in range(min(len(self._queue), self._bounds.group))]
         return [work for work in group if work.future.set_running_or_notify_cancel()]
 
-    def _commit(self, connection: sqlite3.Connection, group: list[Work]) -> None:
+    def _commit(self, connection: sqlite3.Connection, group: list[Work], *, look: bool = False) -> None:
         transaction = Transaction(connection, self._ledger)
         outcomes: Outcomes = []
         try:
             connection.execute("BEGIN IMMEDIATE")
             appends = [work for work in group if isinstance(work, Append)]
-            outcomes += zip(appends, transaction.stage(appends), strict=True)
-            self._announce()  # not before: a hundred woken threads would stand between the writer and its next query
-            transaction.write(self._signer, self._cadence)
+            outcomes += zip(appends, transaction.stage(appends, look=look), strict=True)
+            transaction.write_surroundings(self._signer, self._cadence)
             outcomes += [(work, work.run(connection)) for work in group if isinstance(work, Errand)]
+            self._announce(len(self._committed) // 2)
+            transaction.write_events()
+            self._announce()
         except Exception as ex:
-            if not is_bad_data(ex):
+            seen_before = is_known_event(ex) and not look
+            if not seen_before and not is_bad_data(ex):
                 self._fail(group, ex)
                 raise WriteFailed(ex, [], transaction.end) from ex
-            connection.rollback()
-            self._commit_without_the_culprit(connection, group, ex)
+            self._roll_back(connection, group)
+            if seen_before:
+                self._commit(connection, group, look=True)
+            else:
+                self._commit_without_the_culprit(connection, group, ex)
             return
         try:
             connection.execute("COMMIT")
@@ -236,24 +239,33 @@ class Writer:
                 self._fail(group, ex)
                 outcomes = []
             else:
-                self._trouble = _refusal(ex)()
+                self._trouble = unavailable(ex)
             raise WriteFailed(ex, outcomes, transaction.end) from ex
         transaction.keep()
-        self._announce()
-        self._committed = outcomes
+        self._committed += outcomes
 
     def _fail(self, group: list[Work], cause: Exception) -> None:
-        refusal = _refusal(cause)
-        self._trouble = refusal()
-        _resolve([(work, refusal()) for work in group])
+        self._trouble = unavailable(cause)
+        _resolve([(work, unavailable(cause)) for work in group])
 
     def _commit_without_the_culprit(self, connection: sqlite3.Connection, group: list[Work], ex: Exception) -> None:
         """Data that SQLite cannot take fails its own caller only."""
         if len(group) == 1:
             _resolve([(group[0], NotStorable(f"SQLite does not take this: {ex}."))])
             return
-        for work in group:
-            self._commit(connection, [work])
+        for done, work in enumerate(group, start=1):
+            try:
+                self._commit(connection, [work])
+            except WriteFailed as failure:
+                self._fail(group[done:], failure.cause)
+                raise
+
+    def _roll_back(self, connection: sqlite3.Connection, group: list[Work]) -> None:
+        try:
+            connection.rollback()
+        except sqlite3.Error as ex:
+            self._fail(group, ex)
+            raise WriteFailed(ex, [], (0, b"")) from ex
 
     def _finish(self, connection: sqlite3.Connection) -> None:
         """The last word on the connection's thread: what still waits, and a checkpoint over all of it."""
@@ -266,16 +278,11 @@ class Writer:
         except WriteFailed as ex:
             _resolve([(work, OutcomeUnknown()) for work, _ in ex.doubtful])
         except sqlite3.Error:
-            connection.rollback()
+            return  # the checkpoint is missing, and comes with the next start's first one
 
     def _refuse_queued(self, refusal: Callable[[], StoreError]) -> None:
         while (group := self._take()) is not None:
             _resolve([(work, refusal()) for work in group])
-
-
-def _refusal(cause: Exception) -> Callable[[], StoreUnavailable]:
-    """Makes a new error for each caller: whoever raises one writes into its traceback."""
-    return lambda: StoreUnavailable(trouble_of(cause), str(cause))
 
 
 def _resolve(outcomes: Outcomes) -> None:

@@ -39,13 +39,10 @@ class PastStates:
     def on_get(self, req: Request, resp: Response, name: str) -> None:
         at = queries.at(req)
         instance = stream_of(self._manager, name)
-        if isinstance(at, int):
-            then = self._manager.state_at(instance, position=at)
-        else:
-            then = self._manager.state_at(instance, at=at)
-        if then is None:
+        then = self._manager.past(instance, position=at) if isinstance(at, int) else self._manager.past(instance, at=at)
+        if then.state is None:
             raise InstanceNotFound(f"There was no instance named {name!r} yet.")
-        resp.send(payloads.state(instance, then))
+        resp.send(payloads.state(instance, then.state, then.fates.all()))
 
 
 def stream_of(manager: Manager, name: str) -> str:

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from chatbot_erp.actors.directory import InstanceView
+from chatbot_erp.actors.fates import Message
 from chatbot_erp.actors.manager import Created, Sent
 from chatbot_erp.actors.state import Account, Instance, Removed
 from chatbot_erp.eventstore.events import Ack, Status
@@ -98,6 +99,7 @@ class InstanceState(Payload, frozen=True, kw_only=True):
     user: User | None
     restarts: int
     removed: bool
+    messages: Annotated[list[Message], Meta(description="Every message until then and what had become of it.")]
 
 
 class InstanceDetails(Payload, frozen=True, kw_only=True):
@@ -248,7 +250,7 @@ def user(account: Account | None) -> User | None:
     return User(jid=account.jid, lid=account.lid, push_name=account.push_name) if account else None
 
 
-def state(instance: str, then: Instance | Removed) -> InstanceState:
+def state(instance: str, then: Instance | Removed, messages: list[Message]) -> InstanceState:
     live = then if isinstance(then, Instance) else None
     return InstanceState(
         id=instance,
@@ -260,6 +262,7 @@ def state(instance: str, then: Instance | Removed) -> InstanceState:
         user=user(live.account) if live else None,
         restarts=live.restarts if live else 0,
         removed=live is None,
+        messages=messages,
     )
 
 

@@ -74,6 +74,8 @@ class Stats(_Frame, frozen=True):
     refused_total: int
     logins_total: int
     messages_in: int
+    messages_late: int
+    """Came in while acks were slow: counted at once, and again in `messages_in` when accepted."""
     messages_out: int
     receipts_in: int
     receipts_out: int

@@ -26,6 +26,7 @@ class Counters:
     refused_total: int = 0
     logins_total: int = 0
     messages_in: int = 0
+    messages_late: int = 0
     messages_out: int = 0
     receipts_in: int = 0
     receipts_out: int = 0

@@ -33,6 +33,7 @@ def take(network: NetworkState, companion: Companion, node: Node) -> None:
         if slow is None:
             accept(network, companion, node)
         elif companion.stream is not None:
+            network.counters.messages_late += 1
             companion.stream.later(slow.delay_s, node)
     elif node.tag == "receipt":
         _take_receipt(network, companion, node)

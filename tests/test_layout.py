@@ -96,7 +96,9 @@ def test_imports_go_one_way(
 def test_only_the_sockets_files_know_the_whatsapp_library(imports: grimp.ImportGraph) -> None:
     knowing = {importer for importer, _ in crossing(imports, "actors", "neonize")}
     assert knowing
-    assert all(importer.startswith(("chatbot_erp.actors.wa_", "chatbot_erp.actors.host_preload")) for importer in knowing)
+    assert all(
+        importer.startswith(("chatbot_erp.actors.wa_", "chatbot_erp.actors.host_preload")) for importer in knowing
+    )
 
 
 def test_the_manager_never_loads_the_whatsapp_library() -> None:

@@ -256,3 +256,15 @@ def test_a_socket_that_closes_is_not_held_up() -> None:
     through = pass_through(ledger, "a")
     ledger.hold_up("a", when_full=False)
     assert through.wait(PATIENCE_S)
+
+
+def test_a_receipt_that_overtakes_its_message_is_told_after_it(manager: Manager) -> None:
+    manager.open("a")
+    socket = manager.sockets.made("a")
+    socket.gate.clear()
+    manager.send("a", "Olá")
+    assert socket.begun.wait(PATIENCE_S)
+    socket.report(frames.SocketSawReceipt(message_ids=("out",), jid="55@lid", participant=None, ack=2))
+    socket.gate.set()
+    told = [manager.hear_of(frames.SocketSent, frames.SocketSawReceipt).observation for _ in range(2)]
+    assert [type(each) for each in told] == [frames.SocketSent, frames.SocketSawReceipt]

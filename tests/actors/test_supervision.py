@@ -1,5 +1,8 @@
 """The table of remedies, as a plan for one loss after another."""
 
+import re
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,12 +11,16 @@ from chatbot_erp.actors.supervision import (
     HEALTHY_AFTER_S,
     INTENSITY,
     LIBRARY_DEADLINE_S,
+    LIBRARY_SPREAD_S,
     LONGEST_DELAY_S,
     REMEDIES,
     Healing,
     Remedy,
     plan,
+    recovered,
 )
+
+README = Path(__file__).resolve().parents[2] / "README.md"
 
 
 @pytest.mark.parametrize("cause", [cause for cause, remedy in REMEDIES.items() if remedy is Remedy.NONE])
@@ -36,7 +43,37 @@ def test_a_dead_host_is_replaced_at_once_and_then_with_growing_patience() -> Non
 
 
 def test_the_library_gets_its_chance_first() -> None:
-    assert plan("dropped", Healing(), now=0, draw=0.5).delay_s == LIBRARY_DEADLINE_S
+    assert plan("dropped", Healing(), now=0, draw=0.0).delay_s == LIBRARY_DEADLINE_S
+
+
+def test_numbers_that_were_dropped_together_are_not_restarted_together() -> None:
+    delays = [plan("dropped", Healing(), now=0, draw=draw / 200).delay_s for draw in range(200)]
+    assert len(set(delays)) == 200
+    assert max(delay for delay in delays if delay is not None) < LIBRARY_DEADLINE_S + LIBRARY_SPREAD_S
+
+
+def test_a_ban_is_waited_out_also_by_an_instance_that_failed_often() -> None:
+    healing = Healing(restarts=(0.0, 1.0, 2.0, 3.0, 4.0))
+    assert plan("temporarily_banned", healing, now=5, draw=0.5, wait_s=7200.0).delay_s == 7200.0
+
+
+@pytest.mark.parametrize(("attempts", "renewed"), [(1, 0), (3, 2)])
+def test_a_code_is_renewed_as_often_as_is_allowed(attempts: int, renewed: int) -> None:
+    healing, delays = Healing(), []
+    for moment in range(5):
+        decided = plan("qr_expired", healing, now=moment, draw=0.5, qr_attempts=attempts)
+        healing = decided.healing
+        delays.append(decided.delay_s)
+    assert delays == [0.0] * renewed + [None] * (5 - renewed)
+
+
+def test_codes_are_renewed_for_ever_where_that_is_wanted() -> None:
+    healing = Healing()
+    for moment in range(100):
+        decided = plan("qr_expired", healing, now=moment, draw=0.5, qr_attempts=0)
+        healing = decided.healing
+        assert decided.delay_s == 0.0
+    assert healing.restarts == (), "nobody scanning says nothing about the health of a connection"
 
 
 def test_a_ban_for_a_time_is_waited_out() -> None:
@@ -47,12 +84,36 @@ def test_too_many_restarts_mean_quarantine_with_a_slow_probe() -> None:
     healing = Healing()
     for moment in range(INTENSITY[0]):
         healing = plan("host_died", healing, now=float(moment), draw=0.0).healing
-    assert plan("host_died", healing, now=10.0, draw=0.0).delay_s == LONGEST_DELAY_S
+    probe = plan("host_died", healing, now=10.0, draw=0.0)
+    assert (probe.delay_s, probe.quarantined) == (LONGEST_DELAY_S, True)
+    after = plan("host_died", probe.healing, now=INTENSITY[1] + 11.0, draw=0.0)
+    assert not after.quarantined, "a quiet while ends the quarantine"
 
 
 def test_ten_healthy_minutes_are_forgiving() -> None:
-    healing = plan("refused", Healing(failures=9), now=0, draw=0.0).healing
-    assert plan("host_died", healing, now=HEALTHY_AFTER_S + 1, draw=0.9).delay_s == 0
+    lost = plan("refused", Healing(failures=9), now=0, draw=0.0).healing
+    healthy = recovered(lost, now=1.0)
+    assert plan("host_died", healthy, now=HEALTHY_AFTER_S, draw=0.9).delay_s != 0
+    assert plan("host_died", healthy, now=HEALTHY_AFTER_S + 1, draw=0.9).delay_s == 0
+
+
+def test_ten_minutes_of_trouble_are_not() -> None:
+    lost = plan("refused", Healing(failures=9), now=0, draw=0.0).healing
+    assert (
+        plan("refused", lost, now=HEALTHY_AFTER_S + 1, draw=0.9).delay_s
+        != plan("refused", Healing(), now=0, draw=0.9).delay_s
+    )
+
+
+def test_the_readme_has_the_table() -> None:
+    """Each cause stands there once, beside the others with the same remedy."""
+    section = README.read_text().partition("## When a connection is lost")[2].partition("\n## ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("| `")]
+    listed = [(frozenset(re.findall(r"`(\w+)`", line.split("|")[1])), line.split("|")[2].strip()) for line in rows]
+    by_remedy: dict[str, set[str]] = {}
+    for cause, remedy in REMEDIES.items():
+        by_remedy.setdefault(remedy.value, set()).add(cause)
+    assert {remedy: causes for causes, remedy in listed} == by_remedy
 
 
 @given(

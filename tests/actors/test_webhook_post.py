@@ -64,9 +64,10 @@ def read_request(sock: socket.socket) -> bytes:
         data += receive(sock)
     head, _, body = data.partition(b"\r\n\r\n")
     length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
-    while len(body) < length:
-        body += receive(sock)
-    return head + b"\r\n\r\n" + body
+    content = bytearray(body)
+    while len(content) < length:
+        content += receive(sock)
+    return head + b"\r\n\r\n" + content
 
 
 def receive(sock: socket.socket) -> bytes:
@@ -181,6 +182,40 @@ def test_a_connection_that_the_receiver_closed_meanwhile_costs_no_attempt(listen
     assert isinstance(post(postman, peer.url), Answer)
     assert isinstance(post(postman, peer.url), Answer)
     assert peer.connections == 2
+
+
+def test_what_a_receiver_says_to_an_idle_connection_is_not_taken_for_an_answer(listen: Listen, hire: Hire) -> None:
+    """Some proxies say 408 before they close a connection that was idle for too long."""
+    bored = SimpleQueue[bool]()
+
+    def answer_and_get_bored(sock: socket.socket, _: bytes) -> None:
+        sock.sendall(OK)
+        time.sleep(0.05)
+        sock.sendall(b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        bored.put(True)
+        raise EOFError
+
+    peer, postman = listen(answer_and_get_bored), hire()
+    post(postman, peer.url)
+    assert bored.get(timeout=5)
+    assert peer.closed.get(timeout=5)
+    outcome = post(postman, peer.url)
+    assert isinstance(outcome, Answer)
+    assert outcome.status == 200
+
+
+def test_each_post_has_the_whole_time_even_after_one_that_took_nearly_all_of_it(listen: Listen, hire: Hire) -> None:
+    slow = iter([0.9, 0.0])
+
+    def answer(sock: socket.socket, _: bytes) -> None:
+        time.sleep(next(slow))
+        sock.sendall(OK)
+        time.sleep(0.3)  # and does not read for a while
+
+    peer, postman = listen(answer), hire(timeout_s=1.0)
+    assert isinstance(post(postman, peer.url), Answer)
+    assert isinstance(post(postman, peer.url, b"x" * 12_000_000), Answer)
+    assert peer.connections == 1
 
 
 def test_a_receiver_that_hangs_up_on_a_fresh_connection_gets_no_second_post(listen: Listen, postman: Postman) -> None:
@@ -439,3 +474,28 @@ def test_a_drip_through_tls_is_cut_at_the_deadline(hire: Hire, authority: trustm
     assert isinstance(outcome, NoAnswer)
     assert outcome.error == "timeout"
     assert time.monotonic() - begun < 1.2
+
+
+def test_a_receiver_that_reads_in_sips_through_tls_is_cut_at_the_deadline(hire: Hire, authority: trustme.CA) -> None:
+    server, trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), tls_context()
+    authority.issue_cert("localhost").configure_cert(server)
+    authority.configure_trust(trusting)
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def sip() -> None:
+        with contextlib.suppress(OSError), server.wrap_socket(listener.accept()[0], server_side=True) as sock:
+            while sock.recv(65536):
+                time.sleep(0.01)
+
+    sipping = Thread(target=sip)
+    sipping.start()
+    begun = time.monotonic()
+    outcome = post(
+        hire(timeout_s=0.6, tls=trusting), f"https://localhost:{listener.getsockname()[1]}/", b"x" * 60_000_000
+    )
+    took = time.monotonic() - begun
+    listener.close()
+    sipping.join()
+    assert isinstance(outcome, NoAnswer)
+    assert outcome.error == "timeout"
+    assert took < 1.2

@@ -43,9 +43,9 @@ def new() -> Facts:
     """A fact that nobody recorded before, a second after the last one."""
     seconds = itertools.count()
 
-    def make(event: Event, *, id: str | None = None) -> NewEvent:
+    def make(event: Event) -> NewEvent:
         recorded_at = NOON + timedelta(seconds=next(seconds))
-        return NewEvent(id=id or str(uuid.uuid4()), event=event, recorded_at=recorded_at)
+        return NewEvent(id=str(uuid.uuid4()), event=event, recorded_at=recorded_at)
 
     return make
 

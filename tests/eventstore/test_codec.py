@@ -63,7 +63,9 @@ def test_every_event_comes_back_as_it_was(kind: type[Event], data: st.DataObject
     assert "\n" not in text
 
 
-@pytest.mark.parametrize("text", ["\0", "\u202e\u200b", "👩‍👩‍👧", "\U0010ffff", "\ufeff", "\x7f\x1b[31m", '"\\', "é", "e\u0301"])
+@pytest.mark.parametrize(
+    "text", ["\0", "\u202e\u200b", "👩‍👩‍👧", "\U0010ffff", "\ufeff", "\x7f\x1b[31m", '"\\', "é", "e\u0301"]
+)
 def test_odd_text_comes_back_character_by_character(text: str) -> None:
     event = MessageAccepted(command_id="c", number="1", kind="text", text=text)
     back = CODEC.decode(*CODEC.encode(event))

@@ -1,14 +1,12 @@
 """The disk refuses: nothing acknowledged is lost, nothing refused appears later, and the store heals by itself."""
 
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import closing, contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +14,16 @@ import pytest
 
 from chatbot_erp.eventstore.checkpoints import Signer
 from chatbot_erp.eventstore.database import create_private, migrate, open_writable
-from chatbot_erp.eventstore.errors import OutcomeUnknown, StoreUnavailable
+from chatbot_erp.eventstore.errors import NotStorable, OutcomeUnknown, StoreUnavailable
 from chatbot_erp.eventstore.events import MessageAccepted
 from chatbot_erp.eventstore.reader import Readers
-from chatbot_erp.eventstore.store import Appended, EventStore, NewEvent, Settings
-from chatbot_erp.eventstore.transaction import Cadence
+from chatbot_erp.eventstore.store import Appended, Attempt, EventStore, NewEvent, Settings
+from chatbot_erp.eventstore.transaction import Bounds, Cadence
 from chatbot_erp.eventstore.verify import verify
-from chatbot_erp.eventstore.writer import Bounds, Writer
+from chatbot_erp.eventstore.writer import Writer
 
 Facts = Callable[..., NewEvent]
+NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
 
 class Disk:
@@ -123,6 +122,30 @@ def test_an_append_heals_the_store_without_waiting_for_a_probe(
         assert trouble(store.append("a", 0, [new(accepted)], snapshot=b"x" * 100_000)) == "full"
         disk.pages = 2**31
         assert store.append("a", 0, [new(accepted)], snapshot=b"1").result(timeout=30).version == 1
+
+
+def test_bad_values_and_a_full_disk_in_one_commit_leave_nobody_waiting(
+    directory: Path, new: Facts, accepted: MessageAccepted
+) -> None:
+    disk, gate = Disk(), threading.Event()
+    bad = Attempt(at=NOON, duration_ms=2**70, http_status=None, error="", address="", answer="")
+    with store_on(disk, directory) as store:
+        first = store.append("a", 0, [new(accepted)], snapshot=b"1")
+        first.add_done_callback(lambda _: gate.wait(30))  # the writer stands still until all are queued
+        futures: list[Future[Any]] = [
+            store.record_attempt("a", 1, bad, None),
+            store.append("a", 1, [new(accepted)], snapshot=b"1"),
+            store.append("a", 2, [new(accepted)], snapshot=b"x" * 100_000),
+            store.append("a", 3, [new(accepted)], snapshot=b"1"),
+        ]
+        disk.pages = 1
+        gate.set()
+        kinds = [type(future.exception(timeout=30)) for future in futures]
+        assert kinds[0] is NotStorable
+        assert kinds[2:] == [StoreUnavailable, StoreUnavailable]
+        disk.pages = 2**31
+        eventually(lambda: store.healthy() is None)
+        assert store.head() == 1 + (kinds[1] is type(None))
 
 
 def io_error(code: int) -> sqlite3.OperationalError:
@@ -228,50 +251,3 @@ def test_many_threads_survive_a_disk_that_fails_again_and_again(
         stored = {(r.stream, r.version, r.id) for r in store.read(limit=1_000_000)}
     assert set(acknowledged) == stored
     assert verify(directory).problem is None
-
-
-FILL = """
-import resource, sys
-from pathlib import Path
-from datetime import UTC, datetime
-from chatbot_erp.eventstore.errors import StoreUnavailable
-from chatbot_erp.eventstore.events import MessageAccepted
-from chatbot_erp.eventstore.store import EventStore, NewEvent
-from chatbot_erp.eventstore.verify import verify
-
-event = MessageAccepted(command_id="c", number="1", kind="text", text="x" * 20_000)
-with EventStore.open(Path(sys.argv[1])) as store:
-    if sys.argv[2:]:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
-    version = refused = 0
-    while not refused:
-        new = NewEvent(id=f"e-{version}", event=event, recorded_at=datetime.now(UTC))
-        try:
-            version = store.append("a", version, [new], snapshot=b"1").result(30).version
-        except StoreUnavailable as ex:
-            refused += 1
-            print(ex.trouble)
-    assert store.healthy() and store.head() == version > 0
-    if sys.argv[2:]:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-        assert store.append("a", version, [new], snapshot=b"1").result(30).version == version + 1
-assert verify(Path(sys.argv[1])).problem is None
-"""
-
-
-def test_a_file_that_may_not_grow_is_borne(directory: Path) -> None:
-    done = subprocess.run([sys.executable, "-c", FILL, str(directory), "300000"], capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (0, "io\n"), done.stderr
-
-
-def test_a_file_system_that_is_really_full_is_borne(tmp_path: Path) -> None:
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(tmp_path)], capture_output=True, check=False
-    )
-    if mounted.returncode != 0:
-        pytest.skip("mounting a small file system is not allowed here")
-    try:
-        done = subprocess.run([sys.executable, "-c", FILL, str(tmp_path / "data")], capture_output=True, text=True)
-        assert (done.returncode, done.stdout) == (0, "full\n"), done.stderr
-    finally:
-        subprocess.run(["umount", str(tmp_path)], check=True)

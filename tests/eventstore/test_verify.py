@@ -191,7 +191,9 @@ def test_flipped_bytes_in_the_file_never_pass(log: Path) -> None:
     assert verify(log).problem is None
 
 
-def test_verify_works_beside_a_running_manager(store: EventStore, directory: Path, new: Facts, sent: MessageSent) -> None:
+def test_verify_works_beside_a_running_manager(
+    store: EventStore, directory: Path, new: Facts, sent: MessageSent
+) -> None:
     store.append("a", 0, [new(sent), new(sent)], snapshot=b"1").result()
     assert (verify(directory).problem, verify(directory).events) == (None, 2)
     store.append("a", 2, [new(sent)], snapshot=b"1").result()

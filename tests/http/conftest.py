@@ -17,7 +17,7 @@ from chatbot_erp.actors.directory import Directory, Qr
 from chatbot_erp.actors.errors import BadName, BadWebhookUrl, InstanceNotOperational, NotPairing
 from chatbot_erp.actors.manager import NAME, Created, Manager, Sent, check_text
 from chatbot_erp.actors.phone_numbers import normalise
-from chatbot_erp.actors.rebuild import fold
+from chatbot_erp.actors.rebuild import Past, past
 from chatbot_erp.actors.state import Account, Instance, Removed, encode_state, evolve
 from chatbot_erp.eventstore.events import Event, InstanceConnected, InstanceCreated, InstanceRemoved, Status
 from chatbot_erp.eventstore.records import NewEvent
@@ -119,10 +119,8 @@ class FakeManager(Manager):
         connected = InstanceConnected(previous=Status.INITIALIZING, jid=ACCOUNT.jid, lid=None, push_name="X")
         self.happen(self.directory.find(name).id, connected)
 
-    def state_at(
-        self, instance: str, *, position: int | None = None, at: datetime | None = None
-    ) -> Instance | Removed | None:
-        return fold(self.store, instance, until=position, at=at)
+    def past(self, instance: str, *, position: int | None = None, at: datetime | None = None) -> Past:
+        return past(self.store, instance, until=position, at=at)
 
     def unready(self) -> str | None:
         return self.trouble

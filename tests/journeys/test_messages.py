@@ -142,6 +142,8 @@ def test_a_number_that_is_not_on_whatsapp_is_a_clear_404(manager: ManagerProcess
 def test_what_whatsapp_refuses_is_502_and_degrades(manager: ManagerProcess, new_phone: NewPhone) -> None:
     shop, customer = new_phone("Empresa X"), new_phone("Maria")
     manager.pair("empresa_x", shop)
+    # The ping to oneself is a send, too: it is to be through before the next one is refused.
+    manager.wait_until("empresa_x", lambda view: bool(manager.events("empresa_x", "ping.sent")))
     shop.fault(RefuseSend(error=479, times=1))
     answer = manager.send("empresa_x", customer.number, "Olá")
     assert answer.status_code == 502

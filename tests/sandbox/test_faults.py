@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from chatbot_erp.sandbox import faults
+from chatbot_erp.sandbox.client import Network
 
 DELIVERED, READ = 1, 4
 
@@ -123,11 +124,14 @@ def test_a_silent_network_takes_nothing_and_delivers_afterwards(shop: Any, maria
         assert maria.receive(text="into the silence").id == unanswered.result(20)
 
 
-def test_a_message_that_is_sent_twice_arrives_once(shop: Any, maria: Any) -> None:
+def test_a_message_that_is_sent_twice_arrives_once(shop: Any, maria: Any, network: Network) -> None:
     shop.send(maria, "before")
     shop.phone.fault(faults.SlowAcks(delay_s=0.5))
+    late = network.stats().messages_late
     with ThreadPoolExecutor() as threads:
         sending = threads.submit(shop.send, maria, "hurry")
+        while network.stats().messages_late == late and not sending.done():
+            time.sleep(0.01)
         shop.phone.fault(faults.Drop())
         shop.phone.wait_offline()
         shop.phone.wait_online()

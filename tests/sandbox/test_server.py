@@ -106,7 +106,9 @@ def test_what_is_asked_of_nobody_is_refused(network: Network) -> None:
         network.phone("nobody")
 
 
-def test_a_network_that_has_ended_is_reported(tmp_path: Path) -> None:
+def test_a_network_that_has_ended_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A killed server cannot clear up: what it leaves shall lie where pytest does.
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     network = Network.start()
     phone = network.phone("4930555555")
     assert network.pid is not None

@@ -25,7 +25,7 @@ class FakeClient:
     def connect(self) -> None:
         if self.dial_error is not None:
             raise LibraryError(self.dial_error)
-        assert self.stopped.wait(PATIENCE_S)
+        self.stopped.wait(PATIENCE_S)
 
     def await_life(self, patience_s: float) -> bool:
         return True

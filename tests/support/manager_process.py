@@ -30,7 +30,7 @@ class ManagerProcess:
         self.url = ""
         self.session = requests.Session()
         self.session.trust_env = False
-        self._network = network
+        self.network = network
         self._options = options
         self._api_key = api_key
         if api_key:
@@ -41,7 +41,7 @@ class ManagerProcess:
         """Start the process and wait until it listens."""
         command = [
             *(sys.executable, "-m", "chatbot_erp.actors.main", "serve", "--port", "0"),
-            *("--data-dir", str(self.data_dir), "--sandbox-network", self._network.control_url, *self._options),
+            *("--data-dir", str(self.data_dir), "--sandbox-network", self.network.control_url, *self._options),
         ]
         environment = {key: value for key, value in os.environ.items() if not key.startswith("CHATBOT_ERP_")}
         if self._api_key:

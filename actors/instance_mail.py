@@ -1,0 +1,40 @@
+"""A mailbox that is bounded where it can fill up: callers' requests. What the house itself has to say always has room.
+
+What sockets say is bounded by their hosts, which hold a socket up while too much of it is unconfirmed.
+"""
+
+from queue import Queue
+from typing import Any
+
+from chatbot_erp.actors.commands import ChangeWebhook, SendText
+from chatbot_erp.actors.errors import Unavailable
+from chatbot_erp.actors.tidings import AskPairingCode, Ping, StartInstance
+
+ROOM = 64
+"""So many requests may wait for one actor. It takes thousands a second; those that wait longer wait for a sick disk."""
+
+REQUESTS = (SendText, ChangeWebhook, AskPairingCode, StartInstance)
+
+
+class Mailbox(Queue[Any]):
+    """First come, first served, except that a `Ping` overtakes. A request too many is refused with `Unavailable`."""
+
+    def _init(self, maxsize: int) -> None:
+        super()._init(maxsize)
+        self._requests = 0
+
+    def _put(self, item: Any) -> None:
+        if isinstance(item.message, Ping):
+            self.queue.appendleft(item)
+            return
+        if isinstance(item.message, REQUESTS):
+            if self._requests >= ROOM:
+                raise Unavailable("Too many requests wait for this instance already.")
+            self._requests += 1
+        super()._put(item)
+
+    def _get(self) -> Any:
+        item = super()._get()
+        if isinstance(item.message, REQUESTS):
+            self._requests -= 1
+        return item

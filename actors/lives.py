@@ -1,0 +1,161 @@
+"""The two actors of each instance: they are started, replaced and let go here. Used in the supervisor's thread only."""
+
+import contextlib
+import time
+from typing import Any
+
+import pykka
+import structlog
+
+from chatbot_erp.actors import tidings
+from chatbot_erp.actors.commands import DoubtPending, RecordVerdict
+from chatbot_erp.actors.errors import NameTaken
+from chatbot_erp.actors.house import WEBHOOK_SECRET, House
+from chatbot_erp.actors.instance_actor import InstanceActor
+from chatbot_erp.actors.rebuild import rebuild
+from chatbot_erp.actors.state import Instance, State
+from chatbot_erp.actors.webhook_actor import Verdict, WebhookActor
+from chatbot_erp.actors.webhook_mail import Finish
+
+log = structlog.get_logger()
+
+PING_PATIENCE_S = 10.0
+STUCK_S = 60.0
+"""An actor that has not answered its heartbeat for so long hangs. It outlives the patience with the disk (30 s)."""
+
+Ref = pykka.ActorRef[Any]
+
+
+class Lives:
+    """All actors of all instances."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._webhooks: dict[str, Ref] = {}
+        self._unanswered: dict[str, float] = {}
+
+    def start(self, instance: str, name: str, state: State, version: int) -> Ref:
+        """Start the two actors of an instance and see them alive. Raises `NameTaken`."""
+        listed = state is None or isinstance(state, Instance)
+        webhook = self._webhooks.get(instance) or self._start_webhook(instance, name)
+        actor: Ref = InstanceActor.start(instance, self._house, webhook, state, version)
+        self._webhooks[instance] = webhook
+        self._unanswered.pop(instance, None)
+        try:
+            self._house.directory.enter(instance, name, actor, listed=listed)
+            actor.ask(tidings.Introduce(), timeout=PING_PATIENCE_S)
+        except NameTaken:
+            actor.stop(block=False)
+            self._webhooks.pop(instance).stop(block=False)
+            raise
+        if state is not None and not listed:
+            webhook.tell(Finish())
+        return actor
+
+    def restore(self) -> int:
+        """Bring back every instance that is not removed, and the deliveries of those that are."""
+        heads = self._house.store.open_streams()
+        for head in heads:
+            state = rebuild(self._house.store, head)
+            if state is not None:
+                self.start(head.stream, state.name, state, head.version)
+        return len(heads)
+
+    def replace(self, instance: str) -> State:
+        """A new actor in the old place, with the state as the log has it; None if the log knows nothing of it.
+
+        What was in mid-send had a caller in the old one: nobody waits for it any more.
+        """
+        former = self._house.directory.actor(instance)
+        for head in self._house.store.open_streams():
+            if head.stream != instance:
+                continue
+            state = rebuild(self._house.store, head)
+            if state is None:
+                return None
+            if former is not None:
+                former.stop(block=False)
+            self.start(instance, state.name, state, head.version)
+            self.tell(instance, DoubtPending(cause="actor_failed"))
+            return state
+        return None
+
+    def drop_webhook(self, instance: str) -> bool:
+        """The webhook actor is gone; the next `replace` starts another. Whether it was known."""
+        return self._webhooks.pop(instance, None) is not None
+
+    def forget(self, instance: str) -> None:
+        """Let both actors go, and the secret that its deliveries were signed with."""
+        actor = self._house.directory.actor(instance)
+        self._house.directory.leave(instance)
+        self._unanswered.pop(instance, None)
+        for ref in (actor, self._webhooks.pop(instance, None)):
+            if ref is not None:
+                ref.stop(block=False)
+        self._house.vault.delete(WEBHOOK_SECRET, instance)
+
+    def tell(self, instance: str, message: object) -> None:
+        """Tell an instance; one that is gone needs nothing any more, one that failed is replaced from the log."""
+        actor = self._house.directory.actor(instance)
+        if actor is not None:
+            with contextlib.suppress(pykka.ActorDeadError):
+                actor.tell(message)
+
+    def is_current(self, instance: str, urn: str) -> bool:
+        """Whether this is the actor that speaks for the instance, and not one that was replaced."""
+        actor = self._house.directory.actor(instance)
+        return actor is not None and actor.actor_urn == urn
+
+    def ping(self) -> list[str]:
+        """Ask every actor for a sign of life; those that have owed one for too long, once each."""
+        now = time.monotonic()
+        stuck = [instance for instance, since in self._unanswered.items() if now - since > STUCK_S]
+        for instance in self._webhooks:
+            self._unanswered.setdefault(instance, now)
+            self.tell(instance, tidings.Ping())
+        for instance in stuck:
+            self._unanswered.pop(instance, None)
+        return stuck
+
+    def answered(self, instance: str) -> None:
+        self._unanswered.pop(instance, None)
+
+    def stop_webhooks(self) -> None:
+        """Have deliveries end with their present attempt; does not wait."""
+        for webhook in self._webhooks.values():
+            webhook.stop(block=False)
+
+    def stop_all(self, deadline: float) -> None:
+        """Have the instances finish their mail, and wait for everybody until the deadline."""
+        actors = [self._house.directory.actor(instance) for instance in self._webhooks]
+        for actor in actors:
+            if actor is not None:
+                actor.stop(block=False)
+        for ref in (*actors, *self._webhooks.values()):
+            if ref is not None and not ref.actor_stopped.wait(max(0.0, deadline - time.monotonic())):
+                log.warning("an actor did not end in time", action="actor_left", actor=str(ref))
+
+    def _start_webhook(self, instance: str, name: str) -> Ref:
+        house, supervisor = self._house, self._house.supervisor
+
+        def secrets() -> tuple[str, ...]:
+            secret = house.vault.get(WEBHOOK_SECRET, instance)
+            return (secret.decode(),) if secret is not None else ()
+
+        def report(verdict: Verdict) -> None:
+            if actor := house.directory.actor(instance):
+                with contextlib.suppress(pykka.ActorDeadError):
+                    actor.tell(RecordVerdict(verdict=verdict))
+
+        return WebhookActor.start(
+            instance,
+            name,
+            store=house.store,
+            alarms=house.alarms,
+            config=house.config,
+            url=lambda: house.directory.webhook_url(instance),
+            secrets=secrets,
+            report=report,
+            drained=lambda: supervisor.tell(tidings.Drained(instance=instance)),
+            failed=lambda: supervisor.tell(tidings.WebhookFailed(instance=instance)),
+        )

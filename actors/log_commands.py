@@ -1,0 +1,179 @@
+"""`chatbot-erp events`, `replay` and `verify`: reading a log, of a running or a stopped manager. They change nothing."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+from rich.console import Console
+from rich.progress import Progress
+
+from chatbot_erp.actors.rebuild import Past, past
+from chatbot_erp.eventstore.checkpoints import Checkpoint
+from chatbot_erp.eventstore.errors import StoreError
+from chatbot_erp.eventstore.events import EVENT_NAMES
+from chatbot_erp.eventstore.log_reader import LogReader
+from chatbot_erp.eventstore.records import Recorded
+from chatbot_erp.eventstore.verify import verify
+
+PAGE = 1000
+FOLLOW_EVERY_S = 0.5
+
+to_json = msgspec.json.Encoder().encode
+
+
+def show_events(
+    data_dir: Path,
+    *,
+    instance: str | None,
+    types: tuple[str, ...],
+    since: datetime | None,
+    until: datetime | None,
+    message_id: str | None,
+    after: int,
+    limit: int | None,
+    follow: bool,
+    as_json: bool,
+) -> None:
+    """Print the events that match all conditions, a line each. Raises `click.UsageError`, `StoreError`."""
+    if unknown := set(types) - set(EVENT_NAMES.values()):
+        raise click.UsageError(f"There is no event type {', '.join(sorted(unknown))}.")
+    shown = 0
+    with LogReader.open(data_dir) as log:
+        stream = stream_of(log, instance) if instance else None
+        for record in records(log, stream, types, after=after, follow=follow):
+            if since and record.recorded_at < since:
+                continue
+            if until and record.recorded_at > until and not follow:
+                continue
+            if message_id and message_id.encode() not in bytes(record.data):
+                continue
+            print(line(record, as_json), flush=follow)
+            shown += 1
+            if limit is not None and shown >= limit:
+                return
+
+
+def show_replay(data_dir: Path, name: str, *, at: int | datetime | None, follow: bool, as_json: bool) -> None:
+    """Print the instance and its messages as they were at a position or moment; then, with `follow`, each change."""
+    with LogReader.open(data_dir) as log:
+        stream = stream_of(log, name)
+        then = past(log, stream, until=at) if isinstance(at, int) else past(log, stream, at=at)
+        if then.state is None:
+            raise click.ClickException(f"{name} did not exist yet.")
+        print_replay(stream, then, as_json)
+        if not follow:
+            return
+        for record in records(log, stream, (), after=then.position, follow=True):
+            then.take(record)
+            status = getattr(then.state, "status", "removed")
+            print(line(record, as_json) if as_json else f"{line(record, False)}  → {status}", flush=True)
+
+
+def show_verdict(data_dir: Path, *, checkpoint: Path | None, as_json: bool) -> bool:
+    """Check the whole log and print what was found; whether it is whole."""
+    kept = [msgspec.json.decode(checkpoint.read_bytes(), type=Checkpoint)] if checkpoint else []
+    with Progress(console=Console(stderr=True), transient=True, disable=as_json or not sys.stderr.isatty()) as bar:
+        task = bar.add_task("checking", total=None)
+        report = verify(data_dir, kept=kept, progress=lambda done, total: bar.update(task, completed=done, total=total))
+    if as_json:
+        print(to_json(report).decode())
+    elif report.problem is None:
+        print(f"The log is whole: {report.events} events in {report.streams} streams, hash {report.hash}.")
+        print(f"{report.checkpoints} checkpoints signed by {', '.join(report.keys) or 'nobody'}.")
+    else:
+        print(f"Position {report.position} does not fit: {report.problem}")
+    return report.problem is None
+
+
+def stream_of(log: LogReader, name: str) -> str:
+    """The last instance of this name, or the name as an id. Raises `click.ClickException`."""
+    found = log.streams_named(name)
+    if found:
+        return found[0]
+    if log.read(stream=name, limit=1):
+        return name
+    raise click.ClickException(f"The log knows no instance named {name}.")
+
+
+def records(
+    log: LogReader,
+    stream: str | None,
+    types: tuple[str, ...],
+    *,
+    after: int = 0,
+    follow: bool = False,
+) -> Iterator[Recorded]:
+    """What matches, page by page; with `follow` also what is still to come, until the caller has enough."""
+    while True:
+        page = log.read(after=after, limit=PAGE, stream=stream, types=types)
+        yield from page
+        if page:
+            after = page[-1].position
+        elif follow:
+            time.sleep(FOLLOW_EVERY_S)
+        else:
+            return
+
+
+def line(record: Recorded, as_json: bool) -> str:
+    """One event, for machines or for people."""
+    if as_json:
+        return to_json(as_object(record)).decode()
+    detail = " ".join(f"{key}={short(value)}" for key, value in msgspec.json.decode(record.data).items() if value)
+    return f"{record.position:>8}  {record.recorded_at:%Y-%m-%d %H:%M:%S.%f}  {record.type:<26} {detail}"
+
+
+def as_object(record: Recorded) -> dict[str, Any]:
+    """An event in the words of `GET /events`."""
+    return {
+        "position": record.position,
+        "stream": record.stream,
+        "version": record.version,
+        "id": record.id,
+        "type": record.type,
+        "data": record.data,
+        "recordedAt": record.recorded_at,
+        "hash": record.hash,
+    }
+
+
+def short(value: Any) -> str:
+    text = value if isinstance(value, str) else to_json(value).decode()
+    return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+def print_replay(stream: str, then: Past, as_json: bool) -> None:
+    """The state and the messages, for machines or for people."""
+    state: Any = then.state
+    found = {"id": stream, "position": then.position, "state": state, "messages": then.fates.all()}
+    if as_json:
+        print(to_json(found).decode())
+        return
+    print(f"{state.name} ({stream}) after position {then.position}")
+    for field in state.__struct_fields__:
+        if field != "name":
+            print(f"  {field:<14} {short(getattr(state, field))}")
+    for message in then.fates.all():
+        ids = message.message_id or message.command_id
+        print(f"  {message.at:%Y-%m-%d %H:%M:%S}  {ids}  {message.jid:<32} {message.fate}  {message.reason or ''}")
+
+
+def moment(text: str) -> datetime:
+    """ISO 8601; UTC where it has no offset. Raises `ValueError`."""
+    at = datetime.fromisoformat(text)
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def reporting(run: Callable[[], Any]) -> Any:
+    """Run a command and turn a broken or missing log into one line for people."""
+    try:
+        return run()
+    except StoreError as ex:
+        raise click.ClickException(f"{ex} {ex.action}") from ex
+    except (BrokenPipeError, KeyboardInterrupt):
+        sys.exit(0)

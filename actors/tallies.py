@@ -1,0 +1,34 @@
+"""What the house counts, and its pulse; written by actors, read by any thread."""
+
+import time
+from collections import Counter
+from threading import Lock
+
+
+class Tallies:
+    """Counters since the start. A key is a name and what it is counted by, such as ("restarts", "host_died")."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._counts: Counter[tuple[str, str]] = Counter()
+
+    def count(self, name: str, by: str = "") -> None:
+        with self._lock:
+            self._counts[name, by] += 1
+
+    def read(self) -> dict[tuple[str, str], int]:
+        with self._lock:
+            return dict(self._counts)
+
+
+class Pulse:
+    """When the supervisor last looked around."""
+
+    def __init__(self) -> None:
+        self._beaten_at = time.monotonic()
+
+    def beat(self) -> None:
+        self._beaten_at = time.monotonic()
+
+    def age_s(self) -> float:
+        return time.monotonic() - self._beaten_at

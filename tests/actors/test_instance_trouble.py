@@ -1,0 +1,153 @@
+"""What one message, one caller or one bad moment must not do to an instance."""
+
+from collections.abc import Iterator
+from concurrent.futures import Future
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from chatbot_erp.actors import frames, tidings
+from chatbot_erp.actors.commands import LoseSocket, RemoveInstance, RestartInstance, SendText
+from chatbot_erp.actors.errors import Unavailable
+from chatbot_erp.actors.instance_mail import ROOM
+from chatbot_erp.eventstore.errors import NotStorable
+from chatbot_erp.eventstore.events import Status
+from instance_world import PATIENCE_S, World, received
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    world = World(tmp_path)
+    yield world
+    world.shown.set()
+    world.close()
+
+
+def parked(world: World) -> list[Any]:
+    folder = world.house.config.data_dir / "parked"
+    return [msgspec.json.decode(path.read_bytes()) for path in sorted(folder.glob("*.json"))]
+
+
+def received_texts(world: World) -> list[str]:
+    return [record.event.text for record in world.store.read(types={"message.received"}, limit=100)]  # type: ignore[attr-defined]
+
+
+def test_what_can_never_be_stored_is_parked_confirmed_and_passed_over(world: World) -> None:
+    """A lone surrogate is no Unicode: the log refuses it each time it is offered."""
+    world.tell(received("m1"), 1)
+    world.tell(received("m2", text="half a character: \ud800"), 2)
+    world.tell(received("m3"), 3)
+    while world.host.next(frames.Confirm).number != 3:
+        pass
+    assert [each["kind"] for each in parked(world)] == ["SocketReceived"]
+    assert "\\ud800" in parked(world)[0]["command"]
+    assert received_texts(world) == ["Oi", "Oi"]
+    assert world.house.tallies.read()[("parked", "SocketReceived")] == 1
+    assert not [told for told in list(world.supervisor_heard.queue) if isinstance(told, tidings.ActorFailed)]
+
+
+def test_poison_in_a_batch_costs_the_others_nothing(world: World) -> None:
+    world.tell(frames.SocketOfferedQr(qr="secret", valid_s=60))
+    assert world.showing.wait(PATIENCE_S)
+    for number in range(1, 21):
+        world.tell(received(f"m{number}", text="\udfff" if number == 10 else str(number)), number)
+    world.shown.set()
+    while world.host.next(frames.Confirm).number != 20:
+        pass
+    assert received_texts(world) == [str(number) for number in range(1, 21) if number != 10]
+    assert len(parked(world)) == 1
+
+
+def test_what_cannot_even_be_decided_is_parked_after_what_was_heard_before_is_stored(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def break_on(state: object, command: Any) -> Any:
+        if getattr(getattr(command, "observation", None), "message_id", "") == "poison":
+            raise ZeroDivisionError("a mistake of ours")
+        return decide(state, command)  # type: ignore[arg-type]
+
+    from chatbot_erp.actors import journal
+
+    decide = journal.decide
+    monkeypatch.setattr(journal, "decide", break_on)
+    for number, name in enumerate(["m1", "poison", "m2"], 1):
+        world.tell(received(name), number)
+    while world.host.next(frames.Confirm).number != 3:
+        pass
+    assert received_texts(world) == ["Oi", "Oi"]
+    assert [each["error"] for each in parked(world)] == ["ZeroDivisionError('a mistake of ours')"]
+
+
+def test_a_caller_whose_text_cannot_be_stored_is_told_so_and_the_actor_lives(world: World) -> None:
+    world.connect()
+    caller: Future[Any] = world.actor.ask(SendText(command_id="c", number="551", text="\ud800"))
+    with pytest.raises(NotStorable):
+        caller.result(PATIENCE_S)
+    world.tell(received("m1"), 1)
+    assert world.host.next(frames.Confirm).number == 1
+
+
+def test_a_restart_that_comes_after_the_removal_is_moot(world: World) -> None:
+    world.actor.ask(RemoveInstance(unlink=False))
+    world.actor.tell(RestartInstance(cause="host_died"))
+    world.actor.tell(LoseSocket(generation=1, cause="host_died"))
+    world.actor.ask(tidings.Introduce())
+    assert world.types()[-1] == "instance.removed"
+    assert not parked(world)
+
+
+def test_more_requests_than_there_is_room_for_are_refused_at_once(world: World) -> None:
+    world.connect()
+    world.tell(frames.SocketOfferedQr(qr="secret", valid_s=60), generation=1)
+    world.actor.tell(RestartInstance(cause="requested"))
+    world.tell(frames.SocketOfferedQr(qr="secret", valid_s=60), generation=2)
+    assert world.showing.wait(PATIENCE_S)
+    waiting = [world.actor.ask(SendText(command_id=str(n), number="551", text="Olá"), block=False) for n in range(ROOM)]
+    with pytest.raises(Unavailable):
+        world.actor.ask(SendText(command_id="more", number="551", text="Olá"), block=False)
+    world.tell(received("m1"), 1)
+    world.shown.set()
+    assert world.host.next(frames.Confirm).number == 1
+    for each in waiting:
+        with pytest.raises(Exception, match="not CONNECTED"):
+            each.get(timeout=PATIENCE_S)
+
+
+def test_a_number_whose_sends_hang_holds_only_its_share_of_the_callers(world: World) -> None:
+    world.connect()
+    share = world.house.config.http_threads // 2
+    hanging = [world.actor.ask(SendText(command_id=str(n), number="551", text="Olá")) for n in range(share)]
+    with pytest.raises(Unavailable):
+        world.actor.ask(SendText(command_id="more", number="551", text="Olá"))
+    assert world.types().count("message.accepted") == share
+    world.actor.tell(LoseSocket(generation=1, cause="host_died"))
+    assert [each.result(PATIENCE_S).reason for each in hanging] == ["host_died"] * share
+
+
+def test_a_heartbeat_overtakes_all_other_mail(world: World) -> None:
+    world.tell(frames.SocketOfferedQr(qr="secret", valid_s=60))
+    assert world.showing.wait(PATIENCE_S)
+    for number in range(1, 201):
+        world.tell(received(f"m{number}"), number)
+    world.actor.tell(tidings.Ping())
+    assert not [told for told in list(world.supervisor_heard.queue) if isinstance(told, tidings.Pong)]
+    world.shown.set()
+    while not isinstance(told := world.supervisor_heard.get(timeout=PATIENCE_S), tidings.Pong):
+        pass
+    assert (told.instance, told.urn) == ("i", world.actor.actor_urn)
+    assert world.types().count("message.received") < 200
+
+
+def test_the_time_of_a_ban_is_seen_and_gone_with_it(world: World) -> None:
+    until = datetime(2026, 11, 24, tzinfo=UTC)
+    world.connect()
+    world.tell(frames.SocketEnded(cause="temporarily_banned", retry_at=until))
+    world.actor.ask(tidings.Introduce())
+    view = world.house.directory.view("shop")
+    assert (view.status, view.reason, view.retry_at) == (Status.DISCONNECTED, "temporarily_banned", until)
+    world.actor.tell(RestartInstance(cause="temporarily_banned"))
+    world.actor.ask(tidings.Introduce())
+    assert world.house.directory.view("shop").retry_at is None
