@@ -126,6 +126,12 @@ def serve(
         node=node or gethostname(),
     )
     from chatbot_erp.actors.serve import run
+    from chatbot_erp.actors.webhook_address import Deny
+
+    try:
+        Deny.of(webhook_deny)
+    except ValueError as ex:
+        raise click.UsageError(f"--webhook-deny: {ex}") from ex
 
     sys.exit(run(config, sandbox=sandbox, sandbox_network=sandbox_network))
 

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from threading import Event
 from types import FrameType
@@ -39,6 +40,8 @@ from chatbot_erp.eventstore.vault import Vault
 log = structlog.get_logger()
 
 PATIENCE_S = 60.0
+ATTEMPTS_KEPT = timedelta(days=90)
+PRUNE_EVERY_S = 600.0
 PULSE_PATIENCE_S = 120.0
 """A supervisor that hangs for so long will not come back: whoever started this process starts a new one."""
 
@@ -140,8 +143,15 @@ def open_house(config: Config, surroundings: Surroundings) -> Iterator[Manager]:
         count = supervisor.ask(tidings.Restore(), timeout=PATIENCE_S)
         _read_spools(house)
         supervisor.ask(tidings.Resume(), timeout=PATIENCE_S)
+        _forget_old_attempts(house)
         log.info("restored", action="restored", instances=count)
         yield Manager(house)
+
+
+def _forget_old_attempts(house: House) -> None:
+    """Drop delivery attempts that nobody looks up any more: now, and a bounded bite every few minutes."""
+    house.alarms.set(PRUNE_EVERY_S, lambda: _forget_old_attempts(house))
+    house.store.prune_attempts(house.now() - ATTEMPTS_KEPT)
 
 
 def _start_supervisor(

@@ -39,10 +39,6 @@ class Bounded:
         self.settimeout(self._remaining())  # type: ignore[attr-defined]
         return super().recv_into(*args)  # type: ignore[misc,no-any-return]
 
-    def send(self, *args: Any) -> int:
-        self.settimeout(self._remaining())  # type: ignore[attr-defined]
-        return super().send(*args)  # type: ignore[misc,no-any-return]
-
     def sendall(self, *args: Any) -> None:
         self.settimeout(self._remaining())  # type: ignore[attr-defined]
         super().sendall(*args)  # type: ignore[misc]

@@ -167,7 +167,7 @@ class Transaction:
         for entry in new:
             if entry.id in known:
                 continue  # twice in this very append
-            pass
+            known.add(entry.id)
             version += 1
             number = None
             if entry.delivered:

@@ -61,24 +61,15 @@ def test_poison_in_a_batch_costs_the_others_nothing(world: World) -> None:
     assert len(parked(world)) == 1
 
 
-def test_what_cannot_even_be_decided_is_parked_after_what_was_heard_before_is_stored(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def break_on(state: object, command: Any) -> Any:
-        if getattr(getattr(command, "observation", None), "message_id", "") == "poison":
-            raise ZeroDivisionError("a mistake of ours")
-        return decide(state, command)  # type: ignore[arg-type]
-
-    from chatbot_erp.actors import journal
-
-    decide = journal.decide
-    monkeypatch.setattr(journal, "decide", break_on)
-    for number, name in enumerate(["m1", "poison", "m2"], 1):
-        world.tell(received(name), number)
+def test_what_cannot_even_be_decided_is_parked_after_what_was_heard_before_is_stored(world: World) -> None:
+    """A receipt of a kind that this manager has never heard of."""
+    world.tell(received("m1"), 1)
+    world.tell(frames.SocketSawReceipt(message_ids=("m0",), jid="7@lid", participant=None, ack=99), 2)
+    world.tell(received("m2"), 3)
     while world.host.next(frames.Confirm).number != 3:
         pass
     assert received_texts(world) == ["Oi", "Oi"]
-    assert [each["error"] for each in parked(world)] == ["ZeroDivisionError('a mistake of ours')"]
+    assert [each["error"] for each in parked(world)] == ["ValueError('99 is not a valid Ack')"]
 
 
 def test_a_caller_whose_text_cannot_be_stored_is_told_so_and_the_actor_lives(world: World) -> None:

@@ -1,6 +1,6 @@
 """Hosts that have grown too large are replaced, one number after another."""
 
-from typing import Any
+from typing import Any, cast
 
 from chatbot_erp.actors.frames import Alive
 from chatbot_erp.actors.recycling import MOVE_PATIENCE_S, PAUSE_S, Recycler
@@ -36,7 +36,7 @@ class World:
         self.hosts: Any = FakeHosts()
         self.moved: list[str] = []
         self.recycler = Recycler(
-            self.hosts, self.moved.append, most_bytes=1000, most_descriptors=100, clock=lambda: self.now
+            cast(Any, self.hosts), self.moved.append, most_bytes=1000, most_descriptors=100, clock=lambda: self.now
         )
 
     def grow(self, host: str, *, rss: int = 10, descriptors: int = 10) -> None:

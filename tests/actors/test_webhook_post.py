@@ -204,17 +204,20 @@ def test_what_a_receiver_says_to_an_idle_connection_is_not_taken_for_an_answer(l
     assert outcome.status == 200
 
 
-def test_each_post_has_the_whole_time_even_after_one_that_took_nearly_all_of_it(listen: Listen, hire: Hire) -> None:
-    slow = iter([0.9, 0.0])
-
-    def answer(sock: socket.socket, _: bytes) -> None:
-        time.sleep(next(slow))
+def test_a_receiver_that_answered_once_and_reads_no_more_is_cut_at_the_deadline(
+    listen: Listen, postman: Postman
+) -> None:
+    def answer_and_fall_asleep(sock: socket.socket, _: bytes) -> None:
         sock.sendall(OK)
-        time.sleep(0.3)  # and does not read for a while
+        time.sleep(2)
 
-    peer, postman = listen(answer), hire(timeout_s=1.0)
+    peer = listen(answer_and_fall_asleep)
     assert isinstance(post(postman, peer.url), Answer)
-    assert isinstance(post(postman, peer.url, b"x" * 12_000_000), Answer)
+    begun = time.monotonic()
+    outcome = post(postman, peer.url, b"x" * 60_000_000)
+    assert isinstance(outcome, NoAnswer)
+    assert outcome.error == "timeout"
+    assert time.monotonic() - begun < 1.2
     assert peer.connections == 1
 
 
