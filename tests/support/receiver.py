@@ -18,10 +18,7 @@ class Delivery:
     path: str
     headers: Mapping[str, str]
     body: bytes
-
-    @property
-    def payload(self) -> Any:
-        return json.loads(self.body)
+    payload: Any
 
     @property
     def event(self) -> str:
@@ -45,8 +42,12 @@ class Receiver:
             protocol_version = "HTTP/1.1"
 
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                delivery = Delivery(path=self.path, headers=dict(self.headers), body=body)
+                length = int(self.headers["Content-Length"])
+                body = self.rfile.read(length)
+                if len(body) < length:
+                    # The manager was killed in mid-delivery: no receiver takes that for one.
+                    return
+                delivery = Delivery(path=self.path, headers=dict(self.headers), body=body, payload=json.loads(body))
                 status = receiver.answer(delivery)
                 receiver._take(delivery)
                 self.send_response(status)
