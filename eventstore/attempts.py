@@ -4,19 +4,31 @@ The functions that write run inside the writer's transaction.
 """
 
 import sqlite3
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from chatbot_erp.eventstore.chain import moment
 from chatbot_erp.eventstore.records import Attempt, RecordedAttempt
 from chatbot_erp.eventstore.sql import QUERIES
 
+OUTAGE_GAP = timedelta(hours=36)
+"""Longer than any wait between two attempts: with so much time between them, two failures are two outages."""
 
-def record(connection: sqlite3.Connection, stream: str, sequence: int, attempt: Attempt, due: datetime | None) -> None:
-    """Keep the attempt, and count it where the delivery still waits."""
+
+def record(
+    connection: sqlite3.Connection,
+    stream: str,
+    endpoint: str,
+    sequence: int,
+    attempt: Attempt,
+    due: datetime | None,
+) -> None:
+    """Keep the attempt, count it where the delivery still waits, and note how long the endpoint has been failing."""
     row = {
         "stream": stream,
+        "endpoint": endpoint,
         "sequence": sequence,
         "at": moment(attempt.at),
+        "long_ago": moment(attempt.at - OUTAGE_GAP),
         "due": None if due is None else moment(due),
         "duration_ms": attempt.duration_ms,
         "http_status": attempt.http_status,
@@ -26,6 +38,12 @@ def record(connection: sqlite3.Connection, stream: str, sequence: int, attempt: 
     }
     connection.execute(QUERIES["count_attempt"], row)
     connection.execute(QUERIES["insert_attempt"], row)
+    connection.execute(QUERIES["begin_outage" if attempt.error else "end_outage"], row)
+
+
+def release(connection: sqlite3.Connection, stream: str, endpoint: str) -> None:
+    """Nothing that waits for its time has to wait any longer."""
+    connection.execute(QUERIES["release_deliveries"], (stream, endpoint))
 
 
 def prune(connection: sqlite3.Connection, before: datetime) -> int:
@@ -33,8 +51,8 @@ def prune(connection: sqlite3.Connection, before: datetime) -> int:
     return connection.execute(QUERIES["prune_attempts"], (moment(before),)).rowcount
 
 
-def newest(connection: sqlite3.Connection, stream: str, limit: int) -> list[RecordedAttempt]:
-    """The last attempts of a stream, newest first."""
+def newest(connection: sqlite3.Connection, stream: str, endpoint: str, limit: int) -> list[RecordedAttempt]:
+    """The last attempts at an endpoint, newest first."""
     return [
         RecordedAttempt(
             sequence=sequence,
@@ -46,6 +64,6 @@ def newest(connection: sqlite3.Connection, stream: str, limit: int) -> list[Reco
             answer=answer,
         )
         for sequence, at, duration_ms, http_status, error, address, answer in connection.execute(
-            QUERIES["attempts"], (stream, limit)
+            QUERIES["attempts"], (stream, endpoint, limit)
         )
     ]

@@ -11,22 +11,20 @@ from chatbot_erp.eventstore.records import Answered, Claim, Claimed, Mismatched,
 from chatbot_erp.eventstore.sql import QUERIES
 
 KEPT = timedelta(hours=48)
-"""A key is forgotten this long after it was claimed."""
+"""A key is kept for at least this long after it was claimed, and hardly longer."""
 
 
 def claim(connection: sqlite3.Connection, key: str, fingerprint: str, owner: str, now: datetime) -> Claim:
     """Take `key`, or say what became of it."""
-    horizon = moment(now - KEPT)
-    connection.execute(QUERIES["prune_claims"], (horizon,))
+    connection.execute(QUERIES["prune_claims"], (moment(now - KEPT),))
     found = connection.execute(QUERIES["claim"], (key,)).fetchone()
-    if found is not None and found[2] >= horizon:
-        earlier, holder, _, status, content_type, body = found
-        if earlier != fingerprint:
-            return Mismatched()
-        return Running(holder) if status is None else Answered(status, content_type, body)
-    connection.execute(QUERIES["forget_claim"], (key,))
-    connection.execute(QUERIES["insert_claim"], (key, fingerprint, owner, moment(now)))
-    return Claimed()
+    if found is None:
+        connection.execute(QUERIES["insert_claim"], (key, fingerprint, owner, moment(now)))
+        return Claimed()
+    earlier, holder, status, content_type, body = found
+    if earlier != fingerprint:
+        return Mismatched()
+    return Running(holder) if status is None else Answered(status, content_type, body)
 
 
 def settle(connection: sqlite3.Connection, key: str, status: int, content_type: str, body: bytes) -> None:

@@ -1,5 +1,7 @@
 """Event ↔ (name, schema version, JSON object), so that code may change and old logs stay readable.
 
+Personal fields are sealed outside of here (sealing.py): this is the object as it is when opened.
+
 When the stored form of an event changes: raise its number in `SCHEMAS`, add a pure function to `UPCASTERS` that turns
 the old object into the next, and add golden files under tests/eventstore/golden/. Files already there never change.
 """
@@ -17,10 +19,51 @@ Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
 LARGEST = 16 * 1024 * 1024
 """Bytes of JSON beyond which an event is refused."""
 
-SCHEMAS: Mapping[str, int] = {}
+SCHEMAS: Mapping[str, int] = {
+    "message.accepted": 3,
+    "message.sent": 3,
+    "message.received": 3,
+    "message.undecryptable": 3,
+    "message.acknowledged": 2,
+    "webhook.delivered": 2,
+    "webhook.abandoned": 2,
+}
 """Schema version in which an event is written today, where it is not 1."""
 
-UPCASTERS: Mapping[tuple[str, int], Upcaster] = {}
+
+def unchanged(old: dict[str, Any]) -> dict[str, Any]:
+    """What was in clear in the old version is sealed in the next (sealing.py), and the same when opened."""
+    return old
+
+
+def with_content(old: dict[str, Any]) -> dict[str, Any]:
+    """Version 2 knew a message's kind and text only."""
+    return {**old, "content": {}}
+
+
+def with_sender(old: dict[str, Any]) -> dict[str, Any]:
+    """Version 2 of what could not be read had one address of its sender only."""
+    return {**old, "jidAlt": None, "pushName": "", "sentAt": None}
+
+
+def to_the_only_endpoint(old: dict[str, Any]) -> dict[str, Any]:
+    """There was one endpoint when nobody had to say which."""
+    return {**old, "endpoint": "main"}
+
+
+UPCASTERS: Mapping[tuple[str, int], Upcaster] = {
+    ("message.accepted", 1): unchanged,
+    ("message.accepted", 2): with_content,
+    ("message.sent", 1): unchanged,
+    ("message.sent", 2): with_content,
+    ("message.received", 1): unchanged,
+    ("message.received", 2): with_content,
+    ("message.undecryptable", 1): unchanged,
+    ("message.undecryptable", 2): with_sender,
+    ("message.acknowledged", 1): unchanged,
+    ("webhook.delivered", 1): to_the_only_endpoint,
+    ("webhook.abandoned", 1): to_the_only_endpoint,
+}
 """For (name, version): how an object of that version becomes one of the next."""
 
 

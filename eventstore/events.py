@@ -4,6 +4,9 @@ An event is a fact: past tense, never refused, never changed. Its stored name co
 the class, so that a class may be renamed while old logs stay readable. Field names are stored in camelCase because
 `GET /events` shows the stored object as it is.
 
+What a message says is `kind`, `text` (its words or its caption, '' if none) and `content`, a JSON object of all else
+that belongs to the kind: a new kind of message is no new version of an event.
+
 Secrets (QR, pairing code, keys, session, webhook secret) are no fields of any event.
 """
 
@@ -33,6 +36,10 @@ class Ack(IntEnum):
     DELIVERED = 2
     READ = 3
     PLAYED = 4
+
+
+NOTHING_ELSE = msgspec.Raw(b"{}")
+"""The `content` of a message that is all text."""
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -122,7 +129,7 @@ class InstanceRemoved(Event, frozen=True, kw_only=True):
 
 
 class WebhookUrlChanged(Event, frozen=True, kw_only=True):
-    """From here on deliveries go to another address."""
+    """From here on deliveries go to another address. Managers before `EndpointConfigured` wrote it."""
 
     webhook_url: str
 
@@ -146,6 +153,7 @@ class MessageAccepted(Event, frozen=True, kw_only=True):
     number: str
     kind: str
     text: str
+    content: msgspec.Raw = NOTHING_ELSE
 
 
 class MessageSent(Event, frozen=True, kw_only=True):
@@ -157,6 +165,7 @@ class MessageSent(Event, frozen=True, kw_only=True):
     kind: str
     text: str
     sent_at: datetime
+    content: msgspec.Raw = NOTHING_ELSE
 
 
 class MessageFailed(Event, frozen=True, kw_only=True):
@@ -186,15 +195,60 @@ class MessageReceived(Event, frozen=True, kw_only=True):
     text: str
     sent_at: datetime
     raw: msgspec.Raw
+    content: msgspec.Raw = NOTHING_ELSE
 
 
-class MessageUndecryptable(Event, frozen=True, kw_only=True):
-    """A message came that this device could not read."""
+class MessageEdited(Event, frozen=True, kw_only=True):
+    """Someone else changed the message `message_id`; `edit_id` is the id of the change itself."""
+
+    message_id: str
+    edit_id: str
+    jid: str
+    jid_alt: str | None
+    participant: str | None
+    push_name: str
+    kind: str
+    text: str
+    content: msgspec.Raw
+    edited_at: datetime
+    raw: msgspec.Raw
+
+
+class MessageRevoked(Event, frozen=True, kw_only=True):
+    """Someone else took the message `message_id` back: its writer or, in a group, an admin (`participant`)."""
 
     message_id: str
     jid: str
+    jid_alt: str | None
     participant: str | None
+    push_name: str
+    revoked_at: datetime
+
+
+class MessageUndecryptable(Event, frozen=True, kw_only=True):
+    """A message came that this device could not read. `unavailable`: WhatsApp keeps its content from linked devices.
+
+    Where its sender is asked and sends it again, `MessageReceived` follows under the same id.
+    """
+
+    message_id: str
+    jid: str
+    jid_alt: str | None
+    participant: str | None
+    push_name: str
     unavailable: bool
+    sent_at: datetime | None
+
+
+class CallReceived(Event, frozen=True, kw_only=True):
+    """Somebody calls. `group` is the group that is called, None for a call to this number alone."""
+
+    call_id: str
+    jid: str
+    jid_alt: str | None
+    group: str | None
+    video: bool
+    called_at: datetime
 
 
 class MessageAcknowledged(Event, frozen=True, kw_only=True):
@@ -206,20 +260,125 @@ class MessageAcknowledged(Event, frozen=True, kw_only=True):
     ack: Ack
 
 
+class GroupJoined(Event, frozen=True, kw_only=True):
+    """This number is in a group now: it founded it, was added, or came by an invitation (`reason` "invite").
+
+    `participants` are jids, or LIDs where WhatsApp shows no number.
+    """
+
+    jid: str
+    subject: str
+    description: str
+    participants: tuple[str, ...]
+    reason: str
+
+
+class GroupUpdated(Event, frozen=True, kw_only=True):
+    """Somebody (`by`) changed a group this number is in, or was in until then; what is None stayed as it was.
+
+    Whoever `left` went or was removed; a new invitation link is on record, the link itself is not.
+    """
+
+    jid: str
+    by: str | None
+    changed_at: datetime
+    subject: str | None
+    description: str | None
+    announce: bool | None
+    locked: bool | None
+    ephemeral_s: int | None = msgspec.field(name="ephemeral")
+    joined: tuple[str, ...]
+    left: tuple[str, ...]
+    promoted: tuple[str, ...]
+    demoted: tuple[str, ...]
+    invite_reset: bool
+    deleted: bool
+
+
+class BlocklistChanged(Event, frozen=True, kw_only=True):
+    """This number does not want to hear somebody any more, or again; `version` is WhatsApp's word for the list."""
+
+    jid: str
+    blocked: bool
+    version: str
+
+
 class WebhookDelivered(Event, frozen=True, kw_only=True):
     """The receiver answered 2xx to the delivery with this sequence number."""
 
     sequence: int
     attempts: int
     http_status: int
+    endpoint: str = "main"
 
 
 class WebhookAbandoned(Event, frozen=True, kw_only=True):
-    """The delivery with this sequence number was retried for as long as allowed and given up."""
+    """The delivery with this sequence number was retried for as long as allowed and given up: a dead letter."""
 
     sequence: int
     attempts: int
     error: str
+    endpoint: str = "main"
+
+
+class EndpointConfigured(Event, frozen=True, kw_only=True):
+    """Everything about an endpoint from here on, also what did not change; a new id is a new endpoint.
+
+    `events` are the kinds that it is told (none: all), `headers` only the names of what is sent along: the values are
+    the vault's. A time that is None is the manager's.
+    """
+
+    endpoint: str
+    url: str
+    events: tuple[str, ...]
+    order: Literal["instance", "chat"]
+    headers: tuple[str, ...]
+    paused: bool
+    retry_for_s: float | None
+    reject_after_s: float
+
+
+class EndpointRemoved(Event, frozen=True, kw_only=True):
+    """The endpoint is gone, with all that waited for it."""
+
+    endpoint: str
+
+
+class EndpointDisabled(Event, frozen=True, kw_only=True):
+    """Nothing is posted there any more until it is enabled; what happens meanwhile waits.
+
+    `gone`: it answered 410; `failing`: nothing but failures for five days; `requested`: somebody wanted it.
+    """
+
+    endpoint: str
+    reason: Literal["gone", "failing", "requested"]
+
+
+class EndpointEnabled(Event, frozen=True, kw_only=True):
+    """Somebody says that it works again: deliveries go on where they stopped."""
+
+    endpoint: str
+
+
+class EndpointSecretRotated(Event, frozen=True, kw_only=True):
+    """Deliveries are signed with a new secret, and with the old one too until `old_until`."""
+
+    endpoint: str
+    old_until: datetime
+
+
+class EndpointReplayed(Event, frozen=True, kw_only=True):
+    """The endpoint is told again what stands behind position `after` up to `until`; `count` events of these kinds.
+
+    No `events` is all kinds. `dead` where only dead letters were wanted.
+    """
+
+    endpoint: str
+    after: int
+    until: int
+    events: tuple[str, ...]
+    dead: bool
+    count: int
 
 
 EVENT_NAMES: dict[type[Event], str] = {
@@ -241,10 +400,22 @@ EVENT_NAMES: dict[type[Event], str] = {
     MessageFailed: "message.failed",
     MessageOutcomeUnknown: "message.outcome_unknown",
     MessageReceived: "message.received",
+    MessageEdited: "message.edited",
+    MessageRevoked: "message.revoked",
     MessageUndecryptable: "message.undecryptable",
     MessageAcknowledged: "message.acknowledged",
+    CallReceived: "call.received",
+    GroupJoined: "group.joined",
+    GroupUpdated: "group.updated",
+    BlocklistChanged: "blocklist.changed",
     WebhookDelivered: "webhook.delivered",
     WebhookAbandoned: "webhook.abandoned",
+    EndpointConfigured: "endpoint.configured",
+    EndpointRemoved: "endpoint.removed",
+    EndpointDisabled: "endpoint.disabled",
+    EndpointEnabled: "endpoint.enabled",
+    EndpointSecretRotated: "endpoint.secret_rotated",
+    EndpointReplayed: "endpoint.replayed",
 }
 """The stored name of every fact; a name once released is never reused for something else."""
 
@@ -259,10 +430,13 @@ DELIVERED: frozenset[type[Event]] = frozenset(
         InstanceInvalidated,
         MessageSent,
         MessageReceived,
+        MessageEdited,
+        MessageRevoked,
+        MessageUndecryptable,
         MessageAcknowledged,
+        CallReceived,
+        GroupJoined,
+        GroupUpdated,
     }
 )
 """The facts that a webhook receiver is told; each gets the next `sequence` of its instance."""
-
-VERDICTS: frozenset[type[Event]] = frozenset({WebhookDelivered, WebhookAbandoned})
-"""The facts that settle a delivery."""

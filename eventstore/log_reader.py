@@ -7,16 +7,29 @@ from types import TracebackType
 from typing import Self
 
 from chatbot_erp.eventstore import reader
-from chatbot_erp.eventstore.database import FILE, is_at_rest, must_be_readable, open_at_rest, open_readable
-from chatbot_erp.eventstore.errors import StoreError, StoreUnavailable
+from chatbot_erp.eventstore.database import (
+    FILE,
+    corrupt,
+    is_at_rest,
+    is_corruption,
+    must_be_readable,
+    open_at_rest,
+    open_readable,
+    unavailable,
+)
+from chatbot_erp.eventstore.errors import StoreError
 from chatbot_erp.eventstore.records import Recorded
+from chatbot_erp.eventstore.sealing import Sealer
+from chatbot_erp.eventstore.subject_keys import SubjectKeys
 
 
 class LogReader:
     """For one thread. Changes nothing in the directory; `EventStore` reads in the same words."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, keys: SubjectKeys) -> None:
         self._connection = connection
+        self._keys = keys
+        self._sealer = Sealer(keys)
 
     @classmethod
     def open(cls, directory: Path) -> "LogReader":
@@ -27,13 +40,17 @@ class LogReader:
         try:
             connection = open_at_rest(path) if is_at_rest(path) else open_readable(path)
         except sqlite3.Error as ex:
-            raise StoreUnavailable("io", str(ex)) from ex
+            raise unavailable(ex) from ex
         try:
             must_be_readable(connection)
+            keys = SubjectKeys.open_to_read(directory)
+        except sqlite3.Error as ex:
+            connection.close()
+            raise (corrupt(ex) if is_corruption(ex) else unavailable(ex)) from ex
         except BaseException:
             connection.close()
             raise
-        return cls(connection)
+        return cls(connection, keys)
 
     def read(
         self,
@@ -45,7 +62,7 @@ class LogReader:
         until: int | None = None,
     ) -> list[Recorded]:
         """As `EventStore.read`."""
-        return reader.read(self._connection, after, until, limit, stream, types)
+        return reader.read(self._connection, self._sealer, after, until, limit, stream, types)
 
     def head(self) -> int:
         """As `EventStore.head`."""
@@ -60,3 +77,4 @@ class LogReader:
 
     def __exit__(self, kind: type[BaseException] | None, ex: BaseException | None, trace: TracebackType | None) -> None:
         self._connection.close()
+        self._keys.close()

@@ -15,11 +15,32 @@ ON CONFLICT (stream) DO UPDATE
 SET version = excluded.version, sequence = excluded.sequence, snapshot = excluded.snapshot;
 
 -- name: insert_deliveries
-INSERT INTO deliveries (stream, sequence, position)
-SELECT * FROM (VALUES (?, ?, ?)) WHERE column1 IS NOT NULL;
+INSERT INTO deliveries (stream, endpoint, sequence, position, chat)
+SELECT * FROM (VALUES (?, ?, ?, ?, ?)) WHERE column1 IS NOT NULL;
 
 -- name: settle_deliveries
-DELETE FROM deliveries WHERE (stream, sequence) IN (VALUES (?, ?));
+DELETE FROM deliveries WHERE (stream, endpoint, sequence) IN (VALUES (?, ?, ?));
+
+-- name: bury
+-- Before it is settled: what was given up is kept apart.
+INSERT OR REPLACE INTO dead_letters (stream, endpoint, sequence, position, chat, at, attempts, error)
+SELECT stream, endpoint, sequence, position, chat, :at, :attempts, :error FROM deliveries
+WHERE stream = :stream AND endpoint = :endpoint AND sequence = :sequence;
+
+-- name: redeliver
+-- What still waits will be told anyway.
+INSERT INTO deliveries (stream, endpoint, sequence, position, chat, round)
+VALUES (:stream, :endpoint, :sequence, :position, :chat, :round)
+ON CONFLICT DO NOTHING;
+
+-- name: exhume
+DELETE FROM dead_letters WHERE stream = :stream AND endpoint = :endpoint AND sequence = :sequence;
+
+-- name: end_deliveries
+DELETE FROM deliveries WHERE stream = :stream AND endpoint = :endpoint;
+
+-- name: end_dead_letters
+DELETE FROM dead_letters WHERE stream = :stream AND endpoint = :endpoint;
 
 -- name: insert_names
 INSERT INTO names (name, position, stream)
@@ -100,37 +121,71 @@ SELECT position, stream, version, sequence, id, type, schema, recorded_at, data,
 WHERE position IN (SELECT value FROM json_each(?)) ORDER BY position;
 
 -- name: deliveries
-SELECT d.attempts, d.due, d.first_attempt_at,
+SELECT d.attempts, d.due, d.first_attempt_at, d.chat, d.round,
        e.position, e.stream, e.version, e.sequence, e.id, e.type, e.schema, e.recorded_at, e.data, e.hash
 FROM deliveries AS d JOIN events AS e ON e.position = d.position
-WHERE d.stream = ? ORDER BY d.sequence LIMIT ?;
+WHERE d.stream = :stream AND d.endpoint = :endpoint ORDER BY d.sequence LIMIT :limit;
+
+-- name: deliveries_of_free_chats
+-- Only the oldest of a chat is ever held, so whose chat is not held may go.
+SELECT d.attempts, d.due, d.first_attempt_at, d.chat, d.round,
+       e.position, e.stream, e.version, e.sequence, e.id, e.type, e.schema, e.recorded_at, e.data, e.hash
+FROM deliveries AS d JOIN events AS e ON e.position = d.position
+WHERE d.stream = :stream AND d.endpoint = :endpoint
+  AND d.chat NOT IN (SELECT chat FROM deliveries WHERE stream = :stream AND endpoint = :endpoint AND due > :now)
+ORDER BY d.sequence LIMIT :limit;
+
+-- name: standing
+SELECT count(*), min(sequence), min(due),
+       (SELECT count(*) FROM dead_letters WHERE stream = :stream AND endpoint = :endpoint),
+       (SELECT since FROM outages WHERE stream = :stream AND endpoint = :endpoint),
+       (SELECT last FROM outages WHERE stream = :stream AND endpoint = :endpoint),
+       coalesce((SELECT sequence FROM streams WHERE stream = :stream), 0)
+FROM deliveries WHERE stream = :stream AND endpoint = :endpoint;
 
 -- name: count_attempt
 UPDATE deliveries
 SET attempts = attempts + 1, due = :due, first_attempt_at = coalesce(first_attempt_at, :at)
-WHERE stream = :stream AND sequence = :sequence;
+WHERE stream = :stream AND endpoint = :endpoint AND sequence = :sequence;
 
 -- name: insert_attempt
-INSERT INTO attempts (stream, sequence, at, duration_ms, http_status, error, address, answer)
-VALUES (:stream, :sequence, :at, :duration_ms, :http_status, :error, :address, :answer);
+INSERT INTO attempts (stream, endpoint, sequence, at, duration_ms, http_status, error, address, answer)
+VALUES (:stream, :endpoint, :sequence, :at, :duration_ms, :http_status, :error, :address, :answer);
+
+-- name: begin_outage
+-- Failures that lie far apart are not one outage: nothing was tried in between.
+INSERT INTO outages (stream, endpoint, since, last) VALUES (:stream, :endpoint, :at, :at)
+ON CONFLICT DO UPDATE SET since = iif(last < :long_ago, excluded.since, since), last = excluded.last;
+
+-- name: end_outage
+DELETE FROM outages WHERE stream = :stream AND endpoint = :endpoint;
+
+-- name: release_deliveries
+UPDATE deliveries SET due = NULL WHERE stream = ? AND endpoint = ? AND due IS NOT NULL;
 
 -- name: attempts
 -- Newest first.
 SELECT sequence, at, duration_ms, http_status, error, address, answer FROM attempts
-WHERE stream = ? ORDER BY number DESC LIMIT ?;
+WHERE stream = ? AND endpoint = ? ORDER BY number DESC LIMIT ?;
+
+-- name: dead_letters
+SELECT d.sequence, d.position, d.chat, d.at, d.attempts, d.error, e.id, e.type
+FROM dead_letters AS d JOIN events AS e ON e.position = d.position
+WHERE d.stream = ? AND d.endpoint = ? AND d.position > ? ORDER BY d.sequence LIMIT ?;
 
 -- name: prune_attempts
 -- A bounded bite, so that appends do not wait for long.
 DELETE FROM attempts WHERE number IN (SELECT number FROM attempts WHERE at < ? ORDER BY at LIMIT 1000);
 
 -- name: prune_claims
+-- More than one claim adds, and never so many that it is felt.
 DELETE FROM claims WHERE key IN (SELECT key FROM claims WHERE claimed_at < ? ORDER BY claimed_at LIMIT 100);
 
 -- name: forget_claim
 DELETE FROM claims WHERE key = ?;
 
 -- name: claim
-SELECT fingerprint, owner, claimed_at, status, content_type, body FROM claims WHERE key = ?;
+SELECT fingerprint, owner, status, content_type, body FROM claims WHERE key = ?;
 
 -- name: insert_claim
 INSERT INTO claims (key, fingerprint, owner, claimed_at) VALUES (?, ?, ?, ?);

@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from chatbot_erp.eventstore.codec import CODEC
 from chatbot_erp.eventstore.database import corrupt, is_corruption, open_readable, unavailable
 from chatbot_erp.eventstore.errors import StoreClosed
-from chatbot_erp.eventstore.records import Delivery, Recorded, StreamHead
+from chatbot_erp.eventstore.records import Recorded, StreamHead
+from chatbot_erp.eventstore.sealing import Sealer
 from chatbot_erp.eventstore.sql import QUERIES
 
 T = TypeVar("T")
@@ -57,25 +57,28 @@ class Readers:
             self._free.put(None)
 
 
-def recorded(row: tuple[Any, ...]) -> Recorded:
-    """A row of the log, decoded. Raises LogTooNew, LogCorrupt."""
+def recorded(row: tuple[Any, ...], sealer: Sealer) -> Recorded:
+    """A row of the log, opened and decoded. Raises LogTooNew, LogCorrupt, StoreUnavailable (the keys)."""
     position, stream, version, sequence, event_id, name, schema, recorded_at, data, chain_hash = row
+    event, shown, erased = sealer.open(stream, event_id, name, schema, data)
     return Recorded(
         position=position,
         stream=stream,
         version=version,
         id=event_id,
         type=name,
-        event=CODEC.decode(name, schema, data),
+        event=event,
         recorded_at=datetime.fromisoformat(recorded_at),
         hash=chain_hash.hex(),
         sequence=sequence,
-        data=msgspec.Raw(data),
+        data=msgspec.Raw(shown),
+        erased=erased,
     )
 
 
 def read(
     connection: sqlite3.Connection,
+    sealer: Sealer,
     after: int,
     until: int | None,
     limit: int,
@@ -97,7 +100,7 @@ def read(
         rows = connection.execute(QUERIES["read_positions"], (positions,))
     else:
         rows = connection.execute(QUERIES["read_log"], bounds)
-    return [recorded(row) for row in rows.fetchall()]
+    return [recorded(row, sealer) for row in rows.fetchall()]
 
 
 def head(connection: sqlite3.Connection) -> int:
@@ -117,20 +120,3 @@ def open_streams(connection: sqlite3.Connection) -> list[StreamHead]:
 def streams_named(connection: sqlite3.Connection, name: str) -> list[str]:
     """Every stream that was ever created under `name`, newest first."""
     return [stream for (stream,) in connection.execute(QUERIES["streams_named"], (name,))]
-
-
-def deliveries(connection: sqlite3.Connection, stream: str, limit: int) -> list[Delivery]:
-    """What waits, in the order of its sequence."""
-    found = []
-    for attempts, due, first_attempt_at, *row in connection.execute(QUERIES["deliveries"], (stream, limit)).fetchall():
-        record = recorded(tuple(row))
-        found.append(
-            Delivery(
-                sequence=record.sequence or 0,
-                attempts=attempts,
-                due=None if due is None else datetime.fromisoformat(due),
-                first_attempt_at=None if first_attempt_at is None else datetime.fromisoformat(first_attempt_at),
-                record=record,
-            )
-        )
-    return found

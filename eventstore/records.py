@@ -6,6 +6,18 @@ import msgspec
 
 from chatbot_erp.eventstore.events import Event
 
+MAIN = "main"
+"""The endpoint that every instance has."""
+
+
+class Redelivery(msgspec.Struct, frozen=True, kw_only=True):
+    """An event that an endpoint is to be told again."""
+
+    endpoint: str
+    sequence: int
+    position: int
+    chat: int
+
 
 class NewEvent(msgspec.Struct, frozen=True, kw_only=True):
     """A fact that is to be stored. `id` is a UUID as text: the same id is never stored twice."""
@@ -13,6 +25,10 @@ class NewEvent(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     event: Event
     recorded_at: datetime
+    recipients: tuple[str, ...] = (MAIN,)
+    """The endpoints that are told, if it is an event to be told at all."""
+    redeliveries: tuple[Redelivery, ...] = ()
+    """What is to be told again from this event on."""
 
 
 class Recorded(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,7 +48,9 @@ class Recorded(msgspec.Struct, frozen=True, kw_only=True):
     sequence: int | None
     """Delivery number in its stream, from 1, without gaps; None where no webhook is told."""
     data: msgspec.Raw
-    """The stored JSON object, byte by byte."""
+    """The JSON object, opened where it was sealed."""
+    erased: bool = False
+    """Whether its personal fields are empty because the keys to them were destroyed."""
 
 
 class Appended(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,13 +61,47 @@ class Appended(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
-    """An event that a webhook receiver has not been told yet. `due` is None until an attempt has failed."""
+    """An event that an endpoint has not been told yet. `due` is None until an attempt has failed."""
 
     sequence: int
+    chat: int
+    """The same for events of one chat, 0 for those of none."""
+    round: int
+    """The position of the event that asked for it again; 0 the first time."""
     attempts: int
     due: datetime | None
     first_attempt_at: datetime | None
     record: Recorded
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the deliveries to an endpoint stand."""
+
+    waiting: int
+    oldest: int | None
+    """The smallest sequence that waits."""
+    due: datetime | None
+    """When the next of those that failed is due."""
+    dead: int
+    failing_since: datetime | None
+    """When it began to do nothing but fail."""
+    failed_at: datetime | None
+    """The last time in that."""
+    sequence: int
+    """The last one of the stream."""
+
+
+class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
+    """A delivery that was given up."""
+
+    sequence: int
+    position: int
+    chat: int
+    at: datetime
+    attempts: int
+    error: str
+    id: str
+    type: str
 
 
 class StreamHead(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,15 +9,14 @@ from concurrent.futures import Future
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar, cast
+from typing import Self, TypeVar
 
 import msgspec
 
 from chatbot_erp.eventstore import attempts as attempt_log
-from chatbot_erp.eventstore import claims, reader
+from chatbot_erp.eventstore import claims, deliveries, reader
 from chatbot_erp.eventstore.chain import is_word, known_part, moment
 from chatbot_erp.eventstore.checkpoints import Checkpoint, Signer, from_row
-from chatbot_erp.eventstore.codec import CODEC
 from chatbot_erp.eventstore.database import (
     FILE,
     corrupt,
@@ -27,23 +26,30 @@ from chatbot_erp.eventstore.database import (
     open_writable,
     unavailable,
 )
+from chatbot_erp.eventstore.deliveries import chat_of
 from chatbot_erp.eventstore.errors import NotStorable
-from chatbot_erp.eventstore.events import DELIVERED, VERDICTS, InstanceCreated
+from chatbot_erp.eventstore.events import DELIVERED, InstanceCreated
 from chatbot_erp.eventstore.records import (
+    MAIN,
     Answered,
     Appended,
     Attempt,
     Claim,
     Claimed,
+    DeadLetter,
     Delivery,
     Mismatched,
     NewEvent,
     Recorded,
     RecordedAttempt,
+    Redelivery,
     Running,
+    Standing,
     StreamHead,
 )
+from chatbot_erp.eventstore.sealing import Sealer
 from chatbot_erp.eventstore.sql import QUERIES
+from chatbot_erp.eventstore.subject_keys import Lock, SubjectKeys
 from chatbot_erp.eventstore.transaction import Append, Bounds, Cadence, Entry, Errand
 from chatbot_erp.eventstore.verify import check_tail
 from chatbot_erp.eventstore.writer import Writer
@@ -55,14 +61,17 @@ __all__ = [
     "Checkpoint",
     "Claim",
     "Claimed",
+    "DeadLetter",
     "Delivery",
     "EventStore",
     "Mismatched",
     "NewEvent",
     "Recorded",
     "RecordedAttempt",
+    "Redelivery",
     "Running",
     "Settings",
+    "Standing",
     "StreamHead",
 ]
 
@@ -87,9 +96,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 class EventStore:
     """Appends are durable when their future resolves; a process that ends without `close` loses none of those."""
 
-    def __init__(self, writer: Writer, readers: reader.Readers) -> None:
+    def __init__(self, writer: Writer, readers: reader.Readers, keys: SubjectKeys) -> None:
         self._writer = writer
         self._readers = readers
+        self._keys = keys
+        self._sealer = Sealer(keys)
 
     @classmethod
     def open(cls, directory: Path, settings: Settings | None = None) -> "EventStore":
@@ -110,6 +121,7 @@ class EventStore:
                 raise
             return connection
 
+        keys = SubjectKeys.open(directory)
         try:
             create_private(path)
             writer = Writer(
@@ -125,10 +137,12 @@ class EventStore:
                 writer.close()
                 raise
         except (OSError, sqlite3.Error) as ex:
-            if is_corruption(ex):
-                raise corrupt(ex) from ex
-            raise unavailable(ex) from ex
-        return cls(writer, readers)
+            keys.close()
+            raise (corrupt(ex) if is_corruption(ex) else unavailable(ex)) from ex
+        except BaseException:
+            keys.close()
+            raise
+        return cls(writer, readers, keys)
 
     def append(
         self, stream: str, expected_version: int, events: Sequence[NewEvent], *, snapshot: bytes
@@ -138,7 +152,8 @@ class EventStore:
         An event whose id is stored already is skipped; where all are, the append is a no-op. The empty snapshot
         closes the stream. The future resolves after COMMIT, or raises VersionConflict or StoreUnavailable, and then
         nothing was written; it stays open while the disk makes it impossible to say (OutcomeUnknown if the store is
-        closed in that time). Raises NotStorable, StoreOverloaded, StoreClosed at once.
+        closed in that time). Raises NotStorable, StoreOverloaded, StoreClosed at once. Waits for the disk where a
+        message is about somebody new: his key is stored before (raises StoreUnavailable).
         """
         if not is_word(stream):
             raise NotStorable("A stream's name is visible ASCII, at most 200 characters.")
@@ -146,7 +161,7 @@ class EventStore:
             future=Future(),
             stream=stream,
             expected_version=expected_version,
-            entries=[_entry(stream, new) for new in events],
+            entries=self._entries(stream, events),
             snapshot=snapshot,
         )
         self._writer.submit(append)
@@ -173,23 +188,50 @@ class EventStore:
 
         Raises LogTooNew and LogCorrupt for an event that cannot be decoded.
         """
-        return self._readers.run(lambda connection: reader.read(connection, after, until, limit, stream, types))
+        return self._readers.run(
+            lambda connection: reader.read(connection, self._sealer, after, until, limit, stream, types)
+        )
 
     def head(self) -> int:
         """The last position, 0 in an empty log."""
         return self._readers.run(reader.head)
 
-    def deliveries(self, stream: str, *, limit: int) -> list[Delivery]:
-        """What waits to be delivered, in the order of its sequence."""
-        return self._readers.run(lambda connection: reader.deliveries(connection, stream, limit))
+    def await_beyond(self, position: int, timeout_s: float) -> bool:
+        """Wait until something stands behind `position`; whether it does."""
+        return self._writer.await_beyond(position, timeout_s)
 
-    def record_attempt(self, stream: str, sequence: int, attempt: Attempt, due: datetime | None) -> Future[None]:
+    def deliveries(
+        self, stream: str, endpoint: str = MAIN, *, limit: int, free_at: datetime | None = None
+    ) -> list[Delivery]:
+        """What waits for an endpoint, in the order of its sequence.
+
+        With `free_at` only events of chats in which nothing that failed is waiting for its time at that moment.
+        """
+        return self._readers.run(
+            lambda connection: deliveries.waiting(connection, self._sealer, stream, endpoint, limit, free_at)
+        )
+
+    def standing(self, stream: str, endpoint: str = MAIN) -> Standing:
+        """Where the deliveries to an endpoint stand."""
+        return self._readers.run(lambda connection: deliveries.standing(connection, stream, endpoint))
+
+    def dead_letters(self, stream: str, endpoint: str = MAIN, *, after: int = 0, limit: int) -> list[DeadLetter]:
+        """What was given up and not asked for again, oldest first, behind the position `after`."""
+        return self._readers.run(lambda connection: deliveries.dead_letters(connection, stream, endpoint, after, limit))
+
+    def record_attempt(
+        self, stream: str, endpoint: str, sequence: int, attempt: Attempt, due: datetime | None
+    ) -> Future[None]:
         """Keep an attempt; the delivery, where it still waits, has one more and is `due` then."""
-        return self._errand(lambda connection: attempt_log.record(connection, stream, sequence, attempt, due))
+        return self._errand(lambda connection: attempt_log.record(connection, stream, endpoint, sequence, attempt, due))
 
-    def attempts(self, stream: str, *, limit: int) -> list[RecordedAttempt]:
-        """The last attempts of a stream, newest first."""
-        return self._readers.run(lambda connection: attempt_log.newest(connection, stream, limit))
+    def release_deliveries(self, stream: str, endpoint: str) -> Future[None]:
+        """Nothing that failed has to wait for its time any more."""
+        return self._errand(lambda connection: attempt_log.release(connection, stream, endpoint))
+
+    def attempts(self, stream: str, endpoint: str = MAIN, *, limit: int) -> list[RecordedAttempt]:
+        """The last attempts at an endpoint, newest first."""
+        return self._readers.run(lambda connection: attempt_log.newest(connection, stream, endpoint, limit))
 
     def prune_attempts(self, before: datetime) -> Future[int]:
         """Forget up to 1000 attempts from before a moment; resolves to how many. Repeat until it says 0."""
@@ -225,6 +267,7 @@ class EventStore:
         """Write what is queued, sign the log's end, end the threads. Idempotent."""
         self._readers.close()  # first: the last to close tidies the write-ahead file up, and readers cannot
         self._writer.close()
+        self._keys.close()
 
     def __enter__(self) -> Self:
         return self
@@ -232,20 +275,28 @@ class EventStore:
     def __exit__(self, kind: type[BaseException] | None, ex: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
+    def _entries(self, stream: str, events: Sequence[NewEvent]) -> list[Entry]:
+        """All that can be done before the writer's turn. Raises NotStorable, StoreUnavailable."""
+        moments = [moment(new.recorded_at) for new in events]
+        wanted = [self._sealer.wanted(new.event, at[:10]) for new, at in zip(events, moments, strict=True)]
+        found = iter(self._sealer.locks([each for each in wanted if each is not None]))
+        return [
+            _entry(self._sealer, stream, new, at, None if each is None else next(found))
+            for new, at, each in zip(events, moments, wanted, strict=True)
+        ]
+
     def _errand(self, run: Callable[[sqlite3.Connection], T]) -> Future[T]:
         errand = Errand(Future(), run)
         self._writer.submit(errand)
         return errand.future
 
 
-def _entry(stream: str, new: NewEvent) -> Entry:
-    """All that can be done before the writer's turn. Raises NotStorable."""
+def _entry(sealer: Sealer, stream: str, new: NewEvent, recorded_text: str, lock: Lock | None) -> Entry:
     if not is_word(new.id):
         raise NotStorable("An event's id is visible ASCII, at most 200 characters.")
     event = new.event
     kind = type(event)
-    name, schema, data = CODEC.encode(event)
-    recorded_text = moment(new.recorded_at)
+    name, schema, data, shown = sealer.seal(stream, new.id, event, recorded_text[:10], lock)
     return Entry(
         new.id,
         event,
@@ -253,8 +304,10 @@ def _entry(stream: str, new: NewEvent) -> Entry:
         recorded_text,
         (name, schema),
         data,
+        shown,
         known_part(stream, new.id, name, schema, recorded_text, data),
-        kind in DELIVERED,
-        cast(Any, event).sequence if kind in VERDICTS else None,
+        new.recipients if kind in DELIVERED else None,
+        chat_of(stream, event) if kind in DELIVERED else 0,
+        new.redeliveries,
         event.name if isinstance(event, InstanceCreated) else None,
     )

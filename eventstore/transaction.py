@@ -15,8 +15,14 @@ import msgspec
 from chatbot_erp.eventstore.chain import GENESIS, link
 from chatbot_erp.eventstore.checkpoints import Signer
 from chatbot_erp.eventstore.errors import StoreError, VersionConflict
-from chatbot_erp.eventstore.events import Event
-from chatbot_erp.eventstore.records import Appended, Recorded
+from chatbot_erp.eventstore.events import (
+    EndpointRemoved,
+    EndpointReplayed,
+    Event,
+    WebhookAbandoned,
+    WebhookDelivered,
+)
+from chatbot_erp.eventstore.records import Appended, Recorded, Redelivery
 from chatbot_erp.eventstore.sql import QUERIES, Rows
 
 KNOWN_IDS = Rows("known_ids")
@@ -43,10 +49,14 @@ class Entry(msgspec.Struct):
     word: tuple[str, int]
     """Stored name and schema version."""
     data: str
+    shown: str
+    """`data` before it was sealed."""
     known: bytes
     """Its part of the hashed bytes (chain.known_part)."""
-    delivered: bool
-    settles: int | None
+    recipients: tuple[str, ...] | None
+    """The endpoints that are told; None where the event is not one to tell."""
+    chat: int
+    redeliveries: tuple[Redelivery, ...]
     name: str | None
     """The name of the instance that it creates."""
 
@@ -130,6 +140,9 @@ class Transaction:
         self._events: list[Any] = []
         self._deliveries: list[Any] = []
         self._settled: list[Any] = []
+        self._buried: list[dict[str, Any]] = []
+        self._redelivered: list[dict[str, Any]] = []
+        self._ended: list[dict[str, Any]] = []
         self._names: list[Any] = []
         self._words: set[tuple[str, int]] = set()
         self._checkpoint: tuple[int, datetime] | None = None
@@ -170,11 +183,10 @@ class Transaction:
             known.add(entry.id)
             version += 1
             number = None
-            if entry.delivered:
+            if entry.recipients is not None:
                 number = sequence = sequence + 1
-            elif entry.settles is not None and entry.settles <= sequence:  # a verdict says nothing of the future
-                self._settled += (stream, entry.settles)
             records.append(self._place(entry, stream, version, number))
+            self._project(entry, stream, sequence)
         self._heads[stream] = Head(version, sequence)
         self._snapshots[stream] = append.snapshot
         self._recorded_at = new[-1].recorded_at
@@ -187,8 +199,8 @@ class Transaction:
         self._events += (
             position, stream, version, sequence, entry.id, name, schema, entry.recorded_text, entry.data, digest
         )  # fmt: skip
-        if sequence is not None:
-            self._deliveries += (stream, sequence, position)
+        for endpoint in entry.recipients or ():
+            self._deliveries += (stream, endpoint, sequence, position, entry.chat)
         if entry.name is not None:
             self._names += (entry.name, position, stream)
         if entry.word not in self._ledger.vocabulary:
@@ -203,8 +215,36 @@ class Transaction:
             recorded_at=entry.recorded_at,
             hash=digest.hex(),
             sequence=sequence,
-            data=msgspec.Raw(entry.data),
+            data=msgspec.Raw(entry.shown),
         )
+
+    def _project(self, entry: Entry, stream: str, sequence: int) -> None:
+        """What a just placed event means for deliveries that wait already."""
+        match entry.event:
+            case WebhookDelivered() | WebhookAbandoned() as verdict:
+                if verdict.sequence > sequence:  # a verdict says nothing of the future
+                    return
+                self._settled += (stream, verdict.endpoint, verdict.sequence)
+                if isinstance(verdict, WebhookAbandoned):
+                    self._buried.append(
+                        {
+                            "stream": stream,
+                            "endpoint": verdict.endpoint,
+                            "sequence": verdict.sequence,
+                            "at": entry.recorded_text,
+                            "attempts": verdict.attempts,
+                            "error": verdict.error,
+                        }
+                    )
+            case EndpointReplayed():
+                self._redelivered += (
+                    {"stream": stream, "round": self.position, **msgspec.structs.asdict(each)}
+                    for each in entry.redeliveries
+                )
+            case EndpointRemoved(endpoint=endpoint):
+                self._ended.append({"stream": stream, "endpoint": endpoint})
+            case _:
+                return
 
     def write_surroundings(self, signer: Signer, cadence: Cadence) -> None:
         """Send everything staged but the events to SQLite: projections, a checkpoint. Raises sqlite3.Error."""
@@ -212,7 +252,12 @@ class Transaction:
         streams = [v for stream, snapshot in self._snapshots.items() for v in (stream, *self._heads[stream], snapshot)]
         INSERT_STREAMS.execute(connection, streams)
         INSERT_DELIVERIES.execute(connection, self._deliveries)
+        connection.executemany(QUERIES["bury"], self._buried)
         SETTLE_DELIVERIES.execute(connection, self._settled)
+        connection.executemany(QUERIES["redeliver"], self._redelivered)
+        connection.executemany(QUERIES["exhume"], self._redelivered)
+        for query in ("end_deliveries", "end_dead_letters", "end_outage"):
+            connection.executemany(QUERIES[query], self._ended)
         INSERT_NAMES.execute(connection, self._names)
         INSERT_VOCABULARY.execute(connection, [value for word in self._words for value in word])
         if self._events and self._is_checkpoint_due(cadence):

@@ -1,18 +1,13 @@
-"""Secrets that must be forgettable: in a file of their own, outside the log and outside its write-ahead file.
-
-A deleted secret's bytes are overwritten (`secure_delete`), and the file is not in WAL mode, because a write-ahead file
-would keep old pages for a while.
-"""
+"""Secrets that are looked up by name, in the file of keys_file.py."""
 
 import sqlite3
 import threading
 from pathlib import Path
+from typing import Any
 
-from chatbot_erp.eventstore.database import create_private, unavailable
-from chatbot_erp.eventstore.errors import LogTooNew, StoreClosed
-
-FILE = "keys.db"
-SCHEMA = 1
+from chatbot_erp.eventstore.database import unavailable
+from chatbot_erp.eventstore.errors import StoreClosed
+from chatbot_erp.eventstore.keys_file import open_keys
 
 
 class Vault:
@@ -28,31 +23,7 @@ class Vault:
     @classmethod
     def open(cls, directory: Path) -> "Vault":
         """The vault in `directory`, made if there is none. Raises LogTooNew, StoreUnavailable."""
-        path = directory / FILE
-        try:
-            create_private(path)
-            connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        except (OSError, sqlite3.Error) as ex:
-            raise unavailable(ex) from ex
-        try:
-            for pragma in ("journal_mode=DELETE", "synchronous=EXTRA", "secure_delete=ON", "trusted_schema=OFF"):
-                connection.execute(f"PRAGMA {pragma}")
-            (found,) = connection.execute("PRAGMA user_version").fetchone()
-            if found > SCHEMA:
-                raise LogTooNew(f"{path} has schema {found}; this manager knows it up to {SCHEMA}.")
-            connection.executescript(
-                "BEGIN IMMEDIATE;"
-                "CREATE TABLE IF NOT EXISTS secrets (kind TEXT NOT NULL, owner TEXT NOT NULL, secret BLOB NOT NULL,"
-                " PRIMARY KEY (kind, owner)) STRICT, WITHOUT ROWID;"
-                f"PRAGMA user_version = {SCHEMA}; COMMIT;"
-            )
-        except sqlite3.Error as ex:
-            connection.close()
-            raise unavailable(ex) from ex
-        except LogTooNew:
-            connection.close()
-            raise
-        return cls(connection)
+        return cls(open_keys(directory))
 
     def put(self, kind: str, owner: str, secret: bytes, /) -> None:
         """Keep `secret`, in place of an earlier one."""
@@ -62,6 +33,13 @@ class Vault:
         """The secret, or None."""
         found = self._execute("SELECT secret FROM secrets WHERE kind = ? AND owner = ?", kind, owner)
         return bytes(found[0][0]) if found else None
+
+    def all(self, kind: str, /) -> dict[str, bytes]:
+        """Every secret of a kind, by owner."""
+        return {
+            str(owner): bytes(secret)
+            for owner, secret in self._execute("SELECT owner, secret FROM secrets WHERE kind = ?", kind)
+        }
 
     def delete(self, kind: str, owner: str, /) -> bool:
         """Forget the secret for ever; whether there was one."""
@@ -74,7 +52,7 @@ class Vault:
                 self._connection.close()
                 self._connection = None
 
-    def _execute(self, statement: str, *values: str | bytes) -> list[tuple[bytes]]:
+    def _execute(self, statement: str, *values: str | bytes) -> list[tuple[Any, ...]]:
         with self._lock:
             if self._connection is None:
                 raise StoreClosed

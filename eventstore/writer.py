@@ -18,7 +18,6 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from functools import partial
 
 from chatbot_erp.eventstore.checkpoints import Signer
 from chatbot_erp.eventstore.connection import Connection, WriteFailed
@@ -64,6 +63,7 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="event-store", daemon=True)
         self._started: Future[None] = Future()
         self._committed: Outcomes = []
+        self._growth = threading.Condition()
         self._ledger: Ledger
 
     def start(self) -> None:
@@ -92,6 +92,11 @@ class Writer:
         """Why writes fail now."""
         return self._trouble
 
+    def await_beyond(self, position: int, timeout_s: float) -> bool:
+        """Wait until the log ends behind `position`; whether it does. Any thread but the writer's own may wait."""
+        with self._growth:
+            return self._growth.wait_for(lambda: self._ledger.position > position, timeout_s)
+
     def close(self) -> None:
         """Write what is queued and end both threads. Idempotent."""
         with self._lock:
@@ -111,7 +116,8 @@ class Writer:
         finally:
             with self._lock:
                 self._closing = True
-            self._refuse_queued(StoreClosed)
+            while (late := self._take(self._bounds.group)) is not None:
+                _resolve([(work, StoreClosed()) for work in late])
             self._loop.close()
 
     async def _serve(self) -> None:
@@ -145,6 +151,7 @@ class Writer:
     async def _heal(self, failure: WriteFailed) -> Connection:
         """A connection that has proved that it writes. Raises StoreClosed when there was none until `close`."""
         while not self._closing:
+            waiting = len(self._queue)
             try:
                 connection = await self._open(RETRY_PATIENCE_MS)
             except (sqlite3.Error, StoreError, OSError) as ex:
@@ -163,10 +170,11 @@ class Writer:
                         _resolve([(work, unavailable(failure.cause)) for work, _ in failure.doubtful])
                     return connection
             self._trouble = unavailable(cause)
-            self._refuse_queued(partial(unavailable, cause))
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wakeup.wait(), RETRY_S)
-            self._wakeup.clear()
+            _resolve([(work, unavailable(cause)) for work in self._take(waiting) or ()])
+            if not self._queue:  # who came later has an attempt of his own
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._wakeup.wait(), RETRY_S)
+                self._wakeup.clear()
         _resolve([(work, OutcomeUnknown()) for work, _ in failure.doubtful])
         raise StoreClosed
 
@@ -185,7 +193,7 @@ class Writer:
     def _drain(self, connection: sqlite3.Connection) -> None:
         """On the connection's thread: commit group after group until nothing waits. Raises WriteFailed."""
         try:
-            while (group := self._take()) is not None:
+            while (group := self._take(self._bounds.group)) is not None:
                 if group:
                     self._commit(connection, group)
         finally:
@@ -201,12 +209,13 @@ class Writer:
         del self._committed[:some]
         _resolve(committed)
 
-    def _take(self) -> list[Work] | None:
+    def _take(self, most: int) -> list[Work] | None:
+        """The next work, without what was cancelled; None when nothing waits, and then the next to come wakes the loop."""
         with self._lock:
             if not self._queue:
                 self._awake = False
                 return None
-            group = [self._queue.popleft() for _ in range(min(len(self._queue), self._bounds.group))]
+            group = [self._queue.popleft() for _ in range(min(len(self._queue), most))]
         return [work for work in group if work.future.set_running_or_notify_cancel()]
 
     def _commit(self, connection: sqlite3.Connection, group: list[Work], *, look: bool = False) -> None:
@@ -243,6 +252,8 @@ class Writer:
             raise WriteFailed(ex, outcomes, transaction.end) from ex
         transaction.keep()
         self._committed += outcomes
+        with self._growth:
+            self._growth.notify_all()
 
     def _fail(self, group: list[Work], cause: Exception) -> None:
         self._trouble = unavailable(cause)
@@ -279,10 +290,6 @@ class Writer:
             _resolve([(work, OutcomeUnknown()) for work, _ in ex.doubtful])
         except sqlite3.Error:
             return  # the checkpoint is missing, and comes with the next start's first one
-
-    def _refuse_queued(self, refusal: Callable[[], StoreError]) -> None:
-        while (group := self._take()) is not None:
-            _resolve([(work, refusal()) for work in group])
 
 
 def _resolve(outcomes: Outcomes) -> None:

@@ -19,8 +19,8 @@ def test_deliveries_wait_in_order_until_they_are_settled(
     store.append("a", 0, [new(sent), new(sent), new(sent)], snapshot=b"1").result()
     later = noon + timedelta(minutes=5)
     attempt = Attempt(at=noon, duration_ms=7, http_status=500, error="status", address="127.0.0.1:9", answer="no")
-    store.record_attempt("a", 1, attempt, later).result()
-    store.record_attempt("a", 1, msgspec.structs.replace(attempt, at=later), None).result()
+    store.record_attempt("a", "main", 1, attempt, later).result()
+    store.record_attempt("a", "main", 1, msgspec.structs.replace(attempt, at=later), None).result()
     first, second, _ = store.deliveries("a", limit=10)
     assert (first.sequence, first.attempts, first.first_attempt_at, first.due) == (1, 2, noon, None)
     assert (second.sequence, second.attempts, second.first_attempt_at, second.due) == (2, 0, None, None)
@@ -36,7 +36,7 @@ def test_old_attempts_can_be_pruned(store: EventStore, noon: datetime) -> None:
     for minute in range(5):
         at = noon + timedelta(minutes=minute)
         attempt = Attempt(at=at, duration_ms=1, http_status=None, error="refused", address="", answer="")
-        store.record_attempt("a", 1, attempt, None).result()
+        store.record_attempt("a", "main", 1, attempt, None).result()
     assert store.prune_attempts(noon + timedelta(minutes=3)).result() == 3
     assert store.prune_attempts(noon + timedelta(minutes=3)).result() == 0
     assert [attempt.at.minute for attempt in store.attempts("a", limit=10)] == [4, 3]

@@ -141,6 +141,14 @@ def test_a_stream_is_read_across_the_blocks_in_which_it_is_indexed(directory: Pa
             assert [record.position for record in found] == [p for p in expected if 1000 < p <= 2100]
 
 
+@pytest.mark.parametrize("head", [1, 1023, 1024, 1025, 2047, 2048])
+def test_a_stream_is_read_whole_where_a_block_ends(store: EventStore, new: Facts, head: int) -> None:
+    events = [new(PingSent(message_id=str(n))) for n in range(head)]
+    store.append("a", 0, events[:-1], snapshot=b"1").result()
+    store.append("a", head - 1, events[-1:], snapshot=b"1").result()
+    assert [record.position for record in store.read(stream="a", limit=5000)] == list(range(1, head + 1))
+
+
 def test_a_stream_is_found_by_the_name_it_was_created_under(
     store: EventStore, new: Facts, created: Callable[[str], InstanceCreated]
 ) -> None:
@@ -245,9 +253,11 @@ def test_values_that_sqlite_cannot_take_fail_only_their_own_caller(
 ) -> None:
     attempt = Attempt(at=noon, duration_ms=2**70, http_status=None, error="", address="", answer="")
     good = [store.append("a", 0, [new(accepted)], snapshot=b"1")]
-    bad = [store.record_attempt("a", 1, attempt, None)]
-    bad.append(store.record_attempt("a", 1, msgspec.structs.replace(attempt, duration_ms=1, answer="\ud800"), None))
-    bad.append(store.record_attempt("a", 1, msgspec.structs.replace(attempt, duration_ms="soon"), None))
+    bad = [store.record_attempt("a", "main", 1, attempt, None)]
+    bad.append(
+        store.record_attempt("a", "main", 1, msgspec.structs.replace(attempt, duration_ms=1, answer="\ud800"), None)
+    )
+    bad.append(store.record_attempt("a", "main", 1, msgspec.structs.replace(attempt, duration_ms="soon"), None))
     good.append(store.append("a", 1, [new(accepted)], snapshot=b"1"))
     assert [type(future.exception()) for future in bad] == [NotStorable] * 3
     assert [future.result().version for future in good] == [1, 2]
@@ -267,4 +277,4 @@ def test_an_orderly_shutdown_leaves_no_write_ahead_file(directory: Path, new: Fa
     with EventStore.open(directory) as store:
         store.append("a", 0, [new(accepted)], snapshot=b"1").result()
         store.head()
-    assert sorted(path.name for path in directory.iterdir()) == ["checkpoint.key", "events.db"]
+    assert sorted(path.name for path in directory.iterdir()) == ["checkpoint.key", "events.db", "keys.db"]

@@ -18,6 +18,7 @@ from chatbot_erp.eventstore.errors import NotStorable, OutcomeUnknown, StoreUnav
 from chatbot_erp.eventstore.events import MessageAccepted
 from chatbot_erp.eventstore.reader import Readers
 from chatbot_erp.eventstore.store import Appended, Attempt, EventStore, NewEvent, Settings
+from chatbot_erp.eventstore.subject_keys import SubjectKeys
 from chatbot_erp.eventstore.transaction import Bounds, Cadence
 from chatbot_erp.eventstore.verify import verify
 from chatbot_erp.eventstore.writer import Writer
@@ -61,7 +62,7 @@ def store_on(disk: Disk, directory: Path) -> Iterator[EventStore]:
     bounds = Bounds(queue=1000, group=100, patience_ms=100)
     writer = Writer(connect, Signer.open(directory), bounds, Cadence(1000, timedelta(days=1)))
     writer.start()
-    with EventStore(writer, Readers(path, 2)) as store:
+    with EventStore(writer, Readers(path, 2), SubjectKeys.open(directory)) as store:
         yield store
 
 
@@ -133,7 +134,7 @@ def test_bad_values_and_a_full_disk_in_one_commit_leave_nobody_waiting(
         first = store.append("a", 0, [new(accepted)], snapshot=b"1")
         first.add_done_callback(lambda _: gate.wait(30))  # the writer stands still until all are queued
         futures: list[Future[Any]] = [
-            store.record_attempt("a", 1, bad, None),
+            store.record_attempt("a", "main", 1, bad, None),
             store.append("a", 1, [new(accepted)], snapshot=b"1"),
             store.append("a", 2, [new(accepted)], snapshot=b"x" * 100_000),
             store.append("a", 3, [new(accepted)], snapshot=b"1"),

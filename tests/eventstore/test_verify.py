@@ -94,7 +94,7 @@ def test_the_log_refuses_changes_by_itself(log: Path) -> None:
 @pytest.mark.parametrize(
     ("statement", "position"),
     [
-        ("UPDATE events SET data = replace(data, 'Ol', 'ol') WHERE position = 17", 17),
+        ("UPDATE events SET data = replace(data, 'text', 'tixt') WHERE position = 17", 17),
         ("UPDATE events SET recorded_at = '2026-11-24T12:00:00.000000Z' WHERE position = 17", 17),
         ("UPDATE events SET sequence = 7 WHERE position = 17", 17),
         ("UPDATE events SET stream = 'c', version = 99 WHERE position = 17", 17),
@@ -117,7 +117,7 @@ def test_the_first_position_that_does_not_fit_is_named(log: Path, statement: str
 
 
 def test_a_rewritten_chain_is_betrayed_by_a_checkpoint(log: Path) -> None:
-    tamper(log, "UPDATE events SET data = replace(data, 'Ol', 'ol') WHERE position = 17")
+    tamper(log, "UPDATE events SET data = replace(data, 'text', 'tixt') WHERE position = 17")
     rewrite_chain(log)
     assert verify(log).position == 26
 
@@ -125,7 +125,7 @@ def test_a_rewritten_chain_is_betrayed_by_a_checkpoint(log: Path) -> None:
 def test_a_rewritten_chain_with_new_checkpoints_is_betrayed_by_one_kept_elsewhere(log: Path, tmp_path: Path) -> None:
     with EventStore.open(log) as store:
         kept = store.checkpoints(limit=1)
-    tamper(log, "UPDATE events SET data = replace(data, 'Ol', 'ol') WHERE position = 17", "DELETE FROM checkpoints")
+    tamper(log, "UPDATE events SET data = replace(data, 'text', 'tixt') WHERE position = 17", "DELETE FROM checkpoints")
     rewrite_chain(log)
     forger = Signer.open(tmp_path)
     with closing(sqlite3.connect(log / "events.db", isolation_level=None)) as connection:
@@ -179,7 +179,7 @@ def test_a_forged_checkpoint_is_not_genuine(log: Path) -> None:
 def test_flipped_bytes_in_the_file_never_pass(log: Path) -> None:
     path = log / "events.db"
     whole = path.read_bytes()
-    texts = [offset for offset in range(len(whole)) if whole.startswith("Olá".encode(), offset)]
+    texts = [offset for offset in range(len(whole)) if whole.startswith(b'"kind"', offset)]
     assert len(texts) >= EVENTS
     for offset in texts[::7]:
         path.write_bytes(whole[:offset] + b"o" + whole[offset + 1 :])
@@ -215,7 +215,7 @@ def test_a_store_does_not_start_on_a_tail_that_does_not_fit(log: Path) -> None:
     tamper(
         log,
         "DELETE FROM checkpoints WHERE position > 50",
-        "UPDATE events SET data = replace(data, 'Ol', 'ol') WHERE position = 55",
+        "UPDATE events SET data = replace(data, 'text', 'tixt') WHERE position = 55",
     )
     with pytest.raises(LogCorrupt) as caught:
         EventStore.open(log)
@@ -252,8 +252,8 @@ def test_an_older_manager_refuses_events_it_does_not_know(log: Path) -> None:
 
 
 def test_an_older_manager_refuses_a_newer_version_of_an_event(log: Path) -> None:
-    tamper(log, "INSERT INTO vocabulary VALUES ('message.sent', 2)")
-    with pytest.raises(LogTooNew, match="version 2"):
+    tamper(log, "INSERT INTO vocabulary VALUES ('message.sent', 99)")
+    with pytest.raises(LogTooNew, match="version 99"):
         EventStore.open(log)
 
 

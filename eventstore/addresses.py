@@ -1,0 +1,29 @@
+"""When two spellings of a WhatsApp address are the same party."""
+
+_PHONE = {"", "s.whatsapp.net", "c.us"}
+_BRAZIL = "55"
+_OLD_MOBILES = "6789"
+"""What Brazilian mobile numbers began with before the ninth digit; a fixed line's number never does."""
+
+
+def canonical(address: str) -> str:
+    """One text for all spellings of a number or jid: bare digits for a phone's number, `user@server` otherwise.
+
+    Without the device. A Brazilian mobile number has no ninth digit here where it can have been without one.
+    """
+    user, _, server = address.strip().partition("@")
+    user = user.partition(":")[0]
+    if server not in _PHONE:
+        return f"{user}@{server}"
+    digits = user.lstrip("+")
+    if digits.startswith(_BRAZIL) and len(digits) == 13 and digits[4] == "9" and digits[5] in _OLD_MOBILES:
+        return digits[:4] + digits[5:]
+    return digits
+
+
+def written_forms(address: str) -> tuple[str, ...]:
+    """The user parts under which a canonical address can stand in a text."""
+    user, _, server = address.partition("@")
+    if not server and user.startswith(_BRAZIL) and len(user) == 12 and user[4] in _OLD_MOBILES:
+        return user, f"{user[:4]}9{user[4:]}"
+    return (user,)

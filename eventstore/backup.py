@@ -1,0 +1,81 @@
+"""Whole copies of a data directory, also of one that a manager is working in.
+
+Each database is copied as it stood at one moment, which holds nobody up: a reader of a write-ahead log does not block
+its writer. The event log comes first, because whatever its events refer to was on disk before them.
+"""
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+from chatbot_erp.eventstore.database import FILE, create_private, sync_directory
+
+_OF_THIS_LIFE = ("*.lock", "*-wal", "*-shm", "*-journal", "hosts/*")
+"""What is of no use to another process."""
+
+Progress = Callable[[int, int], None]
+"""Told how many of how many files are copied."""
+
+
+def contents(directory: Path) -> list[Path]:
+    """What a copy of `directory` consists of, as relative paths, the event log first."""
+    files = [path.relative_to(directory) for path in directory.rglob("*") if path.is_file()]
+    wanted = [path for path in files if not any(path.match(pattern) for pattern in _OF_THIS_LIFE)]
+    return sorted(wanted, key=lambda path: (path != Path(FILE), path))
+
+
+def copy(source: Path, target: Path, progress: Progress = lambda done, count: None) -> int:
+    """Copy the data directory `source` to `target`, which must not exist; how many files that were.
+
+    `target` appears when it is whole and on disk. Raises FileExistsError, OSError, sqlite3.Error; then it is not there.
+    """
+    if target.exists():
+        raise FileExistsError(f"{target} is there already.")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = target.with_name(target.name + ".partial")
+    if draft.exists():
+        shutil.rmtree(draft)
+    draft.mkdir(mode=0o700)
+    try:
+        files = contents(source)
+        for done, path in enumerate(files):
+            progress(done, len(files))
+            _copy_file(source / path, draft / path)
+        progress(len(files), len(files))
+        draft.rename(target)
+        sync_directory(target.parent)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+    return len(files)
+
+
+def _copy_file(source: Path, target: Path) -> None:
+    """A file that has gone since it was listed (a spool that was read, a session that was erased) is left out."""
+    try:
+        if source.suffix == ".db":
+            _copy_database(source, target)
+        else:
+            create_private(target)
+            shutil.copyfile(source, target)
+    except FileNotFoundError:
+        target.unlink(missing_ok=True)
+        return
+    with target.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _copy_database(source: Path, target: Path) -> None:
+    if not source.exists():
+        raise FileNotFoundError(source)
+    create_private(target)
+    with (
+        closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True, timeout=30)) as original,
+        closing(sqlite3.connect(target)) as made,
+    ):
+        original.backup(made)
+        # A copy at rest is one file: nothing of it shall stand in a write-ahead log beside it.
+        made.execute("PRAGMA journal_mode=DELETE")

@@ -1,0 +1,92 @@
+"""What endpoints have still to be told, and what was given up: read by any thread, on a reader's connection."""
+
+import sqlite3
+from datetime import datetime
+from hashlib import sha256
+
+from chatbot_erp.eventstore.chain import moment
+from chatbot_erp.eventstore.events import Event, StatusEvent
+from chatbot_erp.eventstore.reader import recorded
+from chatbot_erp.eventstore.records import DeadLetter, Delivery, Standing
+from chatbot_erp.eventstore.sealing import Sealer
+from chatbot_erp.eventstore.sql import QUERIES
+
+
+def chat_of(stream: str, event: Event) -> int:
+    """A number that is the same for all events of one chat; 0 where there is none.
+
+    A digest, so that no address of a person stands beside the log.
+    """
+    jid = getattr(event, "jid", None)
+    if jid is None or isinstance(event, StatusEvent):
+        return 0
+    return int.from_bytes(sha256(f"{stream}\n{jid}".encode(errors="surrogatepass")).digest()[:8]) >> 1
+
+
+def waiting(
+    connection: sqlite3.Connection,
+    sealer: Sealer,
+    stream: str,
+    endpoint: str,
+    limit: int,
+    free_at: datetime | None,
+) -> list[Delivery]:
+    """What waits, in the order of its sequence; with `free_at` only of chats in which nothing is held at that moment."""
+    query = QUERIES["deliveries" if free_at is None else "deliveries_of_free_chats"]
+    now = None if free_at is None else moment(free_at)
+    values = {"stream": stream, "endpoint": endpoint, "limit": limit, "now": now}
+    found = []
+    for attempts, due, first_attempt_at, chat, turn, *row in connection.execute(query, values).fetchall():
+        record = recorded(tuple(row), sealer)
+        found.append(
+            Delivery(
+                sequence=record.sequence or 0,
+                chat=chat,
+                round=turn,
+                attempts=attempts,
+                due=parsed(due),
+                first_attempt_at=parsed(first_attempt_at),
+                record=record,
+            )
+        )
+    return found
+
+
+def standing(connection: sqlite3.Connection, stream: str, endpoint: str) -> Standing:
+    """Where the deliveries to an endpoint stand."""
+    row = connection.execute(QUERIES["standing"], {"stream": stream, "endpoint": endpoint}).fetchone()
+    count, oldest, due, dead, since, last, sequence = row
+    return Standing(
+        waiting=count,
+        oldest=oldest,
+        due=parsed(due),
+        dead=dead,
+        failing_since=parsed(since),
+        failed_at=parsed(last),
+        sequence=sequence,
+    )
+
+
+def dead_letters(
+    connection: sqlite3.Connection, stream: str, endpoint: str, after: int, limit: int
+) -> list[DeadLetter]:
+    """What was given up, oldest first, behind the position `after`."""
+    return [
+        DeadLetter(
+            sequence=sequence,
+            position=position,
+            chat=chat,
+            at=datetime.fromisoformat(at),
+            attempts=attempts,
+            error=error,
+            id=event_id,
+            type=kind,
+        )
+        for sequence, position, chat, at, attempts, error, event_id, kind in connection.execute(
+            QUERIES["dead_letters"], (stream, endpoint, after, limit)
+        )
+    ]
+
+
+def parsed(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)

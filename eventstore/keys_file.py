@@ -1,0 +1,83 @@
+"""The file `keys.db`: secrets that must be forgettable, outside the log and outside its write-ahead file.
+
+Deleted bytes are overwritten (`secure_delete`), and the file is not in WAL mode, because a write-ahead file would keep
+old pages for a while. It is the only place that says which number is which subject.
+"""
+
+import sqlite3
+from pathlib import Path
+
+from chatbot_erp.eventstore.database import create_private, unavailable
+from chatbot_erp.eventstore.errors import LogTooNew, StoreUnavailable
+
+FILE = "keys.db"
+SCHEMA = 2
+PATIENCE_S = 10.0
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS secrets (
+    kind TEXT NOT NULL, owner TEXT NOT NULL, secret BLOB NOT NULL, PRIMARY KEY (kind, owner)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS addresses (address TEXT PRIMARY KEY, person TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS addresses_by_person ON addresses (person);
+CREATE TABLE IF NOT EXISTS subjects (subject TEXT PRIMARY KEY, person TEXT NOT NULL, key BLOB NOT NULL)
+STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS subjects_by_person ON subjects (person);
+CREATE TABLE IF NOT EXISTS periods (period TEXT PRIMARY KEY, key BLOB NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS erasures (id TEXT PRIMARY KEY, at TEXT NOT NULL, erased TEXT NOT NULL)
+STRICT, WITHOUT ROWID;
+"""
+
+
+def open_keys(directory: Path) -> sqlite3.Connection:
+    """The file in `directory`, made or migrated if need be; for any thread, one at a time.
+
+    Raises LogTooNew, StoreUnavailable.
+    """
+    path = directory / FILE
+    try:
+        create_private(path)
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=PATIENCE_S)
+    except (OSError, sqlite3.Error) as ex:
+        raise unavailable(ex) from ex
+    try:
+        for pragma in ("journal_mode=DELETE", "synchronous=EXTRA", "secure_delete=ON", "trusted_schema=OFF"):
+            connection.execute(f"PRAGMA {pragma}")
+        if _schema_of(connection, path) < SCHEMA:
+            connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {SCHEMA}; COMMIT;")
+    except sqlite3.Error as ex:
+        connection.close()
+        raise unavailable(ex) from ex
+    except LogTooNew:
+        connection.close()
+        raise
+    return connection
+
+
+def open_keys_to_read(directory: Path) -> sqlite3.Connection | None:
+    """The file as it is; None where there is none that has keys of subjects. Raises LogTooNew, StoreUnavailable."""
+    path = directory / FILE
+    if not path.is_file():
+        return None
+    try:
+        uri = f"{path.absolute().as_uri()}?mode=ro"
+        connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=PATIENCE_S)
+        found = _schema_of(connection, path)
+    except sqlite3.Error as ex:
+        if path.with_name(path.name + "-journal").exists():
+            raise StoreUnavailable(
+                "io", "a change of keys.db was cut off; the next start of the manager mends it"
+            ) from ex
+        raise unavailable(ex) from ex
+    if found < SCHEMA:
+        connection.close()
+        return None
+    return connection
+
+
+def _schema_of(connection: sqlite3.Connection, path: Path) -> int:
+    (found,) = connection.execute("PRAGMA user_version").fetchone()
+    if found > SCHEMA:
+        connection.close()
+        raise LogTooNew(f"{path} has schema {found}; this manager knows it up to {SCHEMA}.")
+    return int(found)

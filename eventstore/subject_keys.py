@@ -1,0 +1,184 @@
+"""The keys that personal data in the log is encrypted with: one for each subject and one for each day.
+
+A box is locked with a key made of both: destroying a subject's key erases the subject, destroying a day's key drops
+what everybody said on that day. A person may be known under several addresses (number, LID), and may have several
+subjects where that was found out late; it is erased as one.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from secrets import token_bytes, token_hex
+from typing import NamedTuple, TypeVar
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from chatbot_erp.eventstore.database import unavailable
+from chatbot_erp.eventstore.errors import StoreClosed, StoreUnavailable
+from chatbot_erp.eventstore.keys_file import open_keys, open_keys_to_read
+
+T = TypeVar("T")
+
+REMEMBERED = 50_000
+"""Keys held in memory; more than so many, and they are read anew."""
+
+
+class Wanted(NamedTuple):
+    """Whose box, and of which day (`YYYY-MM-DD`, UTC). `owners` are canonical addresses of one party."""
+
+    owners: tuple[str, ...]
+    period: str
+
+
+class Lock(NamedTuple):
+    """What closes a box, and the random name of whom it belongs to."""
+
+    subject: str
+    cipher: AESGCM
+
+
+class SubjectKeys:
+    """Any thread may call. Every method may raise StoreUnavailable, and StoreClosed after `close`."""
+
+    def __init__(self, connection: sqlite3.Connection | None) -> None:
+        self._connection = connection
+        self._turn = threading.Lock()
+        self._gate = threading.Lock()
+        self._waiting: list[Wanted] = []
+        self._locks: dict[Wanted, Lock] = {}
+        self._ciphers: dict[tuple[str, str], AESGCM | None] = {}
+        self._closed = False
+
+    @classmethod
+    def open(cls, directory: Path) -> "SubjectKeys":
+        """The keys in `directory`, made if there are none. Raises LogTooNew, StoreUnavailable."""
+        return cls(open_keys(directory))
+
+    @classmethod
+    def open_to_read(cls, directory: Path) -> "SubjectKeys":
+        """For opening boxes only; without a file of keys every box stays closed. Raises LogTooNew, StoreUnavailable."""
+        return cls(open_keys_to_read(directory))
+
+    def locks(self, wanted: Sequence[Wanted]) -> list[Lock]:
+        """What to lock with; keys that are new are on disk before this returns."""
+        known = self._locks
+        found = [known.get(each) for each in wanted]
+        if None in found:
+            self._make([each for each, lock in zip(wanted, found, strict=True) if lock is None])
+            with self._turn:
+                found = [known.get(each) or self._lock_of(each) for each in wanted]
+        return [lock for lock in found if lock is not None]
+
+    def cipher(self, subject: str, period: str) -> AESGCM | None:
+        """What opens the boxes of a subject and a day; None where a key was destroyed."""
+        place = (subject, period)
+        try:
+            return self._ciphers[place]
+        except KeyError:
+            with self._turn:
+                return self._cipher_of(place)
+
+    def close(self) -> None:
+        """Idempotent."""
+        with self._turn:
+            self._forget()
+            if self._connection is not None:
+                self._connection.close()
+            self._connection, self._closed = None, True
+
+    def _make(self, wanted: list[Wanted]) -> None:
+        """Have keys for all of `wanted`. Who waits for the disk takes along what came meanwhile."""
+        with self._gate:
+            self._waiting += wanted
+        with self._turn:
+            with self._gate:
+                taken, self._waiting = self._waiting, []
+            if taken:  # else whoever had the turn before took ours along
+                self._write(lambda connection: _enrol(connection, taken))
+
+    def _lock_of(self, wanted: Wanted) -> Lock:
+        """Has the turn. Raises StoreUnavailable where whoever was to write the keys could not."""
+        try:
+            found = self._open().execute("SELECT person FROM addresses WHERE address = ?", wanted.owners[:1]).fetchone()
+        except sqlite3.Error as ex:
+            raise unavailable(ex) from ex
+        subject = found[0] if found else ""
+        cipher = self._cipher_of((subject, wanted.period))
+        if cipher is None:
+            raise StoreUnavailable("io", "the keys of a new subject could not be written")
+        if len(self._locks) >= REMEMBERED:
+            self._locks.clear()
+        lock = self._locks[wanted] = Lock(subject, cipher)
+        return lock
+
+    def _cipher_of(self, place: tuple[str, str]) -> AESGCM | None:
+        """Has the turn."""
+        if place in self._ciphers:
+            return self._ciphers[place]
+        if self._connection is None and not self._closed:
+            return None
+        try:
+            keys = self._open().execute(
+                "SELECT (SELECT key FROM subjects WHERE subject = ?), (SELECT key FROM periods WHERE period = ?)", place
+            )
+            of_subject, of_period = keys.fetchone()
+        except sqlite3.Error as ex:
+            raise unavailable(ex) from ex
+        made = None if of_subject is None or of_period is None else AESGCM(_derive(of_subject, of_period))
+        if len(self._ciphers) >= REMEMBERED:
+            self._ciphers.clear()
+        self._ciphers[place] = made
+        return made
+
+    def _write(self, change: Callable[[sqlite3.Connection], T]) -> T:
+        """Has the turn. What `change` does is on disk, or nothing of it."""
+        connection = self._open()
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            changed = change(connection)
+            connection.execute("COMMIT")
+        except sqlite3.Error as ex:
+            if connection.in_transaction:
+                connection.rollback()
+            raise unavailable(ex) from ex
+        return changed
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is None:
+            raise StoreClosed
+        return self._connection
+
+    def _forget(self) -> None:
+        self._locks.clear()
+        self._ciphers.clear()
+
+
+def _enrol(connection: sqlite3.Connection, wanted: Iterable[Wanted]) -> None:
+    for owners in {each.owners for each in wanted}:
+        _person_of(connection, owners)
+    for period in {each.period for each in wanted}:
+        connection.execute("INSERT OR IGNORE INTO periods VALUES (?, ?)", (period, token_bytes(32)))
+
+
+def _person_of(connection: sqlite3.Connection, owners: tuple[str, ...]) -> str:
+    """The person behind these addresses, made or put together if need be."""
+    known = {
+        person
+        for owner in owners
+        for (person,) in connection.execute("SELECT person FROM addresses WHERE address = ?", (owner,))
+    }
+    person = min(known, default="") or token_hex(8)
+    if not known:
+        connection.execute("INSERT INTO subjects VALUES (?, ?, ?)", (person, person, token_bytes(32)))
+    for other in known - {person}:
+        for table in ("addresses", "subjects"):
+            connection.execute(f"UPDATE {table} SET person = ? WHERE person = ?", (person, other))
+    connection.executemany("INSERT OR REPLACE INTO addresses VALUES (?, ?)", [(owner, person) for owner in owners])
+    return person
+
+
+def _derive(of_subject: bytes, of_period: bytes) -> bytes:
+    return HKDF(SHA256(), 32, salt=of_period, info=b"chatbot-erp box 1").derive(of_subject)

@@ -1,0 +1,95 @@
+"""Copies of a data directory that somebody is writing to."""
+
+import sqlite3
+import stat
+import threading
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from chatbot_erp.eventstore.backup import copy
+from chatbot_erp.eventstore.events import PingSent
+from chatbot_erp.eventstore.store import EventStore, NewEvent
+from chatbot_erp.eventstore.vault import Vault
+from chatbot_erp.eventstore.verify import verify
+
+Facts = Callable[..., NewEvent]
+
+
+def test_a_copy_made_under_load_is_whole_and_has_all_that_was_acknowledged_before(
+    store: EventStore, directory: Path, new: Facts, tmp_path: Path
+) -> None:
+    stop, acknowledged = threading.Event(), [0]
+
+    def append() -> None:
+        while not stop.is_set():
+            store.append("a", acknowledged[0], [new(PingSent(message_id="m"))], snapshot=b"1").result()
+            acknowledged[0] += 1
+
+    writer = threading.Thread(target=append)
+    writer.start()
+    try:
+        for round_ in range(5):
+            before = acknowledged[0]
+            copy(directory, tmp_path / f"copy-{round_}")
+            report = verify(tmp_path / f"copy-{round_}")
+            assert report.problem is None
+            assert before <= report.events <= acknowledged[0] + 1
+    finally:
+        stop.set()
+        writer.join()
+    assert acknowledged[0] > 0
+
+
+def test_a_copy_can_be_written_to_where_the_original_left_off(
+    store: EventStore, directory: Path, new: Facts, tmp_path: Path
+) -> None:
+    store.append("a", 0, [new(PingSent(message_id="m"))], snapshot=b"1").result()
+    with closing(Vault.open(directory)) as vault:
+        vault.put("webhook", "a", b"secret")
+    copy(directory, tmp_path / "copy")
+    with EventStore.open(tmp_path / "copy") as restored, closing(Vault.open(tmp_path / "copy")) as vault:
+        restored.append("a", 1, [new(PingSent(message_id="n"))], snapshot=b"1").result()
+        assert [record.version for record in restored.read(stream="a")] == [1, 2]
+        assert vault.get("webhook", "a") == b"secret"
+    report = verify(tmp_path / "copy")
+    assert (report.problem, len(report.keys)) == (None, 1)
+
+
+def test_sessions_are_copied_as_databases_and_other_files_as_they_are(
+    store: EventStore, directory: Path, tmp_path: Path
+) -> None:
+    (directory / "sessions").mkdir()
+    (directory / "hosts").mkdir()
+    (directory / "hosts" / "x.lock").write_text("1")
+    (directory / "parked").mkdir()
+    (directory / "parked" / "p.json").write_text("{}")
+    with closing(sqlite3.connect(directory / "sessions" / "s.db")) as session:
+        session.execute("PRAGMA journal_mode=WAL")
+        session.execute("CREATE TABLE t (x)")
+        session.execute("INSERT INTO t VALUES (1)")
+        session.commit()
+        copy(directory, tmp_path / "copy")
+    with closing(sqlite3.connect(tmp_path / "copy" / "sessions" / "s.db")) as copied:
+        assert copied.execute("SELECT x FROM t").fetchall() == [(1,)]
+    names = {str(path.relative_to(tmp_path / "copy")) for path in (tmp_path / "copy").rglob("*") if path.is_file()}
+    assert {"events.db", "sessions/s.db", "parked/p.json"} <= names
+    assert not any("lock" in name or "-wal" in name for name in names)
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "copy").rglob("*") if path.is_file()}
+    assert modes == {0o600}
+
+
+def test_a_copy_never_goes_over_something_else(store: EventStore, directory: Path, tmp_path: Path) -> None:
+    (tmp_path / "copy").mkdir()
+    with pytest.raises(FileExistsError):
+        copy(directory, tmp_path / "copy")
+    assert list((tmp_path / "copy").iterdir()) == []
+
+
+def test_a_copy_that_fails_leaves_nothing(store: EventStore, directory: Path, tmp_path: Path) -> None:
+    (directory / "broken.db").write_bytes(b"no database, and long enough to be looked at" * 100)
+    with pytest.raises(sqlite3.DatabaseError):
+        copy(directory, tmp_path / "copy")
+    assert {path.name for path in tmp_path.iterdir()} == {directory.name}
