@@ -8,13 +8,19 @@ from collections import OrderedDict, deque
 from collections.abc import Hashable
 from typing import TYPE_CHECKING, TypeVar
 
+from chatbot_erp.sandbox import polls
+from chatbot_erp.sandbox.app_state import AppState
 from chatbot_erp.sandbox.bell import Bell
 from chatbot_erp.sandbox.conditions import Conditions
+from chatbot_erp.sandbox.contents import Content, Poll
 from chatbot_erp.sandbox.control import CompanionReceipt, InboxMessage, Policy
+from chatbot_erp.sandbox.control_presence import Sign
 from chatbot_erp.sandbox.jid import LID, USER, Jid
 from chatbot_erp.sandbox.keys import DJB, KeyPair
 from chatbot_erp.sandbox.nodes import Node
+from chatbot_erp.sandbox.profiles import USUAL_ABOUT, Picture
 from chatbot_erp.sandbox.ratchet import Bundle, Identity, Sessions
+from chatbot_erp.sandbox.sender_keys import SenderKeys
 
 if TYPE_CHECKING:
     from chatbot_erp.sandbox.stream import Stream
@@ -57,6 +63,8 @@ class Companion:
         self.seen: Memory[None] = Memory(_SEEN)
         self.stream: Stream | None = None
         self.greeted = False
+        # Whether it has said that its person has WhatsApp open.
+        self.shown = False
 
     @property
     def online(self) -> bool:
@@ -103,14 +111,41 @@ class Account:
         self.senders: Memory[str] = Memory(MEMORY)
         # What this phone has sent, and to whom: a companion that could not read it will ask again.
         self.sent: Memory[tuple[bytes, Jid]] = Memory(MEMORY)
+        # The polls this phone knows, and who asked: the key to the votes.
+        self.polls: Memory[tuple[Poll, str]] = Memory(_SEEN)
         self.receipts: deque[CompanionReceipt] = deque(maxlen=MEMORY)
+        # Who looks at this number's presence, and under which of its addresses.
+        self.watchers: dict[Companion | Account, Jid] = {}
+        # Whether this phone's person has WhatsApp open.
+        self.shown = False
+        self.signs: deque[Sign] = deque(maxlen=_SEEN)
         # How often this phone has asked for a message that it could not read.
         self.asked: dict[str, int] = {}
+        # The group that a message came through, where it did.
+        self.chats: Memory[Jid] = Memory(MEMORY)
+        self.sender_keys = SenderKeys()
+        self.app_state = AppState()
+        self.about = USUAL_ABOUT
+        self.picture: Picture | None = None
+        self.picture_hidden = False
+        self.blocked: set[str] = set()
+        # Whether whoever adds this number to a group has it there at once, or may only invite it.
+        self.joins_when_added = True
         self._sessions: dict[tuple[str, int], Sessions] = {}
 
     @property
     def online(self) -> bool:
         return any(companion.online for companion in self.companions.values())
+
+    @property
+    def there(self) -> bool:
+        """Whether others see this number as being online."""
+        return self.shown or any(companion.shown for companion in self.companions.values())
+
+    def note(self, sign: Sign) -> None:
+        """This phone's person sees something that is no message."""
+        self.signs.append(sign)
+        self.bell.ring()
 
     @property
     def signed_pre_key_signature(self) -> bytes:
@@ -141,12 +176,32 @@ class Account:
         """Lose the sessions with all companions of an account."""
         for key in [key for key in self._sessions if key[0] == other.lid]:
             del self._sessions[key]
+        self.sender_keys.forget(other.lid)
 
-    def read(self, message_id: str, sender: Account, text: str) -> None:
-        """A message that a person can read has come in."""
+    def note_poll(self, message_id: str, asker: Account, content: Content | None) -> None:
+        """Votes can be read only by whoever has the poll."""
+        if content is not None and content.poll is not None:
+            self.polls.note(message_id, (content.poll, str(asker.lid_jid)))
+
+    def read(self, message_id: str, sender: Account, content: Content, raw: bytes, group: Jid | None = None) -> None:
+        """A message that a person can read has come in, to this number alone or through a group."""
+        if content.kind == "vote":
+            content = polls.counted(content, raw, self.polls.get(content.target), str(sender.lid_jid))
+        self.note_poll(message_id, sender, content)
         message = InboxMessage(
-            index=self.received, id=message_id, sender=sender.number, to=self.number, text=text, at=time.time()
+            index=self.received,
+            id=message_id,
+            sender=sender.number,
+            to=self.number,
+            text=content.text,
+            at=time.time(),
+            sender_jid=str(sender.lid_jid),
+            content=content,
+            raw=raw,
+            group=str(group) if group is not None else None,
         )
+        if group is not None:
+            self.chats.note(message_id, group)
         self.received += 1
         self.inbox.append(message)
         self.senders.note(message_id, sender.number)

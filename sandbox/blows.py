@@ -16,11 +16,13 @@ from chatbot_erp.sandbox.faults import (
     LoggedOut,
     Replaced,
     StreamError,
+    Unavailable,
     Undecryptable,
 )
 from chatbot_erp.sandbox.network import NetworkState
 from chatbot_erp.sandbox.queries import unlink
 from chatbot_erp.sandbox.stream import Stream
+from chatbot_erp.sandbox.wire import text_message
 
 
 def play(network: NetworkState, fault: Fault, account: Account | None) -> None:
@@ -55,9 +57,9 @@ def _strike(network: NetworkState, blow: Blow, account: Account) -> None:
         case Drop():
             for stream in streams:
                 stream.abort()
-        case StreamError(code=code):
+        case StreamError(code=code, hang_up=hang_up):
             for stream in streams:
-                stream.end(code)
+                stream.end(code) if hang_up else stream.complain(code)
         case Replaced():
             for stream in streams:
                 stream.end(440, "replaced")
@@ -68,13 +70,15 @@ def _strike(network: NetworkState, blow: Blow, account: Account) -> None:
                 stream.end(401, "device_removed")
         case Undecryptable(sender=sender, text=text, recoverable=recoverable):
             phone.send_unreadable(network, network.account(sender), account, text, recoverable)
+        case Unavailable(sender=sender, kind=kind):
+            phone.send_unavailable(network, network.account(sender), account, kind)
         case Amnesia():
             for each in network.accounts.values():
                 each.forget(account)
         case Burst(sender=sender, count=count, text=text):
             source = network.account(sender)
             for number in range(1, count + 1):
-                phone.send(network, source, account, text.replace("{n}", str(number)))
+                phone.send(network, source, account, text_message(text.replace("{n}", str(number))))
         case _:
             assert_never(blow)
 

@@ -21,6 +21,9 @@ from typing import Self
 import msgspec
 
 from chatbot_erp.sandbox import control
+from chatbot_erp.sandbox.client_messages import Messages
+from chatbot_erp.sandbox.client_people import People
+from chatbot_erp.sandbox.client_presence import Presence
 from chatbot_erp.sandbox.control import (
     Acknowledgement,
     Address,
@@ -32,11 +35,14 @@ from chatbot_erp.sandbox.control import (
     Stats,
 )
 from chatbot_erp.sandbox.control_connection import ConnectionPool, SandboxError
+from chatbot_erp.sandbox.control_people import GroupView
 from chatbot_erp.sandbox.faults import Fault
+from chatbot_erp.sandbox.media import MediaClient
 
 __all__ = [
     "Acknowledgement",
     "CompanionReceipt",
+    "GroupView",
     "InboxMessage",
     "Linked",
     "Network",
@@ -140,7 +146,7 @@ class Network:
     def phone(self, number: str, *, name: str | None = None, lid: str | None = None) -> Phone:
         """The phone with this number, which is registered on WhatsApp from now on. Asking twice is harmless."""
         view = self._pool.ask(control.RegisterPhone(number=number, name=name, lid=lid), PhoneView)
-        return Phone(self._pool, view)
+        return Phone(self._pool, self._address, view)
 
     def fault(self, fault: Fault, *, number: str | None = None) -> None:
         """Play a fault on everybody, or on the companions of one number."""
@@ -155,12 +161,13 @@ class Network:
         return self._pool.ask(control.ReadStats(), Stats)
 
 
-class Phone:
+class Phone(Messages, Presence, People):
     """A person's phone: it scans QR codes, sends, reads, and misbehaves when told to."""
 
-    def __init__(self, pool: ConnectionPool, view: PhoneView) -> None:
+    def __init__(self, pool: ConnectionPool, address: Address, view: PhoneView) -> None:
         """Not for callers: use `Network.phone`."""
         self._pool = pool
+        self._media = MediaClient(address)
         self.number = view.number
         self.lid = view.lid
         self.name = view.name
@@ -180,22 +187,26 @@ class Phone:
         """Type in the eight-character pairing code a companion shows, and wait until it has accepted the link."""
         return self._pool.ask(control.EnterCode(number=self.number, code=code, timeout_s=timeout_s), Linked)
 
-    def send(self, to: str, text: str) -> str:
-        """Send a text to another number (also to one that is away). Returns the message's id."""
-        return self._pool.ask(control.Send(number=self.number, to=to, text=text), str)
-
     def inbox(self, *, after: int = 0) -> list[InboxMessage]:
         """What this phone has got so far, from the message with index `after` on."""
         return self._pool.ask(control.ReadInbox(number=self.number, after=after), list[InboxMessage])
 
     def receive(
-        self, *, sender: str | None = None, text: str | None = None, after: int = 0, timeout_s: float = 10.0
+        self,
+        *,
+        sender: str | None = None,
+        text: str | None = None,
+        kind: str | None = None,
+        after: int = 0,
+        timeout_s: float = 10.0,
     ) -> InboxMessage:
-        """Wait for the first message from `sender` (a number) that reads `text`; without them, for any.
+        """Wait for the first message of this kind from `sender` (a number) that reads `text`; without them, for any.
 
         Nothing is taken out of the inbox. To wait for a later one, pass `after=message.index + 1`.
         """
-        request = control.AwaitMessage(number=self.number, sender=sender, text=text, after=after, timeout_s=timeout_s)
+        request = control.AwaitMessage(
+            number=self.number, sender=sender, text=text, kind=kind, after=after, timeout_s=timeout_s
+        )
         return self._pool.ask(request, InboxMessage)
 
     def wait_inbox(self, count: int, *, timeout_s: float = 10.0) -> int:

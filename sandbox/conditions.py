@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from chatbot_erp.sandbox.faults import Condition, LoginFailure, Refuse, RefuseSend
+from chatbot_erp.sandbox.faults import Condition, CutMedia, LoginFailure, Refuse, RefuseMedia, RefuseSend
 
 C = TypeVar("C", bound=Condition)
 
@@ -21,7 +21,10 @@ class Conditions:
         kind = type(condition)
         self._standing[kind] = condition
         self._left.pop(kind, None)
-        if isinstance(condition, (Refuse, LoginFailure, RefuseSend)) and condition.times is not None:
+        if (
+            isinstance(condition, (Refuse, LoginFailure, RefuseMedia, CutMedia, RefuseSend))
+            and condition.times is not None
+        ):
             self._left[kind] = condition.times
 
     def heal(self) -> None:

@@ -9,14 +9,15 @@ from typing import Literal
 
 import msgspec
 
+from chatbot_erp.sandbox.contents import Content
+from chatbot_erp.sandbox.control_frames import Frame as _Frame
+from chatbot_erp.sandbox.control_frames import Request as _Request
+from chatbot_erp.sandbox.control_people import PeopleRequest
+from chatbot_erp.sandbox.control_presence import PresenceRequest
 from chatbot_erp.sandbox.faults import Fault
 
 Acknowledgement = Literal["delivered", "read", "played"]
 Policy = Literal["none", "delivered", "read", "played"]
-
-
-class _Frame(msgspec.Struct, frozen=True, kw_only=True):
-    pass
 
 
 class Address(_Frame, frozen=True):
@@ -45,8 +46,13 @@ class Linked(_Frame, frozen=True):
     lid: str
 
 
-class InboxMessage(_Frame, frozen=True):
-    """A message that a phone can read. `sender` and `to` are numbers; `index` counts from 0 in this phone's inbox."""
+class InboxMessage(_Frame, frozen=True, gc=False):
+    """A message that a phone can read. `sender` and `to` are numbers, `group` is the JID of the group it came through;
+    `index` counts from 0 in this phone's inbox.
+
+    `sender_jid` is the sender's LID, `content` what the message says, `raw` its protobuf. `text` is also the caption,
+    or the emoji.
+    """
 
     index: int
     id: str
@@ -54,6 +60,22 @@ class InboxMessage(_Frame, frozen=True):
     to: str
     text: str
     at: float
+    sender_jid: str
+    content: Content
+    raw: bytes
+    group: str | None = None
+
+    @property
+    def kind(self) -> str:
+        """What it is, in the words of `contents.Content`."""
+        return self.content.kind
+
+
+class MediaAccess(_Frame, frozen=True):
+    """Where a phone uploads to, and what shows who it is."""
+
+    host: str
+    auth: str
 
 
 class CompanionReceipt(_Frame, frozen=True):
@@ -83,10 +105,6 @@ class Stats(_Frame, frozen=True):
     undecryptable: int
 
 
-class _Request(_Frame, frozen=True, tag=True, tag_field="ask"):
-    pass
-
-
 class Describe(_Request, frozen=True):
     pass
 
@@ -110,9 +128,19 @@ class EnterCode(_Request, frozen=True):
 
 
 class Send(_Request, frozen=True):
+    """`message` is a protobuf."""
+
     number: str
     to: str
-    text: str
+    message: bytes
+
+
+class OpenMedia(_Request, frozen=True):
+    number: str
+
+
+class ForgetMedia(_Request, frozen=True):
+    direct_path: str
 
 
 class ReadInbox(_Request, frozen=True):
@@ -124,6 +152,7 @@ class AwaitMessage(_Request, frozen=True):
     number: str
     sender: str | None
     text: str | None
+    kind: str | None
     after: int
     timeout_s: float
 
@@ -186,6 +215,8 @@ Request = (
     | Scan
     | EnterCode
     | Send
+    | OpenMedia
+    | ForgetMedia
     | ReadInbox
     | AwaitMessage
     | AwaitInbox
@@ -198,6 +229,8 @@ Request = (
     | PlayFault
     | Heal
     | ReadStats
+    | PeopleRequest
+    | PresenceRequest
 )
 
 

@@ -8,11 +8,24 @@ from typing import Any, assert_never
 
 import msgspec
 
-from chatbot_erp.sandbox import blows, control, link_code, pairing, phone
+from chatbot_erp.sandbox import (
+    blows,
+    control,
+    control_people,
+    control_presence,
+    group_post,
+    link_code,
+    media_host,
+    pairing,
+    people_server,
+    phone,
+    presence_server,
+)
 from chatbot_erp.sandbox.accounts import Account
 from chatbot_erp.sandbox.control import Address, Answered, CompanionReceipt, InboxMessage, PhoneView, Refused, Request
-from chatbot_erp.sandbox.jid import digits
+from chatbot_erp.sandbox.jid import GROUP, digits, parse_jid
 from chatbot_erp.sandbox.network import NetworkState, Unknown
+from chatbot_erp.sandbox.refusals import QueryRefused
 
 _LINE_LIMIT = 16 << 20
 
@@ -45,7 +58,7 @@ class ControlServer:
             answer = await self._answer(self._requests.decode(line))
         except TimeoutError as ex:
             return Refused(reason=str(ex), timed_out=True)
-        except (Unknown, pairing.PairingFailed, ValueError) as ex:
+        except (Unknown, QueryRefused, pairing.PairingFailed, ValueError) as ex:
             return Refused(reason=str(ex))
         return Answered(value=msgspec.Raw(msgspec.json.encode(answer)))
 
@@ -63,10 +76,12 @@ class ControlServer:
                 account = network.account(request.number)
                 return await _linked(await link_code.enter(network, account, request.code), request.timeout_s)
             case control.Send():
-                to = network.look_up(digits(request.to))
-                if to is None:
-                    raise Unknown(f"{request.to} is not on this network; register it with network.phone().")
-                return phone.send(network, network.account(request.number), to, request.text)
+                return _send(network, network.account(request.number), request)
+            case control.OpenMedia():
+                auth = network.media.token(network.account(request.number))
+                return control.MediaAccess(host=media_host.HOSTS[0], auth=auth)
+            case control.ForgetMedia():
+                network.media.forget(request.direct_path)
             case control.Acknowledge():
                 account = network.account(request.number)
                 sender = account.senders.get(request.message_id)
@@ -100,6 +115,27 @@ class ControlServer:
                 return await _receipt(network.account(request.number), request)
             case control.AwaitPresence():
                 await _presence(network.account(request.number), request)
+            case control_people.SetProfile() | control_people.Block():
+                people_server.change(network, request)
+            case (
+                control_people.CreateGroup()
+                | control_people.ReadGroup()
+                | control_people.ChangeMembers()
+                | control_people.ChangeGroup()
+                | control_people.JoinGroup()
+                | control_people.LeaveGroup()
+                | control_people.SayInGroup()
+            ):
+                return people_server.in_group(network, request)
+            case (
+                control_presence.Show()
+                | control_presence.Watch()
+                | control_presence.Act()
+                | control_presence.Call()
+                | control_presence.HangUp()
+                | control_presence.AwaitSign()
+            ):
+                return await presence_server.answer(network, request)
             case _:
                 assert_never(request)
         return None
@@ -124,6 +160,16 @@ def _view(account: Account) -> PhoneView:
     )
 
 
+def _send(network: NetworkState, sender: Account, request: control.Send) -> str:
+    jid = parse_jid(request.to)
+    if jid.server == GROUP:
+        return group_post.say(network, sender, network.group(jid), request.message)
+    to = network.look_up(digits(request.to))
+    if to is None:
+        raise Unknown(f"{request.to} is not on this network; register it with network.phone().")
+    return phone.send(network, sender, to, request.message)
+
+
 async def _linked(done: asyncio.Future[control.Linked], timeout_s: float) -> control.Linked:
     try:
         return await asyncio.wait_for(asyncio.shield(done), timeout_s)
@@ -139,11 +185,15 @@ async def _message(account: Account, request: control.AwaitMessage) -> InboxMess
         nonlocal looked_at
         for message in _newer(account, looked_at):
             looked_at = message.index + 1
-            if sender in (None, message.sender) and request.text in (None, message.text):
+            if (
+                sender in (None, message.sender)
+                and request.text in (None, message.text)
+                and request.kind in (None, message.kind)
+            ):
                 return message
         return None
 
-    wanted = f"{request.text!r}" if request.text is not None else "a message"
+    wanted = f"{request.text!r}" if request.text is not None else f"a message of kind {request.kind or 'any'}"
     source = f" from {sender}" if sender else ""
     return await account.bell.wait(look, request.timeout_s, f"{account.number} did not get {wanted}{source}")
 

@@ -2,7 +2,7 @@
 
 After `CONNECT web.whatsapp.com:443` the same TCP connection turns to TLS, with a certificate for that name, and then to
 a websocket, which carries WhatsApp's frames: at first `WA`, 6, a dictionary version; then each frame behind its
-length in three bytes (whatsmeow, socket/framesocket.go).
+length in three bytes (whatsmeow, socket/framesocket.go). After `CONNECT` to a media host it turns to TLS and HTTP.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from websockets.http11 import Request
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
+from chatbot_erp.sandbox import media_host
 from chatbot_erp.sandbox.faults import Refuse
 from chatbot_erp.sandbox.stream import Stream
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from chatbot_erp.sandbox.network import NetworkState
 
 _HOST = "web.whatsapp.com"
+HOSTS = (_HOST, *media_host.HOSTS)
 _REQUEST_LIMIT = 16_384
 _HEADER_SIZE = 4
 _PARTING = b"parting"
@@ -109,11 +111,11 @@ class Door(asyncio.Protocol):
     def _admit(self, request: bytes) -> None:
         assert self._transport is not None
         method, _, rest = request.partition(b" ")
-        host = rest.partition(b" ")[0].decode("latin-1")
-        if self._network.conditions.use(Refuse) is not None:
+        host, _, port = rest.partition(b" ")[0].decode("latin-1").partition(":")
+        if (refusal := self._network.conditions.use(Refuse)) is not None:
             self._network.counters.refused_total += 1
-            self._turn_away(b"503 Service Unavailable")
-        elif method != b"CONNECT" or host != f"{_HOST}:443":
+            self.abort() if refusal.reset else self._turn_away(b"503 Service Unavailable")
+        elif method != b"CONNECT" or port != "443" or host not in HOSTS:
             # Only WhatsApp is played here: whoever sends other traffic this way is to notice.
             self._turn_away(b"403 Forbidden")
         else:
@@ -121,23 +123,38 @@ class Door(asyncio.Protocol):
             self._transport.pause_reading()
             self._transport.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
             self._request.clear()
-            self._upgrade = asyncio.get_running_loop().create_task(self._start_tls(self._transport))
+            self._upgrade = asyncio.get_running_loop().create_task(self._start_tls(self._transport, host))
 
     def _turn_away(self, status: bytes) -> None:
         assert self._transport is not None
         self._transport.write(b"HTTP/1.1 " + status + b"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
         self._transport.close()
 
-    async def _start_tls(self, transport: asyncio.Transport) -> None:
+    async def _start_tls(self, transport: asyncio.Transport, host: str) -> None:
         try:
-            self._transport = await asyncio.get_running_loop().start_tls(transport, self, self._tls, server_side=True)
+            secure = await asyncio.get_running_loop().start_tls(transport, self, self._tls, server_side=True)
         except (OSError, ssl.SSLError):
             # The client does not trust this network's CA, or has gone.
             transport.abort()
             return
+        if secure is None:
+            # It was closed in the meantime.
+            return
+        self._transport = secure
+        if host != _HOST:
+            self._hand_over(secure)
+            return
         self._websocket = ServerProtocol(max_size=1 << 24)
         if self._request:
             self._hear(self._websocket, bytes(self._request))
+
+    def _hand_over(self, transport: asyncio.Transport) -> None:
+        """This connection is for the media host from now on."""
+        reader = asyncio.StreamReader(limit=media_host.PIECE)
+        reader.feed_data(bytes(self._request))
+        protocol = asyncio.StreamReaderProtocol(reader, self._network.media.serve)
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
 
     def _hear(self, websocket: ServerProtocol, data: bytes) -> None:
         websocket.receive_data(data)

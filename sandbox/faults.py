@@ -18,9 +18,14 @@ class Drop(_Fault, frozen=True):
 
 
 class StreamError(_Fault, frozen=True):
-    """Blow: the server ends the stream with `<stream:error code=…>`. whatsmeow reconnects by itself after a 503."""
+    """Blow: the server ends the stream with `<stream:error code=…>`. whatsmeow reconnects by itself after a 503.
+
+    Without `hang_up` the connection stays as it is. A client that does not know the code is a zombie then: connected,
+    but no longer logged in by its own account.
+    """
 
     code: int = 503
+    hang_up: bool = True
 
 
 class Replaced(_Fault, frozen=True):
@@ -45,6 +50,14 @@ class Undecryptable(_Fault, frozen=True):
     recoverable: bool = True
 
 
+class Unavailable(_Fault, frozen=True):
+    """Blow: a message arrives whose text this companion is not to have, with `<unavailable>` in its place. `kind` is
+    "view_once" as WhatsApp has it today."""
+
+    sender: str
+    kind: str = "view_once"
+
+
 class Amnesia(_Fault, frozen=True):
     """Blow: every phone forgets its Signal sessions with this number's companions, as after a restored backup.
 
@@ -63,11 +76,12 @@ class Burst(_Fault, frozen=True):
 class Refuse(_Fault, frozen=True):
     """Condition: nobody gets in. For the whole network the proxy answers 503, `times` times or until healed.
 
-    The proxy cannot know whose connection it is asked for. Aimed at one number, the connection is therefore reset as
-    soon as its login says who is calling.
+    With `reset` it resets the connection instead. The proxy cannot know whose connection it is asked for: aimed at one
+    number, the connection is reset as soon as its login says who is calling.
     """
 
     times: int | None = None
+    reset: bool = False
 
 
 class Silence(_Fault, frozen=True):
@@ -90,6 +104,10 @@ class LoginFailure(_Fault, frozen=True):
     times: int | None = None
 
 
+class ForgedLink(_Fault, frozen=True):
+    """Condition: the phone's proof that it saw the code of a new companion is wrong. The companion refuses the link."""
+
+
 class SlowAcks(_Fault, frozen=True):
     """Condition: what the companion sends is accepted (and acknowledged) `delay_s` seconds late."""
 
@@ -103,6 +121,25 @@ class RefuseSend(_Fault, frozen=True):
     times: int | None = None
 
 
+class RefuseMedia(_Fault, frozen=True):
+    """Condition: the media hosts answer with this status, `times` times or until healed.
+
+    Aimed at one number it hits what that number uploads, and what others download of it. whatsmeow tries a download
+    again after 408, 429 and 5xx, and gives up at once after 403, 404 and 410.
+    """
+
+    status: int = 503
+    times: int | None = None
+
+
+class CutMedia(_Fault, frozen=True):
+    """Condition: the connection ends after this many bytes of an up- or download, `times` times or until healed. Aimed
+    as `RefuseMedia`; whatsmeow then tries to download from the next host, of which there are two."""
+
+    after: int = 1000
+    times: int | None = None
+
+
 class DuplicateReceipts(_Fault, frozen=True):
     """Condition: the companion gets every receipt `copies` times."""
 
@@ -113,6 +150,17 @@ class ReversedReceipts(_Fault, frozen=True):
     """Condition: the companion gets the receipts of a message in the wrong order: read before delivered."""
 
 
-Blow = Drop | StreamError | Replaced | LoggedOut | Undecryptable | Amnesia | Burst
-Condition = Refuse | Silence | LoginFailure | SlowAcks | RefuseSend | DuplicateReceipts | ReversedReceipts
+Blow = Drop | StreamError | Replaced | LoggedOut | Undecryptable | Unavailable | Amnesia | Burst
+Condition = (
+    Refuse
+    | Silence
+    | LoginFailure
+    | ForgedLink
+    | SlowAcks
+    | RefuseSend
+    | RefuseMedia
+    | CutMedia
+    | DuplicateReceipts
+    | ReversedReceipts
+)
 Fault = Blow | Condition

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 USER = "s.whatsapp.net"
 LID = "lid"
+GROUP = "g.us"
 
 
 class Jid(NamedTuple):

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chatbot_erp.sandbox.accounts import Account
 from chatbot_erp.sandbox.conditions import Conditions
-from chatbot_erp.sandbox.jid import LID, Jid, default_lid, digits, spellings
+from chatbot_erp.sandbox.jid import GROUP, LID, USER, Jid, default_lid, digits, spellings
+from chatbot_erp.sandbox.media_host import MediaHost
 from chatbot_erp.sandbox.noise import ServerIdentity
+from chatbot_erp.sandbox.refusals import NOT_FOUND, QueryRefused
 
 if TYPE_CHECKING:
+    from chatbot_erp.sandbox.groups import Group
     from chatbot_erp.sandbox.link_code import ShownCode
     from chatbot_erp.sandbox.stream import Stream
 
@@ -37,12 +41,15 @@ class Counters:
 class NetworkState:
     """The network in memory. It lives on one event loop and is touched by nothing else."""
 
-    def __init__(self) -> None:
+    def __init__(self, media: Path) -> None:
+        """Encrypted media is kept in the directory `media`, which is made here."""
+        self.media = MediaHost(self, media)
         self.identity = ServerIdentity()
         self.conditions = Conditions()
         self.counters = Counters()
         self.accounts: dict[str, Account] = {}
         self._by_lid: dict[str, Account] = {}
+        self.groups: dict[str, Group] = {}
         self.streams: set[Stream] = set()
         # Companions that show a QR code, by each reference in it.
         self.waiting: dict[str, Stream] = {}
@@ -71,7 +78,16 @@ class NetworkState:
 
     def find(self, jid: Jid) -> Account | None:
         """The account behind a JID."""
-        return self._by_lid.get(jid.user) if jid.server == LID else self.accounts.get(jid.user)
+        if jid.server == LID:
+            return self._by_lid.get(jid.user)
+        return self.accounts.get(jid.user) if jid.server == USER else None
+
+    def group(self, jid: Jid) -> Group:
+        """The group behind a JID. Raises `QueryRefused` (404)."""
+        group = self.groups.get(jid.user) if jid.server == GROUP else None
+        if group is None:
+            raise QueryRefused(NOT_FOUND)
+        return group
 
     def look_up(self, number: str) -> Account | None:
         """The account one reaches by dialling a number, with or without the ninth digit."""

@@ -16,6 +16,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from chatbot_erp.sandbox.control import Linked
+from chatbot_erp.sandbox.faults import ForgedLink
 from chatbot_erp.sandbox.jid import LID, SERVER_JID, USER, Jid
 from chatbot_erp.sandbox.nodes import Node, Value
 from chatbot_erp.sandbox.wire import proto
@@ -74,6 +75,8 @@ class Pairing:
             accountSignatureKey=account.identity.key.public,
             accountSignature=account.identity.key.sign(_ACCOUNT_SIGNATURE + details + self._identity),
         ).SerializeToString()
+        if account.conditions.get(ForgedLink) is not None:
+            adv_secret = secrets.token_bytes(len(adv_secret))
         proof: bytes = proto.ADVSignedDeviceIdentityHMAC(
             details=identity, hmac=hmac.digest(adv_secret, identity, "sha256")
         ).SerializeToString()

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 from cryptography.exceptions import InvalidKey
 
-from chatbot_erp.sandbox import letters, phone
+from chatbot_erp.sandbox import group_post, letters, phone, presence
 from chatbot_erp.sandbox.faults import RefuseSend, SlowAcks
-from chatbot_erp.sandbox.jid import LID, USER, Jid, as_jid
+from chatbot_erp.sandbox.jid import GROUP, LID, USER, Jid, as_jid
 from chatbot_erp.sandbox.nodes import Node, Value
 from chatbot_erp.sandbox.ratchet import CannotDecrypt
 from chatbot_erp.sandbox.wire import DecodeError, unpad
@@ -38,18 +38,32 @@ def take(network: NetworkState, companion: Companion, node: Node) -> None:
     elif node.tag == "receipt":
         _take_receipt(network, companion, node)
     elif node.tag == "ack":
-        key = node.text("class"), node.text("id")
-        companion.kept.pop(key if key[0] == "message" else (*key, node.text("type"), node.text("to")), None)
-    # presence, chatstate, ib and the like need no answer.
+        key: tuple[str, ...] = node.text("class"), node.text("id")
+        companion.kept.pop(key if key[0] == "message" else letters.key_of_receipt(node, "to"), None)
+    elif node.tag == "chatstate":
+        presence.take_chatstate(network, companion, node)
+    elif node.tag == "presence":
+        presence.take_presence(network, companion, node)
+    elif node.tag == "call":
+        presence.take_call(network, companion, node)
+    # ib and the like need no answer.
 
 
 def accept(network: NetworkState, companion: Companion, node: Node) -> None:
     """Acknowledge a message and deliver it; a message that comes twice is only acknowledged twice."""
     message_id, to = node.text("id"), as_jid(node.attrs["to"])
     attrs: dict[str, Value] = {"class": "message", "id": message_id, "from": to, "t": str(int(time.time()))}
+    in_group, error = to.server == GROUP, None
     refusal = companion.account.conditions.use(RefuseSend)
     if refusal is not None:
-        attrs["error"] = str(refusal.error)
+        error = str(refusal.error)
+    elif in_group:
+        error = group_post.refusal(network, companion, node)
+    if error is not None:
+        attrs["error"] = error
+    elif in_group and "participant" not in node.attrs:
+        stale = group_post.stale(network.group(to), companion, node)
+        attrs |= {"phash": stale} if stale else {}
     elif to.server in (USER, LID):
         participants = node.child("participants")
         stale = participants and _stale(network, companion, to, [as_jid(p.attrs["jid"]) for p in participants.children])
@@ -57,11 +71,14 @@ def accept(network: NetworkState, companion: Companion, node: Node) -> None:
             attrs["phash"] = stale
     if companion.stream is not None:
         companion.stream.send(Node("ack", attrs))
-    is_retry = node.child("enc") is not None
-    if refusal is None and to.server in (USER, LID) and (is_retry or message_id not in companion.seen):
+    is_retry = "participant" in node.attrs if in_group else node.child("enc") is not None
+    if error is None and to.server in (USER, LID, GROUP) and (is_retry or message_id not in companion.seen):
         companion.seen.note(message_id, None)
         network.counters.messages_in += 1
-        _distribute(network, companion, node, to)
+        if in_group:
+            group_post.distribute(network, companion, node)
+        else:
+            _distribute(network, companion, node, to)
 
 
 def _distribute(network: NetworkState, sender: Companion, node: Node, to: Jid) -> None:
@@ -102,6 +119,8 @@ def _forward(network: NetworkState, sender: Companion, target: Companion, node: 
         "type": node.text("type") or "text",
         "notify": sender.account.name,
     }
+    if "edit" in node.attrs:
+        attrs["edit"] = node.attrs["edit"]
     if target.account is sender.account:
         attrs["recipient"] = to
     else:
@@ -142,6 +161,9 @@ def _take_receipt(network: NetworkState, companion: Companion, node: Node) -> No
         companion.kept.pop(("message", one), None)
         if kind != "retry":
             companion.kept.pop(("message", one, "again"), None)
+    group = to if to.server == GROUP else None
+    if group is not None and "participant" in node.attrs:
+        to = as_jid(node.attrs["participant"])
     sender = network.find(to)
     if sender is None or kind in ("sender", "peer_msg", "hist_sync"):
         return
@@ -150,12 +172,18 @@ def _take_receipt(network: NetworkState, companion: Companion, node: Node) -> No
         if to.device:
             target = sender.companions.get(to.device)
             if target is not None:
-                kept = {name: value for name, value in node.attrs.items() if name != "to"}
-                again = {**kept, "from": companion.lid, "t": str(int(time.time()))}
-                target.deliver(("receipt", message_id, kind, str(companion.lid)), node._replace(attrs=again))
+                kept = {name: value for name, value in node.attrs.items() if name not in ("to", "participant")}
+                again = {**kept, "from": group or companion.lid, "t": str(int(time.time()))}
+                if group is not None:
+                    again |= {"participant": companion.lid, "addressing_mode": LID}
+                receipt = node._replace(attrs=again)
+                target.deliver(letters.key_of_receipt(receipt), receipt)
             return
-        phone.retry(network, sender, companion, message_id, node)
+        if group is not None:
+            group_post.retry(network, sender, companion, message_id, node)
+        else:
+            phone.retry(network, sender, companion, message_id, node)
     for one in ids:
         phone.note_receipt(sender, one, kind)
         if sender is not companion.account and kind != "retry":
-            letters.send_receipt(network, companion.lid, sender, one, kind)
+            letters.send_receipt(network, companion.lid, sender, one, kind, group)

@@ -10,11 +10,12 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from chatbot_erp.sandbox import link_code
+from chatbot_erp.sandbox import app_state, blocklist, group_queries, link_code, profiles
 from chatbot_erp.sandbox.accounts import Account, Companion
 from chatbot_erp.sandbox.bundles import bundle_of, integer, read_key
 from chatbot_erp.sandbox.jid import LID, SERVER_JID, USER, Jid, as_jid, digits
 from chatbot_erp.sandbox.nodes import Node, Value
+from chatbot_erp.sandbox.refusals import QueryRefused
 
 if TYPE_CHECKING:
     from chatbot_erp.sandbox.network import NetworkState
@@ -26,8 +27,12 @@ _PRIVACY = ("groupadd", "last", "status", "profile", "readreceipts", "online", "
 
 def answer(stream: Stream, query: Node) -> None:
     """Answer one question."""
-    reply = _ANSWERS.get(query.text("xmlns"), _nothing)(stream, query)
     attrs: dict[str, Value] = {"from": SERVER_JID, "type": "result", "id": query.text("id"), "t": str(int(time.time()))}
+    try:
+        reply = _ANSWERS.get(query.text("xmlns"), _nothing)(stream, query)
+    except QueryRefused as ex:
+        attrs["type"] = "error"
+        reply = [Node("error", {"code": str(ex.refusal.code), "text": ex.refusal.text})]
     stream.send(Node("iq", attrs, reply or None))
     if query.child("active") is not None and query.attrs.get("xmlns") == "passive":
         stream.activate()
@@ -82,8 +87,13 @@ def _user(network: NetworkState, user: Node, asked: Node) -> Node:
         devices = (0, *account.companions) if account is not None else ()
         listed = [Node("device", {"id": str(n), "key-index": str(n)} if n else {"id": "0"}) for n in devices]
         children.append(Node("devices", {}, [Node("device-list", {}, listed)]))
-    if asked.child("lid") is not None and account is not None:
-        children.append(Node("lid", {"val": account.lid_jid}))
+    if account is not None:
+        if asked.child("lid") is not None:
+            children.append(Node("lid", {"val": account.lid_jid}))
+        if asked.child("status") is not None:
+            children.append(Node("status", {}, account.about.encode()))
+        if asked.child("picture") is not None and account.picture is not None and not account.picture_hidden:
+            children.append(Node("picture", {"id": account.picture.id}))
     return Node("user", {"jid": address}, children)
 
 
@@ -127,9 +137,19 @@ def unlink(account: Account, companion: Companion) -> None:
     account.bell.ring()
 
 
+def _media(stream: Stream, query: Node) -> Answer:
+    return [stream.network.media.describe(stream.companion.account)] if stream.companion is not None else []
+
+
 _ANSWERS: dict[str, Callable[[Stream, Node], Answer]] = {
     "encrypt": _encrypt,
     "usync": _usync,
     "privacy": _privacy,
     "md": _devices,
+    "w:profile:picture": profiles.answer_picture,
+    "w:mex": profiles.answer_graph,
+    "blocklist": blocklist.answer,
+    "w:g2": group_queries.answer,
+    "w:m": _media,
+    "w:sync:app:state": app_state.answer,
 }

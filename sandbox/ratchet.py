@@ -111,7 +111,7 @@ class Sessions:
             ratchetKey=DJB + session.ratchet.public,
             counter=session.sent,
             previousCounter=session.sent_before,
-            ciphertext=_encrypt(cipher_key, iv, plaintext),
+            ciphertext=cbc_encrypt(cipher_key, iv, plaintext),
         ).SerializeToString()
         session.sending = _next(session.sending)
         session.sent += 1
@@ -206,7 +206,7 @@ def _open(session: _Session, message: bytes) -> bytes | None:
         if len(session.receiving) >= _CHAINS_KEPT:
             del session.receiving[next(iter(session.receiving))]
     session.receiving[theirs] = _next(chain), signal.counter + 1
-    return _decrypt(cipher_key, iv, signal.ciphertext)
+    return cbc_decrypt(cipher_key, iv, signal.ciphertext)
 
 
 def _begin(secret: bytes) -> tuple[bytes, bytes]:
@@ -232,13 +232,13 @@ def _mac(key: bytes, sender: bytes, receiver: bytes, framed: bytes) -> bytes:
     return hmac.digest(key, sender + receiver + framed, "sha256")[:_MAC_SIZE]
 
 
-def _encrypt(key: bytes, iv: bytes, plaintext: bytes) -> bytes:
+def cbc_encrypt(key: bytes, iv: bytes, plaintext: bytes) -> bytes:
     fill = 16 - len(plaintext) % 16
     encryptor = Cipher(AES(key), CBC(iv)).encryptor()
     return encryptor.update(plaintext + bytes((fill,)) * fill) + encryptor.finalize()
 
 
-def _decrypt(key: bytes, iv: bytes, ciphertext: bytes) -> bytes:
+def cbc_decrypt(key: bytes, iv: bytes, ciphertext: bytes) -> bytes:
     decryptor = Cipher(AES(key), CBC(iv)).decryptor()
     plaintext = decryptor.update(ciphertext) + decryptor.finalize()
     return plaintext[: -plaintext[-1]]

@@ -21,7 +21,7 @@ import trustme
 
 from chatbot_erp.sandbox.control import Address
 from chatbot_erp.sandbox.control_server import ControlServer
-from chatbot_erp.sandbox.door import Door
+from chatbot_erp.sandbox.door import HOSTS, Door
 from chatbot_erp.sandbox.network import NetworkState
 
 _PARENT_CHECK_S = 1.0
@@ -36,9 +36,9 @@ async def serve(directory: Path) -> None:
     ca_file = directory / "ca.pem"
     ca.cert_pem.write_to_path(ca_file)
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    ca.issue_cert("web.whatsapp.com").configure_cert(tls)
+    ca.issue_cert(*HOSTS).configure_cert(tls)
 
-    network = NetworkState()
+    network = NetworkState(directory / "media")
     control = ControlServer(network)
     control_server, control_port = await control.listen()
     proxy = await loop.create_server(lambda: Door(network, tls), "127.0.0.1", 0, backlog=1024)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cryptography.exceptions import InvalidTag
 
-from chatbot_erp.sandbox import letters, pairing, post, queries
+from chatbot_erp.sandbox import letters, pairing, post, presence, queries
 from chatbot_erp.sandbox.faults import LoginFailure, Refuse, Silence
 from chatbot_erp.sandbox.jid import SERVER_JID
 from chatbot_erp.sandbox.nodes import Node, NodeError, decode, encode
@@ -97,7 +97,11 @@ class Stream:
     def end(self, code: int, conflict: str | None = None) -> None:
         """Say why, then close (whatsmeow, connectionevents.go)."""
         children = [Node("conflict", {"type": conflict})] if conflict else None
-        self._part(Node("stream:error", {"code": str(code)}, children))
+        self._part(_stream_error(code, children))
+
+    def complain(self, code: int) -> None:
+        """Say what is wrong, and leave it at that."""
+        self.send(_stream_error(code))
 
     def abort(self) -> None:
         """Reset the connection without a word."""
@@ -113,6 +117,7 @@ class Stream:
         if companion is not None:
             if companion.stream is self:
                 companion.stream = None
+                presence.show(companion.account, companion, False)
             companion.account.bell.ring()
 
     def activate(self) -> None:
@@ -124,8 +129,9 @@ class Stream:
         kept = list(companion.kept.values())
         messages = sum(node.tag == "message" for node in kept)
         if kept:
-            counts = {"count": len(kept), "appdata": 0, "message": messages, "notification": 0}
-            counts["receipt"] = len(kept) - messages
+            news = sum(node.tag == "notification" for node in kept)
+            counts = {"count": len(kept), "appdata": 0, "message": messages, "notification": news}
+            counts["receipt"] = len(kept) - messages - news
             preview = Node("offline_preview", {name: str(count) for name, count in counts.items()})
             self.send(Node("ib", {"from": SERVER_JID}, [preview]))
             for node in kept:
@@ -192,3 +198,7 @@ class Stream:
         companion = self.companion
         if companion is not None:
             asyncio.get_running_loop().call_later(delay_s, post.accept, self.network, companion, node)
+
+
+def _stream_error(code: int, children: list[Node] | None = None) -> Node:
+    return Node("stream:error", {"code": str(code)}, children)

@@ -1,6 +1,7 @@
-"""The protocol's protobufs, and what can be read from a message.
+"""The protocol's protobufs, and the few messages that the network itself makes.
 
-The generated module has no types, so it is loaded by name: everything made from `proto` is Any.
+The generated module has no types, so it is loaded by name: everything made from `proto` is Any. It is loaded when it is
+first used, for it takes 9 MB, and who only starts a network needs none of it.
 """
 
 from __future__ import annotations
@@ -9,7 +10,14 @@ import random
 from importlib import import_module
 from typing import Any
 
-proto: Any = import_module("pyaileys.proto.WAProto_pb2")
+
+class _Generated:
+    def __getattr__(self, name: str) -> Any:
+        value = self.__dict__[name] = getattr(import_module("pyaileys.proto.WAProto_pb2"), name)
+        return value
+
+
+proto: Any = _Generated()
 DecodeError: type[Exception] = import_module("google.protobuf.message").DecodeError
 
 
@@ -45,18 +53,3 @@ def security_setting() -> bytes:
     message.protocolMessage.initialSecurityNotificationSettingSync.securityNotificationEnabled = False
     out: bytes = message.SerializeToString()
     return out
-
-
-def text_of(message: bytes) -> str | None:
-    """The text a person would read in a message, or None when it is of another kind."""
-    parsed = proto.Message.FromString(message)
-    if parsed.HasField("deviceSentMessage"):
-        parsed = parsed.deviceSentMessage.message
-    if parsed.HasField("conversation"):
-        return str(parsed.conversation)
-    if parsed.HasField("extendedTextMessage"):
-        return str(parsed.extendedTextMessage.text)
-    for kind in ("imageMessage", "videoMessage", "documentMessage"):
-        if parsed.HasField(kind):
-            return str(getattr(parsed, kind).caption)
-    return None

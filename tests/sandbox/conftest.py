@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
 import json
 import os
@@ -13,14 +14,26 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from chatbot_erp.sandbox import contents
 from chatbot_erp.sandbox.client import Network, Phone, SandboxError
+from chatbot_erp.sandbox.contents import Content, File
+from chatbot_erp.sandbox.wire import proto
 
 _NEONIZE, _PYAILEYS = (Path(__file__).with_name(f"{name}_process.py") for name in ("neonize", "pyaileys"))
 _numbers = itertools.count(5511900000001)
 _names = itertools.count()
 Event = dict[str, Any]
+
+
+def _text(raw: bytes) -> str:
+    return base64.b64encode(raw).decode()
+
+
+def _read(event: Event) -> Content | None:
+    return contents.read(proto.Message.FromString(base64.b64decode(event["raw"])))
 
 
 class ClientProcess:
@@ -127,6 +140,32 @@ class Companion:
     def send(self, to: Phone, text: str) -> str:
         sent = self.ask("send", to=to.jid, text=text)
         return str(sent["id"] if isinstance(sent, dict) else sent)
+
+    def send_raw(self, to: Phone, message: Any) -> str:
+        """Send a protobuf."""
+        return str(self.ask("send_raw", to=to.jid, raw=_text(message.SerializeToString())))
+
+    def upload(self, file: Path, kind: str) -> File:
+        return msgspec.convert(self.ask("upload", path=str(file), kind=kind), File)
+
+    def download(self, event: Event, path: Path) -> None:
+        """The file of a message that came in."""
+        self.ask("download", raw=event["raw"], path=str(path))
+
+    def content(self, message_id: str) -> tuple[Event, Content]:
+        """Wait for a message; what the library tells of it, and what it says.
+
+        The key to a group's messages comes under the id of the first of them, and is none.
+        """
+        event = self._process.wait(
+            self.name,
+            lambda seen: (seen["event"], seen.get("id")) == ("content", message_id) and _read(seen) is not None,
+            after=self.since,
+        )
+        content = _read(event)
+        assert content is not None
+        # The library has taken the wrapper off that says so.
+        return event, msgspec.structs.replace(content, view_once=content.view_once or event["view_once"])
 
     def wait(self, event: str, *, after: int | None = None, timeout_s: float = 20.0, **details: Any) -> Event:
         """The first event of this name whose details are these, since the test began or after a position."""

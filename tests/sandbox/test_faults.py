@@ -150,9 +150,10 @@ def test_acks_can_be_slow(shop: Any, maria: Any) -> None:
     assert time.monotonic() - began > 0.5
 
 
-def test_a_refused_message_raises_and_reaches_nobody(shop: Any, maria: Any) -> None:
-    shop.phone.fault(faults.RefuseSend(error=479, times=1))
-    with pytest.raises(RuntimeError, match="479"):
+@pytest.mark.parametrize("error", [421, 463, 479])
+def test_a_refused_message_raises_and_reaches_nobody(shop: Any, maria: Any, error: int) -> None:
+    shop.phone.fault(faults.RefuseSend(error=error, times=1))
+    with pytest.raises(RuntimeError, match=str(error)):
         shop.send(maria, "refused")
     shop.send(maria, "accepted")
     maria.receive(text="accepted")
@@ -179,7 +180,7 @@ def test_an_undecryptable_message_is_asked_for_again(shop: Any, maria: Any) -> N
     shop.wait("message", id=maria.send(shop.phone.number, "readable"))
     before = shop.now()
     shop.phone.fault(faults.Undecryptable(sender=maria.number, text="second try"))
-    shop.wait("undecryptable", after=before)
+    assert shop.wait("undecryptable", after=before)["unavailable"] is False
     shop.wait("message", text="second try", after=before)
     shop.wait("message", id=maria.send(shop.phone.number, "and on it goes"))
 
@@ -190,6 +191,14 @@ def test_an_undecryptable_message_can_be_lost_for_good(shop: Any, maria: Any) ->
     shop.wait("undecryptable", after=before)
     shop.wait("message", id=maria.send(shop.phone.number, "next"))
     assert shop.texts(after=before) == ["next"]
+
+
+def test_a_message_can_be_kept_from_companions(shop: Any, maria: Any) -> None:
+    before = shop.now()
+    shop.phone.fault(faults.Unavailable(sender=maria.number))
+    assert shop.wait("undecryptable", after=before)["unavailable"] is True
+    shop.wait("message", id=maria.send(shop.phone.number, "this one you may read"))
+    assert shop.texts(after=before) == ["this one you may read"]
 
 
 def test_a_phone_that_cannot_read_a_message_gets_it_again(shop: Any, maria: Any) -> None:
