@@ -4,6 +4,8 @@ from datetime import datetime
 
 import msgspec
 
+from chatbot_erp.actors.contents import Sendable
+from chatbot_erp.actors.endpoint import EndpointCommand
 from chatbot_erp.actors.frames import Observation
 from chatbot_erp.eventstore.events import WebhookAbandoned, WebhookDelivered
 
@@ -22,24 +24,18 @@ class RestartInstance(msgspec.Struct, frozen=True, kw_only=True):
     cause: str
 
 
-class ChangeWebhook(msgspec.Struct, frozen=True, kw_only=True):
-    """Deliver to another address from here on."""
-
-    webhook_url: str
-
-
 class RemoveInstance(msgspec.Struct, frozen=True, kw_only=True):
     """End this number here; with `unlink` the device link and the session go too."""
 
     unlink: bool
 
 
-class SendText(msgspec.Struct, frozen=True, kw_only=True):
-    """Send a text. `number` is normalised: E.164 digits or a full jid."""
+class SendMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """Send this. `number` is normalised: E.164 digits or a full jid."""
 
     command_id: str
     number: str
-    text: str
+    content: Sendable
 
 
 class Observed(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,19 +60,20 @@ class DoubtPending(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RecordVerdict(msgspec.Struct, frozen=True, kw_only=True):
-    """A delivery is settled."""
+    """A delivery is settled. `round` says which one, where the event was to be told again."""
 
     verdict: WebhookDelivered | WebhookAbandoned
+    round: int = 0
 
 
 Command = (
     CreateInstance
     | RestartInstance
-    | ChangeWebhook
     | RemoveInstance
-    | SendText
+    | SendMessage
     | Observed
     | LoseSocket
     | DoubtPending
     | RecordVerdict
+    | EndpointCommand
 )

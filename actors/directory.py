@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pykka
 
+from chatbot_erp.actors.endpoint import Endpoints
 from chatbot_erp.actors.errors import InstanceNotFound, NameTaken
 from chatbot_erp.actors.state import Account, Instance, Removed
 from chatbot_erp.eventstore.events import Status
@@ -34,11 +35,16 @@ class InstanceView(msgspec.Struct, frozen=True, kw_only=True):
     status: Status
     reason: str | None
     since: datetime
-    webhook_url: str
+    endpoints: Endpoints
     account: Account | None
     qr: Qr | None
     restarts: int
     retry_at: datetime | None = None
+
+    @property
+    def webhook_url(self) -> str:
+        """Where its first endpoint is."""
+        return self.endpoints[0].url
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,7 +54,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     actor: pykka.ActorRef[Any]
     view: InstanceView | None = None
-    webhook_url: str = ""
+    endpoints: Endpoints = ()
 
 
 class Directory:
@@ -68,7 +74,13 @@ class Directory:
             if listed and self._ids.get(name, instance) != instance:
                 raise NameTaken(name)
             known = self._entries.get(instance)
-            self._entries[instance] = Entry(id=instance, name=name, actor=actor, view=known.view if known else None)
+            self._entries[instance] = Entry(
+                id=instance,
+                name=name,
+                actor=actor,
+                view=known.view if known else None,
+                endpoints=known.endpoints if known else (),
+            )
             if listed:
                 self._ids[name] = instance
 
@@ -81,7 +93,7 @@ class Directory:
             if isinstance(state, Removed):
                 if self._ids.get(entry.name) == instance:
                     del self._ids[entry.name]
-                self._entries[instance] = msgspec.structs.replace(entry, view=None, webhook_url=state.webhook_url)
+                self._entries[instance] = msgspec.structs.replace(entry, view=None, endpoints=state.endpoints)
                 return
             view = InstanceView(
                 id=instance,
@@ -89,13 +101,13 @@ class Directory:
                 status=state.status,
                 reason=state.reason,
                 since=state.since,
-                webhook_url=state.webhook_url,
+                endpoints=state.endpoints,
                 account=state.account,
                 qr=qr,
                 restarts=state.restarts,
                 retry_at=state.retry_at,
             )
-            self._entries[instance] = msgspec.structs.replace(entry, view=view, webhook_url=state.webhook_url)
+            self._entries[instance] = msgspec.structs.replace(entry, view=view, endpoints=state.endpoints)
 
     def leave(self, instance: str) -> None:
         """Forget the instance altogether."""
@@ -109,10 +121,10 @@ class Directory:
         entry = self._entries.get(instance)
         return entry.actor if entry else None
 
-    def webhook_url(self, instance: str) -> str:
-        """Where to deliver, also for an instance that is removed; empty if nothing is known of it."""
+    def endpoints(self, instance: str) -> Endpoints:
+        """Where to deliver, also for an instance that is removed; none if nothing is known of it."""
         entry = self._entries.get(instance)
-        return entry.webhook_url if entry else ""
+        return entry.endpoints if entry else ()
 
     def find(self, name: str) -> Entry:
         """The instance of this name. Raises `InstanceNotFound`."""

@@ -7,8 +7,16 @@ from datetime import datetime
 
 import msgspec
 
+from chatbot_erp.actors.contents import Parts
+from chatbot_erp.actors.media_specs import KINDS
 from chatbot_erp.actors.state import Instance, State
 from chatbot_erp.eventstore.events import (
+    EndpointConfigured,
+    EndpointDisabled,
+    EndpointEnabled,
+    EndpointRemoved,
+    EndpointReplayed,
+    EndpointSecretRotated,
     Event,
     InstanceConnected,
     InstanceCreated,
@@ -19,9 +27,10 @@ from chatbot_erp.eventstore.events import (
     MessageAccepted,
     MessageFailed,
     MessageOutcomeUnknown,
+    MessageReceived,
     MessageSent,
-    WebhookUrlChanged,
 )
+from chatbot_erp.eventstore.records import MAIN
 
 
 class OpenSocket(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,7 +53,7 @@ class Transmit(msgspec.Struct, frozen=True, kw_only=True):
 
     command_id: str
     to: str
-    text: str
+    parts: Parts
 
 
 class AnswerCaller(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,24 +73,42 @@ class ReportHealth(msgspec.Struct, frozen=True, kw_only=True):
     """Tell the supervisor that the socket is open: plans to restart it are void."""
 
 
-class Readdress(msgspec.Struct, frozen=True, kw_only=True):
-    """Tell the webhook actor its new address. It takes the last one it was told."""
+class AdjustDelivery(msgspec.Struct, frozen=True, kw_only=True):
+    """Have deliveries go by the present settings, to one endpoint at once. Settings are looked up when it is done."""
 
-    webhook_url: str
+    endpoint: str = MAIN
+
+
+class KeepMedia(msgspec.Struct, frozen=True, kw_only=True):
+    """Fetch the file of a message ahead, where that is wanted. One that is there already is not fetched again."""
+
+    message_id: str
+    raw: msgspec.Raw
 
 
 class Retire(msgspec.Struct, frozen=True, kw_only=True):
     """The instance is removed: its name is free. The actor stays only until its deliveries are settled."""
 
 
-Effect = OpenSocket | EndSocket | Transmit | AnswerCaller | AskForHealing | ReportHealth | Readdress | Retire
+Effect = (
+    OpenSocket
+    | EndSocket
+    | Transmit
+    | AnswerCaller
+    | AskForHealing
+    | ReportHealth
+    | AdjustDelivery
+    | KeepMedia
+    | Retire
+)
 
 
 def follow_up(event: Event, state: State) -> tuple[Effect, ...]:
     """What a just committed event makes the shell do; `state` is the state after all events of the decision."""
     match event, state:
         case ((InstanceCreated() | InstanceRestarted()), Instance()):
-            return (OpenSocket(generation=state.generation, pairing=not state.paired, session_from=state.session_from),)
+            opening = OpenSocket(generation=state.generation, pairing=not state.paired, session_from=state.session_from)
+            return (AdjustDelivery(), opening) if isinstance(event, InstanceCreated) else (opening,)
         case InstanceConnected(), _:
             return (ReportHealth(),)
         case InstanceDisconnected(reason=reason, retry_at=retry_at), Instance():
@@ -90,11 +117,24 @@ def follow_up(event: Event, state: State) -> tuple[Effect, ...]:
             return (EndSocket(unlink=False, erase=False),)
         case InstanceRemoved(reason=reason, session_kept=kept), _:
             return (EndSocket(unlink=reason == "deleted" and not kept, erase=not kept), Retire())
-        case WebhookUrlChanged(webhook_url=url), _:
-            return (Readdress(webhook_url=url),)
-        case MessageAccepted(command_id=command_id, number=number, text=text), _:
-            return (Transmit(command_id=command_id, to=number, text=text),)
+        case (
+            (
+                EndpointConfigured()
+                | EndpointRemoved()
+                | EndpointDisabled()
+                | EndpointEnabled()
+                | EndpointSecretRotated()
+                | EndpointReplayed()
+            ),
+            _,
+        ):
+            return (AdjustDelivery(endpoint=event.endpoint),)
+        case MessageAccepted(command_id=command_id, number=number), _:
+            parts = Parts(kind=event.kind, text=event.text, content=event.content)
+            return (Transmit(command_id=command_id, to=number, parts=parts),)
         case ((MessageSent() | MessageFailed() | MessageOutcomeUnknown()), _):
             return (AnswerCaller(verdict=event),)
+        case MessageReceived(message_id=message_id, kind=kind, raw=raw), Instance() if kind in KINDS:
+            return (KeepMedia(message_id=message_id, raw=raw),)
         case _:
             return ()

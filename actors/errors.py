@@ -10,9 +10,24 @@
     │   ├── InstanceNotFound
     │   ├── InstanceNotOperational
     │   ├── NotPairing
-    │   └── NotOnWhatsApp
+    │   ├── BadEndpoint
+    │   ├── EndpointNotFound
+    │   ├── NothingToDeliver
+    │   ├── NotOnWhatsApp
+    │   ├── BadText
+    │   ├── BadPicture
+    │   ├── BadGroup
+    │   ├── NothingThere
+    │   ├── NotPermitted
+    │   ├── InvitationVoid
+    │   ├── NotAccepted
+    │   ├── MessageNotFound
+    │   ├── NoMedia
+    │   └── MediaGone
     └── Failed                      ours or WhatsApp's
+        ├── AskedTooMuch            certain: it was not done
         ├── WhatsAppRefused         certain: it was not sent
+        ├── MediaUnavailable        certain: the file was not had
         ├── OutcomeUnknown          nobody can say: never re-sent by itself
         └── Unavailable             certain: nothing was done; try again later
 
@@ -84,20 +99,110 @@ class NotPairing(Refused):
     action = "A code can be had while the status is SCAN_QR_CODE; restart the instance for a new attempt."
 
 
+class BadEndpoint(Refused):
+    code = "bad-endpoint"
+    title = "The endpoint cannot be like that."
+    action = "Correct what the detail names; nothing was changed."
+
+
+class EndpointNotFound(Refused):
+    code = "endpoint-not-found"
+    title = "The instance has no endpoint of this id."
+    action = "Look at GET /instances/{name}/webhook for its endpoints; PATCH one with a url to make it."
+
+
+class NothingToDeliver(Refused):
+    code = "nothing-to-deliver"
+    title = "There is no such event to deliver."
+    action = "Look at GET /instances/{name}/events: what has a sequence can be delivered."
+
+
 class NotOnWhatsApp(Refused):
     code = "not-on-whatsapp"
     title = "The number is not on WhatsApp."
     action = "Check the number; nothing was sent."
 
 
+class BadText(Refused):
+    code = "bad-text"
+    title = "The text cannot be set as it is."
+    action = "Give valid Unicode without NUL, not longer than WhatsApp allows (the detail says how long)."
+
+
+class BadPicture(Refused):
+    code = "bad-picture"
+    title = "The picture cannot be set as it is."
+    action = "Send a JPEG of at most 1 MiB as the body, with 'Content-Type: image/jpeg'."
+
+
+class BadGroup(Refused):
+    code = "bad-group"
+    title = "This cannot be a group."
+    action = "Give the group's JID (digits and '@g.us') as GET /instances/{name}/groups shows it."
+
+
+class NothingThere(Refused):
+    code = "nothing-there"
+    title = "WhatsApp has no such thing."
+    action = "The group does not exist, or the picture is not set."
+
+
+class NotPermitted(Refused):
+    code = "not-permitted"
+    title = "WhatsApp does not let this number do that."
+    action = "Only members see a group, mostly only its admins change it, and people may hide what they show."
+
+
+class InvitationVoid(Refused):
+    code = "invitation-void"
+    title = "The invitation is not, or no longer, good."
+    action = "Ask an admin of the group for a new link."
+
+
+class NotAccepted(Refused):
+    code = "not-accepted"
+    title = "WhatsApp does not take it as it is."
+    action = "Read the detail; nothing was changed by what it names."
+
+
+class MessageNotFound(Refused):
+    code = "message-not-found"
+    title = "This instance has received no message with this id."
+    action = "Use the messageId of a message.received webhook of this instance."
+
+
+class NoMedia(Refused):
+    code = "no-media"
+    title = "There is no file in this message."
+    action = "Look at the message's type: images, videos, audio, voice, documents and stickers have one."
+
+
+class MediaGone(Refused):
+    code = "media-gone"
+    title = "WhatsApp no longer has the file of this message."
+    action = "Ask for it to be sent again; fetch files sooner, or keep them here with --media-keep-days."
+
+
 class Failed(ManagerError):
     """Something on our side or WhatsApp's went wrong."""
+
+
+class AskedTooMuch(Failed):
+    code = "asked-too-much"
+    title = "WhatsApp wants to be asked less often."
+    action = "It was not done; wait longer than Retry-After says, numbers that go on asking are banned."
 
 
 class WhatsAppRefused(Failed):
     code = "whatsapp-refused"
     title = "WhatsApp refused it."
     action = "Read the detail; nothing was sent."
+
+
+class MediaUnavailable(Failed):
+    code = "media-unavailable"
+    title = "The file could not be had from WhatsApp."
+    action = "Read the detail; a media server in trouble is worth another try in a minute, a damaged file is not."
 
 
 class OutcomeUnknown(Failed):

@@ -12,6 +12,7 @@ from chatbot_erp.eventstore.events import (
     MessageFailed,
     MessageOutcomeUnknown,
     MessageReceived,
+    MessageRevoked,
     MessageSent,
     MessageUndecryptable,
 )
@@ -30,6 +31,7 @@ class Fate(StrEnum):
     UNKNOWN = "unknown"
     RECEIVED = "received"
     UNDECRYPTABLE = "undecryptable"
+    REVOKED = "revoked"
 
 
 BY_ACK = {
@@ -81,6 +83,8 @@ class Fates:
                 self._acknowledge(message_id, jid, ack, at)
             case MessageReceived(message_id=message_id, jid=jid):
                 self._put(message_id, jid=jid, fate=Fate.RECEIVED, at=at, message_id=message_id)
+            case MessageRevoked(message_id=message_id, jid=jid):
+                self._put(message_id, jid=jid, fate=Fate.REVOKED, at=at, message_id=message_id)
             case MessageUndecryptable(message_id=message_id, jid=jid):
                 self._put(message_id, jid=jid, fate=Fate.UNDECRYPTABLE, at=at, message_id=message_id)
             case _:

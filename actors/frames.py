@@ -10,10 +10,15 @@ from typing import Literal
 
 import msgspec
 
-
-class Frame(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag=True):
-    """One message of the pipe. Fields are encoded by place: append new ones at the end."""
-
+from chatbot_erp.actors.frame import Frame
+from chatbot_erp.actors.media_frames import FetchMedia, SocketFailedToFetch, SocketFetched
+from chatbot_erp.actors.people_frames import (
+    Ask,
+    Reply,
+    SocketJoinedGroup,
+    SocketSawBlocklist,
+    SocketSawGroupChange,
+)
 
 # Orders: manager → host
 
@@ -40,12 +45,18 @@ class CloseSocket(Frame, frozen=True, kw_only=True):
 
 
 class Transmit(Frame, frozen=True, kw_only=True):
-    """Send this text. `to` is a full jid, or E.164 digits that WhatsApp is asked about first."""
+    """Send this. `to` is a full jid, or E.164 digits that WhatsApp is asked about first.
+
+    `kind`, `text` and `content` (JSON text) are the parts of a `contents.Sendable`; `file` is the path of its file.
+    """
 
     instance: str
     command_id: str
     to: str
     text: str
+    kind: str = "text"
+    content: str = "{}"
+    file: str = ""
 
 
 class OfferPairingCode(Frame, frozen=True, kw_only=True):
@@ -73,7 +84,7 @@ class EndHost(Frame, frozen=True, kw_only=True):
     """Close all sockets without logout, hand over what is left, and exit."""
 
 
-Order = OpenSocket | CloseSocket | Transmit | OfferPairingCode | Confirm | Repeat | EndHost
+Order = OpenSocket | CloseSocket | Transmit | OfferPairingCode | FetchMedia | Ask | Confirm | Repeat | EndHost
 
 
 # Observations: what a socket saw
@@ -145,13 +156,15 @@ class SocketStands(Frame, frozen=True, kw_only=True):
 
 
 class SocketSent(Frame, frozen=True, kw_only=True):
-    """WhatsApp's server acknowledged what `Transmit` asked for; `text` is said again because a spool outlives it."""
+    """WhatsApp's server acknowledged what `Transmit` asked for; what it was is said again because a spool outlives it."""
 
     command_id: str
     message_id: str
     jid: str
     sent_at: datetime
     text: str
+    kind: str = "text"
+    content: str = "{}"
 
 
 class SocketFailedToSend(Frame, frozen=True, kw_only=True):
@@ -170,7 +183,7 @@ class SocketPinged(Frame, frozen=True, kw_only=True):
 
 
 class SocketReceived(Frame, frozen=True, kw_only=True):
-    """Someone else wrote; fields as in the event `MessageReceived`, `raw` is the WhatsApp message as JSON text."""
+    """Someone else wrote; fields as in the event `MessageReceived`; `raw` (the WhatsApp message) and `content` are JSON text."""
 
     message_id: str
     jid: str
@@ -181,6 +194,7 @@ class SocketReceived(Frame, frozen=True, kw_only=True):
     text: str
     sent_at: datetime
     raw: str
+    content: str = "{}"
 
 
 class SocketCouldNotDecrypt(Frame, frozen=True, kw_only=True):
@@ -190,6 +204,47 @@ class SocketCouldNotDecrypt(Frame, frozen=True, kw_only=True):
     jid: str
     participant: str | None
     unavailable: bool
+    jid_alt: str | None = None
+    push_name: str = ""
+    sent_at: datetime | None = None
+
+
+class SocketSawEdit(Frame, frozen=True, kw_only=True):
+    """Someone else changed what they had written in `message_id`; `edit_id` is the id of the change itself."""
+
+    message_id: str
+    edit_id: str
+    jid: str
+    jid_alt: str | None
+    participant: str | None
+    push_name: str
+    kind: str
+    text: str
+    content: str
+    edited_at: datetime
+    raw: str
+
+
+class SocketSawRevocation(Frame, frozen=True, kw_only=True):
+    """Someone else took a message back: their own or, as a group's admin (`participant`), somebody's."""
+
+    message_id: str
+    jid: str
+    jid_alt: str | None
+    participant: str | None
+    push_name: str
+    revoked_at: datetime
+
+
+class SocketSawCall(Frame, frozen=True, kw_only=True):
+    """Somebody calls. `group` is called, if it is a group's call."""
+
+    call_id: str
+    jid: str
+    jid_alt: str | None
+    group: str | None
+    video: bool
+    called_at: datetime
 
 
 class SocketSawReceipt(Frame, frozen=True, kw_only=True):
@@ -213,16 +268,42 @@ Turn = (
     | SocketClosed
     | SocketStands
     | SocketPinged
+    | SocketFetched
+    | SocketFailedToFetch
 )
 """A turn in the life of a socket: true of now, and of no use later."""
 
-Fact = SocketSent | SocketFailedToSend | SocketReceived | SocketCouldNotDecrypt | SocketSawReceipt
+Heard = (
+    SocketReceived
+    | SocketSawEdit
+    | SocketSawRevocation
+    | SocketCouldNotDecrypt
+    | SocketSawCall
+    | SocketSawReceipt
+    | SocketJoinedGroup
+    | SocketSawGroupChange
+    | SocketSawBlocklist
+)
+"""What others did: there may be more of it than the manager can take."""
+
+Fact = SocketSent | SocketFailedToSend | Heard
 """What WhatsApp will not tell twice: numbered, and kept by the host until confirmed."""
 
 Observation = Turn | Fact
 
-NUMBERED = (SocketSent, SocketFailedToSend, SocketReceived, SocketCouldNotDecrypt, SocketSawReceipt)
-"""The members of `Fact`, for `isinstance`."""
+FROM_OUTSIDE = (
+    SocketReceived,
+    SocketSawEdit,
+    SocketSawRevocation,
+    SocketCouldNotDecrypt,
+    SocketSawCall,
+    SocketSawReceipt,
+    SocketJoinedGroup,
+    SocketSawGroupChange,
+    SocketSawBlocklist,
+)
+NUMBERED = (SocketSent, SocketFailedToSend, *FROM_OUTSIDE)
+"""The members of `Heard` and `Fact`, for `isinstance`."""
 
 
 # Words: host → manager
@@ -234,7 +315,7 @@ class Said(Frame, frozen=True, kw_only=True):
     instance: str
     generation: int
     number: int
-    observation: Observation
+    observation: Observation | Reply
 
 
 class Alive(Frame, frozen=True, kw_only=True):

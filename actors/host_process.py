@@ -5,6 +5,7 @@ import fcntl
 import logging
 import os
 import queue
+import select
 import signal
 import threading
 import time
@@ -27,6 +28,9 @@ ENVIRONMENT = MappingProxyType({"NEONIZE_BOT_TAG": "off"})
 """For every host. Left to itself, neonize marks each text as written by a business bot."""
 
 WAITING_ORDERS = 10_000
+SHORT_BYTES = 4096
+"""What a pipe that is writable takes at once; longer orders, which might block, are left to a thread."""
+
 TAIL_BYTES = 4096
 REAP_PATIENCE_S = 5.0
 
@@ -69,10 +73,14 @@ class HostProcess:
         self.last_alive = time.monotonic()
         self._on_word = on_word
         self._on_death = on_death
-        self._orders: queue.Queue[Order | None] = queue.Queue(WAITING_ORDERS)
+        self._orders: queue.Queue[bytes | None] = queue.Queue(WAITING_ORDERS)
+        self._door = threading.Lock()
+        self._waiting = 0
         self._ready = threading.Event()
         self._dead = threading.Event()
         self._pipe, host_end = Pipe()
+        self._room = select.poll()
+        self._room.register(self._pipe, select.POLLOUT)
         # Only the host may keep its end, or its death would not break the pipe.
         with host_end:
             self._child = bear({**ENVIRONMENT, **environment}, host_end, run_host, self._setting)
@@ -84,13 +92,25 @@ class HostProcess:
         return self._child.pid
 
     def order(self, order: Order) -> None:
-        """Hand over an order, in order, without waiting for it. Raises `HostGone`."""
-        if self._dead.is_set():
-            raise HostGone(f"The socket host {self.name} has ended.")
-        try:
-            self._orders.put_nowait(order)
-        except queue.Full:
-            raise HostGone(f"The socket host {self.name} takes no orders.") from None
+        """Hand over an order, in order, without waiting for it. Raises `HostGone`.
+
+        It is written on the caller's thread where the pipe has room, which spares two switches of threads (0.5 ms of
+        CPU a message under load), and waits for a thread of its own where the host is behind.
+        """
+        frame = encode_frame(order)
+        with self._door:
+            if self._dead.is_set():
+                raise HostGone(f"The socket host {self.name} has ended.")
+            try:
+                if self._waiting == 0 and self._takes_at_once(frame):
+                    self._pipe.send_bytes(frame)
+                    return
+                self._orders.put_nowait(frame)
+                self._waiting += 1
+            except queue.Full:
+                raise HostGone(f"The socket host {self.name} takes no orders.") from None
+            except (OSError, ValueError):
+                raise HostGone(f"The socket host {self.name} is ending.") from None
 
     def end(self, timeout_s: float) -> bool:
         """Have it close its sockets and exit, and wait; what takes longer is killed (false)."""
@@ -108,11 +128,18 @@ class HostProcess:
 
     def _write(self) -> None:
         self._ready.wait()
-        while (order := self._orders.get()) is not None:
+        while (frame := self._orders.get()) is not None:
             try:
-                self._pipe.send_bytes(encode_frame(order))
+                self._pipe.send_bytes(frame)
             except (OSError, ValueError):
                 return
+            with self._door:
+                self._waiting -= 1
+
+    def _takes_at_once(self, frame: bytes) -> bool:
+        if not self._ready.is_set() or len(frame) > SHORT_BYTES:
+            return False
+        return bool(self._room.poll(0))
 
     def _read(self) -> None:
         try:
@@ -139,11 +166,12 @@ class HostProcess:
         if not self._child.await_end(REAP_PATIENCE_S):
             self._child.kill()
         code = self._child.exit_code()
-        self._dead.set()
+        with self._door:
+            self._dead.set()
+            self._pipe.close()
         self._ready.set()
         with contextlib.suppress(queue.Full):
             self._orders.put_nowait(None)
-        self._pipe.close()
         death = HostDeath(
             name=self.name,
             exit_code=code if code is not None and code >= 0 else None,

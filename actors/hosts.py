@@ -79,6 +79,8 @@ class SocketHosts:
         self._leaving: dict[str, tuple[HostProcess, float]] = {}
         self._hung: set[str] = set()
         self._retiring: set[str] = set()
+        self._homes: dict[str, str] = {}
+        """Where each session was last: the library never closes all of its handles, so it goes back there if it can."""
         self._looked_at = time.monotonic()
         self._heard_since = self._looked_at
         self.unplaced: list[PlaceSocket] = []
@@ -125,6 +127,7 @@ class SocketHosts:
         cause = "host_hung" if name in self._hung else "host_died"
         self._hung.discard(name)
         self._retiring.discard(name)
+        self._homes = {instance: home for instance, home in self._homes.items() if home != name}
         lost = []
         for instance, slot in list(self._slots.items()):
             if slot.host.name == name:
@@ -197,12 +200,13 @@ class SocketHosts:
 
     def _place(self, request: PlaceSocket) -> None:
         try:
-            host = self._new(self._pairing) if request.pairing else self._roomy()
+            host = self._new(self._pairing) if request.pairing else self._roomy(request.instance)
         except OSError as ex:
             log.error("no process for a socket", action="host_not_born", instance=request.instance, error=str(ex))
             self.unplaced.append(request)
             return
         self._slots[request.instance] = Slot(host, request.generation, time.monotonic(), request.pairing)
+        self._homes[request.instance] = host.name
         self._switchboard.plug(request.instance, host)
         order = frames.OpenSocket(
             instance=request.instance,
@@ -213,7 +217,7 @@ class SocketHosts:
         )
         self._order(host, order)
 
-    def _roomy(self) -> HostProcess:
+    def _roomy(self, instance: str) -> HostProcess:
         load = dict.fromkeys((host.name for host in self.shared()), 0)
         for slot in self._slots.values():
             if slot.host.name in load:
@@ -221,7 +225,8 @@ class SocketHosts:
         roomy = [name for name, count in load.items() if count < self._capacity]
         if not roomy:
             return self._new(self._shared)
-        return self._shared[max(roomy, key=load.__getitem__)]
+        home = self._homes.get(instance)
+        return self._shared[home if home in roomy else max(roomy, key=load.__getitem__)]
 
     def _new(self, kind: dict[str, HostProcess]) -> HostProcess:
         host = self._spawn(str(uuid4()))

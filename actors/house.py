@@ -12,6 +12,7 @@ from chatbot_erp.actors.alarms import Alarms
 from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.directory import Directory
 from chatbot_erp.actors.frames import Order
+from chatbot_erp.actors.inquiries import Inquiries
 from chatbot_erp.actors.tallies import Pulse, Tallies
 from chatbot_erp.eventstore.store import EventStore
 from chatbot_erp.eventstore.vault import Vault
@@ -19,10 +20,6 @@ from chatbot_erp.eventstore.vault import Vault
 
 class HostGone(Exception):
     """Raised when an order cannot reach a socket host any more; the order was not carried out."""
-
-
-WEBHOOK_SECRET = "webhook"
-"""What the vault calls the secrets that deliveries are signed with."""
 
 
 class Host(Protocol):
@@ -75,6 +72,7 @@ class House:
     supervisor: pykka.ActorRef[Any]
     switchboard: Switchboard = field(default_factory=Switchboard)
     tallies: Tallies = field(default_factory=Tallies)
+    inquiries: Inquiries = field(default_factory=Inquiries)
     pulse: Pulse = field(default_factory=Pulse)
     now: Callable[[], datetime] = utc_now
     show_qr: Callable[[str, str], None] = hide_qr

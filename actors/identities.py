@@ -2,8 +2,11 @@
 
 from uuid import UUID, uuid4, uuid5
 
-from chatbot_erp.actors import frames
-from chatbot_erp.actors.commands import Command, Observed, RecordVerdict, SendText
+import msgspec
+
+from chatbot_erp.actors import frames, people_frames
+from chatbot_erp.actors.commands import Command, Observed, RecordVerdict, SendMessage
+from chatbot_erp.eventstore.records import MAIN
 
 _ROOT = UUID("b6f1a7a4-6c1c-5d0e-9a53-2f1f6f3f6d1e")
 
@@ -26,15 +29,27 @@ def natural_key(command: Command) -> str | None:
     match command:
         case Observed(observation=frames.SocketReceived() as seen):
             return f"received\n{seen.jid}\n{seen.participant}\n{seen.message_id}"
+        case Observed(observation=frames.SocketSawEdit() as seen):
+            return f"edited\n{seen.jid}\n{seen.participant}\n{seen.edit_id}"
+        case Observed(observation=frames.SocketSawRevocation() as seen):
+            return f"revoked\n{seen.jid}\n{seen.participant}\n{seen.message_id}"
+        case Observed(observation=frames.SocketSawCall() as seen):
+            return f"called\n{seen.jid}\n{seen.group}\n{seen.call_id}"
         case Observed(observation=frames.SocketCouldNotDecrypt() as seen):
             return f"undecryptable\n{seen.jid}\n{seen.participant}\n{seen.message_id}"
         case Observed(observation=frames.SocketSawReceipt() as seen):
             return f"receipt\n{seen.jid}\n{seen.participant}\n{seen.ack}"
+        case Observed(observation=people_frames.SocketJoinedGroup(joined=joined, version=version)) if version:
+            return f"joined\n{joined.jid}\n{version}"
+        case Observed(observation=people_frames.SocketSawGroupChange(change=group_change)):
+            return f"group\n{msgspec.json.encode(group_change).decode()}"
         case Observed(observation=(frames.SocketSent() | frames.SocketFailedToSend()) as seen):
             return f"verdict\n{seen.command_id}\n{type(seen).__name__}"
-        case SendText(command_id=command_id):
+        case SendMessage(command_id=command_id):
             return f"accepted\n{command_id}"
-        case RecordVerdict(verdict=verdict):
+        case RecordVerdict(verdict=verdict, round=0) if verdict.endpoint == MAIN:
             return f"delivery\n{verdict.sequence}"
+        case RecordVerdict(verdict=verdict, round=turn):
+            return f"delivery\n{verdict.sequence}\n{verdict.endpoint}\n{turn}"
         case _:
             return None

@@ -13,9 +13,8 @@ from typing import assert_never
 
 import msgspec
 
-from chatbot_erp.actors import frames
+from chatbot_erp.actors import frames, people_frames
 from chatbot_erp.actors.commands import (
-    ChangeWebhook,
     Command,
     CreateInstance,
     DoubtPending,
@@ -24,13 +23,18 @@ from chatbot_erp.actors.commands import (
     RecordVerdict,
     RemoveInstance,
     RestartInstance,
-    SendText,
+    SendMessage,
 )
+from chatbot_erp.actors.contents import split
+from chatbot_erp.actors.endpoint import decide_endpoint
 from chatbot_erp.actors.errors import InstanceNotFound, InstanceNotOperational, NameTaken
+from chatbot_erp.actors.media_frames import SocketFailedToFetch, SocketFetched
+from chatbot_erp.actors.phone_numbers import without_numbers
 from chatbot_erp.actors.state import Instance, State
 from chatbot_erp.actors.supervision import INCURABLE
 from chatbot_erp.eventstore.events import (
     Ack,
+    CallReceived,
     Event,
     InstanceConnected,
     InstanceCreated,
@@ -43,16 +47,17 @@ from chatbot_erp.eventstore.events import (
     InstanceRestarted,
     MessageAccepted,
     MessageAcknowledged,
+    MessageEdited,
     MessageFailed,
     MessageOutcomeUnknown,
     MessageReceived,
+    MessageRevoked,
     MessageSent,
     MessageUndecryptable,
     PairingOffered,
     PingFailed,
     PingSent,
     Status,
-    WebhookUrlChanged,
 )
 
 OPERATIONAL = frozenset({Status.CONNECTED, Status.DEGRADED})
@@ -82,15 +87,16 @@ def decide(state: State, command: Command) -> Events:
     match command:
         case RestartInstance(cause=cause):
             return (restarted(state, cause),)
-        case ChangeWebhook(webhook_url=url):
-            return () if url == state.webhook_url else (WebhookUrlChanged(webhook_url=url),)
         case RemoveInstance(unlink=unlink):
             return (*doubt(state, "removed"), InstanceRemoved(reason="deleted", session_kept=not unlink))
-        case SendText():
+        case SendMessage(command_id=command_id, number=number, content=content):
             if state.status not in OPERATIONAL:
                 raise InstanceNotOperational(f"The instance is {state.status}, not CONNECTED or DEGRADED.")
+            said = split(content)
             return (
-                MessageAccepted(command_id=command.command_id, number=command.number, kind="text", text=command.text),
+                MessageAccepted(
+                    command_id=command_id, number=number, kind=said.kind, text=said.text, content=said.content
+                ),
             )
         case LoseSocket(generation=generation, cause=cause):
             lost = lose(state, cause) if generation == state.generation else ()
@@ -102,14 +108,15 @@ def decide(state: State, command: Command) -> Events:
                 return decide_fact(state, observation)
             return decide_turn(state, observation) if command.generation == state.generation else ()
         case _:
-            assert_never(command)
+            return decide_endpoint(state.endpoints, command)
 
 
 def decide_turn(state: Instance, seen: frames.Turn) -> Events:
     """What a turn in the socket's life means; only the present socket is believed."""
     match seen:
         case frames.SocketOfferedQr() | frames.SocketOfferedCode():
-            if state.status is Status.SCAN_QR_CODE:
+            # A socket that is given up may have one more code in its mouth.
+            if state.status is not Status.INITIALIZING:
                 return ()
             by_qr = isinstance(seen, frames.SocketOfferedQr)
             return (PairingOffered(previous=state.status, method="qr" if by_qr else "code"),)
@@ -131,7 +138,7 @@ def decide_turn(state: Instance, seen: frames.Turn) -> Events:
             return (PingSent(message_id=message_id),)
         case frames.SocketPinged(error=error):
             return (PingFailed(reason=error), *weigh(state, "", Ack.ERROR))
-        case frames.SocketRefusedCode() | frames.SocketClosed():
+        case frames.SocketRefusedCode() | frames.SocketClosed() | SocketFetched() | SocketFailedToFetch():
             return ()
         case _:
             assert_never(seen)
@@ -152,6 +159,34 @@ def decide_fact(state: Instance, seen: frames.Fact) -> Events:
                     text=seen.text,
                     sent_at=seen.sent_at,
                     raw=msgspec.Raw(seen.raw.encode()),
+                    content=msgspec.Raw(seen.content.encode()),
+                ),
+            )
+        case frames.SocketSawEdit():
+            return (
+                MessageEdited(
+                    message_id=seen.message_id,
+                    edit_id=seen.edit_id,
+                    jid=seen.jid,
+                    jid_alt=seen.jid_alt,
+                    participant=seen.participant,
+                    push_name=seen.push_name,
+                    kind=seen.kind,
+                    text=seen.text,
+                    content=msgspec.Raw(seen.content.encode()),
+                    edited_at=seen.edited_at,
+                    raw=msgspec.Raw(seen.raw.encode()),
+                ),
+            )
+        case frames.SocketSawRevocation():
+            return (
+                MessageRevoked(
+                    message_id=seen.message_id,
+                    jid=seen.jid,
+                    jid_alt=seen.jid_alt,
+                    participant=seen.participant,
+                    push_name=seen.push_name,
+                    revoked_at=seen.revoked_at,
                 ),
             )
         case frames.SocketCouldNotDecrypt():
@@ -159,8 +194,22 @@ def decide_fact(state: Instance, seen: frames.Fact) -> Events:
                 MessageUndecryptable(
                     message_id=seen.message_id,
                     jid=seen.jid,
+                    jid_alt=seen.jid_alt,
                     participant=seen.participant,
+                    push_name=seen.push_name,
                     unavailable=seen.unavailable,
+                    sent_at=seen.sent_at,
+                ),
+            )
+        case frames.SocketSawCall():
+            return (
+                CallReceived(
+                    call_id=seen.call_id,
+                    jid=seen.jid,
+                    jid_alt=seen.jid_alt,
+                    group=seen.group,
+                    video=seen.video,
+                    called_at=seen.called_at,
                 ),
             )
         case frames.SocketSawReceipt(message_ids=message_ids, jid=jid, participant=participant):
@@ -170,20 +219,27 @@ def decide_fact(state: Instance, seen: frames.Fact) -> Events:
                 for message_id in message_ids
             )
             return (*acknowledged, *weigh(state, message_ids[-1], ack))
+        case people_frames.SocketJoinedGroup(joined=joined):
+            return (joined,)
+        case people_frames.SocketSawGroupChange(change=group_change):
+            return (group_change,)
+        case people_frames.SocketSawBlocklist(changes=changes):
+            return changes
         case frames.SocketSent():
             sent = MessageSent(
                 command_id=seen.command_id,
                 message_id=seen.message_id,
                 jid=seen.jid,
-                kind="text",
+                kind=seen.kind,
                 text=seen.text,
                 sent_at=seen.sent_at,
+                content=msgspec.Raw(seen.content.encode()),
             )
             return (sent, *weigh(state, seen.message_id, Ack.SENT))
         case frames.SocketFailedToSend(command_id=command_id, reason="unknown", detail=detail):
-            return (MessageOutcomeUnknown(command_id=command_id, reason=detail),)
+            return (MessageOutcomeUnknown(command_id=command_id, reason=without_numbers(detail)),)
         case frames.SocketFailedToSend(command_id=command_id, reason=reason, detail=detail):
-            failed = MessageFailed(command_id=command_id, reason=reason, detail=detail)
+            failed = MessageFailed(command_id=command_id, reason=reason, detail=without_numbers(detail))
             return (failed, *(weigh(state, "", Ack.ERROR) if reason == "refused" else ()))
         case _:
             assert_never(seen)

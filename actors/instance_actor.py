@@ -5,17 +5,19 @@ in `_owed`, and what a socket saw stays with its host; `RepeatDue` takes both up
 """
 
 from concurrent.futures import Future
+from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, assert_never
 from uuid import uuid4
 
+import msgspec
 import pykka
 import structlog
 
-from chatbot_erp.actors import effects, frames, tidings
+from chatbot_erp.actors import effects, frames, polls, tidings
 from chatbot_erp.actors.callers import Callers, Verdict
 from chatbot_erp.actors.commands import (
-    ChangeWebhook,
     Command,
     CreateInstance,
     DoubtPending,
@@ -24,49 +26,65 @@ from chatbot_erp.actors.commands import (
     RecordVerdict,
     RemoveInstance,
     RestartInstance,
-    SendText,
+    SendMessage,
 )
 from chatbot_erp.actors.confirmations import Confirmations
 from chatbot_erp.actors.directory import Qr
+from chatbot_erp.actors.downloads import Downloads
+from chatbot_erp.actors.endpoint import DisableEndpoint, EndpointCommand
 from chatbot_erp.actors.errors import NotPairing, Refused, WhatsAppRefused
 from chatbot_erp.actors.house import HostGone, House
 from chatbot_erp.actors.instance_mail import Mailbox
 from chatbot_erp.actors.journal import Journal, JournalBroken, Settle
+from chatbot_erp.actors.lookup import find_message
+from chatbot_erp.actors.media_files import MediaFiles
+from chatbot_erp.actors.media_frames import SocketFailedToFetch, SocketFetched
 from chatbot_erp.actors.parking import Parking, kind_of
 from chatbot_erp.actors.state import Instance, State
-from chatbot_erp.actors.webhook_mail import ChangeUrl, Finish, Wake
+from chatbot_erp.actors.tallies import EVENTS
+from chatbot_erp.actors.webhooks import Webhooks
 from chatbot_erp.eventstore.errors import NotStorable, StoreError
-from chatbot_erp.eventstore.events import Status
+from chatbot_erp.eventstore.events import MessageReceived, MessageSent, Status
 
 log = structlog.get_logger()
 
 LARGEST_BATCH = 64
 """Commands that share an append at most."""
 
+STEPS_TO_A_POLL = 4
+"""How far back a vote looks for its poll (lookup.py): some 60,000 events, for the actor waits."""
+
 REPEAT_AFTER_S = 1.0
+
+VERDICT_PATIENCE_S = 0.05
+"""How long verdicts of deliveries wait for company. Nobody waits for them, and each message brings four or five: an
+append for each of them alone was a fifth of all CPU. What a crash takes is delivered again, with the same id."""
 
 
 class InstanceActor(pykka.ThreadingActor):
-    """One number. `CreateInstance`, `SendText`, `ChangeWebhook` and `RemoveInstance` are asked, all else is told.
+    """One number. Its creation and removal, messages and what concerns endpoints are asked, all else is told.
 
-    Messages, sends and verdicts of deliveries are staged while the mailbox has more, and appended together; what is
-    rare is appended alone.
+    Messages, sends and verdicts of deliveries are staged while the mailbox has more, and appended together, verdicts
+    a little later if nothing else comes; what is rare is appended alone.
     """
 
     use_daemon_thread = True
 
-    def __init__(self, instance: str, house: House, webhook: pykka.ActorRef[Any], state: State, version: int) -> None:
+    def __init__(self, instance: str, house: House, webhooks: Webhooks, state: State, version: int) -> None:
         super().__init__()
         self._id = instance
         self._house = house
-        self._webhook = webhook
+        self._webhooks = webhooks
         self._journal = Journal(instance, house.store, house.now, state, version)
         self._qr: Qr | None = None
         self._callers = Callers(most=max(1, house.config.http_threads // 2))
         self._owed: list[Command] = []
         self._stalled = False
+        self._in_haste = False
+        self._write_due = False
         self._confirmations = Confirmations(instance)
         self._parking = Parking(instance, house)
+        self._downloads = Downloads(instance, MediaFiles(house.config), self._order)
 
     @staticmethod
     def _create_actor_inbox() -> Any:
@@ -74,11 +92,14 @@ class InstanceActor(pykka.ThreadingActor):
 
     def on_stop(self) -> None:
         """Runs in the actor's thread, after an orderly stop only."""
+        self._write()
         self._callers.release()
+        self._downloads.give_up()
 
     def on_failure(self, exception_type: object, exception_value: object, traceback: object) -> None:
         """Runs in the actor's thread after an error under `tell`, in place of `on_stop`."""
         self._callers.release()
+        self._downloads.give_up()
         self._report_failure()
 
     def on_receive(self, message: object) -> object:
@@ -88,8 +109,7 @@ class InstanceActor(pykka.ThreadingActor):
             finally:
                 # Also after a refusal: what others staged must not wait for the next message.
                 if self.actor_inbox.empty() or len(self._journal) >= LARGEST_BATCH:
-                    self._write()
-                    self._confirmations.send()
+                    self._write_when_due()
         except JournalBroken:
             self._fail()
             raise
@@ -98,11 +118,29 @@ class InstanceActor(pykka.ThreadingActor):
                 self._fail()
             raise
 
+    def _write_when_due(self) -> None:
+        """Append what is staged and confirm it; if it is verdicts alone, a little later."""
+        if self._in_haste or len(self._journal) >= LARGEST_BATCH:
+            self._write()
+            self._confirmations.send()
+            self._in_haste = False
+        elif len(self._journal) and not self._write_due:
+            self._write_due = True
+            self._house.alarms.set(VERDICT_PATIENCE_S, self._ring)
+
+    def _ring(self) -> None:
+        """Runs on the thread of the alarms."""
+        with suppress(pykka.ActorDeadError):
+            self.actor_ref.tell(tidings.WriteDue())
+
     def _take(self, message: object) -> object:
+        self._in_haste = self._in_haste or not isinstance(message, RecordVerdict)
         match message:
+            case tidings.WriteDue():
+                self._write_due = False
             case tidings.Heard(observed=Observed(observation=seen)) if isinstance(seen, frames.NUMBERED):
                 self._hear(message)
-            case SendText():
+            case SendMessage():
                 return self._send(message)
             case RecordVerdict():
                 self._owe(message)
@@ -117,6 +155,7 @@ class InstanceActor(pykka.ThreadingActor):
         match message:
             case tidings.Introduce():
                 self._publish()
+                self._webhooks.adjust(self._endpoints())
             case tidings.Heard(observed=observed):
                 self._see(observed)
             case Observed():
@@ -125,9 +164,18 @@ class InstanceActor(pykka.ThreadingActor):
                 self._take_up()
             case tidings.AskPairingCode(number=number):
                 return self._seek_code(number)
-            case CreateInstance() | ChangeWebhook() | RemoveInstance():
+            case tidings.AskMedia(media=media, target=target):
+                return self._downloads.order(media, Path(target))
+            case DisableEndpoint(reason="gone" | "failing"):
+                self._owe(message)
+                self._write()
+            case CreateInstance() | RemoveInstance():
+                self._perform(message)
+            case _ if isinstance(message, EndpointCommand):
                 self._perform(message)
             case RestartInstance() | LoseSocket() | DoubtPending():
+                if isinstance(message, LoseSocket):
+                    self._downloads.give_up()
                 self._owe(message)
                 self._write()
             case _:
@@ -150,14 +198,16 @@ class InstanceActor(pykka.ThreadingActor):
                 continue
             self._publish()
             for each in written:
+                self._house.tallies.count(EVENTS, each.record.type)
                 for effect in effects.follow_up(each.record.event, each.state):
                     self._run(effect)
             if any(each.record.sequence is not None for each in written):
-                self._webhook.tell(Wake())
+                self._webhooks.wake()
 
     def _fail(self) -> None:
         """The stream is not what this actor thinks it is: the next one reads it anew."""
         self._callers.release()
+        self._downloads.give_up()
         self.stop()
         self._report_failure()
 
@@ -175,7 +225,9 @@ class InstanceActor(pykka.ThreadingActor):
                 self._stall(failure)
 
         if self._stalled:
-            self._owed.append(command)
+            # A verdict is told again every half minute for as long as the log does not have it.
+            if not (isinstance(command, RecordVerdict) and command in self._owed):
+                self._owed.append(command)
             return
         failure = self._stage(command, settle)
         if isinstance(failure, Refused):
@@ -186,10 +238,26 @@ class InstanceActor(pykka.ThreadingActor):
     def _stage(self, command: Command, settle: Settle) -> Exception | None:
         """Why the command can never be carried out, if it cannot be decided at all."""
         try:
-            self._journal.stage(command, settle)
+            self._journal.stage(self._in_words(command), settle)
         except Exception as ex:  # noqa: BLE001 - what always fails would fail every actor that is put in this one's place
             return ex
         return None
+
+    def _in_words(self, command: Command) -> Command:
+        match command:
+            case Observed(observation=frames.SocketReceived(kind="poll_vote") as vote):
+                # The poll may have come a moment ago.
+                self._write()
+                return msgspec.structs.replace(command, observation=polls.in_words(vote, self._find))
+            case _:
+                return command
+
+    def _find(self, message_id: str) -> MessageReceived | MessageSent | None:
+        try:
+            return find_message(self._house.store, self._id, message_id, steps=STEPS_TO_A_POLL)
+        except StoreError as ex:
+            log.warning("a poll was not found", action="poll_missed", instance=self._id, error=str(ex))
+            return None
 
     # what sockets see
 
@@ -243,6 +311,8 @@ class InstanceActor(pykka.ThreadingActor):
                 self._house.show_qr(state.name if state else "", text)
             case frames.SocketOfferedCode(command_id=command_id, code=code):
                 self._callers.tell_code(command_id, code)
+            case SocketFetched() | SocketFailedToFetch():
+                self._downloads.settle(observed.observation)
             case frames.SocketRefusedCode(command_id=command_id, detail=detail):
                 self._callers.tell_no_code(command_id, WhatsAppRefused(detail))
 
@@ -265,7 +335,7 @@ class InstanceActor(pykka.ThreadingActor):
 
     # what callers want
 
-    def _send(self, command: SendText) -> Future[Verdict]:
+    def _send(self, command: SendMessage) -> Future[Verdict]:
         """Answers a future of the verdict; it is in the log before it is in the future."""
 
         def settle(failure: StoreError | None) -> None:
@@ -301,17 +371,31 @@ class InstanceActor(pykka.ThreadingActor):
                 supervisor.tell(tidings.SocketLost(instance=self._id, cause=cause, retry_at=retry_at))
             case effects.ReportHealth():
                 supervisor.tell(tidings.SocketHealthy(instance=self._id))
-            case effects.Transmit(command_id=command_id, to=to, text=text):
-                if not self._order(frames.Transmit(instance=self._id, command_id=command_id, to=to, text=text)):
-                    self._report_unsent(command_id)
+            case effects.Transmit():
+                self._transmit(effect)
             case effects.AnswerCaller(verdict=verdict):
                 self._callers.tell_verdict(verdict)
-            case effects.Readdress(webhook_url=url):
-                self._webhook.tell(ChangeUrl(url=url))
+            case effects.KeepMedia(message_id=message_id, raw=raw):
+                self._downloads.keep(message_id, raw)
+            case effects.AdjustDelivery(endpoint=endpoint):
+                self._webhooks.adjust(self._endpoints())
+                self._webhooks.retry(endpoint)
             case effects.Retire():
-                self._webhook.tell(Finish())
+                self._webhooks.finish()
             case _:
                 assert_never(effect)
+
+    def _transmit(self, effect: effects.Transmit) -> None:
+        order = frames.Transmit(
+            instance=self._id,
+            command_id=effect.command_id,
+            to=effect.to,
+            text=effect.parts.text,
+            kind=effect.parts.kind,
+            content=bytes(effect.parts.content).decode(),
+        )
+        if not self._order(order):
+            self._report_unsent(effect.command_id)
 
     def _order(self, order: frames.Order) -> bool:
         """Whether the host of this instance took it."""
@@ -326,6 +410,10 @@ class InstanceActor(pykka.ThreadingActor):
             command_id=command_id, reason="not_connected", detail="The socket was gone before the message left."
         )
         self._owe(Observed(generation=0, observation=failed, at=self._house.now()))
+
+    def _endpoints(self) -> tuple[str, ...]:
+        state = self._journal.state
+        return tuple(endpoint.id for endpoint in state.endpoints) if state is not None else ()
 
     def _publish(self) -> None:
         state = self._journal.state

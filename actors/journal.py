@@ -11,6 +11,7 @@ from datetime import datetime
 import msgspec
 
 from chatbot_erp.actors.commands import Command, Observed
+from chatbot_erp.actors.endpoint import TellAgain, recipients
 from chatbot_erp.actors.identities import event_ids
 from chatbot_erp.actors.instance import decide
 from chatbot_erp.actors.state import Instance, State, encode_state, evolve
@@ -67,11 +68,14 @@ class Journal:
         at = command.at if isinstance(command, Observed) else self._now()
         ids = event_ids(self._instance, command, len(events))
         ahead = self._ahead
-        for event in events:
+        again = command.deliveries if isinstance(command, TellAgain) else ()
+        new = []
+        for event, id_ in zip(events, ids, strict=True):
             ahead = evolve(ahead, event, at)
-        new = tuple(NewEvent(id=id_, event=event, recorded_at=at) for event, id_ in zip(events, ids, strict=True))
+            told = recipients(ahead.endpoints, event) if ahead else ()
+            new.append(NewEvent(id=id_, event=event, recorded_at=at, recipients=told, redeliveries=again))
         self._ahead = ahead
-        self._staged.append(Staged(new, settle))
+        self._staged.append(Staged(tuple(new), settle))
 
     def write(self) -> list[Written]:
         """Append what is staged and settle it; what is new in the log, in order.

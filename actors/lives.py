@@ -1,7 +1,8 @@
-"""The two actors of each instance: they are started, replaced and let go here. Used in the supervisor's thread only."""
+"""The actors of each instance: they are started, replaced and let go here. Used in the supervisor's thread only."""
 
 import contextlib
 import time
+from functools import partial
 from typing import Any
 
 import pykka
@@ -9,19 +10,22 @@ import structlog
 
 from chatbot_erp.actors import tidings
 from chatbot_erp.actors.commands import DoubtPending, RecordVerdict
+from chatbot_erp.actors.endpoint import DisableEndpoint, find
 from chatbot_erp.actors.errors import NameTaken
-from chatbot_erp.actors.house import WEBHOOK_SECRET, House
+from chatbot_erp.actors.house import House
 from chatbot_erp.actors.instance_actor import InstanceActor
 from chatbot_erp.actors.rebuild import rebuild
 from chatbot_erp.actors.state import Instance, State
-from chatbot_erp.actors.webhook_actor import Verdict, WebhookActor
-from chatbot_erp.actors.webhook_mail import Finish
+from chatbot_erp.actors.webhook_actor import WebhookActor
+from chatbot_erp.actors.webhook_credentials import Credentials
+from chatbot_erp.actors.webhooks import Webhooks
+from chatbot_erp.eventstore.records import MAIN
 
 log = structlog.get_logger()
 
 PING_PATIENCE_S = 10.0
-STUCK_S = 60.0
-"""An actor that has not answered its heartbeat for so long hangs. It outlives the patience with the disk (30 s)."""
+STUCK_S = 35.0
+"""An actor that has not answered its heartbeat for so long hangs: no patience of its own is that long."""
 
 Ref = pykka.ActorRef[Any]
 
@@ -31,25 +35,24 @@ class Lives:
 
     def __init__(self, house: House) -> None:
         self._house = house
-        self._webhooks: dict[str, Ref] = {}
+        self._webhooks: dict[str, Webhooks] = {}
         self._unanswered: dict[str, float] = {}
 
     def start(self, instance: str, name: str, state: State, version: int) -> Ref:
-        """Start the two actors of an instance and see them alive. Raises `NameTaken`."""
+        """Start an instance's actor, which has its webhooks started, and see it alive. Raises `NameTaken`."""
         listed = state is None or isinstance(state, Instance)
-        webhook = self._webhooks.get(instance) or self._start_webhook(instance, name)
-        actor: Ref = InstanceActor.start(instance, self._house, webhook, state, version)
-        self._webhooks[instance] = webhook
+        webhooks = self._webhooks.setdefault(instance, Webhooks(partial(self._start_webhook, instance, name)))
+        actor: Ref = InstanceActor.start(instance, self._house, webhooks, state, version)
         self._unanswered.pop(instance, None)
         try:
             self._house.directory.enter(instance, name, actor, listed=listed)
             actor.ask(tidings.Introduce(), timeout=PING_PATIENCE_S)
         except NameTaken:
             actor.stop(block=False)
-            self._webhooks.pop(instance).stop(block=False)
+            self._webhooks.pop(instance).stop()
             raise
         if state is not None and not listed:
-            webhook.tell(Finish())
+            webhooks.finish()
         return actor
 
     def restore(self) -> int:
@@ -80,19 +83,28 @@ class Lives:
             return state
         return None
 
-    def drop_webhook(self, instance: str) -> bool:
-        """The webhook actor is gone; the next `replace` starts another. Whether it was known."""
-        return self._webhooks.pop(instance, None) is not None
+    def replace_webhook(self, instance: str, endpoint: str) -> bool:
+        """A new delivery actor in the old place; whether there was one."""
+        webhooks = self._webhooks.get(instance)
+        return webhooks is not None and webhooks.restart(endpoint)
+
+    def drained(self, instance: str, endpoint: str) -> bool:
+        """A removed instance has nothing more to tell there; whether that was the last of its endpoints."""
+        webhooks = self._webhooks.get(instance)
+        return webhooks is not None and webhooks.drained(endpoint)
 
     def forget(self, instance: str) -> None:
-        """Let both actors go, and the secret that its deliveries were signed with."""
+        """Let its actors go, and the secrets of its endpoints."""
         actor = self._house.directory.actor(instance)
+        endpoints = tuple(endpoint.id for endpoint in self._house.directory.endpoints(instance))
         self._house.directory.leave(instance)
         self._unanswered.pop(instance, None)
-        for ref in (actor, self._webhooks.pop(instance, None)):
-            if ref is not None:
-                ref.stop(block=False)
-        self._house.vault.delete(WEBHOOK_SECRET, instance)
+        if actor is not None:
+            actor.stop(block=False)
+        if webhooks := self._webhooks.pop(instance, None):
+            webhooks.stop()
+        for endpoint in endpoints or (MAIN,):
+            Credentials(self._house.vault, instance, endpoint).forget()
 
     def tell(self, instance: str, message: object) -> None:
         """Tell an instance; one that is gone needs nothing any more, one that failed is replaced from the log."""
@@ -100,6 +112,11 @@ class Lives:
         if actor is not None:
             with contextlib.suppress(pykka.ActorDeadError):
                 actor.tell(message)
+
+    def is_alive(self, instance: str) -> bool:
+        """Whether its actor takes mail."""
+        actor = self._house.directory.actor(instance)
+        return actor is not None and actor.is_alive()
 
     def is_current(self, instance: str, urn: str) -> bool:
         """Whether this is the actor that speaks for the instance, and not one that was replaced."""
@@ -122,8 +139,8 @@ class Lives:
 
     def stop_webhooks(self) -> None:
         """Have deliveries end with their present attempt; does not wait."""
-        for webhook in self._webhooks.values():
-            webhook.stop(block=False)
+        for webhooks in self._webhooks.values():
+            webhooks.stop()
 
     def stop_all(self, deadline: float) -> None:
         """Have the instances finish their mail, and wait for everybody until the deadline."""
@@ -131,31 +148,25 @@ class Lives:
         for actor in actors:
             if actor is not None:
                 actor.stop(block=False)
-        for ref in (*actors, *self._webhooks.values()):
+        for ref in (*actors, *(ref for webhooks in self._webhooks.values() for ref in webhooks.refs())):
             if ref is not None and not ref.actor_stopped.wait(max(0.0, deadline - time.monotonic())):
                 log.warning("an actor did not end in time", action="actor_left", actor=str(ref))
 
-    def _start_webhook(self, instance: str, name: str) -> Ref:
+    def _start_webhook(self, instance: str, name: str, endpoint: str) -> Ref:
+        """Runs in the instance's thread, or in the supervisor's."""
         house, supervisor = self._house, self._house.supervisor
-
-        def secrets() -> tuple[str, ...]:
-            secret = house.vault.get(WEBHOOK_SECRET, instance)
-            return (secret.decode(),) if secret is not None else ()
-
-        def report(verdict: Verdict) -> None:
-            if actor := house.directory.actor(instance):
-                with contextlib.suppress(pykka.ActorDeadError):
-                    actor.tell(RecordVerdict(verdict=verdict))
 
         return WebhookActor.start(
             instance,
             name,
+            endpoint,
             store=house.store,
             alarms=house.alarms,
             config=house.config,
-            url=lambda: house.directory.webhook_url(instance),
-            secrets=secrets,
-            report=report,
-            drained=lambda: supervisor.tell(tidings.Drained(instance=instance)),
-            failed=lambda: supervisor.tell(tidings.WebhookFailed(instance=instance)),
+            settings=lambda: find(house.directory.endpoints(instance), endpoint),
+            keys=Credentials(house.vault, instance, endpoint).keys,
+            report=lambda verdict, turn: self.tell(instance, RecordVerdict(verdict=verdict, round=turn)),
+            drained=lambda: supervisor.tell(tidings.Drained(instance=instance, endpoint=endpoint)),
+            disabled=lambda reason: self.tell(instance, DisableEndpoint(endpoint=endpoint, reason=reason)),
+            failed=lambda: supervisor.tell(tidings.WebhookFailed(instance=instance, endpoint=endpoint)),
         )

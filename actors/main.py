@@ -1,31 +1,14 @@
 """The command line. Rooms are imported where they are used, so that a socket host does not load them."""
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from socket import gethostname
-from typing import Any
 
 import click
 
 from chatbot_erp.actors.config import Config, is_loopback
-
-Command = Callable[..., Any]
-
-
-def option(name: str, **settings: Any) -> Callable[[Command], Command]:
-    """A command line option that is also the environment variable `CHATBOT_ERP_<OPTION>`."""
-    variable = "CHATBOT_ERP_" + name.split("/")[0].strip().removeprefix("--").replace("-", "_").upper()
-    return click.option(name, envvar=variable, show_envvar=True, **settings)
-
-
-data_dir = option(
-    "--data-dir",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Config().data_dir,
-    show_default=True,
-    help="Event log, sessions, spool. Made with mode 0700; one manager at a time.",
-)
+from chatbot_erp.actors.options import data_dir, option
+from chatbot_erp.actors.tools import COMMANDS
 
 
 @click.group(context_settings={"show_default": True, "help_option_names": ["-h", "--help"]})
@@ -79,6 +62,12 @@ def main() -> None:
 @option("--webhook-timeout", default=15.0, type=click.FloatRange(0.1, 300), help="Seconds for one attempt in all.")
 @option("--webhook-retry-for", default=76.0, type=click.FloatRange(0.001), help="Hours an event is retried.")
 @option("--webhook-deny", multiple=True, help="Networks no webhook may reach; `private`: also RFC 1918 and loopback.")
+@option(
+    "--media-keep-days",
+    default=0.0,
+    type=click.FloatRange(0, 3650),
+    help="Fetch the files of messages as they come, and keep them for so long.  0: only when they are asked for.",
+)
 @option("--http-threads", default=Config().http_threads, type=click.IntRange(4), help="Requests answered at once.")
 @option("--node", default=None, help="This manager's name.  [default: the host name]")
 @option("--sandbox", is_flag=True, help="Use the built-in WhatsApp network on loopback: no phone, no internet.")
@@ -99,14 +88,18 @@ def serve(
     webhook_timeout: float,
     webhook_retry_for: float,
     webhook_deny: tuple[str, ...],
+    media_keep_days: float,
     http_threads: int,
     node: str | None,
     sandbox: bool,
     sandbox_network: str | None,
 ) -> None:
     """Run the manager until SIGTERM or Ctrl-C."""
-    if not is_loopback(host) and not api_key:
-        raise click.UsageError(f"{host} can be reached by others: set --api-key (CHATBOT_ERP_API_KEY).")
+    if not is_loopback(host) and not api_key and not _has_keys(data_dir):
+        raise click.UsageError(
+            f"{host} can be reached by others: set --api-key (CHATBOT_ERP_API_KEY), or make a key with"
+            f" `chatbot-erp keys create --data-dir {data_dir} --scope manage`."
+        )
     config = Config(
         host=host,
         port=port,
@@ -122,6 +115,7 @@ def serve(
         webhook_timeout_s=webhook_timeout,
         webhook_retry_for_s=webhook_retry_for * 3600,
         webhook_deny=webhook_deny,
+        media_keep_days=media_keep_days,
         http_threads=http_threads,
         node=node or gethostname(),
     )
@@ -136,73 +130,15 @@ def serve(
     sys.exit(run(config, sandbox=sandbox, sandbox_network=sandbox_network))
 
 
-class Moment(click.ParamType[Any]):
-    """A position of the log, or a time in ISO 8601."""
+def _has_keys(data_dir: Path) -> bool:
+    from chatbot_erp.actors.key_commands import has_keys
+    from chatbot_erp.actors.log_commands import reporting
 
-    name = "position|time"
-
-    def __init__(self, *, positions: bool) -> None:
-        self._positions = positions
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        from chatbot_erp.actors.log_commands import moment
-
-        if self._positions and value.isascii() and value.isdigit():
-            return int(value)
-        try:
-            return moment(value)
-        except ValueError:
-            self.fail(f"{value!r} is no time such as 2026-01-31T14:03 (nor a position).", param, ctx)
+    return bool(reporting(lambda: has_keys(data_dir)))
 
 
-as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for machines.")
-follow = click.option("--follow", "-f", is_flag=True, help="Go on with what is still to come, until Ctrl-C.")
-
-
-@main.command()
-@data_dir
-@click.option("--instance", "-i", help="Only this instance (its name or id).")
-@click.option("--type", "-t", "types", multiple=True, help="Only this event type; may be repeated.")
-@click.option("--since", type=Moment(positions=False), help="Only what was recorded from this time on.")
-@click.option("--until", type=Moment(positions=False), help="Only what was recorded until this time.")
-@click.option("--message-id", help="Only what has to do with this message.")
-@click.option("--after", default=0, type=click.IntRange(0), help="Only what stands after this position.")
-@click.option("--limit", "-n", type=click.IntRange(1), help="Stop after so many.")
-@follow
-@as_json
-def events(**settings: Any) -> None:
-    """Print what has happened, from the log of a running or a stopped manager."""
-    from chatbot_erp.actors.log_commands import reporting, show_events
-
-    reporting(lambda: show_events(**settings))
-
-
-@main.command()
-@click.argument("name")
-@data_dir
-@click.option("--at", type=Moment(positions=True), help="A position of the log, or a time in ISO 8601.  [default: now]")
-@follow
-@as_json
-def replay(**settings: Any) -> None:
-    """Show an instance and the fate of its messages as they were at a moment, folded from the log."""
-    from chatbot_erp.actors.log_commands import reporting, show_replay
-
-    reporting(lambda: show_replay(**settings))
-
-
-@main.command()
-@data_dir
-@click.option(
-    "--checkpoint",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="A signed checkpoint that was kept elsewhere, as JSON.",
-)
-@as_json
-def verify(**settings: Any) -> None:
-    """Check that nobody changed, removed or inserted an event. Exit code 1 and the first position if so."""
-    from chatbot_erp.actors.log_commands import reporting, show_verdict
-
-    sys.exit(0 if reporting(lambda: show_verdict(**settings)) else 1)
+for command in COMMANDS:
+    main.add_command(command)
 
 
 if __name__ == "__main__":

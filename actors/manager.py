@@ -4,34 +4,43 @@ Every method may be called from any thread. It raises an error of errors.py (or 
 then says truly what happened: nothing, or unknown.
 """
 
-import base64
+import os
 import re
-import secrets
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from datetime import datetime
-from typing import Any, assert_never
+from typing import Any, BinaryIO, assert_never
 from uuid import uuid4
 
 import msgspec
 import pykka
 
 from chatbot_erp.actors import tidings
-from chatbot_erp.actors.commands import ChangeWebhook, CreateInstance, RemoveInstance, SendText
+from chatbot_erp.actors.api_keys import KeyRing
+from chatbot_erp.actors.commands import CreateInstance, RemoveInstance, SendMessage
+from chatbot_erp.actors.contents import Text
 from chatbot_erp.actors.directory import Directory, InstanceView
 from chatbot_erp.actors.errors import (
     BadMessage,
     BadName,
     InstanceNotOperational,
+    MessageNotFound,
+    NoMedia,
     NotOnWhatsApp,
     OutcomeUnknown,
     Unavailable,
     WhatsAppRefused,
 )
-from chatbot_erp.actors.house import WEBHOOK_SECRET, House
+from chatbot_erp.actors.house import House
+from chatbot_erp.actors.lookup import find_received
+from chatbot_erp.actors.media_files import MediaFiles
+from chatbot_erp.actors.media_specs import media_in
+from chatbot_erp.actors.people import People
 from chatbot_erp.actors.phone_numbers import digits, normalise
 from chatbot_erp.actors.rebuild import Past, past
 from chatbot_erp.actors.webhook_address import check_url
+from chatbot_erp.actors.webhook_control import WebhookControl
+from chatbot_erp.actors.webhook_credentials import Credentials
 from chatbot_erp.eventstore.events import (
     EVENT_NAMES,
     InstanceRemoved,
@@ -39,11 +48,13 @@ from chatbot_erp.eventstore.events import (
     MessageOutcomeUnknown,
     MessageSent,
 )
+from chatbot_erp.eventstore.records import MAIN
 from chatbot_erp.eventstore.store import EventStore
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 LONGEST_TEXT = 65_536
 PULSE_PATIENCE_S = 30.0
+MEDIA_PATIENCE_S = 600.0
 ASK_PATIENCE_S = 35.0
 """How long an actor may take to answer; a little more than it grants the disk."""
 
@@ -63,13 +74,26 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
     sent_at: datetime
 
 
+class MediaFile(msgspec.Struct, frozen=True, kw_only=True):
+    """An open file, its size in bytes, and the type and name that its sender gave it, made harmless."""
+
+    file: BinaryIO
+    size: int
+    mime_type: str
+    name: str
+
+
 class Manager:
     """Made by `main`; the HTTP room talks to nothing else."""
 
     def __init__(self, house: House) -> None:
         self._house = house
+        self._files = MediaFiles(house.config)
         self.store: EventStore = house.store
         self.directory: Directory = house.directory
+        self.people = People(house)
+        self.keys = KeyRing(house.vault)
+        self.webhooks = WebhookControl(house.store, house.vault, house.directory, house.config, house.now, self._ask)
         self.draining = False
         """Set when the end has begun: `unready` says so."""
 
@@ -79,11 +103,10 @@ class Manager:
             raise BadName("A name is 1 to 63 letters, digits, '-' or '_', beginning with a letter or digit.")
         check_url(webhook_url, self._house.config.webhook_deny)
         instance = str(uuid4())
-        secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
         start = tidings.StartInstance(instance=instance, name=name)
         try:
             actor = ask(self._house.supervisor, start)
-            self._house.vault.put(WEBHOOK_SECRET, instance, secret.encode())
+            secret = Credentials(self._house.vault, instance, MAIN).make()
             command = CreateInstance(name=name, webhook_url=webhook_url, session_from=self._kept_session(name))
             ask(actor, command)
         except BaseException:
@@ -93,8 +116,7 @@ class Manager:
 
     def webhook_secret(self, instance: str) -> str | None:
         """The signing secret of an instance, for an answer that must be repeated as it was."""
-        secret = self._house.vault.get(WEBHOOK_SECRET, instance)
-        return secret.decode() if secret is not None else None
+        return Credentials(self._house.vault, instance, MAIN).secret()
 
     def send_text(self, name: str, number: str, text: str) -> Sent:
         """Send and wait for the server's acknowledgement.
@@ -104,7 +126,7 @@ class Manager:
         """
         to = normalise(number)
         check_text(text)
-        command = SendText(command_id=str(uuid4()), number=to, text=text)
+        command = SendMessage(command_id=str(uuid4()), number=to, content=Text(text=text))
         caller: Future[MessageSent | MessageFailed | MessageOutcomeUnknown] = self._ask(name, command)
         try:
             verdict = caller.result(self._house.config.send_timeout_s)
@@ -132,16 +154,33 @@ class Manager:
         except FutureTimeout as ex:
             raise Unavailable("WhatsApp gave no pairing code in time.") from ex
 
+    def media(self, name: str, message_id: str) -> MediaFile:
+        """The file of a message that was received; whoever gets it closes it.
+
+        Raises `MessageNotFound`, `NoMedia`, `MediaGone`, `MediaUnavailable`, `InstanceNotOperational`, `Unavailable`.
+        """
+        instance = self.directory.find(name).id
+        message = find_received(self.store, instance, message_id)
+        if message is None:
+            raise MessageNotFound(f"{name} has received no message {message_id}.")
+        media = media_in(message.raw, message_id)
+        if media is None:
+            raise NoMedia(f"A message of the type {message.kind} has no file.")
+        file = self._files.open(instance, media)
+        if file is None:
+            target = self._files.new(instance)
+            fetched: Future[None] = self._ask(name, tidings.AskMedia(media=media, target=str(target)))
+            try:
+                fetched.result(MEDIA_PATIENCE_S)
+            except FutureTimeout as ex:
+                raise Unavailable("The file has not come in time.") from ex
+            file = self._files.take(instance, media, target)
+        return MediaFile(file=file, size=os.fstat(file.fileno()).st_size, mime_type=media.mime_type, name=media.name)
+
     def restart(self, name: str) -> None:
         """Have the instance make a new socket."""
         entry = self.directory.find(name)
         self._house.supervisor.tell(tidings.RestartWanted(instance=entry.id))
-
-    def change_webhook(self, name: str, webhook_url: str) -> InstanceView:
-        """Deliver to another address. Raises `BadWebhookUrl`."""
-        check_url(webhook_url, self._house.config.webhook_deny)
-        self._ask(name, ChangeWebhook(webhook_url=webhook_url))
-        return self.directory.view(name)
 
     def remove(self, name: str, *, unlink: bool) -> None:
         """End the instance; with `unlink` the device link and session go too."""

@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from threading import Event
+from threading import Event, Thread
 from types import FrameType
 from typing import Any
 
@@ -21,7 +21,7 @@ import segno
 import structlog
 from filelock import FileLock, Timeout
 
-from chatbot_erp.actors import frames, tidings
+from chatbot_erp.actors import frames, people_frames, tidings
 from chatbot_erp.actors.alarms import Alarms
 from chatbot_erp.actors.commands import Observed
 from chatbot_erp.actors.config import Config
@@ -31,6 +31,7 @@ from chatbot_erp.actors.hosts import SocketHosts
 from chatbot_erp.actors.house import HostGone, House, Switchboard, hide_qr
 from chatbot_erp.actors.logs import configure_logs
 from chatbot_erp.actors.manager import Manager
+from chatbot_erp.actors.media_files import MediaFiles
 from chatbot_erp.actors.spool import read_spools
 from chatbot_erp.actors.supervisor_actor import LOOK_EVERY_S, SupervisorActor
 from chatbot_erp.eventstore.errors import StoreError
@@ -69,9 +70,9 @@ def run(config: Config, *, sandbox: bool, sandbox_network: str | None) -> int:
         signal.signal(number, partial(_heed, ending))
     try:
         with ExitStack() as stack:
-            surroundings = _enter_network(stack, sandbox, sandbox_network)
-            manager = stack.enter_context(open_house(config, surroundings))
-            address = stack.enter_context(_listen(manager, config))
+            network = _enter_network(stack, sandbox, sandbox_network)
+            manager = stack.enter_context(open_house(config, _surroundings(network)))
+            address = stack.enter_context(_listen(manager, config, network))
             print(f"chatbot-erp listens on {address}", flush=True)
             _await_end(ending, manager)
             manager.drain()
@@ -97,24 +98,37 @@ def _heed(ending: Event, number: int, frame: FrameType | None) -> None:
     ending.set()
 
 
-def _enter_network(stack: ExitStack, sandbox: bool, sandbox_network: str | None) -> Surroundings:
-    """The real network, or the sandbox's where it is asked for."""
+def _enter_network(stack: ExitStack, sandbox: bool, sandbox_network: str | None) -> Any:
+    """The sandbox's network where it is asked for, else None."""
     if not sandbox and sandbox_network is None:
-        return Surroundings(environment={}, prelude=None)
+        return None
     from chatbot_erp.sandbox.client import Network
-    from chatbot_erp.sandbox.trust import trust_root_key
 
     network = Network.connect(sandbox_network) if sandbox_network else stack.enter_context(Network.start())
     print(f"sandbox network: {network.control_url}", flush=True)
+    return network
+
+
+def _surroundings(network: Any) -> Surroundings:
+    """What makes the WhatsApp library speak with the sandbox, or with WhatsApp."""
+    if network is None:
+        return Surroundings(environment={}, prelude=None)
+    from chatbot_erp.sandbox.trust import trust_root_key
+
     return Surroundings(environment=network.environment(), prelude=partial(trust_root_key, network.root_key))
 
 
 @contextmanager
-def _listen(manager: Manager, config: Config) -> Iterator[str]:
+def _listen(manager: Manager, config: Config, network: Any) -> Iterator[str]:
     """Answer HTTP; at the end let requests that are under way finish."""
     from chatbot_erp.http.serving import start_http
 
-    server = start_http(manager, config)
+    if network is None:
+        server = start_http(manager, config)
+    else:
+        from chatbot_erp.sandbox.playground import Playground
+
+        server = start_http(manager, config, Playground(network))
     try:
         yield server.url
     finally:
@@ -144,6 +158,7 @@ def open_house(config: Config, surroundings: Surroundings) -> Iterator[Manager]:
         _read_spools(house)
         supervisor.ask(tidings.Resume(), timeout=PATIENCE_S)
         _forget_old_attempts(house)
+        _tidy_media(house)
         log.info("restored", action="restored", instances=count)
         yield Manager(house)
 
@@ -152,6 +167,14 @@ def _forget_old_attempts(house: House) -> None:
     """Drop delivery attempts that nobody looks up any more: now, and a bounded bite every few minutes."""
     house.alarms.set(PRUNE_EVERY_S, lambda: _forget_old_attempts(house))
     house.store.prune_attempts(house.now() - ATTEMPTS_KEPT)
+
+
+def _tidy_media(house: House) -> None:
+    """Erase files of messages that are too old, now and every few minutes."""
+    house.alarms.set(PRUNE_EVERY_S, lambda: _tidy_media(house))
+    instances = {view.id for view in house.directory.views()}
+    files = MediaFiles(house.config)
+    Thread(target=files.tidy, args=(house.now(), instances), name="media-tidy", daemon=True).start()
 
 
 def _start_supervisor(
@@ -210,6 +233,9 @@ def pass_on(house: House, host: HostProcess, word: frames.Said) -> None:
     if isinstance(word.observation, frames.SocketClosed):
         house.supervisor.tell(tidings.SocketIsClosed(instance=instance, host=host.name))
         return
+    if isinstance(word.observation, people_frames.Reply):
+        house.inquiries.settle(word.observation)
+        return
     observed = Observed(generation=word.generation, observation=word.observation, at=house.now())
     actor = house.directory.actor(instance)
     if actor is None:
@@ -224,6 +250,8 @@ def _read_spools(house: House) -> None:
     """Store what hosts had in hand when the last manager died, then forget the spools."""
     for spool in read_spools(house.config.data_dir):
         for said in spool.words:
+            if isinstance(said.observation, people_frames.Reply):
+                continue
             actor = house.directory.actor(said.instance)
             observed = Observed(generation=said.generation, observation=said.observation, at=house.now())
             if actor is not None and not actor.ask(observed, timeout=PATIENCE_S):

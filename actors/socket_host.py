@@ -35,6 +35,9 @@ from chatbot_erp.actors.frames import (
     Transmit,
     decode_order,
 )
+from chatbot_erp.actors.host_downloads import Downloads
+from chatbot_erp.actors.media_frames import FetchMedia
+from chatbot_erp.actors.people_frames import Ask, Reply, SocketDeclined
 from chatbot_erp.actors.socket_line import GRACE_S, Line
 from chatbot_erp.actors.socket_words import Mouth
 from chatbot_erp.actors.spool import write_spool
@@ -95,12 +98,14 @@ class SocketHost:
         self._lines: dict[str, Line] = {}
         self._generations: dict[str, int] = {}
         self._next_beat = 0.0
+        self._downloads = Downloads(self._say)
 
     def serve(self, spool: Callable[[Mouth], None]) -> None:
         """Obey until told to end or until the manager is gone; `spool` gets what is unconfirmed then."""
         try:
             while not isinstance(order := self._next_order(HEARTBEAT_S), EndHost):
                 self._obey(order)
+            self._downloads.end()
             closers = self._close_all(grace_s=GRACE_S)
             self._obey_while(lambda: any(closer.is_alive() for closer in closers), CLOSE_PATIENCE_S)
             self._obey_while(lambda: bool(self._ledger.unconfirmed()), CONFIRM_PATIENCE_S)
@@ -136,8 +141,10 @@ class SocketHost:
                 self._open(order)
             case CloseSocket():
                 threading.Thread(target=self._close, args=(order,), name="close", daemon=True).start()
-            case Transmit() | OfferPairingCode():
+            case Transmit() | OfferPairingCode() | Ask():
                 self._hand_on(order)
+            case FetchMedia():
+                self._downloads.begin(order)
             case Confirm():
                 self._ledger.confirm(order.instance, order.number)
             case Repeat():
@@ -160,10 +167,10 @@ class SocketHost:
             line.close(unlink=order.unlink)
         self._say(order.instance, SocketClosed())
 
-    def _hand_on(self, order: Transmit | OfferPairingCode) -> None:
+    def _hand_on(self, order: Transmit | OfferPairingCode | Ask) -> None:
         line = self._lines.get(order.instance)
         if line is not None:
-            line.put(order)
+            line.ask(order) if isinstance(order, Ask) else line.put(order)
             return
         detail = "There is no socket."
         match order:
@@ -172,6 +179,8 @@ class SocketHost:
                 self._say(instance, failure)
             case OfferPairingCode(instance=instance, command_id=command_id):
                 self._say(instance, SocketRefusedCode(command_id=command_id, detail=detail))
+            case Ask(instance=instance, request=request):
+                self._say(instance, SocketDeclined(request=request, reason="not_connected", detail=detail))
 
     def _repeat(self, instance: str) -> None:
         self._mouth.repeat(instance)
@@ -181,7 +190,7 @@ class SocketHost:
         else:
             self._say(instance, SocketStands(connected=False, logged_in=False))
 
-    def _say(self, instance: str, observation: Observation) -> None:
+    def _say(self, instance: str, observation: Observation | Reply) -> None:
         self._mouth.say_of(instance, self._generations.get(instance, 0), observation)
 
     def _close_all(self, *, grace_s: float) -> list[threading.Thread]:

@@ -19,6 +19,8 @@ from chatbot_erp.actors.frames import (
     SocketSawReceipt,
     Transmit,
 )
+from chatbot_erp.actors.people_frames import Ask, Reply
+from chatbot_erp.actors.socket_desk import Desk
 from chatbot_erp.actors.socket_words import Mouth
 from chatbot_erp.actors.wa_port import SocketFactory
 
@@ -51,6 +53,7 @@ class Line:
         self._holding = threading.Lock()
         self._held: list[SocketSawReceipt] = []
         self._hold_until = 0.0
+        self._desk = Desk(order.instance, self._socket.answer, self._say)
         self._worker = threading.Thread(target=self._work, name=f"line-{order.instance}", daemon=True)
         self._worker.start()
 
@@ -61,6 +64,10 @@ class Line:
                 self._jobs.put(job)
                 return
         self._decline(job)
+
+    def ask(self, question: Ask) -> None:
+        """Have this asked, after all questions before it and beside what is put."""
+        self._desk.put(question)
 
     def stand(self) -> None:
         """Say how the library sees the connection, out of turn: a send may keep the worker busy for a minute."""
@@ -78,6 +85,7 @@ class Line:
                 return
             for job in self._shut():
                 self._decline(job)
+            self._desk.close()
             self._worker.join(grace_s)
             self._mouth.ledger.hold_up(self.order.instance, when_full=False)
             try:
@@ -149,7 +157,7 @@ class Line:
         try:
             match job:
                 case Transmit():
-                    return self._socket.send_text(job)
+                    return self._socket.send(job)
                 case OfferPairingCode():
                     return self._socket.offer_pairing_code(job)
                 case "ping":
@@ -180,7 +188,7 @@ class Line:
                 target=self.close, kwargs={"grace_s": 0.0}, name=f"close-{self.order.instance}", daemon=True
             ).start()
 
-    def _say(self, observation: Observation) -> None:
+    def _say(self, observation: Observation | Reply) -> None:
         self._mouth.say(self.order, observation)
 
 

@@ -5,22 +5,19 @@ import threading
 from multiprocessing.connection import Connection
 
 from chatbot_erp.actors.frames import (
+    FROM_OUTSIDE,
     NUMBERED,
     Alive,
     Observation,
     OpenSocket,
     Said,
-    SocketCouldNotDecrypt,
-    SocketReceived,
-    SocketSawReceipt,
     Word,
     encode_frame,
 )
+from chatbot_erp.actors.people_frames import Reply
 
 ROOM = 2000
 """So many unconfirmed words of one instance, and its socket is held up: then WhatsApp's server keeps the rest."""
-
-_FROM_OUTSIDE = (SocketReceived, SocketCouldNotDecrypt, SocketSawReceipt)
 
 
 class Ledger:
@@ -33,7 +30,7 @@ class Ledger:
         self._last: dict[str, int] = {}
         self._kept: dict[str, dict[int, Said]] = {}
 
-    def enter(self, instance: str, generation: int, observation: Observation) -> Said:
+    def enter(self, instance: str, generation: int, observation: Observation | Reply) -> Said:
         """The word for this observation, kept if WhatsApp will not tell it twice."""
         with self._change:
             if not isinstance(observation, NUMBERED):
@@ -83,13 +80,13 @@ class Mouth:
         self._writer = threading.Thread(target=self._write, name="mouth", daemon=True)
         self._writer.start()
 
-    def say(self, order: OpenSocket, observation: Observation) -> None:
+    def say(self, order: OpenSocket, observation: Observation | Reply) -> None:
         """Report what the socket of this order saw; what comes from outside waits for room."""
-        if isinstance(observation, _FROM_OUTSIDE):
+        if isinstance(observation, FROM_OUTSIDE):
             self.ledger.await_room(order.instance)
         self.say_of(order.instance, order.generation, observation)
 
-    def say_of(self, instance: str, generation: int, observation: Observation) -> None:
+    def say_of(self, instance: str, generation: int, observation: Observation | Reply) -> None:
         """The same where there is no socket (any more)."""
         with self._order:
             self._words.put(self.ledger.enter(instance, generation, observation))

@@ -4,26 +4,26 @@ from datetime import datetime
 
 import msgspec
 
+from chatbot_erp.actors.endpoint import Endpoint, Endpoints, evolve_endpoints
+from chatbot_erp.actors.statuses import status_after
 from chatbot_erp.actors.supervision import SESSION_DESTROYED
 from chatbot_erp.eventstore.events import (
     Event,
     InstanceConnected,
     InstanceCreated,
-    InstanceDegraded,
     InstanceDisconnected,
     InstanceInvalidated,
     InstancePaired,
-    InstanceRecovered,
     InstanceRemoved,
     InstanceRestarted,
     MessageAccepted,
     MessageFailed,
     MessageOutcomeUnknown,
     MessageSent,
-    PairingOffered,
     Status,
-    WebhookUrlChanged,
+    StatusEvent,
 )
+from chatbot_erp.eventstore.records import MAIN
 
 MADE_BY_ITSELF = frozenset({"paired", "manager_started", "host_recycled"})
 """Causes of a new socket that are not counted as restarts."""
@@ -41,7 +41,7 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True, tag="instance"):
     """A number that is managed here. `generation` counts its sockets; `pending` are sends without a verdict."""
 
     name: str
-    webhook_url: str
+    endpoints: Endpoints
     status: Status
     reason: str | None
     since: datetime
@@ -54,14 +54,24 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True, tag="instance"):
     retry_at: datetime | None = None
     """Before this moment WhatsApp wants to see no new attempt."""
 
+    @property
+    def webhook_url(self) -> str:
+        """Where its first endpoint is."""
+        return self.endpoints[0].url
+
 
 class Removed(msgspec.Struct, frozen=True, kw_only=True, tag="removed"):
     """A number that was managed here; its deliveries may still be under way."""
 
     name: str
-    webhook_url: str
+    endpoints: Endpoints
     reason: str
     since: datetime
+
+    @property
+    def webhook_url(self) -> str:
+        """Where its first endpoint was."""
+        return self.endpoints[0].url
 
 
 State = Instance | Removed | None
@@ -77,7 +87,7 @@ def evolve(state: State, event: Event, at: datetime) -> State:
         case None, InstanceCreated():
             return Instance(
                 name=event.name,
-                webhook_url=event.webhook_url,
+                endpoints=(Endpoint(id=MAIN, url=event.webhook_url, since=at),),
                 status=Status.INITIALIZING,
                 reason=None,
                 since=at,
@@ -89,7 +99,7 @@ def evolve(state: State, event: Event, at: datetime) -> State:
                 pending=(),
             )
         case Instance(), InstanceRemoved(reason=reason):
-            return Removed(name=state.name, webhook_url=state.webhook_url, reason=reason, since=at)
+            return Removed(name=state.name, endpoints=state.endpoints, reason=reason, since=at)
         case Instance(), _:
             return evolve_live(state, event, at)
         case _:
@@ -104,24 +114,18 @@ def evolve_live(state: Instance, event: Event, at: datetime) -> Instance:
             counted = 0 if cause in MADE_BY_ITSELF else 1
             fresh = replace(state, generation=generation, restarts=state.restarts + counted)
             return with_status(fresh, Status.INITIALIZING, None, at)
-        case PairingOffered():
-            return with_status(state, Status.SCAN_QR_CODE, None, at)
         case InstancePaired(jid=jid, lid=lid):
             return replace(state, paired=True, account=Account(jid=jid, lid=lid, push_name=""))
         case InstanceConnected(jid=jid, lid=lid, push_name=push_name):
             known = replace(state, paired=True, account=Account(jid=jid, lid=lid, push_name=push_name))
-            return with_status(known, Status.CONNECTED, None, at)
-        case InstanceDegraded():
-            return with_status(state, Status.DEGRADED, "partial_ack", at)
-        case InstanceRecovered():
-            return with_status(state, Status.CONNECTED, None, at)
-        case InstanceDisconnected(reason=reason, retry_at=retry_at):
-            return replace(with_status(state, Status.DISCONNECTED, reason, at), retry_at=retry_at)
+            return with_status(known, *status_after(event), at)
+        case InstanceDisconnected(retry_at=retry_at):
+            return replace(with_status(state, *status_after(event), at), retry_at=retry_at)
         case InstanceInvalidated(reason=reason):
             paired = state.paired and reason not in SESSION_DESTROYED
-            return with_status(replace(state, paired=paired), Status.INVALID, reason, at)
-        case WebhookUrlChanged(webhook_url=url):
-            return replace(state, webhook_url=url)
+            return with_status(replace(state, paired=paired), *status_after(event), at)
+        case StatusEvent():
+            return with_status(state, *status_after(event), at)
         case MessageAccepted(command_id=command_id):
             return replace(state, pending=(*state.pending, command_id))
         case (
@@ -131,7 +135,8 @@ def evolve_live(state: Instance, event: Event, at: datetime) -> Instance:
         ):
             return replace(state, pending=tuple(other for other in state.pending if other != command_id))
         case _:
-            return state
+            endpoints = evolve_endpoints(state.endpoints, event, at)
+            return state if endpoints is state.endpoints else replace(state, endpoints=endpoints)
 
 
 def with_status(state: Instance, status: Status, reason: str | None, at: datetime) -> Instance:

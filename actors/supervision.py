@@ -18,7 +18,10 @@ HASTE_S = 5.0
 """When one number gets through again, all that wait for the same network try within this time."""
 
 INTENSITY = (5, 300.0)
-"""More restarts than this many in this many seconds put an instance into quarantine: one probe per `LONGEST_DELAY_S`."""
+"""More restarts than this many in this many seconds put an instance into quarantine: one probe per `LONGEST_DELAY_S`.
+
+Only those count that speak against the instance itself: an outage of a minute must not cost it five more.
+"""
 
 
 class Remedy(Enum):
@@ -63,7 +66,7 @@ SESSION_DESTROYED = frozenset({"locked", "banned", "unusable_session"})
 """Causes after which the library has deleted the device link: only a new pairing helps."""
 
 NETWORK = frozenset({"dropped", "refused", "unavailable"})
-"""Causes that many numbers have in common, and that end for all of them together."""
+"""Causes that many numbers have in common, and that end for all of them together. Their backoff is limit enough."""
 
 TRIED_AT_START = frozenset({"client_outdated"})
 """Incurable for this program, but perhaps not for the newer one that was started in its place."""
@@ -74,6 +77,7 @@ class Healing(msgspec.Struct, frozen=True, kw_only=True):
 
     failures: int = 0
     restarts: tuple[float, ...] = ()
+    """Those that count towards `INTENSITY`."""
     healthy_since: float | None = None
     expired_codes: int = 0
     """Pairing attempts that nobody took up, one after another."""
@@ -107,7 +111,7 @@ def plan(
             return Plan(delay_s=None, healing=lost)
         case Remedy.AWAIT_TIME:
             delay = wait_s if wait_s is not None else LONGEST_DELAY_S
-        case _ if len(recent) >= count:
+        case _ if len(recent) >= count and cause not in NETWORK:
             delay, quarantined = LONGEST_DELAY_S, True
         case Remedy.RESTART_NOW:
             delay = 0.0 if failures == 0 else backoff(failures - 1, draw)
@@ -115,7 +119,8 @@ def plan(
             delay = backoff(failures, draw)
         case Remedy.AWAIT_LIBRARY:
             delay = LIBRARY_DEADLINE_S + draw * LIBRARY_SPREAD_S
-    after = msgspec.structs.replace(lost, failures=failures + 1, restarts=(*recent, now + delay))
+    restarts = recent if cause in NETWORK else (*recent, now + delay)
+    after = msgspec.structs.replace(lost, failures=failures + 1, restarts=restarts)
     return Plan(delay_s=delay, healing=after, quarantined=quarantined)
 
 

@@ -39,6 +39,8 @@ OPENING_PATIENCE_S = 60.0
 LOST_PATIENCE_S = 60.0
 """An instance that is down for so long, curable, and in nobody's plan: the word of its loss was lost."""
 
+OPENING = (Status.INITIALIZING, Status.SCAN_QR_CODE)
+
 HOSTS_SHARE = 0.75
 """Of the time for the end, what socket hosts may take; the rest is for the mail of the actors."""
 
@@ -133,15 +135,19 @@ class SupervisorActor(pykka.ThreadingActor):
                 self._restart_as_planned(instance, cause)
             case tidings.RestartWanted(instance=instance):
                 self._healer.forget(instance)
+                if not self._lives.is_alive(instance):
+                    self._replace(instance, "requested")
                 self._restart(instance, "requested")
             case tidings.ActorFailed(instance=instance, urn=urn):
                 if not self._ending and self._lives.is_current(instance, urn):
                     self._healer.lose(instance, "actor_failed")
-            case tidings.WebhookFailed(instance=instance):
-                if self._lives.drop_webhook(instance) and not self._ending:
-                    # The instance's own actor is replaced too, because it holds the old one.
-                    self._replace(instance, "webhook_failed")
-            case tidings.ForgetInstance(instance=instance) | tidings.Drained(instance=instance):
+            case tidings.WebhookFailed(instance=instance, endpoint=endpoint):
+                if not self._ending and self._lives.replace_webhook(instance, endpoint):
+                    self._house.tallies.count("actors_replaced", "webhook_failed")
+            case tidings.Drained(instance=instance, endpoint=endpoint):
+                if self._lives.drained(instance, endpoint):
+                    self._forget(instance)
+            case tidings.ForgetInstance(instance=instance):
                 self._forget(instance)
             case tidings.Drain():
                 self._drain()
@@ -262,7 +268,7 @@ class SupervisorActor(pykka.ThreadingActor):
             return
         if view.status is Status.DISCONNECTED and helps_by_itself(view.reason):
             self._healer.lose(view.id, view.reason or "socket_failed")
-        elif view.status is Status.INITIALIZING and not self._hosts.has(view.id) and not self._starts.has(view.id):
+        elif view.status in OPENING and not self._hosts.has(view.id) and not self._starts.has(view.id):
             self._healer.lose(view.id, "socket_failed")
 
     def _look_again(self) -> None:

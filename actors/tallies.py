@@ -4,6 +4,9 @@ import time
 from collections import Counter
 from threading import Lock
 
+EVENTS = "events"
+"""What the actors wrote into the log, by type."""
+
 
 class Tallies:
     """Counters since the start. A key is a name and what it is counted by, such as ("restarts", "host_died")."""

@@ -6,6 +6,7 @@ import msgspec
 
 from chatbot_erp.actors.commands import Observed
 from chatbot_erp.actors.house import Host
+from chatbot_erp.actors.media_specs import Media
 
 
 class Tiding(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,15 +107,17 @@ class Pong(Tiding, frozen=True, kw_only=True):
 
 
 class WebhookFailed(Tiding, frozen=True, kw_only=True):
-    """The webhook actor of this instance stopped on an error."""
+    """The delivery actor of this endpoint stopped on an error."""
 
     instance: str
+    endpoint: str
 
 
 class Drained(Tiding, frozen=True, kw_only=True):
-    """Nothing is left to deliver for a removed instance."""
+    """Nothing is left to deliver to this endpoint of a removed instance."""
 
     instance: str
+    endpoint: str
 
 
 class StartsDue(Tiding, frozen=True, kw_only=True):
@@ -150,8 +153,19 @@ class Ping(Tiding, frozen=True, kw_only=True):
     """The heartbeat: overtakes all other mail, so that only an actor that hangs in a message does not answer."""
 
 
+class WriteDue(Tiding, frozen=True, kw_only=True):
+    """Verdicts have waited for company for long enough."""
+
+
 class RepeatDue(Tiding, frozen=True, kw_only=True):
     """Time to ask the host again for what could not be stored."""
+
+
+class AskMedia(Tiding, frozen=True, kw_only=True):
+    """Ask: have this file written to the path `target`. Answers a future; see `Downloads.order` for what is raised."""
+
+    media: Media
+    target: str
 
 
 class AskPairingCode(Tiding, frozen=True, kw_only=True):

@@ -1,12 +1,26 @@
-"""From what a caller writes to the jid that WhatsApp knows."""
+"""From what a caller writes to the account that WhatsApp knows. One cache, for sends and for look-ups.
 
+Asking about many numbers is what gets numbers banned, so what was found stays known for the life of the socket, what
+was not found for a while, and a long list is asked about in parts, with pauses.
+"""
+
+import threading
+import time
 from collections import OrderedDict
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
 
 from chatbot_erp.actors.wa_client import LibraryError
 
 REMEMBERED = 4096
+MISSING_FOR_S = 300.0
+"""Whoever is not on WhatsApp now may be soon."""
+
+AT_ONCE = 50
+PAUSE_S = 1.0
+
+_NOBODY = "Function returned nothing."
+"""neonize's error where WhatsApp found none of the numbers worth an entry."""
 
 _PHONE = "s.whatsapp.net"
 _BRAZIL = "55"
@@ -14,6 +28,13 @@ _BRAZIL = "55"
 
 class NotOnWhatsApp(Exception):
     """Raised when WhatsApp says that none of a number's spellings is an account."""
+
+
+class Account(NamedTuple):
+    """Somebody on WhatsApp: `jid` is the phone number's where the library knows it, else the LID."""
+
+    jid: str
+    lid: str | None
 
 
 class Directory(Protocol):
@@ -25,12 +46,24 @@ class Directory(Protocol):
 
 
 class Addresses:
-    """Asks WhatsApp about numbers, and remembers the ones that were found."""
+    """Asks WhatsApp about numbers, and remembers the answers. Any thread may call it."""
 
-    def __init__(self, directory: Directory, *, remembered: int = REMEMBERED) -> None:
+    def __init__(
+        self,
+        directory: Directory,
+        *,
+        remembered: int = REMEMBERED,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._directory = directory
         self._remembered = remembered
-        self._found: OrderedDict[str, str] = OrderedDict()
+        self._clock = clock
+        self._sleep = sleep
+        self._lock = threading.Lock()
+        self._found: OrderedDict[str, Account] = OrderedDict()
+        self._missing: OrderedDict[str, float] = OrderedDict()
+        self._next_list = float("-inf")
 
     def resolve(self, to: str) -> str:
         """The jid to send to. Raises `NotOnWhatsApp`, or `LibraryError` if WhatsApp could not be asked."""
@@ -38,27 +71,77 @@ class Addresses:
         if server not in {"", _PHONE}:
             return to
         digits = user.partition(":")[0]
-        if digits in self._found:
-            self._found.move_to_end(digits)
-            return self._found[digits]
-        jid = self._found[digits] = self._ask(digits)
-        if len(self._found) > self._remembered:
-            self._found.popitem(last=False)
-        return jid
-
-    def _ask(self, digits: str) -> str:
-        forms = spellings(digits)
-        answers = self._directory.find(forms)
-        jid = next((answers[form] for form in forms if form in answers), None)
-        if jid is None:
+        # A message is worth asking again for a number that was missing a moment ago.
+        account = self._known([digits]).get(digits) or self._ask([digits])[digits]
+        if account is None:
             raise NotOnWhatsApp(f"{digits} is not on WhatsApp.")
-        return self._phone_number(jid) if jid.endswith("@lid") else jid
+        return account.jid
 
-    def _phone_number(self, lid: str) -> str:
+    def look_up(self, numbers: Sequence[str]) -> dict[str, Account | None]:
+        """Who these numbers (digits) are; None is not on WhatsApp. Takes its time over a long list.
+
+        Raises `LibraryError` if WhatsApp could not be asked.
+        """
+        answers = self._known(numbers)
+        unknown = [number for number in dict.fromkeys(numbers) if number not in answers]
+        for start in range(0, len(unknown), AT_ONCE):
+            self._wait_for_turn()
+            answers |= self._ask(unknown[start : start + AT_ONCE])
+        return answers
+
+    def _known(self, numbers: Sequence[str]) -> dict[str, Account | None]:
+        known: dict[str, Account | None] = {}
+        with self._lock:
+            for number in numbers:
+                if number in self._found:
+                    self._found.move_to_end(number)
+                    known[number] = self._found[number]
+                elif self._missing.get(number, float("-inf")) > self._clock():
+                    known[number] = None
+        return known
+
+    def _ask(self, numbers: Sequence[str]) -> dict[str, Account | None]:
+        forms = {number: spellings(number) for number in numbers}
         try:
-            return self._directory.phone_number_of(lid) or lid
+            found = self._directory.find([form for each in forms.values() for form in each])
+        except LibraryError as ex:
+            if str(ex) != _NOBODY:
+                raise
+            found = {}
+        answers: dict[str, Account | None] = {}
+        for number, each in forms.items():
+            jid = next((found[form] for form in each if form in found), None)
+            answers[number] = self._account(jid) if jid is not None else None
+        self._remember(answers)
+        return answers
+
+    def _account(self, jid: str) -> Account:
+        if not jid.endswith("@lid"):
+            return Account(jid, None)
+        try:
+            return Account(self._directory.phone_number_of(jid) or jid, jid)
         except LibraryError:
-            return lid
+            return Account(jid, jid)
+
+    def _remember(self, answers: dict[str, Account | None]) -> None:
+        with self._lock:
+            for number, account in answers.items():
+                if account is not None:
+                    self._found[number] = account
+                    self._missing.pop(number, None)
+                else:
+                    self._missing[number] = self._clock() + MISSING_FOR_S
+            for memory in (self._found, self._missing):
+                while len(memory) > self._remembered:
+                    memory.popitem(last=False)
+
+    def _wait_for_turn(self) -> None:
+        with self._lock:
+            now = self._clock()
+            wait_s = max(0.0, self._next_list - now)
+            self._next_list = now + wait_s + PAUSE_S
+        if wait_s:
+            self._sleep(wait_s)
 
 
 def spellings(digits: str) -> tuple[str, ...]:

@@ -6,6 +6,9 @@ from typing import Any, Protocol
 
 import msgspec
 
+from chatbot_erp.actors.contents import Sendable
+from chatbot_erp.actors.questions import AnyAnswer, AnyQuestion
+
 
 class LibraryError(Exception):
     """Raised when the library, or WhatsApp through it, says no; the text is the library's."""
@@ -23,7 +26,7 @@ class Receipt(msgspec.Struct, frozen=True):
 
 
 class Hearing(msgspec.Struct, frozen=True, kw_only=True):
-    """Who hears what. The calls come on threads of the library and must not call it back."""
+    """Who hears what. The calls come on threads of the library and must not call it back, but for `Client.chosen`."""
 
     event: Callable[[Any], None]
     """Each event, as neonize's protobuf; also `Device`, which says who we are, as soon as that is known."""
@@ -55,7 +58,8 @@ class Client(Protocol):
 
     def is_logged_in(self) -> bool: ...
 
-    def send_text(self, jid: str, text: str) -> Receipt: ...
+    def send(self, jid: str, content: Sendable, file: Path | None = None) -> Receipt:
+        """Send, with the file that belongs to a content with media."""
 
     def find(self, numbers: Sequence[str]) -> dict[str, str]:
         """Which of these numbers (digits) are on WhatsApp: number → jid, which may be a LID."""
@@ -63,7 +67,13 @@ class Client(Protocol):
     def phone_number_of(self, lid: str) -> str | None:
         """The phone number jid behind a LID, from the library's store."""
 
+    def ask(self, question: AnyQuestion) -> AnyAnswer:
+        """Ask WhatsApp about people or groups; people are full jids, and `FindPeople` is not for here."""
+
     def pairing_code(self, number: str) -> str: ...
+
+    def chosen(self, vote: Any) -> tuple[bytes, ...]:
+        """The SHA-256 of each option that a vote in a poll is for. May be called while an event is heard."""
 
 
 ClientFactory = Callable[[Path, Hearing], Client]

@@ -5,111 +5,59 @@ The functions take the protobufs by shape, so that this file needs no neonize.
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Any
 
+import msgspec
 from google.protobuf import json_format  # type: ignore[import-untyped]
 
-from chatbot_erp.actors.frames import SocketCouldNotDecrypt, SocketReceived, SocketSawReceipt
+from chatbot_erp.actors import contents as c
+from chatbot_erp.actors import contents_received as r
+from chatbot_erp.actors.frames import (
+    SocketCouldNotDecrypt,
+    SocketReceived,
+    SocketSawCall,
+    SocketSawEdit,
+    SocketSawReceipt,
+    SocketSawRevocation,
+)
+from chatbot_erp.actors.wa_content import content_of, seen_once
+from chatbot_erp.actors.wa_kinds import Protobuf, View, words
 
 log = logging.getLogger(__name__)
 
-Protobuf = Any
-"""A message of neonize's generated code, which has no types worth the name."""
+Me = tuple[str, ...]
+"""Our own jids: the phone number's first, then the LID."""
 
-_KINDS: Mapping[str, tuple[str, tuple[str, ...]]] = MappingProxyType(
-    {
-        "conversation": ("text", ("",)),
-        "extendedTextMessage": ("text", ("text",)),
-        "imageMessage": ("image", ("caption",)),
-        "videoMessage": ("video", ("caption",)),
-        "ptvMessage": ("video", ("caption",)),
-        "documentMessage": ("document", ("caption", "fileName", "title")),
-        "audioMessage": ("audio", ()),
-        "stickerMessage": ("sticker", ()),
-        "locationMessage": ("location", ("comment", "name", "address")),
-        "liveLocationMessage": ("location", ("caption",)),
-        "contactMessage": ("contact", ("displayName",)),
-        "contactsArrayMessage": ("contact", ("displayName",)),
-        "reactionMessage": ("reaction", ("text",)),
-        "pollCreationMessage": ("poll", ("name",)),
-        "pollCreationMessageV2": ("poll", ("name",)),
-        "pollCreationMessageV3": ("poll", ("name",)),
-        "pollCreationMessageV5": ("poll", ("name",)),
-        "pollCreationMessageV6": ("poll", ("name",)),
-        "pollUpdateMessage": ("poll_vote", ()),
-        "eventMessage": ("event", ("name",)),
-        "groupInviteMessage": ("group_invite", ("caption", "groupName")),
-        "buttonsMessage": ("buttons", ("contentText", "text")),
-        "listMessage": ("list", ("description", "title")),
-        "templateMessage": ("template", ("hydratedTemplate.hydratedContentText",)),
-        "interactiveMessage": ("interactive", ("body.text",)),
-        "buttonsResponseMessage": ("button_reply", ("selectedDisplayText", "selectedButtonID")),
-        "templateButtonReplyMessage": ("button_reply", ("selectedDisplayText", "selectedID")),
-        "interactiveResponseMessage": ("button_reply", ("body.text",)),
-        "listResponseMessage": ("list_reply", ("title", "description")),
-        "orderMessage": ("order", ("message", "orderTitle")),
-        "productMessage": ("product", ("body",)),
-    }
-)
-"""Content field → kind, and where its text stands (the first that is not empty)."""
+_EDIT, _REVOKE = 14, 0
+"""Members of `ProtocolMessage.Type`."""
 
-_NOT_CONTENT = frozenset(
-    {
-        "messageContextInfo",
-        "senderKeyDistributionMessage",
-        "fastRatchetKeySenderKeyDistributionMessage",
-        "groupRootKeyShare",
-        "rootSecretDistributeMessage",
-        "protocolMessage",
-        "keepInChatMessage",
-        "pinInChatMessage",
-        "messageHistoryBundle",
-        "messageHistoryNotice",
-        "placeholderMessage",
-        "stickerSyncRmrMessage",
-        "call",
-        "callLogMesssage",
-        "bcallMessage",
-        "limitSharingMessage",
-        "botTaskMessage",
-    }
-)
-"""What devices tell each other, and notices of the system: nobody wrote these."""
-
-_MESSAGE_EDIT = 14
-_ACKS = MappingProxyType({1: 2, 4: 3, 6: 4})
+_ACKS: Mapping[int, int] = MappingProxyType({1: 2, 4: 3, 6: 4})
 """`Receipt.Type` DELIVERED, READ, PLAYED → ack. The others are about our own devices or between devices."""
 _HIDDEN = 2
 
 
-def received(event: Protobuf) -> SocketReceived | None:
-    """What someone else wrote, or None for own, system and status messages."""
-    info = event.Info
-    source = info.MessageSource
-    if not _is_from_someone_else(source):
+def received(
+    event: Protobuf, me: Me = (), chosen: Sequence[bytes] | None = None
+) -> SocketReceived | SocketSawEdit | SocketSawRevocation | None:
+    """What someone else wrote, changed or took back, or None for own, system and status messages.
+
+    `chosen` is what a poll vote says when it is decrypted.
+    """
+    if not _is_from_someone_else(event.Info.MessageSource):
         return None
-    try:
-        kind, text = kind_and_text(event.Message)
-        raw = as_json(event.Message)
-    except Exception:
-        log.exception("Could not read the content of a message; it is handed on without.")
-        kind, text, raw = "other", "", "{}"
-    if not kind:
-        return None
-    return SocketReceived(
-        message_id=_text(info.ID),
-        jid=_chat(source),
-        jid_alt=jid_text(source.SenderAlt),
-        participant=jid_text(source.Sender) if source.IsGroup else None,
-        push_name=_text(info.Pushname),
-        kind=kind,
-        text=text,
-        sent_at=datetime.fromtimestamp(info.Timestamp / 1000, UTC),
-        raw=raw,
-    )
+    message = event.Message
+    if message.HasField("protocolMessage"):
+        notice = message.protocolMessage
+        if notice.type == _REVOKE and notice.key.ID:
+            return _revocation(event)
+        if notice.type != _EDIT:
+            return None
+        said = _read(event, notice.editedMessage, me, None)
+        return None if said is None else _edit(event, said)
+    said = _read(event, message, me, chosen)
+    return None if said is None else _reception(event, said)
 
 
 def undecryptable(event: Protobuf) -> SocketCouldNotDecrypt | None:
@@ -118,10 +66,13 @@ def undecryptable(event: Protobuf) -> SocketCouldNotDecrypt | None:
     if event.DecryptFailMode == _HIDDEN or not _is_from_someone_else(source):
         return None
     return SocketCouldNotDecrypt(
-        message_id=_text(event.Info.ID),
+        message_id=words(event.Info.ID),
         jid=_chat(source),
-        participant=jid_text(source.Sender) if source.IsGroup else None,
+        participant=_participant(source),
         unavailable=event.IsUnavailable,
+        jid_alt=jid_text(source.SenderAlt),
+        push_name=words(event.Info.Pushname),
+        sent_at=_at(event.Info),
     )
 
 
@@ -133,27 +84,28 @@ def receipt(event: Protobuf) -> SocketSawReceipt | None:
     if ack is None or source.IsFromMe:
         return None
     return SocketSawReceipt(
-        message_ids=tuple(_text(message_id) for message_id in event.MessageIDs),
+        message_ids=tuple(words(message_id) for message_id in event.MessageIDs),
         jid=_chat(source),
-        participant=jid_text(source.Sender) if source.IsGroup else None,
+        participant=_participant(source),
         ack=ack,
     )
 
 
-def kind_and_text(message: Protobuf) -> tuple[str, str]:
-    """What kind of content it is and its text; an empty kind where there is none."""
-    if message.HasField("protocolMessage") and message.protocolMessage.type == _MESSAGE_EDIT:
-        return "edit", kind_and_text(message.protocolMessage.editedMessage)[1]
-    for field, value in message.ListFields():
-        if field.name in _KINDS:
-            kind, paths = _KINDS[field.name]
-            return kind, next(filter(None, (_at(value, path) for path in paths)), "")
-        if field.name in _NOT_CONTENT:
-            continue
-        if field.message_type is not None and field.message_type.name == "FutureProofMessage":
-            return kind_and_text(value.message)
-        return "other", ""
-    return "", ""
+def call(event: Protobuf, me: Me = ()) -> SocketSawCall | None:
+    """Somebody calls (`CallOffer`), or a group is called (`CallOfferNotice`); None for one's own calls."""
+    meta = event.basicCallMeta
+    caller = jid_text(meta.callCreator) or jid_text(getattr(meta, "from"))
+    if caller is None or caller in me:
+        return None
+    group = _attribute(event.data, "group-jid")
+    return SocketSawCall(
+        call_id=words(meta.callID),
+        jid=caller,
+        jid_alt=jid_text(meta.callCreatorAlt),
+        group=group or None,
+        video=_attribute(event.data, "media") == "video" or any(node.Tag == "video" for node in event.data.Nodes),
+        called_at=datetime.fromtimestamp(meta.timestamp, UTC),
+    )
 
 
 def as_json(message: Protobuf) -> str:
@@ -163,7 +115,80 @@ def as_json(message: Protobuf) -> str:
 
 def jid_text(jid: Protobuf) -> str | None:
     """`user@server` without the device, or None where there is no jid."""
-    return f"{_text(jid.User)}@{_text(jid.Server)}" if jid.User else None
+    return f"{words(jid.User)}@{words(jid.Server)}" if jid.User else None
+
+
+class _Said(msgspec.Struct, frozen=True, kw_only=True):
+    kind: str
+    text: str
+    content: str
+    raw: str
+
+
+def _read(event: Protobuf, message: Protobuf, me: Me, chosen: Sequence[bytes] | None) -> _Said | None:
+    """What a message says; one that cannot be read for whatever reason is handed on as far as that goes."""
+    source = event.Info.MessageSource
+    try:
+        content = content_of(message, View(chat=_chat(source), sender=jid_text(source.Sender) or "", me=me))
+        if content is None:
+            return None
+        if isinstance(content, r.PollVote) and chosen is not None:
+            options = tuple(option.hex() for option in chosen)
+            content = msgspec.structs.replace(content, options=options, sealed=False)
+        if event.IsViewOnce:
+            content = seen_once(content)
+        parts = c.split(content)
+        return _Said(
+            kind=parts.kind, text=parts.text, content=bytes(parts.content).decode(), raw=as_json(event.Message)
+        )
+    except Exception:
+        log.exception("Could not read the content of a message; it is handed on without.")
+        return _Said(kind="unknown", text="", content="{}", raw="{}")
+
+
+def _reception(event: Protobuf, said: _Said) -> SocketReceived:
+    info, source = event.Info, event.Info.MessageSource
+    return SocketReceived(
+        message_id=words(info.ID),
+        jid=_chat(source),
+        jid_alt=jid_text(source.SenderAlt),
+        participant=_participant(source),
+        push_name=words(info.Pushname),
+        sent_at=_at(info),
+        kind=said.kind,
+        text=said.text,
+        content=said.content,
+        raw=said.raw,
+    )
+
+
+def _edit(event: Protobuf, said: _Said) -> SocketSawEdit:
+    info, source = event.Info, event.Info.MessageSource
+    return SocketSawEdit(
+        message_id=words(event.Message.protocolMessage.key.ID),
+        edit_id=words(info.ID),
+        jid=_chat(source),
+        jid_alt=jid_text(source.SenderAlt),
+        participant=_participant(source),
+        push_name=words(info.Pushname),
+        edited_at=_at(info),
+        kind=said.kind,
+        text=said.text,
+        content=said.content,
+        raw=said.raw,
+    )
+
+
+def _revocation(event: Protobuf) -> SocketSawRevocation:
+    info, source = event.Info, event.Info.MessageSource
+    return SocketSawRevocation(
+        message_id=words(event.Message.protocolMessage.key.ID),
+        jid=_chat(source),
+        jid_alt=jid_text(source.SenderAlt),
+        participant=_participant(source),
+        push_name=words(info.Pushname),
+        revoked_at=_at(info),
+    )
 
 
 def _is_from_someone_else(source: Protobuf) -> bool:
@@ -173,15 +198,20 @@ def _is_from_someone_else(source: Protobuf) -> bool:
 def _chat(source: Protobuf) -> str:
     # What comes through somebody's broadcast list is, for the one who gets it, a message of that person.
     chat = source.Sender if source.Chat.Server == "broadcast" else source.Chat
-    return jid_text(chat) or f"@{_text(chat.Server)}"
+    return jid_text(chat) or f"@{words(chat.Server)}"
 
 
-def _at(value: Protobuf, path: str) -> str:
-    for name in filter(None, path.split(".")):
-        value = getattr(value, name)
-    return _text(value)
+def _participant(source: Protobuf) -> str | None:
+    return jid_text(source.Sender) if source.IsGroup else None
 
 
-def _text(value: str | bytes) -> str:
-    """WhatsApp's strings are proto2: a peer can put bytes there that are no UTF-8, and protobuf hands them on."""
-    return value if isinstance(value, str) else value.decode(errors="replace")
+def _at(info: Protobuf) -> datetime:
+    return datetime.fromtimestamp(info.Timestamp / 1000, UTC)
+
+
+def _attribute(node: Protobuf, name: str) -> str:
+    return next((_value(each) for each in node.Attrs if each.name == name), "")
+
+
+def _value(attribute: Protobuf) -> str:
+    return jid_text(attribute.jid) or "" if attribute.HasField("jid") else words(attribute.text)

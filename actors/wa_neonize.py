@@ -1,4 +1,4 @@
-"""neonize, tamed: typed, quiet, safe to call from several threads. The only file that imports it.
+"""neonize, tamed: typed, quiet, safe to call from several threads. The only file that imports its library.
 
 Relied on here, and found in the source of neonize 0.5.2 only: the Go library keeps its clients in unlocked maps
 (wa_guard.py); it keeps pointers to a client's callbacks for as long as it likes; `connect` blocks until `stop`, and
@@ -18,14 +18,17 @@ from urllib.parse import quote
 
 # python-magic, which neonize imports, finds the libmagic of this package where the system has none.
 import pylibmagic  # noqa: F401
-from neonize import events  # type: ignore[import-untyped]
+from neonize import _binder, events  # type: ignore[import-untyped]
 from neonize.client import NewClient  # type: ignore[import-untyped]
 from neonize.exc import NeonizeError  # type: ignore[import-untyped]
 from neonize.proto.waCompanionReg.WAWebProtobufsCompanionReg_pb2 import DeviceProps  # type: ignore[import-untyped]
-from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import Message  # type: ignore[import-untyped]
 from neonize.utils.jid import build_jid  # type: ignore[import-untyped]
 
+from chatbot_erp.actors import wa_neonize_people
+from chatbot_erp.actors.contents import Sendable
+from chatbot_erp.actors.questions import AnyAnswer, AnyQuestion
 from chatbot_erp.actors.wa_client import NO_CLIENT, Hearing, LibraryError, Receipt
+from chatbot_erp.actors.wa_compose import compose
 from chatbot_erp.actors.wa_guard import MapGuard
 from chatbot_erp.actors.wa_message import jid_text
 
@@ -35,6 +38,9 @@ log = logging.getLogger(__name__)
 logging.getLogger("neonize.utils.log").setLevel(logging.WARNING)
 # It warns that ffmpeg is missing, which only media need.
 logging.getLogger("neonize.utils.ffmpeg").setLevel(logging.ERROR)
+
+# neonize 0.5.2 reads the answers of all functions of Go but this one, which it hands on as a pointer.
+_binder.gocode.DecryptPollVote.errcheck = _binder.consume_bytes_struct
 
 START_PATIENCE_S = 60.0
 
@@ -55,6 +61,11 @@ _HEARD = (
     events.MessageEv,
     events.ReceiptEv,
     events.UndecryptableMessageEv,
+    events.CallOfferEv,
+    events.CallOfferNoticeEv,
+    events.JoinedGroupEv,
+    events.GroupInfoEv,
+    events.BlocklistEv,
 )
 
 _guard = MapGuard()
@@ -102,11 +113,9 @@ class NeonizeClient:
         with self._client() as library:
             return bool(library.is_logged_in)
 
-    def send_text(self, jid: str, text: str) -> Receipt:
-        # Given a plain string, neonize would look for mentions in it and ask WhatsApp about each.
-        message = Message(conversation=text)
+    def send(self, jid: str, content: Sendable, file: Path | None = None) -> Receipt:
         with self._client() as library:
-            response = _translated(library.send_message, _jid(jid), message)
+            response = _translated(library.send_message, _jid(jid), compose(content))
         return Receipt(message_id=response.ID, at=response.Timestamp)
 
     def find(self, numbers: Sequence[str]) -> dict[str, str]:
@@ -119,10 +128,24 @@ class NeonizeClient:
         with self._client() as library:
             return jid_text(_translated(library.get_pn_from_lid, _jid(lid)))
 
+    def ask(self, question: AnyQuestion) -> AnyAnswer:
+        answer: AnyAnswer = _translated(wa_neonize_people.answer, self._call, question)
+        return answer
+
     def pairing_code(self, number: str) -> str:
         with self._client() as library:
             code: str = _translated(library.PairPhone, number, True)
         return code
+
+    def chosen(self, vote: Any) -> tuple[bytes, ...]:
+        # The key comes from the library's store alone, so this does not wait for WhatsApp.
+        with self._client() as library:
+            return tuple(_translated(library.decrypt_poll_vote, vote).selectedOptions)
+
+    def _call(self, method: str, *arguments: object) -> Any:
+        """One method of the library: what makes several calls must be admitted to the maps for each."""
+        with self._client() as library:
+            return getattr(library, method)(*arguments)
 
     @contextmanager
     def _client(self) -> "Iterator[_Library]":
@@ -151,6 +174,10 @@ class _Library(NewClient):  # type: ignore[misc]
         self.event = _Events(self)
         self.event.list_func = dict.fromkeys((events.EVENT_TO_INT[kind] for kind in _HEARD), self.hear)
         self.event.qr(self._hear_qr)
+
+    def contact_of(self, jid: Any) -> Any:
+        """The names of somebody that this number has seen."""
+        return self.contact.get_contact(jid)
 
     def hear(self, event: Any) -> None:
         self._live()

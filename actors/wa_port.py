@@ -15,6 +15,7 @@ from chatbot_erp.actors.frames import (
     SocketStands,
     Transmit,
 )
+from chatbot_erp.actors.people_frames import Ask, Reply
 
 Report = Callable[[Observation], None]
 """Where a socket tells what it sees: from any thread, in the order seen, blocking when the host has no room."""
@@ -23,14 +24,14 @@ Report = Callable[[Observation], None]
 class Socket(Protocol):
     """One WhatsApp connection.
 
-    `open`, `send_text`, `offer_pairing_code` and `ping` are called by one thread, one after another, and may block;
-    `standing` and `close` may come at any time from other threads.
+    `open`, `send`, `offer_pairing_code` and `ping` are called by one thread, one after another, and may block;
+    `answer` by another one; `standing` and `close` may come at any time from other threads.
     """
 
     def open(self) -> None:
         """Begin to connect. What becomes of it is reported; a raise means that it cannot even begin."""
 
-    def send_text(self, order: Transmit) -> SocketSent | SocketFailedToSend:
+    def send(self, order: Transmit) -> SocketSent | SocketFailedToSend:
         """Send, and wait for the verdict of WhatsApp's server."""
 
     def offer_pairing_code(self, order: OfferPairingCode) -> SocketOfferedCode | SocketRefusedCode:
@@ -38,6 +39,9 @@ class Socket(Protocol):
 
     def ping(self) -> SocketPinged:
         """Send a text to oneself: proof that this connection really carries messages."""
+
+    def answer(self, order: Ask) -> Reply:
+        """Ask WhatsApp about people or groups, and wait for what it says."""
 
     def standing(self) -> SocketStands:
         """How the library sees its own connection."""

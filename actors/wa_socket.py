@@ -1,16 +1,14 @@
 """A WhatsApp connection as a socket host holds it: what the library does and says, in the words of frames.py."""
 
 import logging
-import os
-import sqlite3
 import threading
 import time
-from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from chatbot_erp.actors import wa_message
+from chatbot_erp.actors import wa_groups, wa_message
+from chatbot_erp.actors.contents import Text, join
 from chatbot_erp.actors.frames import (
     Observation,
     OfferPairingCode,
@@ -29,10 +27,13 @@ from chatbot_erp.actors.frames import (
     SocketStands,
     Transmit,
 )
+from chatbot_erp.actors.people_frames import Ask, Reply, SocketDeclined
 from chatbot_erp.actors.wa_addresses import Addresses, NotOnWhatsApp
 from chatbot_erp.actors.wa_client import ClientFactory, Hearing, LibraryError
 from chatbot_erp.actors.wa_message import jid_text
+from chatbot_erp.actors.wa_people import People
 from chatbot_erp.actors.wa_port import Report
+from chatbot_erp.actors.wa_session_file import create_session_file
 from chatbot_erp.actors.wa_verdicts import (
     cause_of_failure,
     cause_of_logout,
@@ -40,6 +41,7 @@ from chatbot_erp.actors.wa_verdicts import (
     why_not_resolved,
     why_not_sent,
 )
+from chatbot_erp.actors.wa_watch import Watch, later
 
 log = logging.getLogger(__name__)
 
@@ -47,8 +49,6 @@ FIRST_QR_S, NEXT_QR_S = 60.0, 20.0
 LIFE_PATIENCE_S = 30.0
 QUIET_S, DRAIN_PATIENCE_S = 0.1, 2.0
 PAIRED_PATIENCE_S = 30.0
-PROBE_PATIENCE_S = 10.0
-"""With the library's keep-alive before it (at most 30 s, and 10 s for its answer), silence is noticed within 50 s."""
 
 
 class WhatsAppSocket:
@@ -61,14 +61,18 @@ class WhatsAppSocket:
             Path(order.session), Hearing(event=self._hear, qr=self._hear_qr, login_word=self._hear_login)
         )
         self._addresses = Addresses(self._client)
+        self._people = People(self._client, self._addresses, report)
         self._me: Any = None
-        self._connected = False
         self._pairing = order.pairing
-        self._ended = threading.Event()
         self._code_good_until = 0.0
         self._last_heard = 0.0
-        self._probing = threading.Lock()
-        self._connections = 0
+        self._watch = Watch(
+            order.instance,
+            self._client,
+            give_up=self._end,
+            report=report,
+            ask=lambda: self._client.find([self._me.JID.User]),
+        )
 
     def open(self) -> None:
         create_session_file(Path(self._order.session))
@@ -76,11 +80,11 @@ class WhatsAppSocket:
         threading.Thread(target=self._connect, name=f"connect-{self._order.instance}", daemon=True).start()
         self._client.await_life(LIFE_PATIENCE_S)
 
-    def send_text(self, order: Transmit) -> SocketSent | SocketFailedToSend:
+    def send(self, order: Transmit) -> SocketSent | SocketFailedToSend:
         def failed(reason: Any, detail: str) -> SocketFailedToSend:
             return SocketFailedToSend(command_id=order.command_id, reason=reason, detail=detail)
 
-        if not self._connected:
+        if not self._watch.connected:
             return failed("not_connected", "The socket is not connected.")
         try:
             if not (self._client.is_connected() and self._client.is_logged_in()):
@@ -91,12 +95,19 @@ class WhatsAppSocket:
         except LibraryError as ex:
             return failed(why_not_resolved(str(ex)), str(ex))
         try:
-            receipt = self._client.send_text(jid, order.text)
+            content = join(order.kind, order.text, order.content)
+            receipt = self._client.send(jid, content, Path(order.file) if order.file else None)
         except LibraryError as ex:
             return failed(why_not_sent(str(ex)), str(ex))
         sent_at = datetime.fromtimestamp(receipt.at, UTC) if receipt.at else datetime.now(UTC)
         return SocketSent(
-            command_id=order.command_id, message_id=receipt.message_id, jid=jid, sent_at=sent_at, text=order.text
+            command_id=order.command_id,
+            message_id=receipt.message_id,
+            jid=jid,
+            sent_at=sent_at,
+            text=order.text,
+            kind=order.kind,
+            content=order.content,
         )
 
     def offer_pairing_code(self, order: OfferPairingCode) -> SocketOfferedCode | SocketRefusedCode:
@@ -105,27 +116,29 @@ class WhatsAppSocket:
         except LibraryError as ex:
             return SocketRefusedCode(command_id=order.command_id, detail=str(ex))
 
+    def answer(self, order: Ask) -> Reply:
+        if not self._watch.connected:
+            detail = "The socket is not connected."
+            return SocketDeclined(request=order.request, reason="not_connected", detail=detail)
+        return self._people.answer(order)
+
     def ping(self) -> SocketPinged:
         try:
-            receipt = self._client.send_text(jid_text(self._me.JID) or "", "ping")
+            receipt = self._client.send(jid_text(self._me.JID) or "", Text(text="ping"))
         except LibraryError as ex:
             return SocketPinged(message_id="", error=str(ex))
         return SocketPinged(message_id=receipt.message_id, error="")
 
     def standing(self) -> SocketStands:
-        try:
-            return SocketStands(connected=self._client.is_connected(), logged_in=self._client.is_logged_in())
-        except LibraryError:
-            return SocketStands(connected=False, logged_in=False)
+        return self._watch.standing()
 
     def close(self, *, unlink: bool) -> None:
-        if unlink and self._connected:
+        if unlink and self._watch.connected:
             try:
                 self._client.log_out()
             except LibraryError as ex:
                 log.warning("The device of %s could not be unlinked: %s", self._order.instance, ex)
-        self._ended.set()
-        self._connected = False
+        self._watch.end()
         self._client.disconnect()
         self._drain()
         self._client.stop()
@@ -147,9 +160,7 @@ class WhatsAppSocket:
 
     def _end_with(self, observation: SocketEnded | SocketPairingExpired) -> None:
         """Say it once, and not at all to the one who closes the socket."""
-        self._connected = False
-        if not self._ended.is_set():
-            self._ended.set()
+        if self._watch.end():
             self._report(observation)
 
     def _hear_qr(self, qr: str) -> None:
@@ -163,9 +174,7 @@ class WhatsAppSocket:
     def _hear_login(self, word: str) -> None:
         if word == "success":
             # The library then reconnects once, and says nothing at all should that fail. The session is good anyway.
-            timer = threading.Timer(PAIRED_PATIENCE_S, self._report_paired)
-            timer.daemon = True
-            timer.start()
+            later(PAIRED_PATIENCE_S, self._report_paired)
         elif word == "timeout" and time.monotonic() >= self._code_good_until - 1:
             self._end_with(SocketPairingExpired())
         elif word == "timeout":
@@ -176,7 +185,7 @@ class WhatsAppSocket:
             self._end("pairing_failed", word)
 
     def _report_paired(self) -> None:
-        if self._pairing and self._me is not None and not self._ended.is_set():
+        if self._pairing and self._me is not None and not self._watch.is_over:
             self._pairing = False
             self._report(SocketPaired(jid=jid_text(self._me.JID) or "", lid=jid_text(self._me.LID)))
 
@@ -186,11 +195,19 @@ class WhatsAppSocket:
             case "Device":
                 self._me = event
             case "Message":
-                self._pass_on(wa_message.received(event))
+                self._pass_on(wa_message.received(event, self._jids(), self._chosen(event)))
             case "Receipt":
                 self._pass_on(wa_message.receipt(event))
             case "UndecryptableMessage":
                 self._pass_on(wa_message.undecryptable(event))
+            case "CallOffer" | "CallOfferNotice":
+                self._pass_on(wa_message.call(event, self._jids()))
+            case "JoinedGroup":
+                self._pass_on(wa_groups.joined(event))
+            case "GroupInfoEvent":
+                self._pass_on(wa_groups.changed(event))
+            case "BlocklistEvent":
+                self._pass_on(wa_groups.blocklist(event))
             case "PairStatus":
                 if event.HasField("Error"):
                     self._end("pairing_failed", event.Error)
@@ -208,65 +225,48 @@ class WhatsAppSocket:
             case "Connected":
                 self._hear_connected()
             case "KeepAliveTimeout":
-                threading.Thread(target=self._probe, name=f"probe-{self._order.instance}", daemon=True).start()
+                self._watch.was_not_answered()
+            case "StreamError":
+                self._watch.was_complained_of()
             case "Disconnected":
-                self._connected = False
                 self._pass_on(SocketDisconnected(reason="dropped"))
+                if not self._pairing:
+                    self._watch.broke()
             case name:
                 log.warning("%s: %s", self._order.instance, name)
 
     def _hear_connected(self) -> None:
-        if self._ended.is_set():
+        if self._watch.is_over:
             return
         if self._pairing:
             self._report_paired()
             return
-        self._connected = True
-        self._connections += 1
+        self._watch.opened()
         self._report(
             SocketConnected(
                 jid=jid_text(self._me.JID) or "", lid=jid_text(self._me.LID), push_name=self._me.PushName or ""
             )
         )
 
-    def _probe(self) -> None:
-        """A keep-alive was not answered: ask WhatsApp something else; a connection that does not answer is deaf."""
-        if not self._probing.acquire(blocking=False):
-            return
-        connection = self._connections
-        answered = threading.Event()
-        threading.Thread(target=self._ask_about_myself, args=(answered,), daemon=True).start()
-        try:
-            if answered.wait(PROBE_PATIENCE_S) or not self._connected or self._connections != connection:
-                return
-            self._end("deaf", "WhatsApp answered neither a keep-alive nor a question.")
-        finally:
-            self._probing.release()
+    def _jids(self) -> wa_message.Me:
+        me = self._me
+        return tuple(filter(None, (jid_text(me.JID), jid_text(me.LID)))) if me is not None else ()
 
-    def _ask_about_myself(self, answered: threading.Event) -> None:
+    def _chosen(self, event: Any) -> tuple[bytes, ...] | None:
+        """What a vote in a poll is for, or None for all else, and where the library lacks the poll's key."""
+        if not event.Message.HasField("pollUpdateMessage"):
+            return None
         try:
-            self._client.find([self._me.JID.User])
+            return self._client.chosen(event)
         except LibraryError as ex:
-            if "timed out" in str(ex):
-                return
-        answered.set()
+            log.warning("%s: a vote could not be decrypted: %s", self._order.instance, ex)
+        except Exception:
+            log.exception("%s: a vote could not be decrypted.", self._order.instance)
+        return None
 
     def _pass_on(self, observation: Observation | None) -> None:
         if observation is not None:
             self._report(observation)
-
-
-def create_session_file(path: Path) -> None:
-    """Make an empty session in WAL mode, which stays with the file, before the library opens it.
-
-    Only where there is none: this process has a second SQLite (the library's), and opening a file with both would make
-    each cancel the other's locks.
-    """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with suppress(FileExistsError):
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        with closing(sqlite3.connect(path)) as session:
-            session.execute("PRAGMA journal_mode=WAL")
 
 
 def _code_of(node: Any) -> int:

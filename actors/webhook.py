@@ -1,39 +1,25 @@
-"""What a webhook receiver is told and when it is told again, without clock, network, randomness or log.
+"""How a delivery is signed and when it is tried again, without clock, network, randomness or log.
 
 The order of an instance is kept by never looking past the oldest event that waits: the head. So the head is the
 circuit breaker as well, and there is no other one: while it fails nothing else is posted (open), each of its retries
 is the one probe (half-open), and its success lets the rest follow at once (closed). Ten thousand waiting events cost
-a dead receiver no more than one.
+a dead receiver no more than one. Where the order is per chat each chat has a head, and a few failures in a row of
+whatever chats open the breaker for all of them.
 """
 
 import base64
 import binascii
 import hmac
+import secrets
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from importlib.metadata import version
 from itertools import accumulate
-from typing import Any, assert_never
+from typing import Literal, assert_never
 
 import msgspec
-
-from chatbot_erp.eventstore.events import (
-    InstanceConnected,
-    InstanceDegraded,
-    InstanceDisconnected,
-    InstanceInvalidated,
-    InstanceRecovered,
-    InstanceRestarted,
-    MessageAcknowledged,
-    MessageReceived,
-    MessageSent,
-    PairingOffered,
-    Status,
-    StatusEvent,
-)
-from chatbot_erp.eventstore.records import Recorded
 
 GAPS_S = (1, 2, 5, 10, 30, 60, 120, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
 """Seconds from one retry to the next. From 5 minutes on it is the schedule of Standard Webhooks.
@@ -56,6 +42,12 @@ PROBE_AFTER_S = 60.0
 
 Without it a receiver that was down for three hours would hear nothing for up to five more, whatever came in.
 """
+
+DISABLE_AFTER_S = 5 * 86_400.0
+"""Of nothing but failures. What happens meanwhile waits, so nobody is harmed by the manager's giving up."""
+
+NOT_THE_EVENTS_FAULT = frozenset({401, 403, 404, 405, 407, 408, 409, 425, 429})
+"""4xx that speak of the address, the credentials or the moment: another event would fare no better."""
 
 SECRET_PREFIX = "whsec_"
 USER_AGENT = f"chatbot-erp/{version('chatbot-erp')}"
@@ -104,7 +96,17 @@ class Abandon(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Disable(msgspec.Struct, frozen=True, kw_only=True):
-    """The receiver is gone (410): nothing is posted until somebody wants it."""
+    """The receiver is gone (410), or has been failing for days: nothing is posted until somebody wants it."""
+
+    reason: Literal["gone", "failing"]
+    error: str
+
+
+class Patience(msgspec.Struct, frozen=True, kw_only=True):
+    """How long an event is tried, and how long one that the receiver rejects may hold up those behind it."""
+
+    retry_for_s: float
+    reject_after_s: float
 
 
 Step = Delivered | RetryAt | Abandon | Disable
@@ -117,28 +119,35 @@ def next_step(
     failing_since: datetime,
     now: datetime,
     draw: float,
-    retry_for_s: float,
+    patience: Patience,
 ) -> Step:
     """What follows from an attempt that has just ended.
 
-    `failing_since` is where the schedule begins: the first attempt, or a later change of the URL. `draw` is a random
-    number in [0, 1). No retry is due later than `retry_for_s` after the first attempt; the last one is at that moment.
+    `first_attempt_at` is this event's, `failing_since` when the receiver began to do nothing but fail; neither lies
+    before the last change of its settings. `draw` is a random number in [0, 1). The last retry is at the moment at
+    which patience ends.
     """
+    limit_s = patience.retry_for_s
     match outcome:
         case Answer(status=status) if 200 <= status < 300:
             return Delivered(http_status=status)
         case Answer(status=410):
-            return Disable()
+            return Disable(reason="gone", error="http_410")
         case Answer(status=status, retry_after=text):
             error, wanted = f"http_{status}", wait_wanted(text, now)
+            if 400 <= status < 500 and status not in NOT_THE_EVENTS_FAULT:
+                limit_s = min(limit_s, patience.reject_after_s)
         case NoAnswer(error=error):
             wanted = None
         case _:
             assert_never(outcome)
-    end = first_attempt_at + timedelta(seconds=retry_for_s)
+    if (now - failing_since).total_seconds() >= DISABLE_AFTER_S:
+        return Disable(reason="failing", error=error)
+    end = first_attempt_at + timedelta(seconds=limit_s)
     if now >= end:
         return Abandon(error=error)
-    delay = wanted if wanted is not None else delay_s((now - failing_since).total_seconds(), draw)
+    elapsed_s = (now - min(first_attempt_at, failing_since)).total_seconds()
+    delay = wanted if wanted is not None else delay_s(elapsed_s, draw)
     return RetryAt(due=min(now + timedelta(seconds=delay), end), error=error, asked=wanted is not None)
 
 
@@ -168,74 +177,25 @@ def wait_wanted(retry_after: str | None, now: datetime) -> float | None:
     return min(max(seconds, SHORTEST_RETRY_S), LONGEST_RETRY_S)
 
 
-def body(record: Recorded, instance: str, name: str) -> bytes:
-    """The JSON for a record of the log: the same bytes at every attempt. Raises `TypeError` if it is not one to tell."""
-    event = record.event
-    of: dict[str, Any] = {"id": instance, "name": name}
-    at = record.recorded_at
-    told: dict[str, Any]
-    match event:
-        case MessageReceived():
-            kind, at = "message.received", event.sent_at
-            whatsapp = {
-                "jid": event.jid,
-                "jidAlt": event.jid_alt,
-                "messageId": event.message_id,
-                "pushName": event.push_name,
-            }
-            if event.participant is not None:
-                whatsapp["participant"] = event.participant
-            told = {"whatsapp": whatsapp, "message": {"type": event.kind, "text": event.text, "raw": event.raw}}
-        case MessageSent():
-            kind, at = "message.sent", event.sent_at
-            told = {
-                "whatsapp": {"jid": event.jid, "messageId": event.message_id},
-                "message": {"type": event.kind, "text": event.text},
-            }
-        case MessageAcknowledged():
-            kind = "message.ack"
-            whatsapp = {"jid": event.jid, "messageId": event.message_id}
-            if event.participant is not None:
-                whatsapp["participant"] = event.participant
-            told = {"whatsapp": whatsapp, "ack": {"status": int(event.ack), "name": event.ack.name.lower()}}
-        case StatusEvent():
-            kind = "instance.status"
-            status, reason = new_status(event)
-            of |= {"status": status, "previous": event.previous}
-            told = {"reason": reason}
-        case _:
-            raise TypeError(f"No webhook is told of {record.type}.")
-    head = {"event": kind, "id": record.id, "timestamp": at.astimezone(UTC)}
-    return msgspec.json.encode(head | {"sequence": record.sequence, "position": record.position, "instance": of} | told)
-
-
-def new_status(event: StatusEvent) -> tuple[Status, str | None]:
-    """The status that an event brought about, and why where there is a why."""
-    match event:
-        case InstanceRestarted(cause=cause):
-            return Status.INITIALIZING, cause
-        case PairingOffered():
-            return Status.SCAN_QR_CODE, None
-        case InstanceConnected() | InstanceRecovered():
-            return Status.CONNECTED, None
-        case InstanceDegraded():
-            return Status.DEGRADED, "partial_ack"
-        case InstanceDisconnected(reason=reason):
-            return Status.DISCONNECTED, reason
-        case InstanceInvalidated(reason=reason):
-            return Status.INVALID, reason
-        case _:
-            raise TypeError(f"No status is known for {type(event).__name__}.")
-
-
 def headers(
-    content: bytes, *, event_id: str, at: datetime, keys: Sequence[bytes], instance: str, name: str
+    content: bytes,
+    *,
+    event_id: str,
+    at: datetime,
+    keys: Sequence[bytes],
+    instance: str,
+    name: str,
+    own: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
-    """The headers of an attempt at the moment `at`, signed with each of `keys` (the new one first, then the old)."""
+    """The headers of an attempt at the moment `at`, signed with each of `keys` (the new one first, then the old).
+
+    `own` are those that the receiver's owner wants to see.
+    """
     moment = str(int(at.timestamp()))
     signed = f"{event_id}.{moment}.".encode() + content
     signatures = (base64.b64encode(hmac.digest(key, signed, "sha256")).decode() for key in keys)
     return {
+        **(own or {}),
         "Content-Type": "application/json",
         "User-Agent": USER_AGENT,
         "webhook-id": event_id,
@@ -244,6 +204,11 @@ def headers(
         "X-Instance-Id": instance,
         "X-Instance-Name": name,
     }
+
+
+def new_secret() -> str:
+    """A secret that nobody has had before."""
+    return SECRET_PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
 def signing_key(secret: str) -> bytes:

@@ -1,4 +1,4 @@
-"""Delivers the events of one instance to its webhook, in order, from the log.
+"""Delivers the events of one instance to one of its endpoints, in order, from the log.
 
 An event is settled when the instance's actor, the one writer of its stream, has appended the verdict. A manager that
 dies between the receiver's answer and the verdict delivers again, with the same id: at least once.
@@ -9,13 +9,14 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any, assert_never
+from typing import Any, Literal, assert_never
 
 import pykka
 import structlog
 
 from chatbot_erp.actors.alarms import Alarm, Alarms
 from chatbot_erp.actors.config import Config
+from chatbot_erp.actors.endpoint import Endpoint
 from chatbot_erp.actors.webhook import (
     LONGEST_RETRY_S,
     PROBE_AFTER_S,
@@ -24,21 +25,23 @@ from chatbot_erp.actors.webhook import (
     Disable,
     NoAnswer,
     Outcome,
+    Patience,
     RetryAt,
-    body,
     headers,
     next_step,
-    signing_key,
 )
 from chatbot_erp.actors.webhook_address import Deny
-from chatbot_erp.actors.webhook_backlog import Backlog, Hold, Outbox, Verdict, hold_of
-from chatbot_erp.actors.webhook_mail import ChangeSecrets, ChangeUrl, Finish, LookAgain, Mailbox, RetryNow, Wake
+from chatbot_erp.actors.webhook_backlog import Backlog, Outbox, Report, Verdict
+from chatbot_erp.actors.webhook_credentials import Keys
+from chatbot_erp.actors.webhook_holds import Hold, Holds, hold_of
+from chatbot_erp.actors.webhook_mail import Finish, LookAgain, Mailbox, RetryNow, Wake
 from chatbot_erp.actors.webhook_post import Postman
+from chatbot_erp.actors.webhook_shapes import body
 from chatbot_erp.eventstore.errors import StoreClosed, StoreError
 from chatbot_erp.eventstore.events import WebhookAbandoned, WebhookDelivered
 from chatbot_erp.eventstore.records import Delivery
 
-__all__ = ["ChangeSecrets", "ChangeUrl", "Finish", "RetryNow", "Verdict", "Wake", "WebhookActor"]
+__all__ = ["Finish", "RetryNow", "Verdict", "Wake", "WebhookActor"]
 
 log = structlog.get_logger()
 
@@ -48,16 +51,18 @@ QUIET_S = 30.0
 
 LONGEST_WAIT_S = 2 * LONGEST_RETRY_S
 STORE_PAUSE_S = 1.0
+THE_ONLY_CHAT = 0
 
 
 class WebhookActor(pykka.ThreadingActor):
     """One receiver; webhook_mail.py says what it may be told.
 
-    It blocks for as long as a receiver does, at most `webhook_timeout_s`: a stop, a ping or a new URL is taken up when
-    the attempt that runs has ended. All callables are called on its thread and must return at once: `url` before each
-    attempt and `secrets` before the first one, until the same was told; `report` with each verdict, and again with the
-    same one if the log does not show it after half a minute; `disabled` after a 410; `drained` once after `Finish`;
-    `failed` when it dies of an error nobody foresaw.
+    It blocks for as long as a receiver does, at most `webhook_timeout_s`: a stop, a ping or a new setting is taken up
+    when the attempt that runs has ended. All callables are called on its thread and must return at once: `settings`
+    (None: nothing is known of the endpoint now) before each attempt and `keys` before the first one and after
+    `RetryNow`; `report` with each verdict, and again with the same one if the log does not show it after half a minute;
+    `disabled` where the endpoint is not worth trying any more; `drained` once after `Finish`; `failed` when it dies of
+    an error nobody foresaw.
     """
 
     use_daemon_thread = True
@@ -66,35 +71,36 @@ class WebhookActor(pykka.ThreadingActor):
         self,
         instance: str,
         name: str,
+        endpoint: str,
         *,
         store: Outbox,
         alarms: Alarms,
         config: Config,
-        url: Callable[[], str],
-        secrets: Callable[[], tuple[str, ...]],
-        report: Callable[[Verdict], None],
+        settings: Callable[[], Endpoint | None],
+        keys: Callable[[], Keys],
+        report: Report,
         drained: Callable[[], None],
-        disabled: Callable[[], None] = lambda: None,
+        disabled: Callable[[Literal["gone", "failing"]], None],
         failed: Callable[[], None] = lambda: None,
         draw: Callable[[], float] = random.random,
     ) -> None:
         super().__init__()
         self._id = instance
         self._name = name
+        self._endpoint = endpoint
         self._alarms = alarms
         self._retry_for_s = config.webhook_retry_for_s
-        self._url = url
-        self._secrets = secrets
+        self._settings = settings
+        self._look_up_keys = keys
         self._say_drained = drained
         self._say_disabled = disabled
         self._say_failed = failed
         self._draw = draw
-        self._backlog = Backlog(instance, store, report)
+        self._backlog = Backlog(instance, endpoint, store, report)
         self._postman = Postman(timeout_s=config.webhook_timeout_s, deny=Deny.of(config.webhook_deny))
-        self._keys: tuple[bytes, ...] = ()
-        self._hold: Hold | None = None
+        self._keys: Keys | None = None
+        self._holds = Holds()
         self._eager = False
-        self._readdressed_at = datetime.min.replace(tzinfo=UTC)
         self._finishing = False
         self._alarm: Alarm | None = None
         self._rings_at = 0.0
@@ -127,17 +133,11 @@ class WebhookActor(pykka.ThreadingActor):
                 self._consider_probe()
             case LookAgain():
                 self._alarm = None
-            case ChangeUrl(url=url):
-                self._url = lambda: url
-                self._readdressed_at = datetime.now(UTC)
-                self._lift()
-            case ChangeSecrets(secrets=secrets):
-                self._keys = tuple(signing_key(secret) for secret in secrets)
             case RetryNow():
-                self._lift()
+                self._begin_anew()
             case Finish():
                 self._finishing = True
-                self._lift()
+                self._begin_anew()
             case _:
                 raise TypeError(f"A webhook cannot take {type(message).__name__}.")
         self._work()
@@ -159,52 +159,70 @@ class WebhookActor(pykka.ThreadingActor):
 
     def _step(self) -> bool:
         """Make at most one attempt; whether to go on."""
-        head = self._backlog.head()
-        if head is None:
-            self._rest()
+        endpoint = self._settings()
+        if endpoint is None or not (endpoint.open or self._finishing):
+            self._rest(by_chat=False, closed=True)
             return False
-        hold = self._hold_of(head)
-        if hold is not None and not self._eager and (wait := hold.until - time.monotonic()) > 0:
+        by_chat = endpoint.order == "chat"
+        breaker = self._holds.breaker
+        if by_chat and breaker is not None and not self._eager and (wait := breaker.left_s()) > 0:
+            self._look_in(wait)
+            return False
+        head = self._backlog.head(self._holds.is_held if by_chat else None)
+        if head is None:
+            self._rest(by_chat=by_chat, closed=False)
+            return False
+        chat = head.chat if by_chat else THE_ONLY_CHAT
+        hold = self._hold_of(chat, head)
+        if hold is not None and not self._eager and (wait := hold.left_s()) > 0:
             self._backlog.refresh()
             self._look_in(wait)
             return False
         self._eager = False
-        self._attempt(head, hold)
+        if endpoint.disabled is not None:
+            self._abandon(head, 1, datetime.now(UTC), error="disabled")  # removed: nobody will ever enable it again
+        else:
+            self._attempt(endpoint, chat, head, hold)
         return True
 
-    def _rest(self) -> None:
+    def _rest(self, *, by_chat: bool, closed: bool) -> None:
         """Nothing is to be posted. See to what is left: verdicts, the connection, the end."""
-        self._hold, self._eager = None, False
+        self._eager = False
         self._backlog.remind()
         self._postman.close_if_idle()
+        waits = [self._holds.soonest_s(), self._backlog.due_s()] if by_chat else []
+        if due := [wait for wait in waits if wait is not None]:
+            # At its very moment the store may not show it as free yet.
+            self._look_in(max(SETTLING_S, min(due)))
         if self._backlog.crowded or (self._finishing and self._backlog.unsettled):
             self._look_in(SETTLING_S)
-        elif self._finishing:
+        elif self._finishing and not closed and not due:
             self._finishing = False
             self._say_drained()
         elif self._backlog.unsettled or self._postman.connected:
             self._look_in(QUIET_S)
 
-    def _hold_of(self, head: Delivery) -> Hold | None:
+    def _hold_of(self, chat: int, head: Delivery) -> Hold | None:
         """What is known of the head's failures, from this life or from the store."""
-        if self._hold is not None and self._hold.sequence == head.sequence:
-            return self._hold
-        self._hold = None
-        if head.due is not None:
-            # The wall clock may have been set since: no wait is longer than the longest there is.
-            left = min((head.due - datetime.now(UTC)).total_seconds(), LONGEST_WAIT_S)
-            self._hold = hold_of(head.sequence, head.attempts, head.first_attempt_at, left, asked=True)
-        return self._hold
+        if (hold := self._holds.of(chat, head.sequence)) is not None:
+            return hold
+        if head.due is None:
+            return None
+        # The wall clock may have been set since: no wait is longer than the longest there is.
+        left = min((head.due - datetime.now(UTC)).total_seconds(), LONGEST_WAIT_S)
+        return self._holds.put(chat, hold_of(head.sequence, head.attempts, head.first_attempt_at, left, asked=True))
 
     def _consider_probe(self) -> None:
-        """Something new came in: reason enough to try a head that failed a while ago."""
-        hold = self._hold
+        """Something new came in: reason enough to try a receiver again that failed a while ago."""
+        hold = self._holds.breaker or self._holds.of(THE_ONLY_CHAT)
         if hold is not None and not hold.asked and time.monotonic() - hold.tried_at >= PROBE_AFTER_S:
             self._eager = True
 
-    def _lift(self) -> None:
-        """The next attempt is made at once, whatever made the head wait."""
-        self._eager = True
+    def _begin_anew(self) -> None:
+        """The next attempt is made at once and by the present settings, whatever made the head wait."""
+        self._keys = None
+        self._holds.clear()
+        self._backlog.release()
 
     def _look_in(self, delay_s: float) -> None:
         """Have `LookAgain` told after a while, or sooner where that is planned already."""
@@ -221,7 +239,7 @@ class WebhookActor(pykka.ThreadingActor):
         with suppress(pykka.ActorDeadError):
             self.actor_ref.tell(LookAgain())
 
-    def _attempt(self, head: Delivery, hold: Hold | None) -> None:
+    def _attempt(self, endpoint: Endpoint, chat: int, head: Delivery, hold: Hold | None) -> None:
         """Post the head and do what follows from the outcome."""
         at = datetime.now(UTC)
         # The store may not have the last attempt yet, or never, where the disk refused it.
@@ -232,57 +250,86 @@ class WebhookActor(pykka.ThreadingActor):
         except Exception:
             # No receiver can ever be told of it; the events behind it must not wait for that.
             log.exception("an event cannot be told", action="webhook_poison", **self._of(head))
-            nothing = NoAnswer(error="unreadable", detail="", address="", duration_ms=0)
-            verdict = WebhookAbandoned(sequence=head.sequence, attempts=attempts, error=nothing.error)
-            self._backlog.settle(head, at, nothing, verdict)
+            self._abandon(head, attempts, at, error="unreadable")
             return
-        outcome = self._post(head, content, at)
+        outcome = self._post(endpoint, head, content, at)
         now = datetime.now(UTC)
         step = next_step(
             outcome,
-            first_attempt_at=first,
-            failing_since=max(first, self._readdressed_at),
+            first_attempt_at=max(first, endpoint.since),
+            failing_since=max(self._backlog.failing_since(at), endpoint.since) if failed(outcome) else at,
             now=now,
             draw=self._draw(),
-            retry_for_s=self._retry_for_s,
+            patience=Patience(
+                retry_for_s=self._retry_for_s if endpoint.retry_for_s is None else endpoint.retry_for_s,
+                reject_after_s=endpoint.reject_after_s,
+            ),
         )
         if isinstance(step, Disable) and self._finishing:
-            step = Abandon(error="http_410")  # nobody will ever enable it again
+            step = Abandon(error=step.error)  # nobody will ever enable it again
         match step:
             case Delivered(http_status=status):
-                delivered = WebhookDelivered(sequence=head.sequence, attempts=attempts, http_status=status)
+                self._holds.succeed(chat)
+                delivered = WebhookDelivered(
+                    sequence=head.sequence, attempts=attempts, http_status=status, endpoint=self._endpoint
+                )
                 self._backlog.settle(head, at, outcome, delivered)
             case Abandon(error=error):
                 log.error("a delivery is given up", action="webhook_abandoned", error=error, **self._of(head))
-                abandoned = WebhookAbandoned(sequence=head.sequence, attempts=attempts, error=error)
-                self._backlog.settle(head, at, outcome, abandoned)
+                self._holds.drop(chat)
+                self._abandon(head, attempts, at, error, outcome)
             case RetryAt(due=due, error=error, asked=asked):
                 log.info("a delivery failed", action="webhook_failed", error=error, due=str(due), **self._of(head))
-                self._hold = hold_of(head.sequence, attempts, first, (due - now).total_seconds(), asked=asked)
+                left = (due - now).total_seconds()
+                self._holds.fail(chat, hold_of(head.sequence, attempts, first, left, asked=asked))
                 self._backlog.postpone(head, at, outcome, due)
-            case Disable():
-                log.error("the receiver is gone (410)", action="webhook_disabled", **self._of(head))
-                # Nothing is posted until somebody asks; should nobody, one try a day, in this life or the next.
-                self._hold = hold_of(head.sequence, attempts, first, LONGEST_RETRY_S, asked=True)
+            case Disable(reason=reason, error=error):
+                log.error("the receiver is given up", action="webhook_disabled", error=error, **self._of(head))
+                # Until the instance's actor has heard; should it never, one try a day, in this life or the next.
+                self._holds.stop(chat, hold_of(head.sequence, attempts, first, LONGEST_RETRY_S, asked=True))
                 self._backlog.postpone(head, at, outcome, now + timedelta(seconds=LONGEST_RETRY_S))
-                self._say_disabled()
+                self._say_disabled(reason)
             case _:
                 assert_never(step)
 
-    def _post(self, head: Delivery, content: bytes, at: datetime) -> Outcome:
+    def _abandon(self, head: Delivery, attempts: int, at: datetime, error: str, outcome: Outcome | None = None) -> None:
+        """The event's turn is over: a dead letter."""
+        verdict = WebhookAbandoned(sequence=head.sequence, attempts=attempts, error=error, endpoint=self._endpoint)
+        nothing = NoAnswer(error=error, detail="", address="", duration_ms=0)
+        self._backlog.settle(head, at, outcome or nothing, verdict)
+
+    def _post(self, endpoint: Endpoint, head: Delivery, content: bytes, at: datetime) -> Outcome:
         """The outcome of a post, whatever happens."""
         try:
-            if not self._keys:
-                self._keys = tuple(signing_key(secret) for secret in self._secrets())
-            if not self._keys:
+            if self._keys is None or self._keys.new is None:
+                self._keys = self._look_up_keys()
+            signing = self._keys.at(at)
+            if not signing:
                 return NoAnswer(error="no_secret", detail="", address="", duration_ms=0)
-            event_id = head.record.id
-            signed = headers(content, event_id=event_id, at=at, keys=self._keys, instance=self._id, name=self._name)
-            return self._postman.post(self._url(), content, signed)
+            signed = headers(
+                content,
+                event_id=head.record.id,
+                at=at,
+                keys=signing,
+                instance=self._id,
+                name=self._name,
+                own=self._keys.headers,
+            )
+            return self._postman.post(endpoint.url, content, signed)
         except Exception:
             # Ours, not the receiver's, and perhaps gone with the next version: retried like any other failure.
             log.exception("an attempt failed in itself", action="webhook_broken", **self._of(head))
             return NoAnswer(error="internal", detail="", address="", duration_ms=0)
 
     def _of(self, head: Delivery) -> dict[str, Any]:
-        return {"instance": self._id, "sequence": head.sequence, "position": head.record.position}
+        return {
+            "instance": self._id,
+            "endpoint": self._endpoint,
+            "sequence": head.sequence,
+            "position": head.record.position,
+        }
+
+
+def failed(outcome: Outcome) -> bool:
+    """Whether an attempt came to anything but success."""
+    return isinstance(outcome, NoAnswer) or not 200 <= outcome.status < 300

@@ -1,4 +1,4 @@
-"""What one webhook has still to deliver, as the store has it, and the verdicts that the store does not have yet.
+"""What one endpoint has still to be told, as the store has it, and the verdicts that the store does not have yet.
 
 Only a batch of the backlog is ever in memory. For one thread, except where it says otherwise.
 """
@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Protocol, assert_never
 
 import msgspec
@@ -18,7 +18,7 @@ import structlog
 from chatbot_erp.actors.webhook import Answer, NoAnswer, Outcome
 from chatbot_erp.eventstore.errors import StoreError
 from chatbot_erp.eventstore.events import WebhookAbandoned, WebhookDelivered
-from chatbot_erp.eventstore.records import Attempt, Delivery
+from chatbot_erp.eventstore.records import Attempt, Delivery, Standing
 
 log = structlog.get_logger()
 
@@ -27,45 +27,47 @@ UNSETTLED_AT_MOST = 256
 """With so many verdicts on their way, wait for the log rather than run ahead of it."""
 
 REMIND_AFTER_S = 30.0
+RELEASE_PATIENCE_S = 5.0
+OUTAGE_GAP_S = 36 * 3600.0
+"""Longer than any wait between two attempts: with so much time between them, two failures are two outages."""
 
 Verdict = WebhookDelivered | WebhookAbandoned
+Report = Callable[[Verdict, int], None]
+"""Told a verdict and the round of its delivery."""
 
 
 class Outbox(Protocol):
     """What is wanted of the event store."""
 
-    def deliveries(self, stream: str, *, limit: int) -> list[Delivery]: ...
+    def deliveries(self, stream: str, endpoint: str, *, limit: int, free_at: datetime | None) -> list[Delivery]: ...
 
-    def record_attempt(self, stream: str, sequence: int, attempt: Attempt, due: datetime | None) -> Future[None]: ...
+    def standing(self, stream: str, endpoint: str) -> Standing: ...
+
+    def record_attempt(
+        self, stream: str, endpoint: str, sequence: int, attempt: Attempt, due: datetime | None
+    ) -> Future[None]: ...
+
+    def release_deliveries(self, stream: str, endpoint: str) -> Future[None]: ...
 
 
 class Told(msgspec.Struct, frozen=True):
     """A verdict that is on its way to the log since `at` (monotonic)."""
 
     verdict: Verdict
+    of: Delivery
     at: float
 
 
-class Hold(msgspec.Struct, frozen=True, kw_only=True):
-    """The head failed: not again before `until` (monotonic). `asked` where the receiver named the time, or may have."""
-
-    sequence: int
-    attempts: int
-    first_attempt_at: datetime | None
-    until: float
-    tried_at: float
-    asked: bool
-
-
 class Backlog:
-    """The deliveries of one instance that wait, oldest first. Methods that read raise what the store raises."""
+    """The deliveries to one endpoint that wait, oldest first. Methods that read raise what the store raises."""
 
-    def __init__(self, instance: str, store: Outbox, report: Callable[[Verdict], None]) -> None:
+    def __init__(self, instance: str, endpoint: str, store: Outbox, report: Report) -> None:
         self._instance = instance
+        self._endpoint = endpoint
         self._store = store
         self._report = report
         self._batch: deque[Delivery] = deque()
-        self._told: dict[int, Told] = {}
+        self._told: dict[tuple[int, int], Told] = {}
 
     @property
     def unsettled(self) -> bool:
@@ -77,15 +79,15 @@ class Backlog:
         """Whether so many are that `head` answers None for now."""
         return len(self._told) >= UNSETTLED_AT_MOST
 
-    def head(self) -> Delivery | None:
-        """The oldest event without a verdict, from memory where possible; None where nothing is to be posted."""
-        if not self._batch:
-            pending = self._store.deliveries(self._instance, limit=BATCH + len(self._told))
-            waiting = {delivery.sequence for delivery in pending}
-            self._told = {sequence: told for sequence, told in self._told.items() if sequence in waiting}
-            if not self.crowded:
-                self._batch.extend(delivery for delivery in pending if delivery.sequence not in self._told)
-        return self._batch[0] if self._batch else None
+    def head(self, is_held: Callable[[int], bool] | None = None) -> Delivery | None:
+        """The oldest event without a verdict, from memory where possible; None where nothing is to be posted.
+
+        With `is_held` the chats for which it is true are passed over.
+        """
+        if (head := self._next(is_held)) is None:
+            self._read(is_held)
+            head = self._next(is_held)
+        return head
 
     def refresh(self) -> None:
         """Have the next `head` read from the store."""
@@ -95,46 +97,86 @@ class Backlog:
         """The attempt at `at` was the last: record it, report the verdict, and never show the event again."""
         self._keep(head, at, outcome, None)
         self._batch.popleft()
-        self._tell(verdict)
+        self._tell(verdict, head)
 
     def postpone(self, head: Delivery, at: datetime, outcome: Outcome, due: datetime) -> None:
         """The attempt at `at` failed: record it. The next `head` reads from the store."""
         self._keep(head, at, outcome, due)
         self.refresh()
 
+    def release(self) -> None:
+        """Nothing that failed waits for its time any more; where the store refuses, it still does after a restart."""
+        self.refresh()
+        with suppress(StoreError, TimeoutError):
+            self._store.release_deliveries(self._instance, self._endpoint).result(RELEASE_PATIENCE_S)
+
     def remind(self) -> None:
         """Report verdicts again that may have been lost with the actor they were told to."""
         now = time.monotonic()
         for told in list(self._told.values()):
             if now - told.at >= REMIND_AFTER_S:
-                self._tell(told.verdict)
+                self._tell(told.verdict, told.of)
 
-    def _tell(self, verdict: Verdict) -> None:
-        self._told[verdict.sequence] = Told(verdict, time.monotonic())
+    def due_s(self) -> float | None:
+        """Seconds until the next of those that failed is due, as the store has it; None where none is."""
+        due = self._store.standing(self._instance, self._endpoint).due
+        return None if due is None else max(0.0, (due - datetime.now(UTC)).total_seconds())
+
+    def failing_since(self, at: datetime) -> datetime:
+        """Since when the receiver has done nothing but fail, if it failed at `at` too."""
+        with suppress(StoreError):
+            standing = self._store.standing(self._instance, self._endpoint)
+            last = standing.failed_at
+            if standing.failing_since and last and (at - last).total_seconds() < OUTAGE_GAP_S:
+                return min(standing.failing_since, at)
+        return at
+
+    def _next(self, is_held: Callable[[int], bool] | None) -> Delivery | None:
+        while self._batch and is_held is not None and is_held(self._batch[0].chat):
+            self._batch.popleft()
+        return self._batch[0] if self._batch else None
+
+    def _read(self, is_held: Callable[[int], bool] | None) -> None:
+        free_at = None if is_held is None else datetime.now(UTC)
+        limit = BATCH + len(self._told)
+        pending = self._store.deliveries(self._instance, self._endpoint, limit=limit, free_at=free_at)
+        waiting = {(delivery.sequence, delivery.round) for delivery in pending}
+        reached: int | None = pending[-1].sequence if len(pending) == limit else None
+        for key, told in list(self._told.items()):
+            unseen = (reached is not None and key[0] > reached) or (is_held is not None and is_held(told.of.chat))
+            if key not in waiting and not unseen:
+                del self._told[key]
+        if not self.crowded:
+            self._batch.extend(each for each in pending if (each.sequence, each.round) not in self._told)
+
+    def _tell(self, verdict: Verdict, of: Delivery) -> None:
+        self._told[of.sequence, of.round] = Told(verdict, of, time.monotonic())
         with suppress(pykka.ActorDeadError):  # `remind` will find its successor
-            self._report(verdict)
+            self._report(verdict, of.round)
 
     def _keep(self, head: Delivery, at: datetime, outcome: Outcome, due: datetime | None) -> None:
         """Record an attempt without waiting for the disk; it is committed with whatever else is written just now.
 
         A failed attempt that is lost in a crash costs an early retry, a delivered one only its line in the log.
         """
-        match outcome:
-            case Answer():
-                error = "" if 200 <= outcome.status < 300 else f"http_{outcome.status}"
-                attempt = attempt_of(at, outcome, outcome.status, error, outcome.text)
-            case NoAnswer():
-                attempt = attempt_of(at, outcome, None, outcome.error, "")
-            case _:
-                assert_never(outcome)
+        attempt = attempt_of(at, outcome)
         try:
-            self._store.record_attempt(self._instance, head.sequence, attempt, due).add_done_callback(complain)
+            kept = self._store.record_attempt(self._instance, self._endpoint, head.sequence, attempt, due)
+            kept.add_done_callback(complain)
         except StoreError as ex:
             log.warning("an attempt is not recorded", action="attempt_unrecorded", error=str(ex))
 
 
-def attempt_of(at: datetime, outcome: Outcome, http_status: int | None, error: str, answer: str) -> Attempt:
+def attempt_of(at: datetime, outcome: Outcome) -> Attempt:
     """An attempt as the store keeps it."""
+    http_status: int | None
+    match outcome:
+        case Answer(status=status):
+            http_status, error, answer = status, "" if 200 <= status < 300 else f"http_{status}", outcome.text
+        case NoAnswer():
+            http_status, error, answer = None, outcome.error, ""
+        case _:
+            assert_never(outcome)
     return Attempt(
         at=at,
         duration_ms=outcome.duration_ms,
@@ -149,11 +191,3 @@ def complain(future: Future[None]) -> None:
     """Runs on the store's thread when a recorded attempt is on disk, or is not."""
     if not future.cancelled() and (ex := future.exception()) is not None:
         log.warning("an attempt is not recorded", action="attempt_unrecorded", error=str(ex))
-
-
-def hold_of(sequence: int, attempts: int, first: datetime | None, left_s: float, *, asked: bool) -> Hold:
-    """A hold of `left_s` seconds from now."""
-    now = time.monotonic()
-    return Hold(
-        sequence=sequence, attempts=attempts, first_attempt_at=first, until=now + left_s, tried_at=now, asked=asked
-    )

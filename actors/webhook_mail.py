@@ -14,20 +14,8 @@ class LookAgain(msgspec.Struct, frozen=True):
     """The actor's own alarm: a retry is due, or something was to be seen to later."""
 
 
-class ChangeUrl(msgspec.Struct, frozen=True, kw_only=True):
-    """Post there from now on, also what waits, and try the head at once."""
-
-    url: str
-
-
-class ChangeSecrets(msgspec.Struct, frozen=True, kw_only=True):
-    """Sign with each of these from now on: the new one first, then an old one for as long as it is to be accepted."""
-
-    secrets: tuple[str, ...]
-
-
 class RetryNow(msgspec.Struct, frozen=True):
-    """Somebody says that the receiver works again: try the head at once, also after a 410."""
+    """The settings have changed, or somebody says that the receiver works again: nothing waits for its time any more."""
 
 
 class Finish(msgspec.Struct, frozen=True):

@@ -1,13 +1,12 @@
 """The life of a number: given what has happened, when something is asked, then this happens."""
 
 from datetime import UTC, datetime
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
 from chatbot_erp.actors import frames
 from chatbot_erp.actors.commands import (
-    ChangeWebhook,
     Command,
     CreateInstance,
     DoubtPending,
@@ -16,14 +15,17 @@ from chatbot_erp.actors.commands import (
     RecordVerdict,
     RemoveInstance,
     RestartInstance,
-    SendText,
+    SendMessage,
 )
+from chatbot_erp.actors.contents import Text
+from chatbot_erp.actors.endpoint import EnableEndpoint
 from chatbot_erp.actors.errors import InstanceNotFound, InstanceNotOperational, NameTaken
 from chatbot_erp.actors.instance import decide
 from chatbot_erp.actors.state import Instance, Removed, State, decode_state, encode_state, evolve
 from chatbot_erp.actors.supervision import REMEDIES, Remedy
 from chatbot_erp.eventstore.events import (
     Ack,
+    CallReceived,
     Event,
     InstanceConnected,
     InstanceCreated,
@@ -36,15 +38,17 @@ from chatbot_erp.eventstore.events import (
     InstanceRestarted,
     MessageAccepted,
     MessageAcknowledged,
+    MessageEdited,
     MessageFailed,
     MessageOutcomeUnknown,
+    MessageRevoked,
     MessageSent,
+    MessageUndecryptable,
     PairingOffered,
     PingFailed,
     PingSent,
     Status,
     WebhookDelivered,
-    WebhookUrlChanged,
 )
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -142,15 +146,45 @@ def test_what_an_older_socket_received_is_kept_all_the_same() -> None:
     assert [event.text for event in after(*LIVE, do=seen(received, 1))] == ["Oi"]  # type: ignore[attr-defined]
 
 
+FROM: Any = {"jid": "9@g.us", "jid_alt": "8@lid", "participant": "7@lid"}
+
+
+def test_what_others_change_take_back_garble_and_call_is_on_record() -> None:
+    edited = frames.SocketSawEdit(
+        **FROM,
+        message_id="m1",
+        edit_id="m2",
+        push_name="M",
+        kind="text",
+        text="b",
+        content="{}",
+        edited_at=NOW,
+        raw="{}",
+    )
+    (event,) = after(*LIVE, do=seen(edited))
+    assert isinstance(event, MessageEdited)
+    assert (event.message_id, event.edit_id, event.text, event.participant) == ("m1", "m2", "b", "7@lid")
+    revoked = frames.SocketSawRevocation(**FROM, message_id="m1", push_name="M", revoked_at=NOW)
+    assert after(*LIVE, do=seen(revoked)) == (MessageRevoked(**FROM, message_id="m1", push_name="M", revoked_at=NOW),)
+    sealed = frames.SocketCouldNotDecrypt(**FROM, message_id="m3", unavailable=True, push_name="M", sent_at=NOW)
+    assert after(*LIVE, do=seen(sealed)) == (
+        MessageUndecryptable(**FROM, message_id="m3", unavailable=True, push_name="M", sent_at=NOW),
+    )
+    call = frames.SocketSawCall(call_id="c", jid="7@lid", jid_alt=None, group=None, video=False, called_at=NOW)
+    assert after(*LIVE, do=seen(call)) == (
+        CallReceived(call_id="c", jid="7@lid", jid_alt=None, group=None, video=False, called_at=NOW),
+    )
+
+
 @pytest.mark.parametrize("before", [(), (OFFERED,), (*LIVE[1:], DROPPED), (*LIVE[1:], BANNED)])
 def test_a_message_is_refused_unless_the_number_is_connected(before: tuple[Event, ...]) -> None:
     with pytest.raises(InstanceNotOperational):
-        after(CREATED, *before, do=SendText(command_id="c1", number="551", text="Olá"))
+        after(CREATED, *before, do=SendMessage(command_id="c1", number="551", content=Text(text="Olá")))
 
 
 @pytest.mark.parametrize("before", [LIVE, (*LIVE, DEGRADED)])
 def test_a_message_is_accepted_while_connected_or_degraded(before: tuple[Event, ...]) -> None:
-    assert after(*before, do=SendText(command_id="c1", number="551", text="Olá")) == (ACCEPTED,)
+    assert after(*before, do=SendMessage(command_id="c1", number="551", content=Text(text="Olá"))) == (ACCEPTED,)
 
 
 def test_the_servers_ack_alone_degrades() -> None:
@@ -263,18 +297,11 @@ def test_a_restart_makes_the_next_generation_and_counts_unless_it_is_routine() -
     assert (healed.restarts, begun.restarts) == (1, 0)
 
 
-def test_changing_the_webhook_to_what_it_is_changes_nothing() -> None:
-    assert after(*LIVE, do=ChangeWebhook(webhook_url="http://example.test/")) == ()
-    assert after(*LIVE, do=ChangeWebhook(webhook_url="http://b.test/")) == (
-        WebhookUrlChanged(webhook_url="http://b.test/"),
-    )
-
-
 def test_a_removed_number_takes_verdicts_and_nothing_else() -> None:
     verdict = WebhookDelivered(sequence=1, attempts=1, http_status=200)
     assert after(*LIVE, REMOVED, do=RecordVerdict(verdict=verdict)) == (verdict,)
     assert after(*LIVE, REMOVED, do=seen(SENT)) == ()
-    for command in (RestartInstance(cause="x"), RemoveInstance(unlink=True), ChangeWebhook(webhook_url="http://b/")):
+    for command in (RestartInstance(cause="x"), RemoveInstance(unlink=True), EnableEndpoint(endpoint="main")):
         with pytest.raises(InstanceNotFound):
             after(*LIVE, REMOVED, do=command)
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from chatbot_erp.actors import frames, tidings
-from chatbot_erp.actors.commands import CreateInstance, SendText
+from chatbot_erp.actors.commands import CreateInstance, SendMessage
+from chatbot_erp.actors.contents import Text
 from chatbot_erp.actors.errors import InstanceNotOperational, OutcomeUnknown
 from chatbot_erp.actors.instance_actor import InstanceActor
 from instance_world import NOW, PATIENCE_S, World, received
@@ -40,7 +41,7 @@ def test_what_was_staged_is_stored_even_if_the_next_command_is_refused(world: Wo
     world.tell(frames.SocketOfferedQr(qr="secret", valid_s=60))
     assert world.showing.wait(PATIENCE_S)
     world.tell(received("m1"), 1)
-    refused = world.actor.ask(SendText(command_id="c", number="551", text="Olá"), block=False)
+    refused = world.actor.ask(SendMessage(command_id="c", number="551", content=Text(text="Olá")), block=False)
     world.shown.set()
     with pytest.raises(InstanceNotOperational):
         refused.get(timeout=PATIENCE_S)
@@ -58,7 +59,7 @@ def test_a_word_said_again_is_stored_once(world: World) -> None:
 
 def test_a_send_is_on_record_before_it_is_transmitted_and_answered_after_it_is_recorded(world: World) -> None:
     world.connect()
-    caller: Future[Any] = world.actor.ask(SendText(command_id="c", number="551", text="Olá"))
+    caller: Future[Any] = world.actor.ask(SendMessage(command_id="c", number="551", content=Text(text="Olá")))
     order = world.host.next(frames.Transmit)
     assert (order.command_id, order.to, order.text) == ("c", "551", "Olá")
     assert world.types()[-1] == "message.accepted"
@@ -70,20 +71,20 @@ def test_a_send_is_on_record_before_it_is_transmitted_and_answered_after_it_is_r
 def test_a_send_without_a_host_is_reported_as_not_sent(world: World) -> None:
     world.connect()
     world.house.switchboard.unplug("i")
-    caller: Future[Any] = world.actor.ask(SendText(command_id="c", number="551", text="Olá"))
+    caller: Future[Any] = world.actor.ask(SendMessage(command_id="c", number="551", content=Text(text="Olá")))
     assert caller.result(PATIENCE_S).reason == "not_connected"
 
 
 def test_nobody_waits_for_an_actor_that_has_stopped(world: World) -> None:
     world.connect()
-    caller: Future[Any] = world.actor.ask(SendText(command_id="c", number="551", text="Olá"))
+    caller: Future[Any] = world.actor.ask(SendMessage(command_id="c", number="551", content=Text(text="Olá")))
     world.actor.stop()
     with pytest.raises(OutcomeUnknown):
         caller.result(PATIENCE_S)
 
 
 def test_a_stream_that_moved_on_stops_the_actor_rather_than_let_it_guess(world: World) -> None:
-    other: Any = InstanceActor.start("i", world.house, world.webhook, None, 0)
+    other: Any = InstanceActor.start("i", world.house, world.webhooks, None, 0)
     with pytest.raises(Exception, match="at version 1, not at 0"):
         other.ask(CreateInstance(name="shop", webhook_url="http://127.0.0.1:9/", session_from=None))
     while not isinstance(world.supervisor_heard.get(timeout=PATIENCE_S), tidings.ActorFailed):

@@ -1,20 +1,25 @@
 """What one message, one caller or one bad moment must not do to an instance."""
 
-from collections.abc import Iterator
+import dataclasses
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
 
 from chatbot_erp.actors import frames, tidings
-from chatbot_erp.actors.commands import LoseSocket, RemoveInstance, RestartInstance, SendText
+from chatbot_erp.actors.commands import LoseSocket, RecordVerdict, RemoveInstance, RestartInstance, SendMessage
+from chatbot_erp.actors.contents import Text
 from chatbot_erp.actors.errors import Unavailable
+from chatbot_erp.actors.instance_actor import InstanceActor
 from chatbot_erp.actors.instance_mail import ROOM
-from chatbot_erp.eventstore.errors import NotStorable
-from chatbot_erp.eventstore.events import Status
+from chatbot_erp.actors.rebuild import rebuild
+from chatbot_erp.eventstore.errors import NotStorable, StoreUnavailable
+from chatbot_erp.eventstore.events import Event, Status, WebhookDelivered
+from chatbot_erp.eventstore.store import EventStore, NewEvent
 from instance_world import PATIENCE_S, World, received
 
 
@@ -74,7 +79,7 @@ def test_what_cannot_even_be_decided_is_parked_after_what_was_heard_before_is_st
 
 def test_a_caller_whose_text_cannot_be_stored_is_told_so_and_the_actor_lives(world: World) -> None:
     world.connect()
-    caller: Future[Any] = world.actor.ask(SendText(command_id="c", number="551", text="\ud800"))
+    caller: Future[Any] = world.actor.ask(SendMessage(command_id="c", number="551", content=Text(text="\ud800")))
     with pytest.raises(NotStorable):
         caller.result(PATIENCE_S)
     world.tell(received("m1"), 1)
@@ -96,9 +101,12 @@ def test_more_requests_than_there_is_room_for_are_refused_at_once(world: World) 
     world.actor.tell(RestartInstance(cause="requested"))
     world.tell(frames.SocketOfferedQr(qr="secret", valid_s=60), generation=2)
     assert world.showing.wait(PATIENCE_S)
-    waiting = [world.actor.ask(SendText(command_id=str(n), number="551", text="Olá"), block=False) for n in range(ROOM)]
+    waiting = [
+        world.actor.ask(SendMessage(command_id=str(n), number="551", content=Text(text="Olá")), block=False)
+        for n in range(ROOM)
+    ]
     with pytest.raises(Unavailable):
-        world.actor.ask(SendText(command_id="more", number="551", text="Olá"), block=False)
+        world.actor.ask(SendMessage(command_id="more", number="551", content=Text(text="Olá")), block=False)
     world.tell(received("m1"), 1)
     world.shown.set()
     assert world.host.next(frames.Confirm).number == 1
@@ -110,9 +118,11 @@ def test_more_requests_than_there_is_room_for_are_refused_at_once(world: World) 
 def test_a_number_whose_sends_hang_holds_only_its_share_of_the_callers(world: World) -> None:
     world.connect()
     share = world.house.config.http_threads // 2
-    hanging = [world.actor.ask(SendText(command_id=str(n), number="551", text="Olá")) for n in range(share)]
+    hanging = [
+        world.actor.ask(SendMessage(command_id=str(n), number="551", content=Text(text="Olá"))) for n in range(share)
+    ]
     with pytest.raises(Unavailable):
-        world.actor.ask(SendText(command_id="more", number="551", text="Olá"))
+        world.actor.ask(SendMessage(command_id="more", number="551", content=Text(text="Olá")))
     assert world.types().count("message.accepted") == share
     world.actor.tell(LoseSocket(generation=1, cause="host_died"))
     assert [each.result(PATIENCE_S).reason for each in hanging] == ["host_died"] * share
@@ -142,3 +152,42 @@ def test_the_time_of_a_ban_is_seen_and_gone_with_it(world: World) -> None:
     world.actor.tell(RestartInstance(cause="temporarily_banned"))
     world.actor.ask(tidings.Introduce())
     assert world.house.directory.view("shop").retry_at is None
+
+
+class SickStore:
+    """The real one, whose appends can be refused; `offered` is what they held while they were not."""
+
+    def __init__(self, store: EventStore) -> None:
+        self._store = store
+        self.sick = False
+        self.offered: list[Event] = []
+
+    def append(self, stream: str, expected_version: int, events: Sequence[NewEvent], *, snapshot: bytes) -> Any:
+        if self.sick:
+            raise StoreUnavailable("full", "on purpose")
+        self.offered += [new.event for new in events]
+        return self._store.append(stream, expected_version, events, snapshot=snapshot)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+
+def test_a_verdict_that_is_told_again_and_again_while_the_disk_refuses_is_owed_once(world: World) -> None:
+    store = SickStore(world.store)
+    house = dataclasses.replace(world.house, store=cast(EventStore, store))
+    world.actor.stop()
+    (head,) = world.store.open_streams()
+    actor: Any = InstanceActor.start("i", house, world.webhooks, rebuild(world.store, head), head.version)
+    store.sick = True
+    verdict = WebhookDelivered(sequence=1, attempts=1, http_status=200)
+    actor.tell(RecordVerdict(verdict=verdict))
+    actor.tell(LoseSocket(generation=1, cause="host_died"))
+    for _ in range(50):
+        actor.tell(RecordVerdict(verdict=verdict))
+    actor.ask(tidings.Introduce())
+    store.sick = False
+    actor.tell(tidings.RepeatDue())
+    actor.ask(tidings.Introduce())
+    assert store.offered.count(verdict) == 1
+    assert world.types().count("webhook.delivered") == 1
+    actor.stop()

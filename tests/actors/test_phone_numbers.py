@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatbot_erp.actors.errors import BadNumber
-from chatbot_erp.actors.phone_numbers import digits, normalise
+from chatbot_erp.actors.phone_numbers import digits, normalise, without_numbers
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,8 @@ def test_any_text_is_either_normalised_or_refused(text: str) -> None:
 def test_a_phone_is_not_named_by_a_jid() -> None:
     with pytest.raises(BadNumber):
         digits("559199999999@s.whatsapp.net")
+
+
+def test_what_a_library_says_is_told_without_the_numbers_it_quotes() -> None:
+    detail = "server returned error 463 for 5511987654321:12@s.whatsapp.net (alias 200000000000001@lid)"
+    assert without_numbers(detail) == "server returned error 463 for (number) (alias (number))"

@@ -9,6 +9,8 @@ import pytest
 
 from chatbot_erp.actors import frames
 from chatbot_erp.actors.frames import Observation, Said
+from chatbot_erp.actors.people_frames import Ask, Reply, SocketAnswered, SocketDeclined
+from chatbot_erp.actors.questions import ListGroups
 from chatbot_erp.actors.socket_host import SocketHost
 from chatbot_erp.actors.socket_words import Ledger, Mouth
 from fake_sockets import PATIENCE_S, FakeSockets, received
@@ -33,6 +35,9 @@ class Manager:
     def send(self, instance: str, text: str) -> None:
         self.order(frames.Transmit(instance=instance, command_id=text, to="55", text=text))
 
+    def ask(self, instance: str, request: str) -> None:
+        self.order(Ask(instance=instance, request=request, question=ListGroups()))
+
     def hear(self, wanted: Callable[[Said], bool]) -> Said:
         """The next word that is wanted; those before it are passed over."""
         while self.pipe.poll(PATIENCE_S):
@@ -41,7 +46,7 @@ class Manager:
                 return word
         raise TimeoutError
 
-    def hear_of(self, *kinds: type[Observation]) -> Said:
+    def hear_of(self, *kinds: type[Observation | Reply]) -> Said:
         return self.hear(lambda word: isinstance(word.observation, kinds))
 
     def is_silent(self) -> bool:
@@ -196,6 +201,50 @@ def test_an_order_for_a_number_without_socket_is_answered(manager: Manager) -> N
     manager.hear_of(frames.SocketRefusedCode)
     manager.order(frames.CloseSocket(instance="nobody"))
     manager.hear_of(frames.SocketClosed)
+
+
+def test_a_question_is_answered_while_a_send_hangs(manager: Manager) -> None:
+    manager.open("a")
+    socket = manager.sockets.made("a")
+    socket.gate.clear()
+    manager.send("a", "stuck")
+    assert socket.begun.wait(PATIENCE_S)
+    manager.ask("a", "q")
+    word = manager.hear_of(SocketAnswered)
+    assert (word.number, word.observation.request) == (0, "q")  # type: ignore[union-attr]
+    assert socket.sent == []
+    socket.gate.set()
+
+
+def test_questions_of_one_number_are_put_one_after_another(manager: Manager) -> None:
+    manager.open("a")
+    socket = manager.sockets.made("a")
+    socket.asking.clear()
+    for request in ("1", "2", "3"):
+        manager.ask("a", request)
+    assert socket.asked.acquire(timeout=PATIENCE_S)
+    assert not socket.asked.acquire(blocking=False)
+    socket.asking.set()
+    answers = [manager.hear_of(SocketAnswered).observation for _ in range(3)]
+    assert [answer.request for answer in answers] == ["1", "2", "3"]  # type: ignore[union-attr]
+
+
+def test_questions_that_cannot_be_put_any_more_are_declined(manager: Manager) -> None:
+    manager.ask("nobody", "q")
+    assert manager.hear_of(SocketDeclined).observation.reason == "not_connected"  # type: ignore[union-attr]
+    manager.open("a")
+    socket = manager.sockets.made("a")
+    socket.asking.clear()
+    manager.ask("a", "begun")
+    assert socket.asked.acquire(timeout=PATIENCE_S)
+    manager.ask("a", "waiting")
+    manager.order(frames.CloseSocket(instance="a"))
+    declined = manager.hear_of(SocketDeclined).observation
+    assert (declined.request, declined.reason) == ("waiting", "not_connected")  # type: ignore[union-attr]
+    manager.hear_of(frames.SocketClosed)
+    manager.ask("a", "late")
+    assert manager.hear_of(SocketDeclined).observation.request == "late"  # type: ignore[union-attr]
+    socket.asking.set()
 
 
 def test_the_ping_is_sent_once_and_not_at_each_reconnection(manager: Manager) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from chatbot_erp.actors import frames
 from chatbot_erp.actors.frames import Observation, Said, Word
-from chatbot_erp.actors.host_process import HostDeath, HostProcess, await_former_hosts
+from chatbot_erp.actors.host_process import WAITING_ORDERS, HostDeath, HostProcess, await_former_hosts
 from chatbot_erp.actors.house import HostGone
 from chatbot_erp.actors.spool import read_spools
 from fake_sockets import PATIENCE_S, fake_sockets
@@ -55,6 +55,11 @@ class Host:
         """Let the host do something, and confirm it."""
         self.do("hello")
         self.process.order(frames.Confirm(instance="a", number=self.hear_of(frames.SocketSent).number))
+
+    def flood(self) -> None:
+        """Give more orders than can wait."""
+        for _ in range(WAITING_ORDERS + 1):
+            self.process.order(frames.Confirm(instance="nobody", number=0))
 
     def do(self, text: str) -> None:
         """Have a socket in the host send this, which may be an instruction to the fake."""
@@ -142,6 +147,20 @@ def test_a_hung_host_is_killed_when_it_does_not_end(start: Callable[..., Host]) 
     os.kill(host.process.pid, signal.SIGSTOP)
     assert not host.process.end(0.1)
     assert host.deaths.get(timeout=PATIENCE_S).signal == signal.SIGKILL
+
+
+def test_a_hung_host_holds_nobody_up_and_takes_its_orders_later_in_turn(start: Callable[..., Host]) -> None:
+    host = start()
+    host.work()
+    os.kill(host.process.pid, signal.SIGSTOP)
+    texts = [f"{number} {'x' * 1000}" for number in range(600)]
+    for text in texts:  # more than the pipe takes
+        host.process.order(frames.Transmit(instance="a", command_id="c", to="55", text=text))
+    with pytest.raises(HostGone):
+        host.flood()
+    os.kill(host.process.pid, signal.SIGCONT)
+    sent = [host.hear_of(frames.SocketSent).observation for _ in texts]
+    assert [each.text for each in sent if isinstance(each, frames.SocketSent)] == texts
 
 
 def test_a_host_carries_nothing_of_the_manager(start: Callable[..., Host]) -> None:

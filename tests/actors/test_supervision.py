@@ -13,6 +13,7 @@ from chatbot_erp.actors.supervision import (
     LIBRARY_DEADLINE_S,
     LIBRARY_SPREAD_S,
     LONGEST_DELAY_S,
+    NETWORK,
     REMEDIES,
     Healing,
     Remedy,
@@ -88,6 +89,16 @@ def test_too_many_restarts_mean_quarantine_with_a_slow_probe() -> None:
     assert (probe.delay_s, probe.quarantined) == (LONGEST_DELAY_S, True)
     after = plan("host_died", probe.healing, now=INTENSITY[1] + 11.0, draw=0.0)
     assert not after.quarantined, "a quiet while ends the quarantine"
+
+
+@pytest.mark.parametrize("cause", sorted(NETWORK))
+def test_an_outage_of_the_network_puts_nobody_into_quarantine(cause: str) -> None:
+    healing = Healing()
+    for moment in range(3 * INTENSITY[0]):
+        decided = plan(cause, healing, now=float(moment), draw=0.01)
+        assert not decided.quarantined
+        healing = decided.healing
+    assert plan("host_died", healing, now=60.0, draw=0.0).quarantined is False
 
 
 def test_ten_healthy_minutes_are_forgiving() -> None:

@@ -4,7 +4,15 @@ from collections.abc import Sequence
 
 import pytest
 
-from chatbot_erp.actors.wa_addresses import Addresses, NotOnWhatsApp, spellings
+from chatbot_erp.actors.wa_addresses import (
+    AT_ONCE,
+    MISSING_FOR_S,
+    PAUSE_S,
+    Account,
+    Addresses,
+    NotOnWhatsApp,
+    spellings,
+)
 from chatbot_erp.actors.wa_client import LibraryError
 
 
@@ -73,3 +81,35 @@ def test_the_memory_is_bounded() -> None:
     for number in ("1", "2", "1", "3", "1", "2"):
         book.resolve(number)
     assert [asked for (asked,) in directory.asked] == ["1", "2", "3", "2"]
+
+
+def test_a_list_is_asked_about_at_once_and_what_is_known_is_not() -> None:
+    directory = Directory(_49151="49151@s.whatsapp.net", _552191234567="2@lid")
+    book = Addresses(directory)
+    book.resolve("49151")
+    found = book.look_up(["5521991234567", "49999", "49151", "49999"])
+    assert found == {
+        "49151": Account("49151@s.whatsapp.net", None),
+        "5521991234567": Account("5511@s.whatsapp.net", "2@lid"),
+        "49999": None,
+    }
+    assert directory.asked[1:] == [("5521991234567", "552191234567", "49999")]
+
+
+def test_who_was_missing_is_asked_for_again_after_a_while() -> None:
+    now = [0.0]
+    directory = Directory()
+    book = Addresses(directory, clock=lambda: now[0], sleep=lambda _: None)
+    for moment in (0.0, MISSING_FOR_S - 1, MISSING_FOR_S + 1):
+        now[0] = moment
+        assert book.look_up(["49999"]) == {"49999": None}
+    assert len(directory.asked) == 2
+
+
+def test_a_long_list_is_asked_about_in_parts_with_pauses() -> None:
+    pauses: list[float] = []
+    directory = Directory()
+    book = Addresses(directory, clock=lambda: 0.0, sleep=pauses.append)
+    book.look_up([str(490_000 + number) for number in range(2 * AT_ONCE + 1)])
+    assert [len(asked) for asked in directory.asked] == [AT_ONCE, AT_ONCE, 1]
+    assert pauses == [PAUSE_S, 2 * PAUSE_S]

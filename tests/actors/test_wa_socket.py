@@ -1,5 +1,6 @@
 """What a socket makes of the things the library does and says, with a library that obeys the test."""
 
+import json
 import queue
 import sqlite3
 import stat
@@ -12,13 +13,15 @@ from typing import Any
 import pytest
 
 import chatbot_erp.actors.host_preload  # noqa: F401  (neonize's protobufs without its shared library)
-from chatbot_erp.actors import frames, wa_socket
+from chatbot_erp.actors import frames, wa_socket, wa_watch
 from chatbot_erp.actors.frames import Observation, OpenSocket, Transmit
 from chatbot_erp.actors.wa_client import Hearing
-from chatbot_erp.actors.wa_socket import WhatsAppSocket, create_session_file
+from chatbot_erp.actors.wa_session_file import create_session_file
+from chatbot_erp.actors.wa_socket import WhatsAppSocket
 from fake_client import FakeClient
 
 neonize: Any = sys.modules["neonize.proto.Neonize_pb2"]
+e2e: Any = sys.modules["neonize.proto.waE2E.WAWebProtobufsE2E_pb2"]
 
 PATIENCE_S = 10.0
 
@@ -53,7 +56,7 @@ class Scene:
         return self.seen.get(timeout=PATIENCE_S)
 
     def send(self, to: str = "55") -> frames.SocketSent | frames.SocketFailedToSend:
-        return self.socket.send_text(Transmit(instance="a", command_id="c", to=to, text="hi"))
+        return self.socket.send(Transmit(instance="a", command_id="c", to=to, text="hi"))
 
 
 @pytest.fixture
@@ -240,6 +243,35 @@ def test_a_ping_goes_to_oneself_and_its_failure_is_only_told(linked: Scene) -> N
     assert linked.socket.ping() == frames.SocketPinged(message_id="", error="no")
 
 
+def test_a_vote_is_decrypted_where_the_library_has_its_poll(linked: Scene) -> None:
+    vote = e2e.Message(pollUpdateMessage={"pollCreationMessageKey": {"ID": "POLL", "fromMe": False}})
+    info = neonize.MessageInfo(MessageSource={"Sender": jid("7", "lid"), "Chat": jid("7", "lid")}, ID="V", Timestamp=1)
+    linked.connect()
+    linked.next()
+    linked.hear(neonize.Message(Info=info, Message=vote))
+    opened = linked.next()
+    linked.client.send_error = "failed to decrypt poll vote"
+    linked.hear(neonize.Message(Info=info, Message=vote))
+    sealed = linked.next()
+    assert isinstance(opened, frames.SocketReceived)
+    assert isinstance(sealed, frames.SocketReceived)
+    assert json.loads(opened.content)["options"] == ["01" * 32]
+    assert json.loads(opened.content)["message"]["sender"] == "5511@s.whatsapp.net"
+    assert json.loads(sealed.content)["sealed"] is True
+    linked.client.vote_error = TypeError("a mistake of the library")
+    linked.hear(neonize.Message(Info=info, Message=vote))
+    assert isinstance(linked.next(), frames.SocketReceived)
+
+
+def test_a_call_is_told(linked: Scene) -> None:
+    linked.connect()
+    linked.next()
+    meta = neonize.BasicCallMeta(timestamp=1, callCreator=jid("7", "lid"), callID="C1")
+    linked.hear(neonize.CallOffer(basicCallMeta=meta, data=neonize.Node(Tag="offer")))
+    assert isinstance(seen := linked.next(), frames.SocketSawCall)
+    assert (seen.call_id, seen.jid) == ("C1", "7@lid")
+
+
 def test_a_pairing_code_is_offered_or_refused(pairing: Scene) -> None:
     ask = frames.OfferPairingCode(instance="a", command_id="c", number="5511")
     assert pairing.socket.offer_pairing_code(ask) == frames.SocketOfferedCode(command_id="c", code="ABCD-1234")
@@ -277,3 +309,35 @@ def test_who_closes_a_socket_is_not_told_that_it_ended(linked: Scene) -> None:
     linked.socket.close(unlink=False)
     linked.hear(neonize.LoggedOut(OnConnect=False, Reason=2))
     assert linked.seen.empty()
+
+
+@pytest.mark.parametrize("pairing", [False, True])
+def test_only_a_number_that_is_paired_is_watched_for_its_reconnect(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pairing: bool
+) -> None:
+    """The library reconnects once after a pairing, and says nothing of it but that it is connected."""
+    monkeypatch.setattr(wa_watch, "RECONNECT_PATIENCE_S", 0.01)
+    scene = Scene(tmp_path, pairing=pairing)
+    scene.client.connected = False
+    scene.hear(neonize.Disconnected())
+    assert scene.next() == frames.SocketDisconnected(reason="dropped")
+    if pairing:
+        with pytest.raises(queue.Empty):
+            scene.seen.get(timeout=0.2)
+    else:
+        assert getattr(scene.next(), "cause", "") == "refused"
+    scene.socket.close(unlink=False)
+
+
+def test_an_unanswered_keep_alive_and_an_unknown_complaint_are_looked_into(
+    linked: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wa_watch, "LOGIN_PATIENCE_S", 0.01)
+    linked.connect()
+    linked.next()
+    linked.hear(neonize.KeepAliveTimeout())
+    assert linked.client.asked.wait(PATIENCE_S)
+    linked.client.logged_in = False
+    linked.hear(neonize.StreamError(Code="500"))
+    assert linked.next() == frames.SocketStands(connected=True, logged_in=False)
+    linked.socket.close(unlink=False)

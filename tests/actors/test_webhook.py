@@ -22,18 +22,22 @@ from chatbot_erp.actors.webhook import (
     Delivered,
     Disable,
     NoAnswer,
+    Patience,
     RetryAt,
-    body,
     delay_s,
     headers,
     next_step,
     signing_key,
 )
+from chatbot_erp.actors.webhook_shapes import body
 from chatbot_erp.eventstore.events import (
     DELIVERED,
     EVENT_NAMES,
     Ack,
+    CallReceived,
     Event,
+    GroupJoined,
+    GroupUpdated,
     InstanceConnected,
     InstanceDegraded,
     InstanceDisconnected,
@@ -41,8 +45,11 @@ from chatbot_erp.eventstore.events import (
     InstanceRecovered,
     InstanceRestarted,
     MessageAcknowledged,
+    MessageEdited,
     MessageReceived,
+    MessageRevoked,
     MessageSent,
+    MessageUndecryptable,
     PairingOffered,
     PingSent,
     Status,
@@ -67,10 +74,26 @@ RECEIVED = MessageReceived(
     raw=msgspec.Raw(b'{"conversation":"Ol\\u00e1",  "n": 1e2}'),
 )
 
+FROM: Any = {"message_id": "3EB0", "jid": "9@g.us", "jid_alt": None, "participant": "7@lid", "push_name": "Zé"}
+EDITED = MessageEdited(
+    **FROM,
+    edit_id="3EB2",
+    kind="text",
+    text="melhor",
+    content=msgspec.Raw(b'{"forwarded":true}'),
+    edited_at=SENT_AT,
+    raw=msgspec.Raw(b"{}"),
+)
+CALLED = CallReceived(call_id="C1", jid="7@lid", jid_alt="1@s.whatsapp.net", group=None, video=True, called_at=SENT_AT)
+
 EVENTS: tuple[Event, ...] = (
     RECEIVED,
     MessageSent(command_id="c", message_id="3EB1", jid="1@s.whatsapp.net", kind="text", text="oi", sent_at=SENT_AT),
     MessageAcknowledged(message_id="3EB1", jid="1@s.whatsapp.net", participant=None, ack=Ack.READ),
+    EDITED,
+    MessageRevoked(**FROM, revoked_at=SENT_AT),
+    MessageUndecryptable(**FROM, unavailable=True, sent_at=None),
+    CALLED,
     InstanceRestarted(previous=Status.CONNECTED, generation=2, cause="host_died"),
     PairingOffered(previous=Status.INITIALIZING, method="qr"),
     InstanceConnected(previous=Status.INITIALIZING, jid="1@s.whatsapp.net", lid=None, push_name="x"),
@@ -78,6 +101,23 @@ EVENTS: tuple[Event, ...] = (
     InstanceRecovered(previous=Status.DEGRADED, message_id="3EB1", ack=Ack.DELIVERED),
     InstanceDisconnected(previous=Status.CONNECTED, reason="logged_out"),
     InstanceInvalidated(previous=Status.CONNECTED, reason="banned"),
+    GroupJoined(jid="9@g.us", subject="Pedidos", description="", participants=("1@s.whatsapp.net",), reason="invite"),
+    GroupUpdated(
+        jid="9@g.us",
+        by="7@lid",
+        changed_at=SENT_AT,
+        subject="Entregas",
+        description=None,
+        announce=False,
+        locked=None,
+        ephemeral_s=0,
+        joined=("8@lid",),
+        left=(),
+        promoted=(),
+        demoted=(),
+        invite_reset=True,
+        deleted=False,
+    ),
 )
 
 
@@ -155,13 +195,13 @@ def test_an_acknowledgement_is_told_with_number_and_name(ack: int, name: str) ->
 @pytest.mark.parametrize(
     ("event", "status", "previous", "reason"),
     [
-        (EVENTS[3], "INITIALIZING", "CONNECTED", "host_died"),
-        (EVENTS[4], "SCAN_QR_CODE", "INITIALIZING", None),
-        (EVENTS[5], "CONNECTED", "INITIALIZING", None),
-        (EVENTS[6], "DEGRADED", "CONNECTED", "partial_ack"),
-        (EVENTS[7], "CONNECTED", "DEGRADED", None),
-        (EVENTS[8], "DISCONNECTED", "CONNECTED", "logged_out"),
-        (EVENTS[9], "INVALID", "CONNECTED", "banned"),
+        (EVENTS[7], "INITIALIZING", "CONNECTED", "host_died"),
+        (EVENTS[8], "SCAN_QR_CODE", "INITIALIZING", None),
+        (EVENTS[9], "CONNECTED", "INITIALIZING", None),
+        (EVENTS[10], "DEGRADED", "CONNECTED", "partial_ack"),
+        (EVENTS[11], "CONNECTED", "DEGRADED", None),
+        (EVENTS[12], "DISCONNECTED", "CONNECTED", "logged_out"),
+        (EVENTS[13], "INVALID", "CONNECTED", "banned"),
     ],
 )
 def test_a_change_of_status_is_told_with_what_it_was_before_and_why(
@@ -173,14 +213,59 @@ def test_a_change_of_status_is_told_with_what_it_was_before_and_why(
     assert payload["reason"] == reason
 
 
+def test_a_change_of_a_group_names_what_is_different_and_nothing_else() -> None:
+    payload = told(next(event for event in EVENTS if isinstance(event, GroupUpdated)))
+    assert (payload["event"], payload["timestamp"]) == ("group.updated", "2026-01-02T03:04:05Z")
+    assert payload["group"] == {
+        "jid": "9@g.us",
+        "by": "7@lid",
+        "subject": "Entregas",
+        "announce": False,
+        "ephemeral": 0,
+        "joined": ["8@lid"],
+        "left": [],
+        "promoted": [],
+        "demoted": [],
+        "inviteReset": True,
+        "deleted": False,
+    }
+
+
 def test_every_event_that_is_delivered_has_a_payload() -> None:
     assert {type(event) for event in EVENTS} == DELIVERED
     assert {told(event)["event"] for event in EVENTS} == {
+        "group.joined",
+        "group.updated",
         "message.received",
         "message.sent",
         "message.ack",
+        "message.edited",
+        "message.revoked",
+        "message.undecryptable",
+        "call.received",
         "instance.status",
     }
+
+
+def test_an_edit_is_told_with_the_old_messages_id_and_the_new_words() -> None:
+    payload = told(EDITED)
+    assert (payload["event"], payload["timestamp"]) == ("message.edited", "2026-01-02T03:04:05Z")
+    assert payload["whatsapp"]["messageId"] == "3EB0"
+    assert payload["message"] == {"type": "text", "text": "melhor", "forwarded": True, "raw": {}}
+
+
+def test_a_message_taken_back_and_one_that_cannot_be_read_are_told_by_whom() -> None:
+    whatsapp = {"jid": "9@g.us", "jidAlt": None, "messageId": "3EB0", "pushName": "Zé", "participant": "7@lid"}
+    revoked, sealed = told(MessageRevoked(**FROM, revoked_at=SENT_AT)), told(EVENTS[5])
+    assert (revoked["event"], revoked["whatsapp"]) == ("message.revoked", whatsapp)
+    assert (sealed["event"], sealed["whatsapp"], sealed["unavailable"]) == ("message.undecryptable", whatsapp, True)
+    assert sealed["timestamp"] == "2026-01-02T03:04:05.678901Z"
+
+
+def test_a_call_is_told_with_who_calls() -> None:
+    payload = told(CALLED)
+    assert (payload["event"], payload["timestamp"]) == ("call.received", "2026-01-02T03:04:05Z")
+    assert payload["call"] == {"id": "C1", "jid": "7@lid", "jidAlt": "1@s.whatsapp.net", "group": None, "video": True}
 
 
 def test_an_event_that_nobody_is_told_of_has_none() -> None:
@@ -260,9 +345,25 @@ def answer(status: int, retry_after: str | None = None) -> Answer:
 SILENCE = NoAnswer(error="timeout", detail="", address="", duration_ms=0)
 
 
-def step(outcome: webhook.Outcome, *, elapsed_s: float = 0.0, draw: float = 0.0, retry_for_s: float = 76 * HOUR) -> Any:
+def step(
+    outcome: webhook.Outcome,
+    *,
+    elapsed_s: float = 0.0,
+    failing_s: float | None = None,
+    draw: float = 0.0,
+    retry_for_s: float = 76 * HOUR,
+    reject_after_s: float = 600.0,
+) -> Any:
+    """What follows `elapsed_s` after the event's first attempt, at a receiver that has been failing for `failing_s`."""
     now = AT + timedelta(seconds=elapsed_s)
-    return next_step(outcome, first_attempt_at=AT, failing_since=AT, now=now, draw=draw, retry_for_s=retry_for_s)
+    return next_step(
+        outcome,
+        first_attempt_at=AT,
+        failing_since=AT if failing_s is None else now - timedelta(seconds=failing_s),
+        now=now,
+        draw=draw,
+        patience=Patience(retry_for_s=retry_for_s, reject_after_s=reject_after_s),
+    )
 
 
 def wait_after(outcome: webhook.Outcome, *, elapsed_s: float = 0.0) -> float:
@@ -285,7 +386,32 @@ def test_no_answer_is_retried() -> None:
 
 
 def test_gone_disables() -> None:
-    assert step(answer(410)) == Disable()
+    assert step(answer(410)) == Disable(reason="gone", error="http_410")
+
+
+def test_five_days_of_nothing_but_failures_disable_and_abandon_nothing() -> None:
+    days = 86_400.0
+    assert isinstance(step(SILENCE, failing_s=5 * days - 1), RetryAt)
+    assert step(SILENCE, failing_s=5 * days) == Disable(reason="failing", error="timeout")
+    assert step(SILENCE, elapsed_s=77 * HOUR, failing_s=5 * days) == Disable(reason="failing", error="timeout")
+    assert step(answer(200), failing_s=6 * days) == Delivered(http_status=200)
+
+
+@pytest.mark.parametrize("status", [400, 402, 406, 411, 413, 414, 415, 418, 422, 431, 451])
+def test_an_event_that_the_receiver_rejects_holds_the_others_up_for_ten_minutes_at_most(status: int) -> None:
+    assert isinstance(step(answer(status), elapsed_s=599), RetryAt)
+    assert step(answer(status), elapsed_s=599).due == AT + timedelta(seconds=600)
+    assert step(answer(status), elapsed_s=600) == Abandon(error=f"http_{status}")
+    assert step(answer(status), elapsed_s=10, reject_after_s=5) == Abandon(error=f"http_{status}")
+
+
+@pytest.mark.parametrize("status", [302, 401, 403, 404, 405, 407, 408, 409, 425, 429, 500, 503])
+def test_what_is_not_the_events_fault_is_retried_for_as_long_as_allowed(status: int) -> None:
+    assert isinstance(step(answer(status), elapsed_s=75 * HOUR), RetryAt)
+
+
+def test_a_fresh_event_waits_as_long_as_the_receiver_has_been_down() -> None:
+    assert step(SILENCE, failing_s=10 * HOUR).due - AT > timedelta(hours=5)
 
 
 def test_without_jitter_the_schedule_is_exact_and_ends_with_an_attempt_at_the_very_end() -> None:
@@ -306,7 +432,7 @@ def test_a_retry_is_never_sooner_than_its_gap_nor_more_than_a_fifth_later(elapse
     assert 1 <= plain <= late <= plain * 1.2
 
 
-@given(draws=st.lists(st.floats(0, 1, exclude_max=True), min_size=40, max_size=40), hours=st.floats(0, 200))
+@given(draws=st.lists(st.floats(0, 1, exclude_max=True), min_size=40, max_size=40), hours=st.floats(0, 119))
 def test_whatever_the_jitter_an_event_is_given_up_after_some_twenty_attempts_and_not_before_its_time(
     draws: list[float], hours: float
 ) -> None:
@@ -323,12 +449,6 @@ def test_whatever_the_jitter_an_event_is_given_up_after_some_twenty_attempts_and
 
 def test_attempts_out_of_turn_do_not_use_the_schedule_up() -> None:
     assert wait_after(SILENCE, elapsed_s=3000) == wait_after(SILENCE, elapsed_s=2999) - 1
-
-
-def test_a_new_address_begins_the_schedule_anew_but_not_the_time_that_is_allowed() -> None:
-    now = AT + timedelta(hours=70)
-    after = next_step(SILENCE, first_attempt_at=AT, failing_since=now, now=now, draw=0.0, retry_for_s=70 * HOUR + 0.5)
-    assert after == RetryAt(due=now + timedelta(seconds=0.5), error="timeout", asked=False)
 
 
 def test_a_clock_that_was_set_back_by_a_day_does_not_hold_the_retry_back_for_a_day() -> None:
@@ -373,3 +493,17 @@ def test_no_retry_after_breaks_the_schedule(text: str) -> None:
 def test_not_even_retry_after_prolongs_the_time_that_is_allowed() -> None:
     assert step(answer(429, "3600"), retry_for_s=600).due == AT + timedelta(seconds=600)
     assert step(answer(429, "3600"), elapsed_s=600, retry_for_s=600) == Abandon(error="http_429")
+
+
+def test_the_fields_of_a_type_stand_beside_its_type_and_text() -> None:
+    content = msgspec.Raw(b'{"mimeType":"image/jpeg","size":3}')
+    sent = MessageSent(
+        command_id="c",
+        message_id="3EB1",
+        jid="1@s.whatsapp.net",
+        kind="image",
+        text="oi",
+        sent_at=SENT_AT,
+        content=content,
+    )
+    assert told(sent)["message"] == {"type": "image", "text": "oi", "mimeType": "image/jpeg", "size": 3}

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from chatbot_erp.actors.contents import Sendable
+from chatbot_erp.actors.questions import AnyAnswer, AnyQuestion
 from chatbot_erp.actors.wa_client import NO_CLIENT, Hearing, LibraryError, Receipt
 
 PATIENCE_S = 10.0
@@ -18,9 +20,14 @@ class FakeClient:
         self.done: list[str] = []
         self.dial_error: str | None = None
         self.send_error: str | None = None
+        self.vote_error: Exception | None = None
         self.connected = True
-        self.stopped = threading.Event()
+        self.logged_in = True
+        self.silent = False
+        self.stopped, self.asked = threading.Event(), threading.Event()
         self.on_disconnect: list[Any] = []
+        self.questions: list[AnyQuestion] = []
+        self.answers: list[AnyAnswer] = []
 
     def connect(self) -> None:
         if self.dial_error is not None:
@@ -50,21 +57,38 @@ class FakeClient:
         return self.connected
 
     def is_logged_in(self) -> bool:
-        return self.connected
+        return self.connected and self.logged_in
 
-    def send_text(self, jid: str, text: str) -> Receipt:
+    def send(self, jid: str, content: Sendable, file: Path | None = None) -> Receipt:
         if self.send_error is not None:
             raise LibraryError(self.send_error)
-        self.done.append(f"send {jid} {text}")
+        self.done.append(f"send {jid} {content.text}")
         return Receipt("ID", 1_700_000_000)
 
     def find(self, numbers: Sequence[str]) -> dict[str, str]:
+        self.asked.set()
+        if self.silent:
+            self.stopped.wait(PATIENCE_S)
+            raise LibraryError("info query timed out")
         return {} if numbers[0] == "404" else {numbers[0]: f"{numbers[0]}@s.whatsapp.net"}
 
     def phone_number_of(self, lid: str) -> str | None:
         return None
 
+    def ask(self, question: AnyQuestion) -> AnyAnswer:
+        self.questions.append(question)
+        if self.send_error is not None:
+            raise LibraryError(self.send_error)
+        return self.answers.pop(0)
+
     def pairing_code(self, number: str) -> str:
         if number == "0":
             raise LibraryError("international phone number required")
         return "ABCD-1234"
+
+    def chosen(self, vote: Any) -> tuple[bytes, ...]:
+        if self.vote_error is not None:
+            raise self.vote_error
+        if self.send_error is not None:
+            raise LibraryError(self.send_error)
+        return (b"\x01" * 32,)

@@ -19,6 +19,8 @@ from chatbot_erp.actors.frames import (
     SocketStands,
     Transmit,
 )
+from chatbot_erp.actors.people_frames import Ask, SocketAnswered, SocketDeclined
+from chatbot_erp.actors.questions import Done
 from chatbot_erp.actors.wa_port import Report
 
 PATIENCE_S = 10.0
@@ -41,7 +43,8 @@ def received(text: str) -> SocketReceived:
 
 
 class FakeSocket:
-    """A `Socket`. What it sends waits for `gate`, what it still has when it is closed is in `leftovers`."""
+    """A `Socket`. What it sends waits for `gate`, what it answers for `asking`; when it is closed it still has
+    `leftovers`."""
 
     def __init__(self, order: OpenSocket, report: Report) -> None:
         self.order = order
@@ -50,6 +53,8 @@ class FakeSocket:
         self.gate, self.may_close = threading.Event(), threading.Event()
         self.gate.set()
         self.may_close.set()
+        self.asked, self.asking = threading.Semaphore(0), threading.Event()
+        self.asking.set()
         self.leftovers: list[str] = []
         self.unlinked = False
         self.sent: list[str] = []
@@ -58,7 +63,7 @@ class FakeSocket:
         self.opened.set()
         self.report(SocketConnected(jid="5511@s.whatsapp.net", lid=None, push_name="Shop"))
 
-    def send_text(self, order: Transmit) -> SocketSent | SocketFailedToSend:
+    def send(self, order: Transmit) -> SocketSent | SocketFailedToSend:
         self.begun.set()
         act(order.text, self.report)
         assert self.gate.wait(PATIENCE_S)
@@ -75,6 +80,11 @@ class FakeSocket:
 
     def offer_pairing_code(self, order: OfferPairingCode) -> SocketOfferedCode | SocketRefusedCode:
         return SocketOfferedCode(command_id=order.command_id, code="ABCD-1234")
+
+    def answer(self, order: Ask) -> SocketAnswered | SocketDeclined:
+        self.asked.release()
+        assert self.asking.wait(PATIENCE_S)
+        return SocketAnswered(request=order.request, answer=Done())
 
     def ping(self) -> SocketPinged:
         return SocketPinged(message_id="ping-1", error="")

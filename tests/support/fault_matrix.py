@@ -94,9 +94,9 @@ def refused(number: Number) -> None:
     number.phone.fault(Drop())
 
 
-def kept_out(number: Number) -> None:
+def kept_out(number: Number, *, reset: bool) -> None:
     """Its process ends, and the first attempts of the next one get no further than the proxy."""
-    number.manager.network.fault(Refuse(times=2))
+    number.manager.network.fault(Refuse(times=2, reset=reset))
     killed(number, signal.SIGKILL)
 
 
@@ -105,7 +105,27 @@ FAULTS = (
     Fault("the server ends the stream (503)", "dropped", lambda number: number.phone.fault(StreamError(code=503))),
     Fault("reset, and nobody gets in at first", "dropped", refused),
     Fault("login answered 503", "dropped", lambda number: number.log_in_to(LoginFailure(reason=503, times=1))),
-    Fault("process killed, and the line refuses at first", "unavailable", kept_out),
+    Fault(
+        "process killed, and the line answers 503 at first",
+        "unavailable",
+        lambda number: kept_out(number, reset=False),
+    ),
+    Fault("process killed, and the line is cut at first", "refused", lambda number: kept_out(number, reset=True)),
+    Fault(
+        "login answered with an unknown code",
+        "socket_failed",
+        lambda number: number.log_in_to(LoginFailure(reason=499, times=1)),
+    ),
+    Fault(
+        "logged out by an unknown complaint, the connection stays",
+        "zombie",
+        lambda number: number.phone.fault(StreamError(code=500, hang_up=False)),
+    ),
+    Fault(
+        "login answered 402 (banned for 3 s)",
+        "temporarily_banned",
+        lambda number: number.log_in_to(LoginFailure(reason=402, expire_s=3, times=1)),
+    ),
     Fault("socket process killed (SIGKILL)", "host_died", lambda number: killed(number, signal.SIGKILL)),
     Fault("socket process aborts (SIGABRT)", "host_died", lambda number: killed(number, signal.SIGABRT)),
     Fault(

@@ -15,6 +15,9 @@ from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.directory import Directory
 from chatbot_erp.actors.house import House, Switchboard
 from chatbot_erp.actors.instance_actor import InstanceActor
+from chatbot_erp.actors.state import State, evolve
+from chatbot_erp.actors.webhooks import Webhooks
+from chatbot_erp.eventstore.events import InstanceConnected, InstanceCreated, Status
 from chatbot_erp.eventstore.store import EventStore
 from chatbot_erp.eventstore.vault import Vault
 
@@ -42,7 +45,7 @@ class FakeHost:
     def order(self, order: frames.Order, /) -> None:
         self.orders.put(order)
 
-    def next(self, kind: type[frames.Frame]) -> Any:
+    def next(self, kind: type[Any]) -> Any:
         """The next order of this kind; others are passed over."""
         while True:
             order = self.orders.get(timeout=PATIENCE_S)
@@ -53,18 +56,19 @@ class FakeHost:
 class World:
     """One instance, `i`, named `shop`."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, config: Config | None = None) -> None:
         self.store = EventStore.open(directory)
         self.vault = Vault.open(directory)
         self.alarms = Alarms().start()
         self.supervisor_heard: Queue[Any] = Queue()
         self.supervisor = Ear.start(self.supervisor_heard)
         self.webhook = Ear.start(Queue())
+        self.webhooks = Webhooks(lambda endpoint: self.webhook)
         self.host = FakeHost()
         self.showing = Event()
         self.shown = Event()
         self.house = House(
-            config=Config(data_dir=directory),
+            config=config or Config(data_dir=directory),
             store=self.store,
             vault=self.vault,
             directory=Directory(),
@@ -75,7 +79,7 @@ class World:
             show_qr=self._show,
         )
         self.house.switchboard.plug("i", self.host)
-        self.actor: Any = InstanceActor.start("i", self.house, self.webhook, None, 0)
+        self.actor: Any = InstanceActor.start("i", self.house, self.webhooks, None, 0)
         self.house.directory.enter("i", "shop", self.actor)
         self.actor.ask(CreateInstance(name="shop", webhook_url="http://127.0.0.1:9/", session_from=None))
 
@@ -99,6 +103,17 @@ class World:
         self.alarms.stop()
         self.vault.close()
         self.store.close()
+
+
+def connected_state() -> State:
+    """An instance that is CONNECTED."""
+    state: State = None
+    for event in (
+        InstanceCreated(name="shop", webhook_url="http://example.test/", session_from=None),
+        InstanceConnected(previous=Status.INITIALIZING, jid="1@s.whatsapp.net", lid=None, push_name="Shop"),
+    ):
+        state = evolve(state, event, NOW)
+    return state
 
 
 def received(message_id: str, *, text: str = "Oi") -> frames.SocketReceived:

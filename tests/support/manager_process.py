@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import selectors
 import signal
@@ -74,11 +75,12 @@ class ManagerProcess:
 
     def host_pids(self) -> list[int]:
         """The socket hosts that are running now."""
-        return sorted(
-            int(path.read_text().split()[0])
-            for path in (self.data_dir / "hosts").glob("*.lock")
-            if path.read_text().strip()
-        )
+        pids = []
+        for path in (self.data_dir / "hosts").glob("*.lock"):
+            # One that has just ended takes its file with it; one that has just begun has not written it yet.
+            with contextlib.suppress(OSError, ValueError):
+                pids.append(int(path.read_text()))
+        return sorted(pids)
 
     def kill(self) -> None:
         """kill -9: no farewell."""
@@ -164,6 +166,14 @@ class ManagerProcess:
 
     def send(self, name: str, number: str, message: str, **settings: Any) -> requests.Response:
         return self.call("POST", f"/instances/{name}/message", json={"number": number, "message": message}, **settings)
+
+    def wait_event(self, name: str, kind: str, *, count: int = 1, timeout_s: float = 10.0) -> None:
+        """Wait until so many events of this type are in the log of an instance."""
+        deadline = time.monotonic() + timeout_s
+        while len(self.events(name, kind)) < count:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{name} has {len(self.events(name, kind))} {kind}, not {count}.")
+            time.sleep(0.02)
 
     def events(self, name: str, *types: str) -> list[Any]:
         """The whole log of an instance, read page by page."""

@@ -1,0 +1,75 @@
+"""`chatbot-erp keys`: make, list and revoke keys, beside a running manager or before its first start."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from chatbot_erp.actors.api_keys import ApiKey, KeyRing, Scope
+from chatbot_erp.eventstore.keys_file import FILE
+from chatbot_erp.eventstore.vault import Vault
+
+
+def has_keys(data_dir: Path) -> bool:
+    """Whether callers of the manager on this directory need a key already. Raises `StoreError`."""
+    if not (data_dir / FILE).exists():
+        return False
+    with key_ring(data_dir) as ring:
+        return not ring.is_empty()
+
+
+def create_key(data_dir: Path, *, scopes: tuple[str, ...], instances: tuple[str, ...], label: str) -> None:
+    """Make a key and print it, this once. Raises `StoreError`."""
+    reach = frozenset(instances) or None
+    with key_ring(data_dir) as ring:
+        key, record = ring.create(frozenset(map(Scope, scopes)), reach, label, datetime.now(UTC))
+    print(key)
+    print(f"This is key {record.id}: {description(record)}. It is shown this once.", file=sys.stderr)
+
+
+def list_keys(data_dir: Path, *, as_json: bool) -> None:
+    """Print every key that was ever made, but not what opens with it. Raises `StoreError`."""
+    with key_ring(data_dir) as ring:
+        records = ring.all()
+    if as_json:
+        for record in records:
+            shown = {field: getattr(record, field) for field in ("id", "label", "grant", "created_at", "revoked_at")}
+            print(msgspec.json.encode(shown).decode())
+        return
+    table = Table("id", "label", "allows", "made", "revoked")
+    for record in records:
+        revoked = f"{record.revoked_at:%Y-%m-%d %H:%M}" if record.revoked_at else ""
+        table.add_row(record.id, record.label, description(record), f"{record.created_at:%Y-%m-%d %H:%M}", revoked)
+    Console().print(table)
+
+
+def revoke_key(data_dir: Path, key_id: str) -> None:
+    """Let nobody in with a key any more; a running manager heeds it at once. Raises `ClickException`, `StoreError`."""
+    with key_ring(data_dir) as ring:
+        if ring.revoke(key_id, datetime.now(UTC)) is None:
+            raise click.ClickException(f"There is no key {key_id}: look at `chatbot-erp keys list`.")
+    print(f"Nobody gets in with key {key_id} any more.")
+
+
+def description(record: ApiKey) -> str:
+    """What a key allows, in words."""
+    scopes = ", ".join(sorted(record.grant.scopes))
+    reach = "all instances" if record.grant.instances is None else ", ".join(sorted(record.grant.instances))
+    return f"{scopes} · {reach}"
+
+
+@contextmanager
+def key_ring(data_dir: Path) -> Iterator[KeyRing]:
+    """The keys of a data directory, which is made where there is none."""
+    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    vault = Vault.open(data_dir)
+    try:
+        yield KeyRing(vault)
+    finally:
+        vault.close()

@@ -1,0 +1,48 @@
+"""What the command line's commands have in common. Loaded by socket hosts too: nothing heavy is imported here."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from chatbot_erp.actors.config import Config
+
+Command = Callable[..., Any]
+
+
+def option(name: str, **settings: Any) -> Callable[[Command], Command]:
+    """A command line option that is also the environment variable `CHATBOT_ERP_<OPTION>`."""
+    variable = "CHATBOT_ERP_" + name.split("/")[0].strip().removeprefix("--").replace("-", "_").upper()
+    return click.option(name, envvar=variable, show_envvar=True, **settings)
+
+
+data_dir = option(
+    "--data-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Config().data_dir,
+    show_default=True,
+    help="Event log, sessions, spool. Made with mode 0700; one manager at a time.",
+)
+
+as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for machines.")
+follow = click.option("--follow", "-f", is_flag=True, help="Go on with what is still to come, until Ctrl-C.")
+
+
+class Moment(click.ParamType[Any]):
+    """A position of the log, or a time in ISO 8601."""
+
+    name = "position|time"
+
+    def __init__(self, *, positions: bool) -> None:
+        self._positions = positions
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from chatbot_erp.actors.log_commands import moment
+
+        if self._positions and value.isascii() and value.isdigit():
+            return int(value)
+        try:
+            return moment(value)
+        except ValueError:
+            self.fail(f"{value!r} is no time such as 2026-01-31T14:03 (nor a position).", param, ctx)

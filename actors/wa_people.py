@@ -1,0 +1,133 @@
+"""Questions about people and groups, as a socket answers them: who is meant, what WhatsApp says, why it does not.
+
+The refusals' texts are those of whatsmeow (errors.go, as of neonize 0.5.2). What is not certainly one of them stays
+`refused`; only a question that got no answer at all is `unanswered`.
+"""
+
+from collections.abc import Iterable
+from typing import assert_never
+
+from msgspec.structs import replace
+
+from chatbot_erp.actors import questions as q
+from chatbot_erp.actors.people_frames import Ask, Reply, SocketAnswered, SocketDeclined, SocketSawBlocklist
+from chatbot_erp.actors.wa_addresses import Addresses, NotOnWhatsApp
+from chatbot_erp.actors.wa_client import Client, LibraryError
+from chatbot_erp.actors.wa_port import Report
+from chatbot_erp.eventstore.events import BlocklistChanged
+
+NOT_ON_WHATSAPP = 404
+
+_REASONS: tuple[tuple[q.Refusal, tuple[str, ...]], ...] = (
+    ("unanswered", ("info query timed out", "websocket disconnected before", "context deadline exceeded")),
+    ("not_connected", ("websocket not connected", "frame socket is closed", "doesn't contain a device JID", "is nil")),
+    ("not_on_whatsapp", ("no LID found for",)),
+    (
+        "not_found",
+        (
+            "that group does not exist",
+            "does not have a profile picture",
+            "status 404",
+        ),
+    ),
+    (
+        "not_permitted",
+        (
+            "you're not participating in that group",
+            "the user has hidden their profile picture",
+            "you don't have the permission",
+            "status 401",
+            "status 403",
+            "status 405",
+        ),
+    ),
+    ("invitation_void", ("invite link has been revoked", "invite link is not valid", "status 410")),
+    ("not_accepted", ("not a valid image", "status 400", "status 406", "status 409")),
+    ("too_many", ("status 429", "status 419")),
+)
+
+
+class People:
+    """Answers one question after another. It may take as long as WhatsApp does."""
+
+    def __init__(self, client: Client, addresses: Addresses, report: Report) -> None:
+        self._client = client
+        self._report = report
+        self._addresses = addresses
+
+    def answer(self, order: Ask) -> Reply:
+        """What WhatsApp says, or why it says nothing."""
+        try:
+            return SocketAnswered(request=order.request, answer=self._ask(order.question))
+        except NotOnWhatsApp as ex:
+            return SocketDeclined(request=order.request, reason="not_on_whatsapp", detail=str(ex))
+        except LibraryError as ex:
+            return SocketDeclined(request=order.request, reason=why(str(ex)), detail=str(ex).strip())
+
+    def _ask(self, question: q.AnyQuestion) -> q.AnyAnswer:
+        match question:
+            case q.FindPeople(numbers=numbers):
+                return q.Found(people=tuple(self._found(numbers)))
+            case q.DescribePerson(who=who) | q.FetchPicture(who=who):
+                return self._client.ask(replace(question, who=self._addresses.resolve(who)))
+            case q.SetBlocked():
+                return self._set_blocked(question)
+            case q.CreateGroup(participants=participants):
+                people = tuple(self._addresses.resolve(each) for each in participants)
+                return self._client.ask(replace(question, participants=people))
+            case q.ChangeMembers():
+                return self._change_members(question)
+            case (
+                q.ListBlocked()
+                | q.SetAbout()
+                | q.SetPicture()
+                | q.ListGroups()
+                | q.DescribeGroup()
+                | q.ChangeGroup()
+                | q.FetchInvite()
+                | q.JoinGroup()
+                | q.LeaveGroup()
+            ):
+                return self._client.ask(question)
+            case _:
+                assert_never(question)
+
+    def _found(self, numbers: tuple[str, ...]) -> Iterable[q.Known]:
+        accounts = self._addresses.look_up(numbers)
+        for number in numbers:
+            account = accounts[number]
+            yield q.Known(
+                number=number,
+                jid=account.jid if account is not None else None,
+                lid=account.lid if account is not None else None,
+            )
+
+    def _set_blocked(self, question: q.SetBlocked) -> q.AnyAnswer:
+        """WhatsApp tells other devices of the account of it, and maybe not this one."""
+        who = self._addresses.resolve(question.who)
+        answer = self._client.ask(replace(question, who=who))
+        assert isinstance(answer, q.Blocked)
+        change = BlocklistChanged(jid=who, blocked=question.blocked, version=answer.version)
+        self._report(SocketSawBlocklist(changes=(change,)))
+        return answer
+
+    def _change_members(self, question: q.ChangeMembers) -> q.AnyAnswer:
+        """Each by the name the caller gave; who is not on WhatsApp does not keep the others out."""
+        known: dict[str, str] = {}
+        results: dict[str, q.MemberResult] = {}
+        for each in question.participants:
+            try:
+                known[self._addresses.resolve(each)] = each
+            except NotOnWhatsApp:
+                results[each] = q.MemberResult(participant=each, error=NOT_ON_WHATSAPP)
+        if known:
+            answer = self._client.ask(replace(question, participants=tuple(known)))
+            assert isinstance(answer, q.MembersChanged)
+            for result in answer.results:
+                results[known[result.participant]] = replace(result, participant=known[result.participant])
+        return q.MembersChanged(results=tuple(results[each] for each in question.participants if each in results))
+
+
+def why(error: str) -> q.Refusal:
+    """What the error of a question means."""
+    return next((reason for reason, texts in _REASONS if any(text in error for text in texts)), "refused")

@@ -1,0 +1,337 @@
+"""What a webhook receiver is told: the JSON of each kind of event, which is also its schema in /openapi.json."""
+
+from datetime import UTC
+from typing import Annotated, Any, assert_never
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from chatbot_erp.actors.statuses import status_after
+from chatbot_erp.actors.webhook_groups import (
+    GroupJoinedWebhook,
+    GroupUpdatedWebhook,
+    WebhookGroup,
+    group_change,
+)
+from chatbot_erp.actors.webhook_shape import Jid, Shape, WebhookEvent, WebhookInstance, WebhookNotice
+from chatbot_erp.eventstore.events import (
+    DELIVERED,
+    Ack,
+    CallReceived,
+    Event,
+    GroupJoined,
+    GroupUpdated,
+    MessageAcknowledged,
+    MessageEdited,
+    MessageReceived,
+    MessageRevoked,
+    MessageSent,
+    MessageUndecryptable,
+    Status,
+    StatusEvent,
+)
+from chatbot_erp.eventstore.records import Recorded
+
+Participant = Annotated[str | UnsetType, Meta(description="In a group, who it was. Not there in other chats.")]
+
+_SAID = {
+    "type": {"type": "string", "examples": ["text"]},
+    "text": {"type": "string", "description": "The words or the caption; empty if none.", "examples": ["Olá"]},
+}
+Message = Annotated[
+    dict[str, Any],
+    Meta(
+        description="What was said. The fields that belong to the type stand beside `type` and `text`.",
+        extra_json_schema={"properties": _SAID, "required": ["type", "text"]},
+    ),
+]
+ReceivedMessage = Annotated[
+    dict[str, Any],
+    Meta(
+        description="What was said, as in `message.sent`, and `raw`, the WhatsApp message as JSON.",
+        extra_json_schema={"properties": {**_SAID, "raw": {"type": "object"}}, "required": ["type", "text", "raw"]},
+    ),
+]
+
+
+class WebhookStatus(WebhookInstance, frozen=True, kw_only=True):
+    """Whose status changed, and how."""
+
+    status: Status
+    previous: Status
+
+
+class WebhookSender(Shape, frozen=True, kw_only=True):
+    """Where a message came from; `jid` and `jidAlt` are two addresses of one chat."""
+
+    jid: Jid
+    jid_alt: str | None
+    message_id: str
+    push_name: str
+    participant: Participant = UNSET
+
+
+class WebhookMessageId(Shape, frozen=True, kw_only=True):
+    """Which message it is about."""
+
+    jid: Jid
+    message_id: str
+    participant: Participant = UNSET
+
+
+class WebhookAck(Shape, frozen=True, kw_only=True):
+    """How far a message has come."""
+
+    status: Ack
+    name: Annotated[str, Meta(examples=["delivered"])]
+
+
+class WebhookTest(WebhookNotice, frozen=True, kw_only=True, tag="webhook.test"):
+    """Somebody tries whether the receiver can be reached. Nothing has happened."""
+
+    instance: WebhookInstance
+
+
+class MessageReceivedWebhook(WebhookEvent, frozen=True, kw_only=True, tag="message.received"):
+    """Someone else wrote."""
+
+    instance: WebhookInstance
+    whatsapp: WebhookSender
+    message: ReceivedMessage
+
+
+class MessageSentWebhook(WebhookEvent, frozen=True, kw_only=True, tag="message.sent"):
+    """WhatsApp's server acknowledged a message."""
+
+    instance: WebhookInstance
+    whatsapp: WebhookMessageId
+    message: Message
+
+
+class MessageAckWebhook(WebhookEvent, frozen=True, kw_only=True, tag="message.ack"):
+    """A message was delivered, read, played, or failed."""
+
+    instance: WebhookInstance
+    whatsapp: WebhookMessageId
+    ack: WebhookAck
+
+
+class MessageEditedWebhook(WebhookEvent, frozen=True, kw_only=True, tag="message.edited"):
+    """Someone else changed a message: `message` is what it says from now on, `whatsapp.messageId` is the old one's."""
+
+    instance: WebhookInstance
+    whatsapp: WebhookSender
+    message: ReceivedMessage
+
+
+class MessageRevokedWebhook(WebhookEvent, frozen=True, kw_only=True, tag="message.revoked"):
+    """Someone else took a message back: its writer or, in a group, an admin (`participant`)."""
+
+    instance: WebhookInstance
+    whatsapp: WebhookSender
+
+
+class MessageUndecryptableWebhook(WebhookEvent, frozen=True, kw_only=True, tag="message.undecryptable"):
+    """A message came that could not be read. Often its sender's device sends it again: then `message.received` follows.
+
+    `unavailable`: WhatsApp keeps its content from linked devices; it is to be seen on the phone.
+    """
+
+    instance: WebhookInstance
+    whatsapp: WebhookSender
+    unavailable: bool
+
+
+class WebhookCall(Shape, frozen=True, kw_only=True):
+    """Who calls, and how."""
+
+    id: str
+    jid: Jid
+    jid_alt: str | None
+    group: Annotated[str | None, Meta(description="The group that is called; null for a call to this number alone.")]
+    video: bool
+
+
+class CallReceivedWebhook(WebhookEvent, frozen=True, kw_only=True, tag="call.received"):
+    """Somebody calls. Only the phone can answer."""
+
+    instance: WebhookInstance
+    call: WebhookCall
+
+
+class InstanceStatusWebhook(WebhookEvent, frozen=True, kw_only=True, tag="instance.status"):
+    """The status of an instance changed."""
+
+    instance: WebhookStatus
+    reason: str | None
+
+
+Told = (
+    MessageReceivedWebhook
+    | MessageEditedWebhook
+    | MessageRevokedWebhook
+    | MessageUndecryptableWebhook
+    | MessageSentWebhook
+    | MessageAckWebhook
+    | CallReceivedWebhook
+    | InstanceStatusWebhook
+    | GroupJoinedWebhook
+    | GroupUpdatedWebhook
+)
+
+WEBHOOKS: dict[str, type[WebhookNotice]] = {
+    "message.received": MessageReceivedWebhook,
+    "message.edited": MessageEditedWebhook,
+    "message.revoked": MessageRevokedWebhook,
+    "message.undecryptable": MessageUndecryptableWebhook,
+    "message.sent": MessageSentWebhook,
+    "message.ack": MessageAckWebhook,
+    "call.received": CallReceivedWebhook,
+    "instance.status": InstanceStatusWebhook,
+    "group.joined": GroupJoinedWebhook,
+    "group.updated": GroupUpdatedWebhook,
+    "webhook.test": WebhookTest,
+}
+"""What a receiver can be sent."""
+
+KINDS: dict[type[Event], str] = {
+    MessageReceived: "message.received",
+    MessageEdited: "message.edited",
+    MessageRevoked: "message.revoked",
+    MessageUndecryptable: "message.undecryptable",
+    MessageSent: "message.sent",
+    MessageAcknowledged: "message.ack",
+    CallReceived: "call.received",
+    GroupJoined: "group.joined",
+    GroupUpdated: "group.updated",
+    **{kind: "instance.status" for kind in DELIVERED if issubclass(kind, StatusEvent)},
+}
+"""How receivers call the events of the log that they are told of."""
+
+
+FromOutside = MessageReceived | MessageEdited | MessageRevoked | MessageUndecryptable
+TellableEvent = (
+    FromOutside | MessageSent | MessageAcknowledged | CallReceived | GroupJoined | GroupUpdated | StatusEvent
+)
+
+
+def body(record: Recorded, instance: str, name: str) -> bytes:
+    """The JSON for a record of the log: the same bytes at every attempt. Raises `TypeError` if it is not one to tell."""
+    if not isinstance(record.event, TellableEvent) or record.sequence is None:
+        raise TypeError(f"No webhook is told of {record.type}.")
+    return msgspec.json.encode(shape(record, record.event, record.sequence, instance, name))
+
+
+def shape(record: Recorded, event: TellableEvent, sequence: int, instance: str, name: str) -> Told:
+    """`event` of `record` as a receiver sees it."""
+    whose = WebhookInstance(id=instance, name=name)
+    head: dict[str, Any] = {"id": record.id, "sequence": sequence, "position": record.position}
+    match event:
+        case MessageReceived():
+            return MessageReceivedWebhook(
+                timestamp=event.sent_at.astimezone(UTC),
+                **head,
+                instance=whose,
+                whatsapp=sender(event),
+                message=said(event) | {"raw": event.raw},
+            )
+        case MessageEdited():
+            return MessageEditedWebhook(
+                timestamp=event.edited_at.astimezone(UTC),
+                **head,
+                instance=whose,
+                whatsapp=sender(event),
+                message=said(event) | {"raw": event.raw},
+            )
+        case MessageRevoked():
+            return MessageRevokedWebhook(
+                timestamp=event.revoked_at.astimezone(UTC),
+                **head,
+                instance=whose,
+                whatsapp=sender(event),
+            )
+        case MessageUndecryptable():
+            return MessageUndecryptableWebhook(
+                timestamp=(event.sent_at or record.recorded_at).astimezone(UTC),
+                **head,
+                instance=whose,
+                whatsapp=sender(event),
+                unavailable=event.unavailable,
+            )
+        case CallReceived():
+            return CallReceivedWebhook(
+                timestamp=event.called_at.astimezone(UTC),
+                **head,
+                instance=whose,
+                call=WebhookCall(
+                    id=event.call_id, jid=event.jid, jid_alt=event.jid_alt, group=event.group, video=event.video
+                ),
+            )
+        case MessageSent():
+            return MessageSentWebhook(
+                timestamp=event.sent_at.astimezone(UTC),
+                **head,
+                instance=whose,
+                whatsapp=WebhookMessageId(jid=event.jid, message_id=event.message_id),
+                message=said(event),
+            )
+        case MessageAcknowledged():
+            return MessageAckWebhook(
+                timestamp=record.recorded_at.astimezone(UTC),
+                **head,
+                instance=whose,
+                whatsapp=WebhookMessageId(
+                    jid=event.jid, message_id=event.message_id, participant=event.participant or UNSET
+                ),
+                ack=WebhookAck(status=event.ack, name=event.ack.name.lower()),
+            )
+        case GroupJoined():
+            return GroupJoinedWebhook(
+                id=record.id,
+                timestamp=record.recorded_at.astimezone(UTC),
+                sequence=sequence,
+                position=record.position,
+                instance=whose,
+                group=WebhookGroup(
+                    jid=event.jid,
+                    subject=event.subject,
+                    description=event.description,
+                    participants=event.participants,
+                ),
+                reason=event.reason,
+            )
+        case GroupUpdated():
+            return GroupUpdatedWebhook(
+                id=record.id,
+                timestamp=event.changed_at.astimezone(UTC),
+                sequence=sequence,
+                position=record.position,
+                instance=whose,
+                group=group_change(event),
+            )
+        case StatusEvent():
+            status, reason = status_after(event)
+            return InstanceStatusWebhook(
+                timestamp=record.recorded_at.astimezone(UTC),
+                **head,
+                instance=WebhookStatus(id=instance, name=name, status=status, previous=event.previous),
+                reason=reason,
+            )
+        case _:
+            assert_never(event)
+
+
+def sender(event: FromOutside) -> WebhookSender:
+    """Where it came from."""
+    return WebhookSender(
+        jid=event.jid,
+        jid_alt=event.jid_alt,
+        message_id=event.message_id,
+        push_name=event.push_name,
+        participant=event.participant or UNSET,
+    )
+
+
+def said(event: MessageReceived | MessageEdited | MessageSent) -> dict[str, Any]:
+    """What a message says, flat: its type, its text, and whatever else belongs to the type."""
+    return {"type": event.kind, "text": event.text, **msgspec.json.decode(event.content)}

@@ -1,0 +1,190 @@
+"""Files are ordered from the host, arrive or fail with a reason, and are kept or gone."""
+
+import base64
+import json
+import os
+import queue
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+import pytest
+
+from chatbot_erp.actors.config import Config
+from chatbot_erp.actors.downloads import MOST, Downloads
+from chatbot_erp.actors.errors import InstanceNotOperational, MediaGone, MediaUnavailable, Unavailable
+from chatbot_erp.actors.host_downloads import Downloads as HostDownloads
+from chatbot_erp.actors.media_files import FORGOTTEN_AFTER, MediaFiles
+from chatbot_erp.actors.media_frames import FetchMedia, SocketFailedToFetch, SocketFetched
+from chatbot_erp.actors.media_specs import Media, media_in
+from chatbot_erp.actors.wa_media import Fetcher, FetchFailed
+
+KEY = base64.b64encode(b"k" * 32).decode()
+RAW = msgspec.Raw(json.dumps({"imageMessage": {"directPath": "/v", "mediaKey": KEY}}).encode())
+MEDIA = cast(Media, media_in(RAW, "m"))
+NOW = datetime.now(UTC)
+
+
+class Desk:
+    """An instance's downloads, and the orders that it gives."""
+
+    def __init__(self, directory: Path, *, keep_days: float = 0.0, has_host: bool = True) -> None:
+        self.orders: list[FetchMedia] = []
+        self.files = MediaFiles(Config(data_dir=directory, media_keep_days=keep_days))
+
+        def give(order: Any) -> bool:
+            if has_host:
+                self.orders.append(order)
+            return has_host
+
+        self.downloads = Downloads("i", self.files, give)
+
+    def arrive(self, content: bytes = b"x") -> None:
+        order = self.orders.pop(0)
+        Path(order.target).write_bytes(content)
+        self.downloads.settle(SocketFetched(command_id=order.command_id, size=len(content)))
+
+    def fail(self, reason: Any) -> None:
+        order = self.orders.pop(0)
+        self.downloads.settle(SocketFailedToFetch(command_id=order.command_id, reason=reason, detail="why"))
+
+
+def test_an_ordered_file_arrives_and_is_gone_when_it_has_been_read(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    target = desk.files.new("i")
+    arrived = desk.downloads.order(MEDIA, target)
+    desk.arrive(b"content")
+    arrived.result(0)
+    with desk.files.take("i", MEDIA, target) as file:
+        assert not list((tmp_path / "media" / "i").iterdir())
+        assert file.read() == b"content"
+
+
+@pytest.mark.parametrize(
+    ("reason", "error"),
+    [
+        ("gone", MediaGone),
+        ("unreachable", MediaUnavailable),
+        ("damaged", MediaUnavailable),
+        ("disk", Unavailable),
+        ("interrupted", Unavailable),
+    ],
+)
+def test_a_failure_has_its_own_error(tmp_path: Path, reason: str, error: type[Exception]) -> None:
+    desk = Desk(tmp_path)
+    arrived = desk.downloads.order(MEDIA, desk.files.new("i"))
+    desk.fail(reason)
+    with pytest.raises(error, match="why"):
+        arrived.result(0)
+
+
+def test_without_a_host_nothing_is_ordered_and_with_too_many_orders_no_more_are(tmp_path: Path) -> None:
+    with pytest.raises(InstanceNotOperational):
+        Desk(tmp_path, has_host=False).downloads.order(MEDIA, tmp_path / "x")
+    desk = Desk(tmp_path)
+    for _ in range(MOST):
+        desk.downloads.order(MEDIA, tmp_path / "x")
+    with pytest.raises(Unavailable):
+        desk.downloads.order(MEDIA, tmp_path / "x")
+
+
+def test_a_host_that_is_gone_fails_what_was_ordered_and_its_late_word_is_nobodys(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    arrived = desk.downloads.order(MEDIA, desk.files.new("i"))
+    desk.downloads.give_up()
+    with pytest.raises(Unavailable):
+        arrived.result(0)
+    desk.fail("gone")
+
+
+def test_nothing_is_fetched_ahead_unless_it_is_to_be_kept(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.downloads.keep("m", RAW)
+    assert not desk.orders
+    assert not (tmp_path / "media").exists()
+
+
+def test_what_is_fetched_ahead_is_kept_and_not_fetched_twice(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, keep_days=1)
+    desk.downloads.keep("m", RAW)
+    assert desk.orders[0].ahead
+    assert desk.files.open("i", MEDIA) is None
+    desk.arrive(b"kept")
+    file = desk.files.open("i", MEDIA)
+    assert file is not None
+    with file:
+        assert file.read() == b"kept"
+    desk.downloads.keep("m", RAW)
+    assert not desk.orders
+
+
+@pytest.mark.parametrize("has_host", [True, False])
+def test_what_cannot_be_fetched_ahead_is_no_error(tmp_path: Path, has_host: bool) -> None:
+    desk = Desk(tmp_path, keep_days=1, has_host=has_host)
+    desk.downloads.keep("m", RAW)
+    if has_host:
+        desk.fail("gone")
+    assert desk.files.open("i", MEDIA) is None
+
+
+def test_files_are_erased_when_they_are_too_old_unfinished_or_of_an_instance_that_is_no_more(tmp_path: Path) -> None:
+    files = MediaFiles(Config(data_dir=tmp_path, media_keep_days=1))
+
+    def lay(path: Path, age: timedelta) -> Path:
+        path.write_bytes(b"x")
+        at = (NOW - age).timestamp()
+        os.utime(path, (at, at))
+        return path
+
+    fresh = lay(files.new("i").with_suffix(""), timedelta(hours=23))
+    fresh_part = lay(files.new("i"), timedelta(minutes=1))
+    lay(files.new("i").with_suffix(""), timedelta(hours=25))
+    lay(files.new("i"), FORGOTTEN_AFTER + timedelta(minutes=1))
+    lay(files.new("removed").with_suffix(""), timedelta())
+    files.tidy(NOW, {"i"})
+    assert {path for path in (tmp_path / "media").rglob("*") if path.is_file()} == {fresh, fresh_part}
+
+
+class SlowFetcher(Fetcher):
+    """Fetches when the test lets it; knows how many it is at."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self.released: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
+
+    def fetch(self, media: Media, target: Path) -> int:
+        self.begun.put(target.name)
+        failure = self.released.get(timeout=10)
+        if failure is not None:
+            raise failure
+        return 7
+
+
+def fetch(name: str, *, ahead: bool = False) -> FetchMedia:
+    return FetchMedia(instance="i", command_id=name, target=f"/{name}", media=MEDIA, ahead=ahead)
+
+
+def test_a_wanted_file_does_not_wait_behind_those_that_are_fetched_ahead() -> None:
+    fetcher = SlowFetcher()
+    said: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    downloads = HostDownloads(lambda instance, seen: said.put(seen), fetcher)
+    for number in range(5):
+        downloads.begin(fetch(f"ahead{number}", ahead=True))
+    downloads.begin(fetch("wanted"))
+    assert {fetcher.begun.get(timeout=10), fetcher.begun.get(timeout=10)} == {"ahead0", "wanted"}
+    for _ in range(6):
+        fetcher.released.put(None)
+    assert {said.get(timeout=10).command_id for _ in range(6)} == {"wanted", *(f"ahead{n}" for n in range(5))}
+
+
+@pytest.mark.parametrize(
+    ("failure", "reason"), [(FetchFailed("gone", "410"), "gone"), (RuntimeError("a mistake of ours"), "damaged")]
+)
+def test_whatever_goes_wrong_the_one_who_waits_is_told(failure: Exception, reason: str) -> None:
+    fetcher = SlowFetcher()
+    said: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    HostDownloads(lambda instance, seen: said.put(seen), fetcher).begin(fetch("a"))
+    fetcher.released.put(failure)
+    assert said.get(timeout=10).reason == reason

@@ -1,0 +1,110 @@
+"""An instance's actor and what belongs to its messages: their files, and the polls that votes are about."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+import pytest
+
+from chatbot_erp.actors import tidings
+from chatbot_erp.actors.commands import LoseSocket
+from chatbot_erp.actors.config import Config
+from chatbot_erp.actors.errors import InstanceNotOperational, MediaGone, Unavailable
+from chatbot_erp.actors.manager import Manager
+from chatbot_erp.actors.media_frames import FetchMedia, SocketFailedToFetch, SocketFetched
+from chatbot_erp.actors.media_specs import Media, media_in
+from instance_world import PATIENCE_S, World, received
+
+IMAGE = {"imageMessage": {"directPath": "/v", "mediaKey": "a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s="}}
+RAW = json.dumps(IMAGE)
+MEDIA = cast(Media, media_in(msgspec.Raw(RAW.encode()), "m"))
+
+
+@pytest.fixture
+def build(tmp_path: Path) -> Iterator[Callable[[float], World]]:
+    worlds = []
+
+    def make(keep_days: float) -> World:
+        worlds.append(World(tmp_path, Config(data_dir=tmp_path, media_keep_days=keep_days)))
+        worlds[-1].connect()
+        return worlds[-1]
+
+    yield make
+    for world in worlds:
+        world.close()
+
+
+@pytest.fixture
+def world(build: Callable[[float], World]) -> World:
+    return build(0)
+
+
+def an_image(world: World, number: int = 1) -> None:
+    world.tell(msgspec.structs.replace(received("m1"), kind="image", raw=RAW), number)
+
+
+def ask(world: World, target: Path) -> "Future[None]":
+    arrived: Future[None] = world.actor.ask(tidings.AskMedia(media=MEDIA, target=str(target)), timeout=PATIENCE_S)
+    return arrived
+
+
+def test_a_wanted_file_is_ordered_from_the_host_and_told_of_when_it_is_there(world: World, tmp_path: Path) -> None:
+    arrived = ask(world, tmp_path / "file")
+    order = world.host.next(FetchMedia)
+    assert (order.media, order.target, order.ahead) == (MEDIA, str(tmp_path / "file"), False)
+    world.tell(SocketFetched(command_id=order.command_id, size=3))
+    arrived.result(PATIENCE_S)
+
+
+def test_the_word_of_an_older_socket_counts_for_files_all_the_same(world: World, tmp_path: Path) -> None:
+    arrived = ask(world, tmp_path / "file")
+    order = world.host.next(FetchMedia)
+    world.tell(SocketFailedToFetch(command_id=order.command_id, reason="gone", detail="410"), generation=0)
+    with pytest.raises(MediaGone):
+        arrived.result(PATIENCE_S)
+
+
+def test_a_lost_host_takes_the_files_with_it_that_it_was_fetching(world: World, tmp_path: Path) -> None:
+    arrived = ask(world, tmp_path / "file")
+    world.actor.tell(LoseSocket(generation=1, cause="host_died"))
+    with pytest.raises(Unavailable):
+        arrived.result(PATIENCE_S)
+
+
+def test_without_a_host_no_file_can_be_had(world: World, tmp_path: Path) -> None:
+    world.house.switchboard.unplug("i")
+    with pytest.raises(InstanceNotOperational):
+        ask(world, tmp_path / "file")
+
+
+def test_files_are_not_fetched_ahead_by_default(world: World) -> None:
+    an_image(world)
+    ask(world, Path("/nowhere"))
+    assert world.host.next(FetchMedia).target == "/nowhere"
+
+
+def test_files_are_fetched_ahead_where_they_are_kept_and_given_out_from_there(build: Callable[[float], World]) -> None:
+    world = build(7)
+    an_image(world)
+    order = world.host.next(FetchMedia)
+    assert order.ahead
+    Path(order.target).write_bytes(b"png")
+    world.tell(SocketFetched(command_id=order.command_id, size=3))
+    world.actor.ask(tidings.Introduce(), timeout=PATIENCE_S)
+    media = Manager(world.house).media("shop", "m1")
+    with media.file:
+        assert (media.file.read(), media.size) == (b"png", 3)
+
+
+def test_a_vote_that_comes_with_its_poll_is_told_in_words(world: World) -> None:
+    poll = {"options": ["já", "depois"]}
+    vote = {"message": {"messageId": "m1"}, "options": [hashlib.sha256("já".encode()).hexdigest()]}
+    world.tell(msgspec.structs.replace(received("m1"), kind="poll", content=json.dumps(poll)), 1)
+    world.tell(msgspec.structs.replace(received("m2"), kind="poll_vote", content=json.dumps(vote)), 2)
+    world.actor.ask(tidings.Introduce(), timeout=PATIENCE_S)
+    stored: list[Any] = [record.event for record in world.store.read(types={"message.received"})]
+    assert msgspec.json.decode(stored[1].content)["chosen"] == ["já"]

@@ -1,0 +1,307 @@
+"""The supervisor with real actors and a real store, over socket hosts that the test plays."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from queue import Empty, Queue
+from threading import Event
+from typing import Any
+
+import pykka
+import pytest
+
+from chatbot_erp.actors import frames, hosts, lives, tidings
+from chatbot_erp.actors.alarms import Alarms
+from chatbot_erp.actors.commands import CreateInstance, Observed
+from chatbot_erp.actors.config import Config
+from chatbot_erp.actors.directory import Directory, InstanceView
+from chatbot_erp.actors.host_process import HostDeath
+from chatbot_erp.actors.hosts import SocketHosts
+from chatbot_erp.actors.house import House, Switchboard, utc_now
+from chatbot_erp.actors.serve import pass_on
+from chatbot_erp.actors.supervision import INTENSITY
+from chatbot_erp.actors.supervisor_actor import STAND_EVERY_LOOKS, SupervisorActor
+from chatbot_erp.eventstore.events import Status
+from chatbot_erp.eventstore.store import EventStore
+from chatbot_erp.eventstore.vault import Vault
+
+PATIENCE_S = 10.0
+
+
+class FakeHost:
+    """A socket host that obeys nothing by itself."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.pid = 0
+        self.last_alive = time.monotonic()
+        self.vitals: frames.Alive | None = None
+        self.orders: Queue[frames.Order] = Queue()
+        self.killed = Event()
+
+    def order(self, order: frames.Order, /) -> None:
+        self.orders.put(order)
+
+    def next(self, kind: type[Any]) -> Any:
+        while True:
+            order = self.orders.get(timeout=PATIENCE_S)
+            if isinstance(order, kind):
+                return order
+
+    def kill(self) -> None:
+        self.killed.set()
+
+    def end(self, timeout_s: float) -> bool:
+        return True
+
+
+class World:
+    def __init__(self, directory: Path, **knobs: Any) -> None:
+        self.store = EventStore.open(directory)
+        self.vault = Vault.open(directory)
+        self.alarms = Alarms().start()
+        self.born: Queue[FakeHost] = Queue()
+        self.barren = False
+        self.may_show = Event()
+        self.may_show.set()
+        self.showing = Event()
+        self.config = Config(data_dir=directory, **knobs)
+        self.supervisor: Any = SupervisorActor.start(self._build)
+        house: Any = self.supervisor.ask(tidings.Introduce())
+        self.house: House = house
+
+    def _build(self, supervisor: pykka.ActorRef[Any]) -> tuple[House, SocketHosts]:
+        switchboard = Switchboard()
+        house = House(
+            config=self.config,
+            store=self.store,
+            vault=self.vault,
+            directory=Directory(),
+            alarms=self.alarms,
+            supervisor=supervisor,
+            switchboard=switchboard,
+            show_qr=self._show,
+        )
+        sessions = self.config.data_dir / "sessions"
+        return house, SocketHosts(
+            sessions=sessions, numbers_per_host=2, ping=False, switchboard=switchboard, spawn=self._spawn
+        )
+
+    def _show(self, name: str, text: str) -> None:
+        self.showing.set()
+        assert self.may_show.wait(PATIENCE_S)
+
+    def _spawn(self, name: str) -> Any:
+        if self.barren:
+            raise OSError("no more processes")
+        host = FakeHost(name)
+        self.born.put(host)
+        return host
+
+    def create(self, name: str) -> FakeHost:
+        """A new number, and the host that was born for its pairing."""
+        actor = self.supervisor.ask(tidings.StartInstance(instance=name, name=name))
+        actor.ask(CreateInstance(name=name, webhook_url="http://127.0.0.1:9/", session_from=None))
+        return self.born.get(timeout=PATIENCE_S)
+
+    def say(self, host: FakeHost, instance: str, generation: int, seen: frames.Observation, number: int = 0) -> None:
+        said = frames.Said(instance=instance, generation=generation, number=number, observation=seen)
+        pass_on(self.house, host, said)  # type: ignore[arg-type]
+
+    def connect(self, name: str) -> FakeHost:
+        """A paired and connected number, and its host."""
+        pairing = self.create(name)
+        self.say(pairing, name, 1, frames.SocketPaired(jid=f"{name}@s.whatsapp.net", lid=None))
+        pairing.next(frames.CloseSocket)
+        self.say(pairing, name, 1, frames.SocketClosed())
+        return self.open(name, 2)
+
+    def open(self, name: str, generation: int) -> FakeHost:
+        """The next host opens this generation and is connected."""
+        host = self.born.get(timeout=PATIENCE_S)
+        assert host.next(frames.OpenSocket).generation == generation
+        self.say(host, name, generation, frames.SocketConnected(jid="1@s.whatsapp.net", lid=None, push_name=""))
+        self.wait(name, lambda view: view.status is Status.CONNECTED)
+        return host
+
+    def wait(self, name: str, wanted: Any) -> InstanceView:
+        deadline = time.monotonic() + PATIENCE_S
+        while not wanted(view := self.house.directory.view(name)):
+            assert time.monotonic() < deadline, view
+            time.sleep(0.005)
+        return view
+
+    def look_thoroughly(self) -> None:
+        for _ in range(STAND_EVERY_LOOKS):
+            self.supervisor.tell(tidings.Look())
+        self.supervisor.ask(tidings.Introduce())
+
+    def log_causes(self, name: str) -> list[str]:
+        return [r.event.cause for r in self.store.read(stream=name, types={"instance.restarted"}, limit=100)]  # type: ignore[attr-defined]
+
+    def close(self) -> None:
+        self.may_show.set()
+        self.supervisor.ask(tidings.EndAll(patience_s=5.0))
+        self.supervisor.stop()
+        self.alarms.stop()
+        self.vault.close()
+        self.store.close()
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    world = World(tmp_path)
+    yield world
+    world.close()
+
+
+def test_a_new_socket_waits_until_the_old_one_has_let_go_of_the_session(world: World) -> None:
+    host = world.connect("a")
+    world.supervisor.tell(tidings.RestartWanted(instance="a"))
+    host.next(frames.CloseSocket)
+    world.supervisor.tell(tidings.RestartWanted(instance="a"))
+    world.supervisor.ask(tidings.Introduce())
+    world.wait("a", lambda view: view.restarts == 2)
+    world.supervisor.ask(tidings.Introduce())
+    with pytest.raises(Empty):
+        host.orders.get_nowait()
+    world.say(host, "a", 2, frames.SocketClosed())
+    assert host.next(frames.OpenSocket).generation == 4
+
+
+def test_an_actor_that_fails_is_replaced_and_goes_on_with_its_socket(world: World) -> None:
+    host = world.connect("a")
+    failing = world.house.directory.actor("a")
+    assert failing is not None
+    failing.tell("nonsense")
+    host.next(frames.Repeat)
+    assert world.house.directory.actor("a") != failing
+    assert world.house.directory.view("a").status is Status.CONNECTED
+    assert world.log_causes("a") == ["paired"]
+    assert world.house.tallies.read()[("actors_replaced", "actor_failed")] == 1
+
+
+def test_an_actor_that_always_fails_is_not_replaced_for_ever_until_somebody_asks(world: World) -> None:
+    host = world.connect("a")
+    for _ in range(INTENSITY[0]):
+        failing = world.house.directory.actor("a")
+        assert failing is not None
+        failing.tell("nonsense")
+        host.next(frames.Repeat)
+    failing = world.house.directory.actor("a")
+    assert failing is not None
+    failing.tell("nonsense")
+    assert failing.actor_stopped.wait(PATIENCE_S)
+    deadline = time.monotonic() + PATIENCE_S
+    while ("quarantines", "actor_failed") not in world.house.tallies.read():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    world.supervisor.tell(tidings.RestartWanted(instance="a"))
+    host.next(frames.CloseSocket)
+
+
+def test_an_actor_that_hangs_is_replaced_and_its_late_words_are_not_believed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lives, "STUCK_S", 0.0)
+    host = world.create("a")
+    world.may_show.clear()
+    world.say(host, "a", 1, frames.SocketOfferedQr(qr="secret", valid_s=60))
+    assert world.showing.wait(PATIENCE_S)
+    hanging = world.house.directory.actor("a")
+    world.look_thoroughly()
+    world.look_thoroughly()
+    host.next(frames.Repeat)
+    assert world.house.directory.actor("a") != hanging
+    assert world.house.tallies.read()[("actors_replaced", "actor_stuck")] == 1
+    world.supervisor.tell(tidings.ActorFailed(instance="a", urn=hanging.actor_urn if hanging else ""))
+    world.supervisor.ask(tidings.Introduce())
+    world.may_show.set()
+    monkeypatch.undo()
+    world.say(host, "a", 1, frames.SocketPaired(jid="1@s.whatsapp.net", lid=None))
+    world.wait("a", lambda view: view.status is Status.INITIALIZING)
+    assert ("actors_replaced", "actor_failed") not in world.house.tallies.read()
+
+
+def test_an_actor_that_answers_its_heartbeat_is_left_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lives, "STUCK_S", 0.0)
+    world.connect("a")
+    actor = world.house.directory.actor("a")
+    assert actor is not None
+    for _ in range(5):
+        world.look_thoroughly()
+        actor.ask(tidings.Introduce())
+        world.supervisor.ask(tidings.Introduce())
+    assert world.house.directory.actor("a") == actor
+
+
+def test_where_no_process_can_be_had_it_is_tried_again(world: World) -> None:
+    host = world.connect("a")
+    world.barren = True
+    world.supervisor.tell(HostDeath(name=host.name, exit_code=None, signal=9, stderr_tail=""))
+    world.wait("a", lambda view: (view.status, view.reason) == (Status.DISCONNECTED, "socket_failed"))
+    world.barren = False
+    generation = world.born.get(timeout=PATIENCE_S).next(frames.OpenSocket).generation
+    assert generation >= 4
+
+
+def test_the_supervisor_survives_what_it_cannot_handle(world: World) -> None:
+    world.supervisor.tell("nonsense")
+    world.connect("a")
+    assert world.house.tallies.read()[("supervisor_stumbles", "")] == 1
+
+
+def test_a_host_that_dies_takes_its_numbers_to_another(world: World) -> None:
+    host = world.connect("a")
+    world.supervisor.tell(HostDeath(name=host.name, exit_code=None, signal=9, stderr_tail=""))
+    world.open("a", 3)
+    assert world.log_causes("a") == ["paired", "host_died"]
+    assert world.house.tallies.read()[("hosts_lost", "host_died")] == 1
+
+
+def test_a_host_that_says_nothing_is_killed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    host = world.connect("a")
+    monkeypatch.setattr(hosts, "SILENCE_S", -1.0)
+    world.supervisor.tell(tidings.Look())
+    assert host.killed.wait(PATIENCE_S)
+    world.supervisor.tell(HostDeath(name=host.name, exit_code=None, signal=9, stderr_tail=""))
+    world.wait("a", lambda view: view.status is not Status.CONNECTED)
+    world.open("a", 3)
+    assert world.log_causes("a") == ["paired", "host_hung"]
+
+
+def test_a_manager_that_was_held_up_itself_kills_nobody(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a suspended machine or a swapped-out process the words of the hosts are there, but nobody has read them."""
+    host = world.connect("a")
+    host.last_alive -= 100
+    monkeypatch.setattr(hosts, "LATE_S", -1.0)
+    world.supervisor.tell(tidings.Look())
+    world.supervisor.ask(tidings.Introduce())
+    assert not host.killed.is_set()
+
+
+def test_a_loss_whose_word_was_lost_is_found(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The actor that failed had a restart in its mailbox."""
+    from chatbot_erp.actors import supervisor_actor
+
+    host = world.connect("a")
+    world.say(host, "a", 2, frames.SocketEnded(cause="stream_replaced"))
+    world.wait("a", lambda view: view.status is Status.INVALID)
+    host.next(frames.CloseSocket)
+    world.say(host, "a", 2, frames.SocketClosed())
+    monkeypatch.setattr(supervisor_actor, "LOST_PATIENCE_S", 0.0)
+    world.look_thoroughly()
+    assert world.log_causes("a") == ["paired"], "nobody heals the incurable"
+    actor = world.house.directory.actor("a")
+    assert actor is not None
+    lost = Observed(generation=2, observation=frames.SocketEnded(cause="refused"), at=utc_now())
+    world.supervisor.tell(tidings.RestartWanted(instance="a"))
+    host = world.born.get(timeout=PATIENCE_S)
+    actor.tell(
+        tidings.Heard(observed=Observed(generation=3, observation=lost.observation, at=utc_now()), number=0, host=host)
+    )
+    world.wait("a", lambda view: view.reason == "refused")
+    world.supervisor.tell(tidings.SocketHealthy(instance="a"))
+    world.look_thoroughly()
+    host.next(frames.CloseSocket)
+    assert "refused" in world.log_causes("a")

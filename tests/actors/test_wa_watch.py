@@ -1,0 +1,100 @@
+"""What the watch over a connection notices, with a library that obeys the test."""
+
+import queue
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from chatbot_erp.actors import wa_watch
+from chatbot_erp.actors.frames import SocketStands
+from chatbot_erp.actors.wa_client import Hearing
+from chatbot_erp.actors.wa_watch import Watch
+from fake_client import FakeClient
+
+PATIENCE_S = 10.0
+QUIET_S = 0.3
+
+
+class Scene:
+    """An open connection, and what the watch had to say of it."""
+
+    def __init__(self) -> None:
+        self.said: queue.SimpleQueue[str | SocketStands] = queue.SimpleQueue()
+        deaf = Hearing(event=lambda _: None, qr=lambda _: None, login_word=lambda _: None)
+        self.client = FakeClient(Path(), deaf)
+        self.watch = Watch(
+            "a",
+            self.client,
+            give_up=lambda cause, detail: self.said.put(cause),
+            report=self.said.put,
+            ask=lambda: self.client.find(["5511"]),
+        )
+        self.watch.opened()
+
+    def next(self) -> str | SocketStands:
+        return self.said.get(timeout=PATIENCE_S)
+
+    def assert_quiet(self) -> None:
+        with pytest.raises(queue.Empty):
+            self.said.get(timeout=QUIET_S)
+
+
+@pytest.fixture
+def scene(monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
+    monkeypatch.setattr(wa_watch, "RECONNECT_PATIENCE_S", 0.05)
+    monkeypatch.setattr(wa_watch, "LOGIN_PATIENCE_S", 0.05)
+    monkeypatch.setattr(wa_watch, "PROBE_PATIENCE_S", 0.05)
+    scene = Scene()
+    yield scene
+    scene.client.stop()
+
+
+def test_silence_after_a_question_is_deafness(scene: Scene) -> None:
+    scene.client.silent = True
+    scene.watch.was_not_answered()
+    assert scene.next() == "deaf"
+
+
+def test_who_answers_the_question_is_not_deaf(scene: Scene) -> None:
+    scene.watch.was_not_answered()
+    assert scene.client.asked.wait(PATIENCE_S)
+    scene.assert_quiet()
+
+
+def test_a_connection_made_anew_meanwhile_is_not_deaf(scene: Scene) -> None:
+    scene.client.silent = True
+    scene.watch.was_not_answered()
+    scene.watch.broke()
+    scene.watch.opened()
+    scene.assert_quiet()
+
+
+def test_a_library_that_forgets_to_reconnect_is_given_up(scene: Scene) -> None:
+    """As long as it is connected it may still be logging in."""
+    scene.watch.broke()
+    scene.assert_quiet()
+    scene.client.connected = False
+    assert scene.next() == "refused"
+
+
+def test_a_library_that_has_reconnected_is_left_alone(scene: Scene) -> None:
+    scene.client.connected = False
+    scene.watch.broke()
+    scene.watch.opened()
+    scene.assert_quiet()
+
+
+def test_a_zombie_is_reported(scene: Scene) -> None:
+    scene.client.logged_in = False
+    scene.watch.was_complained_of()
+    assert scene.next() == SocketStands(connected=True, logged_in=False)
+
+
+def test_nobody_looks_after_a_socket_that_is_over(scene: Scene) -> None:
+    scene.client.connected = scene.client.logged_in = False
+    scene.watch.broke()
+    scene.watch.was_complained_of()
+    assert scene.watch.end()
+    assert not scene.watch.end()
+    scene.assert_quiet()

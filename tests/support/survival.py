@@ -1,0 +1,143 @@
+"""Deliveries whose manager is killed again and again, and what is to be true of them in the end."""
+
+from __future__ import annotations
+
+import queue
+import random
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from chatbot_erp.eventstore.events import MessageReceived
+from chatbot_erp.eventstore.store import EventStore, Recorded
+from unreliable_receiver import UnreliableReceiver
+
+SCRIPT = Path(__file__).with_name("delivery_process.py")
+START_S = 60.0
+
+
+class Life:
+    """One life of the process that delivers."""
+
+    def __init__(self, directory: Path, url: str, instances: int, messages: int, rate: float = 0) -> None:
+        given = (directory, url, instances, messages, rate)
+        self._process = subprocess.Popen(
+            [sys.executable, str(SCRIPT), *map(str, given)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        self._lines: queue.Queue[str] = queue.Queue()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        assert self._lines.get(timeout=START_S) == "ready"
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def is_drained_within(self, patience_s: float) -> bool:
+        """Whether everything is stored and delivered by then."""
+        try:
+            return self._lines.get(timeout=patience_s) == '"drained"'
+        except queue.Empty:
+            return False
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._close()
+
+    def end(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        self._close()
+
+    def _close(self) -> None:
+        self._process.wait(30)
+        self._reader.join()
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe is not None
+            pipe.close()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            if (word := line.strip()) in ("ready", '"drained"'):
+                self._lines.put(word)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What came of it."""
+
+    events: int
+    lost: int
+    repeated: int
+    strangers: int
+    disordered: int
+    kills: int
+    seconds: float
+
+
+def survive(
+    directory: Path,
+    receiver: UnreliableReceiver,
+    *,
+    instances: int,
+    messages: int,
+    kills: int,
+    life_s: tuple[float, float],
+    patience_s: float,
+    seed: int,
+) -> Found:
+    """Deliver to the receiver over so many kills at random moments, and compare what it took with the log."""
+    draw = random.Random(seed)
+    begun = time.monotonic()
+    done = 0
+    for _ in range(kills):
+        life = Life(directory, receiver.url, instances, messages)
+        drained = life.is_drained_within(draw.uniform(*life_s))
+        life.kill()
+        done += 1
+        if drained:
+            break
+    last = Life(directory, receiver.url, instances, messages)
+    try:
+        assert last.is_drained_within(patience_s), "not everything was delivered in time"
+    finally:
+        last.end()
+    return compare(directory, receiver, instances, done, time.monotonic() - begun)
+
+
+def compare(directory: Path, receiver: UnreliableReceiver, instances: int, kills: int, seconds: float) -> Found:
+    lost = repeated = strangers = disordered = events = 0
+    with EventStore.open(directory) as store:
+        for index in range(instances):
+            truth = {
+                record.sequence: record.id
+                for record in all_of(store, f"i{index}")
+                if isinstance(record.event, MessageReceived)
+            }
+            taken = receiver.taken[f"/i{index}"]
+            events += len(truth)
+            lost += len(truth.keys() - {sequence for sequence, _ in taken})
+            repeated += len(taken) - len({sequence for sequence, _ in taken})
+            strangers += sum(truth.get(sequence) != event_id for sequence, event_id in taken)
+            reached = 0
+            for sequence, _ in taken:
+                disordered += sequence > reached + 1
+                reached = max(reached, sequence)
+    return Found(events, lost, repeated, strangers, disordered, kills, seconds)
+
+
+def all_of(store: EventStore, stream: str) -> Iterator[Recorded]:
+    after = 0
+    while page := store.read(stream=stream, after=after, limit=1000):
+        yield from page
+        after = page[-1].position

@@ -1,0 +1,195 @@
+"""Deliveries over the real store, with the rest of an instance held by the test."""
+
+import base64
+import itertools
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from datetime import UTC, datetime
+from queue import SimpleQueue
+from typing import Any
+
+import msgspec
+
+from chatbot_erp.actors.alarms import Alarms
+from chatbot_erp.actors.config import Config
+from chatbot_erp.actors.endpoint import Endpoint
+from chatbot_erp.actors.webhook import signing_key
+from chatbot_erp.actors.webhook_actor import RetryNow, Verdict, WebhookActor
+from chatbot_erp.actors.webhook_credentials import Keys
+from chatbot_erp.actors.webhook_mail import Wake
+from chatbot_erp.eventstore.events import Event, MessageReceived
+from chatbot_erp.eventstore.records import MAIN, Attempt, Delivery, NewEvent, RecordedAttempt, Redelivery, Standing
+from chatbot_erp.eventstore.store import EventStore
+from receiver import Receiver
+
+SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
+NEW_SECRET = "whsec_" + base64.b64encode(bytes(range(32, 64))).decode()
+LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
+IDS = itertools.count(1)
+
+
+class Desk:
+    """The store as deliveries see it; it can be told to refuse, and counts what is read."""
+
+    def __init__(self, store: EventStore) -> None:
+        self.store = store
+        self.refuse: Exception | None = None
+        self.most_read = 0
+        self.disguise: Callable[[Delivery], Delivery] = lambda delivery: delivery
+
+    def deliveries(self, stream: str, endpoint: str, *, limit: int, free_at: datetime | None) -> list[Delivery]:
+        self._check()
+        found = self.store.deliveries(stream, endpoint, limit=limit, free_at=free_at)
+        self.most_read = max(self.most_read, len(found))
+        return [self.disguise(each) for each in found]
+
+    def standing(self, stream: str, endpoint: str) -> Standing:
+        self._check()
+        return self.store.standing(stream, endpoint)
+
+    def record_attempt(
+        self, stream: str, endpoint: str, sequence: int, attempt: Attempt, due: datetime | None
+    ) -> Future[None]:
+        self._check()
+        return self.store.record_attempt(stream, endpoint, sequence, attempt, due)
+
+    def release_deliveries(self, stream: str, endpoint: str) -> Future[None]:
+        self._check()
+        return self.store.release_deliveries(stream, endpoint)
+
+    def _check(self) -> None:
+        if self.refuse is not None:
+            raise self.refuse
+
+
+class Number:
+    """An instance in small: the one writer of its stream, and its webhook actor, which can die and come back."""
+
+    def __init__(self, desk: Desk, alarms: Alarms, url: str, settings: dict[str, Any], **config: Any) -> None:
+        self.id = f"instance-{next(IDS)}"
+        self.desk, self.alarms = desk, alarms
+        self.endpoint: Endpoint | None = Endpoint(id=MAIN, url=url, since=LONG_AGO, **settings)
+        self.config = Config(**{"webhook_timeout_s": 5.0, **config})
+        self.verdicts: list[Verdict] = []
+        self.writing = threading.Event()
+        self.writing.set()
+        self.drained: SimpleQueue[str] = SimpleQueue()
+        self.disabled: SimpleQueue[str] = SimpleQueue()
+        self._version = 0
+        self._lock = threading.RLock()
+        self._settled = threading.Condition()
+        self._mail: SimpleQueue[tuple[Verdict, int] | None] = SimpleQueue()
+        self._clerk = threading.Thread(target=self._write, daemon=True)
+        self._clerk.start()
+        self.keys = Keys(new=signing_key(SECRET))
+        self.lives = 0
+        self.live()
+
+    def live(self) -> None:
+        self.lives += 1
+        life = self.lives
+        self.actor = WebhookActor.start(
+            self.id,
+            "empresa_x",
+            MAIN,
+            store=self.desk,
+            alarms=self.alarms,
+            config=self.config,
+            settings=lambda: self.endpoint,
+            keys=lambda: self.keys,
+            report=lambda verdict, turn: self._mail.put((verdict, turn)) if life == self.lives else None,
+            drained=lambda: self.drained.put(self.id),
+            disabled=self.disabled.put,
+            draw=lambda: 0.0,
+        )
+
+    def die(self) -> None:
+        """Stop the actor; verdicts that are not in the log are lost, as in a crash."""
+        self.lives += 1
+        while not self._mail.empty():
+            self._mail.get()
+        self.actor.stop()
+        self.lives -= 1
+
+    def change(self, **settings: Any) -> None:
+        """The endpoint is to be different from now on."""
+        assert self.endpoint is not None
+        self.endpoint = msgspec.structs.replace(self.endpoint, since=datetime.now(UTC), **settings)
+        self.actor.tell(RetryNow())
+
+    def append(self, *events: Event, again: tuple[Redelivery, ...] = ()) -> None:
+        new = [
+            NewEvent(id=f"{self.id}-{next(IDS)}", event=each, recorded_at=datetime.now(UTC), redeliveries=again)
+            for each in events
+        ]
+        self._append(new)
+
+    def hear(self, *texts: str, chat: str = "1@s.whatsapp.net") -> None:
+        """Messages come in."""
+        self.append(*(message(text, chat) for text in texts))
+        self.actor.tell(Wake())
+
+    def settled(self, count: int, timeout_s: float = 10.0) -> list[Verdict]:
+        """Wait for this many verdicts in the log."""
+        with self._settled:
+            assert self._settled.wait_for(lambda: len(self.verdicts) >= count, timeout_s), self.verdicts
+        return self.verdicts
+
+    def attempts(self) -> list[RecordedAttempt]:
+        """Oldest first."""
+        return self.desk.store.attempts(self.id, limit=1000)[::-1]
+
+    def stop(self) -> None:
+        self.actor.stop()
+        self.writing.set()
+        self._mail.put(None)
+        self._clerk.join()
+
+    def _append(self, new: list[NewEvent]) -> None:
+        with self._lock:
+            self._version = self.desk.store.append(self.id, self._version, new, snapshot=b"x").result(10).version
+
+    def _write(self) -> None:
+        while (told := self._mail.get()) is not None:
+            self.writing.wait()
+            verdict, turn = told
+            # The same verdict is the same event, as in identities.py.
+            event_id = f"{self.id}-verdict-{verdict.sequence}-{turn}"
+            self._append([NewEvent(id=event_id, event=verdict, recorded_at=datetime.now(UTC))])
+            with self._settled:
+                self.verdicts.append(verdict)
+                self._settled.notify_all()
+
+
+def message(text: str, chat: str = "1@s.whatsapp.net") -> MessageReceived:
+    return MessageReceived(
+        message_id=text,
+        jid=chat,
+        jid_alt=None,
+        participant=None,
+        push_name="Zé",
+        kind="text",
+        text=text,
+        sent_at=datetime.now(UTC),
+        raw=msgspec.Raw(b"{}"),
+    )
+
+
+def texts(receiver: Receiver, path: str | None = None) -> list[str]:
+    return [delivery.payload["message"]["text"] for delivery in receiver.deliveries(path)]
+
+
+def at_least(receiver: Receiver, count: int) -> None:
+    receiver.wait_for(lambda payload: True, count=count)
+
+
+def wait_until(true: Callable[[], bool], timeout_s: float = 5.0) -> None:
+    end = time.monotonic() + timeout_s
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+Begin = Callable[..., Number]
