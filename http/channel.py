@@ -5,6 +5,7 @@ same problem documents.
 """
 
 import time
+from copy import copy
 from socket import SHUT_WR
 from typing import Any
 from uuid import uuid4
@@ -21,6 +22,12 @@ from chatbot_erp.http.problems import MEDIA_TYPE, describe, encode, of_status
 log = structlog.get_logger()
 
 LINGER_S = 5.0
+STREAM_BACKLOG = 256 * 1024
+"""What a stream holds for a consumer that does not keep up, before its thread waits; other answers may be 16 MiB."""
+
+STUCK_S = 60.0
+"""A consumer that has taken nothing for so long, while something waits for it, is let go."""
+
 LINGER_BYTES = 8 * 1024 * 1024
 
 
@@ -59,6 +66,7 @@ class Channel(HTTPChannel):
     began: float | None
     """Since when a request is waited for or arrives; None while a connection that had one is kept for the next."""
     refused = False
+    streaming = False
     lingers_until: float | None = None
     lingering_bytes = 0
 
@@ -74,6 +82,16 @@ class Channel(HTTPChannel):
         if self.request is None:
             self.began = None
         return taken
+
+    def begin_stream(self) -> None:
+        """The answer will have no end."""
+        self.streaming = True
+        self.adj = copy(self.adj)
+        self.adj.outbuf_high_watermark = STREAM_BACKLOG
+
+    def is_stuck(self) -> bool:
+        """Whether it streams to someone who does not read any more."""
+        return self.streaming and self.total_outbufs_len > 0 and time.time() - self.last_activity > STUCK_S
 
     def is_overdue(self, patience_s: float) -> bool:
         """Whether a request has been arriving for longer than `patience_s`, or a first one has not even begun to."""

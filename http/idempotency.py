@@ -76,7 +76,7 @@ class Idempotency:
         if not _KEY.fullmatch(key):
             raise RequestRefused(BAD_IDEMPOTENCY_KEY)
         slot = digest(req.caller, req.uri_template or "", key)
-        fingerprint = digest(req.method, req.path, req.body())
+        fingerprint = digest(req.method, req.path, req.query_string or "", req.body())
         claim = self._claim(slot, fingerprint, req)
         if isinstance(claim, Answered):
             body = claim.body

@@ -1,10 +1,15 @@
 """Instances: their list, their birth, one of them."""
 
 import msgspec
+from msgspec import UNSET
 
+from chatbot_erp.actors.api_keys import Scope
 from chatbot_erp.actors.config import Config
+from chatbot_erp.actors.directory import InstanceView
 from chatbot_erp.actors.manager import Manager
-from chatbot_erp.http import payloads, queries
+from chatbot_erp.eventstore.records import MAIN
+from chatbot_erp.http import payloads, queries, webhook_payloads
+from chatbot_erp.http.auth import check_reach
 from chatbot_erp.http.exchange import Request, Response
 from chatbot_erp.http.media import json_body
 from chatbot_erp.http.problems import INVALID, FieldError, RequestRefused
@@ -17,7 +22,8 @@ class Instances:
         self._manager = manager
 
     def on_get(self, req: Request, resp: Response) -> None:
-        resp.send([payloads.summary(view) for view in self._manager.directory.views()])
+        views = self._manager.directory.views()
+        resp.send([payloads.summary(view) for view in views if req.grant and req.grant.reaches(view.name)])
 
 
 class OneInstance:
@@ -28,18 +34,26 @@ class OneInstance:
         self._node = config.node
 
     def on_get(self, req: Request, resp: Response, name: str) -> None:
-        resp.send(payloads.details(self._manager.directory.view(name), self._node))
+        self._show(req, resp, self._manager.directory.view(name))
 
     def on_patch(self, req: Request, resp: Response, name: str) -> None:
-        change = payloads.parse(json_body(req), payloads.ChangeRequest)
-        if change.webhook_url is msgspec.UNSET:
-            known = [FieldError(field="webhookUrl", location="body", detail="It is the field that can be changed.")]
+        change = payloads.parse(json_body(req), webhook_payloads.ChangeRequest)
+        if change.webhook_url is UNSET and change.webhook is UNSET:
+            known = [FieldError(field="webhookUrl", location="body", detail="Give this field, or `webhook`.")]
             raise RequestRefused(INVALID, "The body names nothing that can be changed.", known)
-        resp.send(payloads.details(self._manager.change_webhook(name, change.webhook_url), self._node))
+        wanted = webhook_payloads.EndpointChange() if change.webhook is UNSET else change.webhook
+        if change.webhook_url is not UNSET:
+            wanted = msgspec.structs.replace(wanted, url=change.webhook_url)
+        self._manager.webhooks.configure(name, webhook_payloads.command(wanted, MAIN), wanted.headers)
+        self._show(req, resp, self._manager.directory.view(name))
 
     def on_delete(self, req: Request, resp: Response, name: str) -> None:
         self._manager.remove(name, unlink=queries.flag(req, "unlink", usual=True))
         resp.status = 204
+
+    def _show(self, req: Request, resp: Response, view: InstanceView) -> None:
+        with_qr = req.grant is not None and req.grant.allows(Scope.MANAGE)
+        resp.send(payloads.details(view, self._node, with_qr=with_qr))
 
 
 class Creation:
@@ -54,6 +68,7 @@ class Creation:
 
     def on_post(self, req: Request, resp: Response) -> None:
         wanted = payloads.parse(json_body(req), payloads.CreateRequest)
+        check_reach(req.grant, wanted.name)
         resp.send(payloads.created(self._manager.create(wanted.name, wanted.webhook_url)), status=201)
 
     def conceal(self, body: bytes) -> bytes:

@@ -1,6 +1,6 @@
 """Media types: what a body must be, and which of several forms of an answer a caller likes best."""
 
-from falcon import MEDIA_JSON
+from falcon import MEDIA_JPEG, MEDIA_JSON
 
 from chatbot_erp.http.exchange import Request, Response
 from chatbot_erp.http.problems import NOT_ACCEPTABLE, UNSUPPORTED_MEDIA_TYPE, RequestRefused
@@ -14,6 +14,14 @@ def json_body(req: Request) -> bytes:
     kind = (req.content_type or MEDIA_JSON).partition(";")[0].strip().lower()
     if kind != MEDIA_JSON and not (kind.startswith("application/") and kind.endswith("+json")):
         raise RequestRefused(UNSUPPORTED_MEDIA_TYPE)
+    return req.body()
+
+
+def jpeg_body(req: Request) -> bytes:
+    """The body of a request that must be a picture. Raises `RequestRefused` if it says to be something else."""
+    kind = (req.content_type or MEDIA_JPEG).partition(";")[0].strip().lower()
+    if kind != MEDIA_JPEG:
+        raise RequestRefused(UNSUPPORTED_MEDIA_TYPE, "The body must be a JPEG: 'Content-Type: image/jpeg'.")
     return req.body()
 
 

@@ -1,4 +1,4 @@
-"""Sending."""
+"""Sending, and the files of what was received."""
 
 from chatbot_erp.actors.manager import Manager
 from chatbot_erp.http import payloads
@@ -15,3 +15,17 @@ class Messages:
     def on_post(self, req: Request, resp: Response, name: str) -> None:
         letter = payloads.parse(json_body(req), payloads.MessageRequest)
         resp.send(payloads.sent(self._manager.send_text(name, letter.number, letter.message)))
+
+
+class MessageMedia:
+    """The file of a message that an instance received."""
+
+    def __init__(self, manager: Manager) -> None:
+        self._manager = manager
+
+    def on_get(self, req: Request, resp: Response, name: str, message_id: str) -> None:
+        media = self._manager.media(name, message_id)
+        resp.content_type = media.mime_type
+        # Never shown in place: a page that somebody sent would run as one of ours.
+        resp.downloadable_as = media.name
+        resp.set_stream(media.file, media.size)

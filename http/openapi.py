@@ -1,22 +1,26 @@
 """The OpenAPI 3.1 document, made from the types that validate, the problems' table and operations.py."""
 
+import re
 from importlib.metadata import version
 from typing import Any
 
 import msgspec
 
-from chatbot_erp.http.operations import OPERATIONS, TAGS, Operation
+from chatbot_erp.actors.webhook_shapes import WEBHOOKS
+from chatbot_erp.http.operation import SANDBOX, TAGS, Operation
+from chatbot_erp.http.operations import OPERATIONS
 from chatbot_erp.http.problems import (
     FOREIGN_HOST,
     FOREIGN_ORIGIN,
     INTERNAL,
     MEDIA_TYPE,
+    NOT_ALLOWED,
+    TOO_MANY_FAILURES,
     UNAUTHENTICATED,
     Problem,
     ProblemType,
 )
 from chatbot_erp.http.queries import LARGEST_PAGE, TYPES, USUAL_PAGE
-from chatbot_erp.http.webhook_payloads import WEBHOOK_HEADERS, WEBHOOKS
 
 Json = dict[str, Any]
 
@@ -30,7 +34,15 @@ def _parameter(name: str, place: str, description: str, schema: Json, **more: An
 
 PARAMETERS: dict[str, Json] = {
     "name": _parameter("name", "path", "The instance's name.", {"type": "string"}, required=True),
+    "message_id": _parameter("message_id", "path", "WhatsApp's id of a message.", {"type": "string"}, required=True),
     "code": _parameter("code", "path", "The last part of a problem's type.", {"type": "string"}, required=True),
+    "number": _parameter(
+        "number", "path", "Digits with country and area code, or a JID.", {"type": "string"}, required=True
+    ),
+    "group": _parameter("group", "path", "The group's JID.", {"type": "string"}, required=True),
+    "preview": _parameter(
+        "preview", "query", "true: a small one instead of the whole one.", {"type": "boolean", "default": False}
+    ),
     "after": _parameter(
         "after", "query", "Only events behind this position.", {"type": "integer", "minimum": 0, "default": 0}
     ),
@@ -49,6 +61,13 @@ PARAMETERS: dict[str, Json] = {
     "instance": _parameter(
         "instance", "query", "Only events of this instance: a name, or the id of a removed one.", {"type": "string"}
     ),
+    "endpoint": _parameter(
+        "endpoint",
+        "query",
+        "Which of the instance's endpoints.",
+        {"type": "string", "default": "main", "pattern": "^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$"},
+    ),
+    "position": _parameter("position", "path", "Place in the log.", {"type": "integer", "minimum": 1}, required=True),
     "at": _parameter(
         "at",
         "query",
@@ -61,6 +80,12 @@ PARAMETERS: dict[str, Json] = {
         "false keeps link and session for a later create of that name.",
         {"type": "boolean", "default": True},
     ),
+    "Last-Event-ID": _parameter(
+        "Last-Event-ID",
+        "header",
+        "The position to go on behind; a browser's EventSource sends it by itself.",
+        {"type": "integer", "minimum": 0},
+    ),
     "Idempotency-Key": _parameter(
         "Idempotency-Key",
         "header",
@@ -71,22 +96,29 @@ PARAMETERS: dict[str, Json] = {
 }
 
 
-def document() -> Json:
-    """The whole document, as JSON types."""
-    schemas, components = _schemas()
+def document(*, sandbox: bool) -> Json:
+    """The whole document, as JSON types; the sandbox's calls stand in it where they exist."""
+    operations = [each for each in OPERATIONS if not each.is_private and (sandbox or each.tag != SANDBOX)]
+    schemas, components = _schemas(operations)
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "chatbot-erp",
             "version": version("chatbot-erp"),
             "summary": "A self-hosted WhatsApp instance manager.",
-            "description": "Every error is an application/problem+json document whose type explains itself.",
+            "description": (
+                "Every error is an application/problem+json document whose type explains itself."
+                " A call's security names the scope that a key must have: read, send or manage (which includes both)."
+                " Without keys a loopback manager serves every program of its machine."
+            ),
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": "/"}],
-        "tags": [*({"name": name, "description": text} for name, text in TAGS.items()), WEBHOOK_TAG],
-        "security": [{"bearer": []}, {"apiKey": []}],
-        "paths": _paths(schemas),
+        "tags": [
+            *({"name": name, "description": text} for name, text in TAGS.items() if sandbox or name != SANDBOX),
+            WEBHOOK_TAG,
+        ],
+        "paths": _paths(operations, schemas),
         "webhooks": {name: {"post": _webhook(name, schemas)} for name in WEBHOOKS},
         "components": {
             "schemas": components,
@@ -99,23 +131,30 @@ def document() -> Json:
     }
 
 
+WEBHOOK_HEADERS = {
+    "webhook-id": "The event's id: the same on every retry.",
+    "webhook-timestamp": "When this attempt was made, in Unix seconds.",
+    "webhook-signature": "Standard Webhooks: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`.",
+    "X-Instance-Id": "The instance's id.",
+    "X-Instance-Name": "The instance's name.",
+}
+
 WEBHOOK_TAG = {"name": "Webhooks", "description": "What an instance's webhookUrl is sent, at least once and in order."}
 
 
-def _schemas() -> tuple[dict[Any, Json], dict[str, Json]]:
+def _schemas(operations: list[Operation]) -> tuple[dict[Any, Json], dict[str, Json]]:
     """Each type's own schema (mostly a reference), and what the references lead to."""
     types: list[Any] = [Problem, *WEBHOOKS.values()]
-    for operation in OPERATIONS:
-        types += [kind for kind in (operation.body, operation.answer) if kind and not isinstance(kind, list)]
+    for operation in operations:
+        types += [kind for kind in (operation.body, operation.answer) if kind and not isinstance(kind, list | str)]
     found, components = msgspec.json.schema_components(types, ref_template=REF)
     return dict(zip(map(repr, types), found, strict=True)), components
 
 
-def _paths(schemas: dict[Any, Json]) -> Json:
+def _paths(operations: list[Operation], schemas: dict[Any, Json]) -> Json:
     paths: Json = {}
-    for each in OPERATIONS:
-        if not each.is_private:
-            paths.setdefault(each.path, {})[each.method.lower()] = _operation(each, schemas)
+    for each in operations:
+        paths.setdefault(each.path, {})[each.method.lower()] = _operation(each, schemas)
     return paths
 
 
@@ -133,16 +172,20 @@ def _operation(operation: Operation, schemas: dict[Any, Json]) -> Json:
     }
     if operation.description:
         described["description"] = operation.description
-    if operation.is_open:
-        described["security"] = []
+    roles = [] if operation.scope is None else [operation.scope]
+    described["security"] = [{"bearer": roles}, {"apiKey": roles}] if roles else []
     if operation.body is not None:
-        content = {"application/json": {"schema": schemas[repr(operation.body)]}}
+        content = (
+            {operation.body: {}}
+            if isinstance(operation.body, str)
+            else {"application/json": {"schema": schemas[repr(operation.body)]}}
+        )
         described["requestBody"] = {"required": True, "content": content}
     return described
 
 
 def _operation_id(operation: Operation) -> str:
-    words = operation.path.replace("{name}", "one").replace("{code}", "one").replace(".", "-")
+    words = re.sub(r"\{\w+\}", "one", operation.path).replace(".", "-")
     return "-".join([operation.method.lower(), *words.strip("/").split("/")])
 
 
@@ -161,8 +204,8 @@ def _answer(operation: Operation, schemas: dict[Any, Json]) -> Json:
 def _problems(operation: Operation, schemas: dict[Any, Json]) -> Json:
     """The problem answers by status, each with an example for every problem that has it."""
     kinds = [*operation.problems, FOREIGN_HOST, FOREIGN_ORIGIN, INTERNAL]
-    if not operation.is_open:
-        kinds.append(UNAUTHENTICATED)
+    if operation.scope is not None:
+        kinds += [UNAUTHENTICATED, NOT_ALLOWED, TOO_MANY_FAILURES]
     answers: Json = {}
     for kind in sorted(kinds, key=lambda kind: kind.status):
         answer = answers.setdefault(

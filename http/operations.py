@@ -1,61 +1,45 @@
 """What each route takes and gives, for the API document. A test holds it against the routes of app.py."""
 
-from typing import Any
-
-import msgspec
-
 from chatbot_erp.actors import errors as e
 from chatbot_erp.eventstore import errors as store
-from chatbot_erp.http import payloads
+from chatbot_erp.http import payloads, playground_payloads, session_payloads, webhook_payloads
 from chatbot_erp.http import problems as p
-
-INSTANCES, MESSAGES, HISTORY, MANAGER = "Instances", "Messages", "History", "Manager"
-
-TAGS = {
-    INSTANCES: "An instance is one WhatsApp number.",
-    MESSAGES: "What an instance sends. What it receives comes to its webhook.",
-    HISTORY: "Everything that ever happened, and how things stood at any moment.",
-    MANAGER: "The manager itself.",
-}
-
-
-class Operation(msgspec.Struct, frozen=True, kw_only=True):
-    """One method of one path. `answer` is a type for JSON, a list of media types for other things, None for no body."""
-
-    method: str
-    path: str
-    tag: str
-    summary: str
-    status: int = 200
-    answer: Any = None
-    body: type[payloads.Payload] | None = None
-    parameters: tuple[str, ...] = ()
-    problems: tuple[p.ProblemType, ...] = ()
-    description: str = ""
-    is_open: bool = False
-    is_private: bool = False
-    """Left out of the document: a page for people."""
-
-
-BODY = (p.MALFORMED_JSON, p.CONTENT_TOO_LARGE, p.UNSUPPORTED_MEDIA_TYPE, p.INVALID)
-ONE = (p.OF_ERROR[e.InstanceNotFound],)
-LATER = (
-    p.OF_ERROR[e.Unavailable],
-    p.OF_ERROR[store.StoreOverloaded],
-    p.OF_ERROR[store.StoreUnavailable],
-    p.OF_ERROR[store.StoreClosed],
-    p.STORE_FULL,
+from chatbot_erp.http.operation import (
+    BODY,
+    HISTORY,
+    INSTANCES,
+    KEYED,
+    LATER,
+    MANAGE,
+    MANAGER,
+    MESSAGES,
+    ONE,
+    OPEN,
+    PAGE,
+    READ,
+    SANDBOX,
+    SEND,
+    Operation,
 )
-KEYED = (p.BAD_IDEMPOTENCY_KEY, p.KEY_RUNNING, p.KEY_REUSED, p.OUTCOME_UNKNOWN, *LATER)
-PAGE = ("after", "limit", "type")
+from chatbot_erp.http.people_operations import PEOPLE_AND_GROUPS
+from chatbot_erp.http.webhook_operations import WEBHOOK_OPERATIONS
 
 OPERATIONS = (
     Operation(
-        method="GET", path="/instances", tag=INSTANCES, summary="List all", answer=list[payloads.InstanceSummary]
+        method="GET",
+        path="/instances",
+        scope=READ,
+        narrows=True,
+        tag=INSTANCES,
+        summary="List all",
+        description="A key for some instances gets those.",
+        answer=list[payloads.InstanceSummary],
     ),
     Operation(
         method="POST",
         path="/instances/create",
+        scope=MANAGE,
+        narrows=True,
         tag=INSTANCES,
         summary="Create one",
         description="Its QR code comes a moment later: look at the instance until it is SCAN_QR_CODE.",
@@ -67,6 +51,7 @@ OPERATIONS = (
     Operation(
         method="GET",
         path="/instances/{name}",
+        scope=READ,
         tag=INSTANCES,
         summary="Look at one",
         answer=payloads.InstanceDetails,
@@ -75,16 +60,18 @@ OPERATIONS = (
     Operation(
         method="PATCH",
         path="/instances/{name}",
+        scope=MANAGE,
         tag=INSTANCES,
         summary="Change one",
-        description="From here on its events go to another address.",
-        body=payloads.ChangeRequest,
+        description="`webhookUrl`, and in `webhook` how deliveries there are made; what is left out stays.",
+        body=webhook_payloads.ChangeRequest,
         answer=payloads.InstanceDetails,
-        problems=(*BODY, *ONE, *LATER, p.OF_ERROR[e.BadWebhookUrl]),
+        problems=(*BODY, *ONE, *LATER, p.OF_ERROR[e.BadWebhookUrl], p.OF_ERROR[e.BadEndpoint]),
     ),
     Operation(
         method="DELETE",
         path="/instances/{name}",
+        scope=MANAGE,
         tag=INSTANCES,
         summary="Remove one",
         description="Ends the socket, unlinks the device where it can and erases the session.",
@@ -95,6 +82,7 @@ OPERATIONS = (
     Operation(
         method="GET",
         path="/instances/{name}/qr",
+        scope=MANAGE,
         tag=INSTANCES,
         summary="The QR code to scan",
         answer=["image/png", "image/svg+xml", "text/plain"],
@@ -103,6 +91,7 @@ OPERATIONS = (
     Operation(
         method="POST",
         path="/instances/{name}/pairing-code",
+        scope=MANAGE,
         tag=INSTANCES,
         summary="A code to type instead",
         body=payloads.PairingRequest,
@@ -119,6 +108,7 @@ OPERATIONS = (
     Operation(
         method="POST",
         path="/instances/{name}/restart",
+        scope=MANAGE,
         tag=INSTANCES,
         summary="Make a new socket",
         description="The answer shows the instance as it was when the restart was ordered.",
@@ -129,6 +119,7 @@ OPERATIONS = (
     Operation(
         method="POST",
         path="/instances/{name}/message",
+        scope=SEND,
         tag=MESSAGES,
         summary="Send a text",
         description="Answers when WhatsApp's server has acknowledged the message.",
@@ -146,9 +137,30 @@ OPERATIONS = (
             p.OF_ERROR[store.NotStorable],
         ),
     ),
+    *PEOPLE_AND_GROUPS,
+    Operation(
+        method="GET",
+        path="/instances/{name}/messages/{message_id}/media",
+        scope=READ,
+        tag=MESSAGES,
+        summary="The file of a message that was received",
+        description="Fetched from WhatsApp and decrypted when it is asked for, with the type and name that its sender"
+        " gave it. WhatsApp keeps files for some weeks.",
+        answer=["*/*"],
+        problems=(
+            *ONE,
+            *LATER,
+            p.OF_ERROR[e.MessageNotFound],
+            p.OF_ERROR[e.NoMedia],
+            p.OF_ERROR[e.MediaGone],
+            p.OF_ERROR[e.MediaUnavailable],
+            p.OF_ERROR[e.InstanceNotOperational],
+        ),
+    ),
     Operation(
         method="GET",
         path="/instances/{name}/events",
+        scope=READ,
         tag=HISTORY,
         summary="What happened to one",
         answer=payloads.EventPage,
@@ -158,6 +170,7 @@ OPERATIONS = (
     Operation(
         method="GET",
         path="/instances/{name}/state",
+        scope=READ,
         tag=HISTORY,
         summary="One as it was",
         answer=payloads.InstanceState,
@@ -167,43 +180,123 @@ OPERATIONS = (
     Operation(
         method="GET",
         path="/events",
+        scope=READ,
         tag=HISTORY,
         summary="What happened to all",
         answer=payloads.EventPage,
         parameters=(*PAGE, "instance"),
         problems=(*ONE, *LATER, p.INVALID),
     ),
-    Operation(method="GET", path="/nodes", tag=MANAGER, summary="The managers", answer=list[payloads.Node]),
     Operation(
-        method="GET", path="/livez", tag=MANAGER, summary="Whether it lives", answer=payloads.Health, is_open=True
+        method="GET",
+        path="/events/stream",
+        scope=READ,
+        tag=HISTORY,
+        summary="What happens, as it happens",
+        description="Server-Sent Events: `id` is the position, `event` the type, `data` what `GET /events` shows. It"
+        " begins behind `Last-Event-ID`, else `after`, else now. An `id` alone is a heartbeat.",
+        answer=["text/event-stream"],
+        parameters=("after", "type", "instance", "Last-Event-ID"),
+        problems=(*ONE, *LATER, p.INVALID, p.TOO_MANY_STREAMS),
+    ),
+    Operation(
+        method="POST",
+        path="/sandbox/{name}/scan",
+        scope=MANAGE,
+        tag=SANDBOX,
+        summary="Have a phone scan the code",
+        body=playground_payloads.ScanRequest,
+        status=204,
+        problems=(*BODY, *ONE, *KEYED, p.NO_QR, p.SANDBOX_REFUSED, p.OF_ERROR[e.BadNumber]),
+    ),
+    Operation(
+        method="POST",
+        path="/sandbox/{name}/message",
+        scope=MANAGE,
+        tag=SANDBOX,
+        summary="Have a contact write to it",
+        body=playground_payloads.ContactMessageRequest,
+        answer=playground_payloads.ContactMessage,
+        problems=(
+            *BODY,
+            *ONE,
+            *KEYED,
+            p.SANDBOX_REFUSED,
+            p.OF_ERROR[e.BadNumber],
+            p.OF_ERROR[e.InstanceNotOperational],
+        ),
+    ),
+    Operation(
+        method="POST",
+        path="/sandbox/{name}/faults",
+        scope=MANAGE,
+        tag=SANDBOX,
+        summary="Play a fault on it",
+        body=playground_payloads.FaultRequest,
+        status=204,
+        problems=(*BODY, *ONE, *KEYED, p.OF_ERROR[e.InstanceNotOperational]),
+    ),
+    Operation(
+        method="DELETE",
+        path="/sandbox/{name}/faults",
+        scope=MANAGE,
+        tag=SANDBOX,
+        summary="End all lasting faults, of all instances",
+        status=204,
+        problems=ONE,
     ),
     Operation(
         method="GET",
+        path="/session",
+        scope=OPEN,
+        tag=MANAGER,
+        summary="What the caller may do",
+        answer=session_payloads.SessionView,
+    ),
+    Operation(
+        method="PUT",
+        path="/session",
+        scope=OPEN,
+        tag=MANAGER,
+        summary="Sign a browser in",
+        description="The answer sets a cookie for 12 hours. Programs need none: they send the key with each call.",
+        body=session_payloads.SignInRequest,
+        answer=session_payloads.SessionView,
+        problems=(*BODY, p.UNAUTHENTICATED, p.TOO_MANY_FAILURES),
+    ),
+    Operation(method="DELETE", path="/session", scope=OPEN, tag=MANAGER, summary="Sign it out", status=204),
+    Operation(method="GET", path="/nodes", scope=READ, tag=MANAGER, summary="The managers", answer=list[payloads.Node]),
+    Operation(method="GET", path="/livez", scope=OPEN, tag=MANAGER, summary="Whether it lives", answer=payloads.Health),
+    Operation(
+        method="GET",
         path="/readyz",
+        scope=OPEN,
         tag=MANAGER,
         summary="Whether it takes new work",
         answer=payloads.Health,
         problems=(p.NOT_READY,),
-        is_open=True,
     ),
-    Operation(method="GET", path="/metrics", tag=MANAGER, summary="Numbers for Prometheus", answer=["text/plain"]),
+    Operation(
+        method="GET", path="/metrics", scope=READ, tag=MANAGER, summary="Numbers for Prometheus", answer=["text/plain"]
+    ),
     Operation(
         method="GET",
         path="/openapi.json",
+        scope=OPEN,
         tag=MANAGER,
         summary="This document",
         answer=["application/json"],
-        is_open=True,
     ),
     Operation(
         method="GET",
         path="/problems/{code}",
+        scope=OPEN,
         tag=MANAGER,
         summary="What a problem means",
         answer=["application/json", "text/html"],
         problems=(p.NOT_FOUND, p.NOT_ACCEPTABLE),
-        is_open=True,
     ),
-    Operation(method="GET", path="/docs", tag=MANAGER, summary="The API, to read", is_open=True, is_private=True),
-    Operation(method="GET", path="/", tag=MANAGER, summary="The dashboard", is_open=True, is_private=True),
+    Operation(method="GET", path="/docs", scope=OPEN, tag=MANAGER, summary="The API, to read", is_private=True),
+    Operation(method="GET", path="/", scope=OPEN, tag=MANAGER, summary="The dashboard", is_private=True),
+    *WEBHOOK_OPERATIONS,
 )

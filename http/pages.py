@@ -29,8 +29,8 @@ class Page:
 class ApiDocument:
     """The OpenAPI document."""
 
-    def __init__(self) -> None:
-        self._json = msgspec.json.encode(document())
+    def __init__(self, *, sandbox: bool) -> None:
+        self._json = msgspec.json.encode(document(sandbox=sandbox))
 
     def on_get(self, req: Request, resp: Response) -> None:
         resp.content_type = falcon.MEDIA_JSON

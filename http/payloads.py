@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Annotated, TypeVar
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import Meta
 
 from chatbot_erp.actors.directory import InstanceView
 from chatbot_erp.actors.fates import Message
@@ -43,12 +43,6 @@ class CreateRequest(Payload, frozen=True, kw_only=True):
 
     name: Name
     webhook_url: Url
-
-
-class ChangeRequest(Payload, frozen=True, kw_only=True):
-    """What is to be different; what is left out stays."""
-
-    webhook_url: Url | UnsetType = UNSET
 
 
 class MessageRequest(Payload, frozen=True, kw_only=True):
@@ -112,7 +106,10 @@ class InstanceDetails(Payload, frozen=True, kw_only=True):
     since: Moment
     webhook_url: Url
     user: User | None
-    qr: Annotated[str | None, Meta(description="The text of the QR code, while one waits for the phone.")]
+    qr: Annotated[
+        str | None,
+        Meta(description="The text of the QR code, while one waits for the phone. Only for keys that may manage."),
+    ]
     qr_expires_at: Moment | None
     restarts: int
     node: Annotated[str, Meta(description="The manager that runs it.")]
@@ -230,7 +227,8 @@ def created(new: Created) -> CreatedInstance:
     )
 
 
-def details(view: InstanceView, node: str) -> InstanceDetails:
+def details(view: InstanceView, node: str, *, with_qr: bool) -> InstanceDetails:
+    qr = view.qr if with_qr else None
     return InstanceDetails(
         id=view.id,
         name=view.name,
@@ -239,8 +237,8 @@ def details(view: InstanceView, node: str) -> InstanceDetails:
         since=view.since,
         webhook_url=view.webhook_url,
         user=user(view.account),
-        qr=view.qr.text if view.qr else None,
-        qr_expires_at=view.qr.expires_at if view.qr else None,
+        qr=qr.text if qr else None,
+        qr_expires_at=qr.expires_at if qr else None,
         restarts=view.restarts,
         node=node,
     )

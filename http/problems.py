@@ -82,6 +82,12 @@ UNAUTHENTICATED = ProblemType(
     title="The API key is missing or wrong.",
     action="Send 'Authorization: Bearer KEY' or 'X-API-Key: KEY'.",
 )
+NOT_ALLOWED = ProblemType(
+    code="not-allowed",
+    status=403,
+    title="The API key does not allow that.",
+    action="Use a key with the scope and the instance that the call needs (chatbot-erp keys create).",
+)
 FOREIGN_HOST = ProblemType(
     code="foreign-host",
     status=403,
@@ -91,8 +97,8 @@ FOREIGN_HOST = ProblemType(
 FOREIGN_ORIGIN = ProblemType(
     code="foreign-origin",
     status=403,
-    title="A page of another origin may not call a manager without an API key.",
-    action="Configure an API key and call from a server.",
+    title="A page of another origin may not do that.",
+    action="Use the manager's own dashboard, or call from a server with an API key.",
 )
 NOT_FOUND = ProblemType(
     code="not-found", status=404, title="There is nothing at this path.", action="Look at /docs for the paths."
@@ -120,6 +126,12 @@ REQUEST_TIMEOUT = ProblemType(
     status=408,
     title="The request took too long to arrive.",
     action="Nothing was done; send it again, faster.",
+)
+SANDBOX_REFUSED = ProblemType(
+    code="sandbox-refused",
+    status=409,
+    title="The sandbox network cannot do that now.",
+    action="Look at the detail and at the instance's status.",
 )
 KEY_RUNNING = ProblemType(
     code="idempotency-key-running",
@@ -152,6 +164,13 @@ KEY_REUSED = ProblemType(
     title="The Idempotency-Key was used for a different request.",
     action="Use a new key for a new request.",
 )
+TOO_MANY_FAILURES = ProblemType(
+    code="too-many-failures",
+    status=429,
+    title="Too many wrong API keys came from this address.",
+    action="Wait as long as Retry-After says, then use the right key.",
+    retry_after_s=60,
+)
 HEADERS_TOO_LARGE = ProblemType(
     code="headers-too-large", status=431, title="The headers are too large.", action="Send less than 32 KiB of headers."
 )
@@ -166,6 +185,9 @@ NOT_IMPLEMENTED = ProblemType(
     code="not-implemented", status=501, title="The manager cannot do that.", action="Use plain HTTP/1.1."
 )
 NOT_READY = _later("not-ready", 503, "The manager takes no new work now.", "Try again after the time in Retry-After.")
+TOO_MANY_STREAMS = _later(
+    "too-many-streams", 503, "All places for streams are taken.", "Try again later, or page through GET /events."
+)
 STORE_FULL = _later(
     "store-full", 507, "The disk is full.", "Nothing was done; free disk space, the manager goes on by itself."
 )
@@ -180,8 +202,23 @@ OF_ERROR: dict[type[Exception], ProblemType] = {
     manager.InstanceNotFound: _of(manager.InstanceNotFound, 404),
     manager.InstanceNotOperational: _of(manager.InstanceNotOperational, 409),
     manager.NotPairing: _of(manager.NotPairing, 409),
+    manager.BadEndpoint: _of(manager.BadEndpoint, 422),
+    manager.EndpointNotFound: _of(manager.EndpointNotFound, 404),
+    manager.NothingToDeliver: _of(manager.NothingToDeliver, 404),
     manager.NotOnWhatsApp: _of(manager.NotOnWhatsApp, 404, blames="number", final=True),
+    manager.MessageNotFound: _of(manager.MessageNotFound, 404),
+    manager.NoMedia: _of(manager.NoMedia, 404),
+    manager.MediaGone: _of(manager.MediaGone, 410),
+    manager.MediaUnavailable: _of(manager.MediaUnavailable, 502),
     manager.WhatsAppRefused: _of(manager.WhatsAppRefused, 502, final=True),
+    manager.BadText: _of(manager.BadText, 422),
+    manager.BadPicture: _of(manager.BadPicture, 422),
+    manager.BadGroup: _of(manager.BadGroup, 422),
+    manager.NothingThere: _of(manager.NothingThere, 404),
+    manager.NotPermitted: _of(manager.NotPermitted, 403),
+    manager.InvitationVoid: _of(manager.InvitationVoid, 410, blames="invite"),
+    manager.NotAccepted: _of(manager.NotAccepted, 422),
+    manager.AskedTooMuch: _later("asked-too-much", 429, manager.AskedTooMuch.title, manager.AskedTooMuch.action),
     manager.OutcomeUnknown: OUTCOME_UNKNOWN,
     manager.Unavailable: _later("unavailable", 503, manager.Unavailable.title, manager.Unavailable.action),
     store.StoreOverloaded: _later(
@@ -216,23 +253,9 @@ OF_STATUS: dict[int, ProblemType] = {
 """What Falcon and waitress know by status alone."""
 
 CATALOGUE: dict[str, ProblemType] = {
-    each.code: each
-    for each in (
-        *OF_STATUS.values(),
-        *OF_ERROR.values(),
-        MALFORMED_JSON,
-        BAD_IDEMPOTENCY_KEY,
-        UNAUTHENTICATED,
-        FOREIGN_HOST,
-        FOREIGN_ORIGIN,
-        NO_QR,
-        KEY_RUNNING,
-        INVALID,
-        KEY_REUSED,
-        NOT_READY,
-        STORE_FULL,
-    )
+    each.code: each for each in (*vars().values(), *OF_ERROR.values()) if isinstance(each, ProblemType)
 }
+"""Every problem of this file, by its code."""
 
 
 class RequestRefused(Exception):

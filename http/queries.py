@@ -5,9 +5,10 @@ from datetime import datetime
 from typing import NoReturn
 
 from chatbot_erp.eventstore.events import EVENT_NAMES
+from chatbot_erp.eventstore.records import MAIN
 from chatbot_erp.http.exchange import Request
 from chatbot_erp.http.payloads import utc
-from chatbot_erp.http.problems import INVALID, FieldError, RequestRefused
+from chatbot_erp.http.problems import INVALID, NOT_FOUND, FieldError, RequestRefused
 
 LARGEST_POSITION = 2**63 - 1
 LARGEST_PAGE = 1000
@@ -72,6 +73,18 @@ def at(req: Request) -> int | datetime | None:
         except (ValueError, OverflowError):
             continue
     refuse("at", "'at' is a position of the log or a moment such as 2026-01-31T12:00:00Z.")
+
+
+def position(text: str) -> int:
+    """A position of the log that stands in a path."""
+    if not _DIGITS.fullmatch(text) or not 1 <= int(text) <= LARGEST_POSITION:
+        raise RequestRefused(NOT_FOUND, "A position is a whole number from 1.")
+    return int(text)
+
+
+def endpoint(req: Request) -> str:
+    """Which of an instance's endpoints; the first one where none is named."""
+    return one(req, "endpoint") or MAIN
 
 
 def flag(req: Request, name: str, *, usual: bool) -> bool:

@@ -20,10 +20,14 @@ from chatbot_erp.actors.manager import Manager
 from chatbot_erp.http.app import App, create_app
 from chatbot_erp.http.channel import Channel
 from chatbot_erp.http.exchange import LARGEST_BODY
+from chatbot_erp.http.playground import Playground
+from chatbot_erp.http.stream import PATH as STREAM_PATH
+from chatbot_erp.http.stream import STREAMS
 
 LOOKING_THREADS = 8
 CHANGING_THREADS = 8
-WAITING_CALLS = ("/message", "/pairing-code")
+SPARE_THREADS = 2
+WAITING_CALLS = ("/media", "/message", "/pairing-code", "/scan", "/webhook/test")
 LARGEST_HEADERS = 32 * 1024
 CONNECTIONS = 512
 REQUEST_PATIENCE_S = 30.0
@@ -38,30 +42,42 @@ log = structlog.get_logger()
 
 
 class Lanes:
-    """Three pools of threads that waitress takes for one.
+    """Pools of threads that waitress takes for one.
 
-    Calls that look, calls that change something here, and calls that wait for WhatsApp (`waiting` threads).
+    Calls that look, calls that change something here, and calls that wait for WhatsApp or a receiver (`waiting` threads).
     """
 
     def __init__(self, waiting: int) -> None:
         self._looking = lane(LOOKING_THREADS)
         self._changing = lane(CHANGING_THREADS)
         self._waiting = lane(waiting)
+        # Beyond those that stream: whoever finds no place is told so by one of the others.
+        self._streaming = lane(STREAMS + SPARE_THREADS)
 
     def add_task(self, channel: Channel) -> None:
         """Queue the next request of a connection."""
-        self._lane_of(channel.requests[0]).add_task(channel)  # type: ignore[arg-type]
+        lane = self._lane_of(channel.requests[0])
+        if lane is self._streaming:
+            channel.begin_stream()
+        lane.add_task(channel)  # type: ignore[arg-type]
 
     def shutdown(self, patience_s: int) -> None:
         """End the threads, each after the request it carries out; wait for that no longer than told."""
-        for each in (self._looking, self._changing, self._waiting):
+        for each in (self._looking, self._changing, self._waiting, self._streaming):
             each.shutdown(timeout=patience_s)
 
     def _lane_of(self, request: Any) -> ThreadedTaskDispatcher:
         # A request with an error may have no method and no path.
+        if request.error is None and request.path.endswith(WAITING_CALLS):
+            return self._waiting
         if request.error is not None or request.command in ("GET", "HEAD"):
-            return self._looking
-        return self._waiting if request.path.endswith(WAITING_CALLS) else self._changing
+            return self._streaming if is_stream(request) else self._looking
+        return self._changing
+
+
+def is_stream(request: Any) -> bool:
+    """Whether the answer is a stream."""
+    return request.error is None and request.command == "GET" and request.path == STREAM_PATH
 
 
 def lane(threads: int) -> ThreadedTaskDispatcher:
@@ -84,7 +100,7 @@ class Listener(TcpWSGIServer):
         for channel in list(self.active_channels.values()):
             if channel.is_overdue(self.request_patience_s):
                 channel.refuse_slow()
-            elif channel.has_lingered():
+            elif channel.is_stuck() or channel.has_lingered():
                 channel.end()
         return super().readable()
 
@@ -192,11 +208,17 @@ class Serving:
             time.sleep(0.1)
 
 
-def start_http(manager: Manager, config: Config, *, request_patience_s: float = REQUEST_PATIENCE_S) -> Serving:
+def start_http(
+    manager: Manager,
+    config: Config,
+    playground: Playground | None = None,
+    *,
+    request_patience_s: float = REQUEST_PATIENCE_S,
+) -> Serving:
     """Serve `manager` on `config.host` and `config.port` (0: any that is free) until `stop`.
 
     Raises OSError if that address cannot be had.
     """
     # One line for each request that waits a moment helps nobody.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
-    return Serving(create_app(manager, config), config, request_patience_s)
+    return Serving(create_app(manager, config, playground), config, request_patience_s)

@@ -1,117 +1,240 @@
-"""What a webhook receiver is sent, for the API document."""
+"""The JSON of the calls about deliveries."""
 
-from typing import Annotated, Any, Literal
+from datetime import datetime
+from typing import Annotated, Literal
 
-from msgspec import Meta
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
 
-from chatbot_erp.eventstore.events import Ack, Status
-from chatbot_erp.http.payloads import Id, Jid, Moment, Name, Payload
+from chatbot_erp.actors.endpoint import ConfigureEndpoint, Order, Why
+from chatbot_erp.actors.webhook_control import Again, Look
+from chatbot_erp.actors.webhook_holds import BREAKER_AFTER
+from chatbot_erp.eventstore.records import Attempt, DeadLetter
+from chatbot_erp.http.payloads import Id, Moment, Payload, Url
+
+Kinds = Annotated[list[str], Meta(description="Which events are told; none is all.", examples=[["message.received"]])]
 
 
-class WebhookInstance(Payload, frozen=True, kw_only=True):
-    """Whose event it is."""
+class EndpointChange(Payload, frozen=True, kw_only=True):
+    """How an endpoint is to be told; what is left out stays."""
 
+    url: Url | UnsetType = UNSET
+    events: Kinds | UnsetType = UNSET
+    order: (
+        Annotated[Order, Meta(description="What waits behind an event that fails: all, or its chat.")] | UnsetType
+    ) = UNSET
+    headers: (
+        Annotated[
+            dict[str, str],
+            Meta(description="Sent along, in place of all given before. Values are kept secret and never shown."),
+        ]
+        | UnsetType
+    ) = UNSET
+    paused: Annotated[bool, Meta(description="Post nothing; what happens meanwhile waits.")] | UnsetType = UNSET
+    retry_for_s: (
+        Annotated[float | None, Meta(description="How long an event is retried; null: --webhook-retry-for.")]
+        | UnsetType
+    ) = UNSET
+    reject_after_s: (
+        Annotated[
+            float, Meta(description="How long an event that the receiver rejects (4xx) may hold up those behind it.")
+        ]
+        | UnsetType
+    ) = UNSET
+
+
+class ChangeRequest(Payload, frozen=True, kw_only=True):
+    """What is to be different about an instance; what is left out stays."""
+
+    webhook_url: Url | UnsetType = UNSET
+    webhook: EndpointChange | UnsetType = UNSET
+
+
+class Cursor(Payload, frozen=True, kw_only=True):
+    """How far an endpoint has come: everything up to this number is settled."""
+
+    sequence: int
+    latest: Annotated[int, Meta(description="The last number that the instance has given.")]
+
+
+class DeliveryAttempt(Payload, frozen=True, kw_only=True):
+    """One try to deliver an event."""
+
+    sequence: Annotated[int | None, Meta(description="The event's number; null for a test.")]
+    at: Moment
+    duration_ms: int
+    http_status: int | None
+    error: Annotated[str, Meta(description="Class of the failure; empty when it went well.", examples=["timeout"])]
+    address: Annotated[str, Meta(description="What was dialled; empty if nothing was.", examples=["203.0.113.7:443"])]
+    answer: Annotated[str, Meta(description="The first KiB of the receiver's answer.")]
+
+
+class WebhookDetails(Payload, frozen=True, kw_only=True):
+    """An endpoint: its settings, and how its deliveries stand."""
+
+    endpoint: str
+    endpoints: Annotated[list[str], Meta(description="All of the instance's endpoints.")]
+    url: Url
+    events: Kinds
+    order: Order
+    headers: Annotated[list[str], Meta(description="The names; values are never shown.")]
+    paused: bool
+    retry_for_s: float | None
+    reject_after_s: float
+    disabled: Annotated[
+        Why | None, Meta(description="Why nothing is posted: it answered 410, failed for 5 days, or was disabled.")
+    ]
+    since: Annotated[Moment, Meta(description="When a setting last changed.")]
+    old_secret_until: Moment | None
+    cursor: Cursor
+    backlog: Annotated[int, Meta(description="Events that wait.")]
+    oldest_at: Annotated[Moment | None, Meta(description="When the oldest of them happened.")]
+    dead_letters: Annotated[int, Meta(description="Events that were given up.")]
+    breaker: Annotated[
+        Literal["closed", "open", "half-open"],
+        Meta(description="open: nothing is posted until nextAttemptAt; half-open: the probe is due."),
+    ]
+    failing_since: Moment | None
+    next_attempt_at: Moment | None
+    attempts: Annotated[list[DeliveryAttempt], Meta(description="The last ones, newest first.")]
+
+
+class NewEndpoint(Payload, frozen=True, kw_only=True):
+    """The endpoint's state; `webhookSecret` is there, this once, where the call made it."""
+
+    webhook: WebhookDetails
+    webhook_secret: Annotated[str | UnsetType, Meta(examples=["whsec_…"])] = UNSET
+
+
+class TestResult(Payload, frozen=True, kw_only=True):
+    """What came of a test event."""
+
+    delivered: bool
+    attempt: DeliveryAttempt
+
+
+class ReplayRequest(Payload, frozen=True, kw_only=True):
+    """Which events are to be told again; all conditions together."""
+
+    after: Annotated[int, Meta(ge=0, description="Only events behind this position.")] = 0
+    until: Annotated[int, Meta(ge=1, description="Only events up to this position.")] | None = None
+    since: Annotated[Moment, Meta(description="Only what was recorded from then on.")] | None = None
+    before: Annotated[Moment, Meta(description="Only what was recorded until then.")] | None = None
+    events: Annotated[tuple[str, ...], Meta(description="Only these; none: what the endpoint is told anyway.")] = ()
+
+
+class RedriveRequest(Payload, frozen=True, kw_only=True):
+    """Which dead letters are to be told again; all, where no positions are given."""
+
+    positions: list[int] | None = None
+
+
+class Queued(Payload, frozen=True, kw_only=True):
+    """So many events will be told again, with their old ids, before what waits."""
+
+    queued: int
+    next: Annotated[int | None, Meta(description="There is more: ask again with this as `after`.")]
+
+
+class Letter(Payload, frozen=True, kw_only=True):
+    """A delivery that was given up."""
+
+    position: int
+    sequence: int
     id: Id
-    name: Name
+    type: Annotated[str, Meta(examples=["message.received"])]
+    at: Annotated[Moment, Meta(description="When it was given up.")]
+    attempts: int
+    error: str
 
 
-class WebhookStatus(WebhookInstance, frozen=True, kw_only=True):
-    """Whose status changed, and how."""
+class DeadLetterPage(Payload, frozen=True, kw_only=True):
+    """A page of what was given up."""
 
-    status: Status | None
-    previous: Status | None
-
-
-class WebhookSender(Payload, frozen=True, kw_only=True):
-    """Where a message came from; `jid` and `jidAlt` are two addresses of one chat."""
-
-    jid: Jid
-    jid_alt: str | None
-    message_id: str
-    push_name: str
+    dead_letters: list[Letter]
+    next: Annotated[int, Meta(description="Give it as `after` for the next page.")]
 
 
-class WebhookMessageId(Payload, frozen=True, kw_only=True):
-    """Which message it is about."""
+class SecretRequest(Payload, frozen=True, kw_only=True):
+    """A rotation of the signing secret."""
 
-    jid: Jid
-    message_id: str
-
-
-class WebhookText(Payload, frozen=True, kw_only=True):
-    """What was said."""
-
-    type: Annotated[str, Meta(examples=["text"])]
-    text: Annotated[str, Meta(examples=["Olá"])]
+    secret: Annotated[str, Meta(description="One of your own: whsec_ and base64 of 24 to 64 bytes.")] | None = None
+    overlap_s: Annotated[float, Meta(description="How long the old one signs as well.")] = 86_400.0
 
 
-class WebhookReceivedText(WebhookText, frozen=True, kw_only=True):
-    """What was said, and the WhatsApp message as JSON."""
+class NewSecret(Payload, frozen=True, kw_only=True):
+    """The secret that signs from now on, shown this once."""
 
-    raw: dict[str, Any]
-
-
-class WebhookAck(Payload, frozen=True, kw_only=True):
-    """How far a message has come."""
-
-    status: Ack
-    name: Annotated[str, Meta(examples=["delivered"])]
+    webhook_secret: Annotated[str, Meta(examples=["whsec_…"])] | None
+    old_until: Moment
 
 
-class WebhookEvent(Payload, frozen=True, kw_only=True):
-    """What all have in common. `id` stays the same through all retries and replays."""
-
-    id: Id
-    timestamp: Moment
-    sequence: Annotated[int, Meta(description="Counts the deliveries of the instance, without gaps.")]
-
-
-class MessageReceivedWebhook(WebhookEvent, frozen=True, kw_only=True):
-    """Someone else wrote."""
-
-    event: Literal["message.received"]
-    instance: WebhookInstance
-    whatsapp: WebhookSender
-    message: WebhookReceivedText
+def command(change: EndpointChange, endpoint: str) -> ConfigureEndpoint:
+    """The change as the instance takes it, without the headers."""
+    return ConfigureEndpoint(
+        endpoint=endpoint,
+        url=change.url,
+        events=change.events if change.events is UNSET else tuple(sorted(set(change.events))),
+        order=change.order,
+        paused=change.paused,
+        retry_for_s=change.retry_for_s,
+        reject_after_s=change.reject_after_s,
+    )
 
 
-class MessageSentWebhook(WebhookEvent, frozen=True, kw_only=True):
-    """WhatsApp's server acknowledged a message."""
+def details(look: Look, now: datetime) -> WebhookDetails:
+    endpoint, standing = look.endpoint, look.standing
+    return WebhookDetails(
+        endpoint=endpoint.id,
+        endpoints=list(look.endpoints),
+        url=endpoint.url,
+        events=list(endpoint.events),
+        order=endpoint.order,
+        headers=list(endpoint.headers),
+        paused=endpoint.paused,
+        retry_for_s=endpoint.retry_for_s,
+        reject_after_s=endpoint.reject_after_s,
+        disabled=endpoint.disabled,
+        since=endpoint.since,
+        old_secret_until=endpoint.old_secret_until,
+        cursor=Cursor(
+            sequence=standing.sequence if standing.oldest is None else standing.oldest - 1, latest=standing.sequence
+        ),
+        backlog=standing.waiting,
+        oldest_at=look.oldest.recorded_at if look.oldest else None,
+        dead_letters=standing.dead,
+        breaker=breaker(look, now),
+        failing_since=standing.failing_since,
+        next_attempt_at=standing.due if endpoint.open else None,
+        attempts=[attempt(each, each.sequence) for each in look.attempts],
+    )
 
-    event: Literal["message.sent"]
-    instance: WebhookInstance
-    whatsapp: WebhookMessageId
-    message: WebhookText
+
+def breaker(look: Look, now: datetime) -> Literal["closed", "open", "half-open"]:
+    """Whether all deliveries wait for one that failed."""
+    due = look.standing.due
+    enough = 1 if look.endpoint.order == "instance" else BREAKER_AFTER
+    last = look.attempts[:enough]
+    if due is None or len(last) < enough or not all(each.error for each in last):
+        return "closed"
+    return "open" if due > now else "half-open"
 
 
-class MessageAckWebhook(WebhookEvent, frozen=True, kw_only=True):
-    """A message was delivered, read, played, or failed."""
-
-    event: Literal["message.ack"]
-    instance: WebhookInstance
-    whatsapp: WebhookMessageId
-    ack: WebhookAck
+def attempt(made: Attempt, sequence: int | None = None) -> DeliveryAttempt:
+    return DeliveryAttempt(**msgspec.structs.asdict(made) | {"sequence": sequence})
 
 
-class InstanceStatusWebhook(WebhookEvent, frozen=True, kw_only=True):
-    """The status of an instance changed."""
-
-    event: Literal["instance.status"]
-    instance: WebhookStatus
-    reason: str | None
+def queued(again: Again) -> Queued:
+    return Queued(queued=again.queued, next=again.next)
 
 
-WEBHOOKS: dict[str, type[WebhookEvent]] = {
-    "message.received": MessageReceivedWebhook,
-    "message.sent": MessageSentWebhook,
-    "message.ack": MessageAckWebhook,
-    "instance.status": InstanceStatusWebhook,
-}
-
-WEBHOOK_HEADERS = {
-    "webhook-id": "The event's id: the same on every retry.",
-    "webhook-timestamp": "When this attempt was made, in Unix seconds.",
-    "webhook-signature": "Standard Webhooks: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`.",
-    "X-Instance-Id": "The instance's id.",
-    "X-Instance-Name": "The instance's name.",
-}
+def letter(dead: DeadLetter) -> Letter:
+    return Letter(
+        position=dead.position,
+        sequence=dead.sequence,
+        id=dead.id,
+        type=dead.type,
+        at=dead.at,
+        attempts=dead.attempts,
+        error=dead.error,
+    )

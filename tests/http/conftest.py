@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 from uuid import uuid4
 
@@ -12,20 +14,47 @@ import msgspec
 import pytest
 from falcon import testing
 
+from chatbot_erp.actors.api_keys import KeyRing
 from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.directory import Directory, Qr
-from chatbot_erp.actors.errors import BadName, BadWebhookUrl, InstanceNotOperational, NotPairing
-from chatbot_erp.actors.manager import NAME, Created, Manager, Sent, check_text
+from chatbot_erp.actors.endpoint import TellAgain, recipients
+from chatbot_erp.actors.errors import BadName, BadWebhookUrl, InstanceNotOperational, MessageNotFound, NotPairing
+from chatbot_erp.actors.house import House
+from chatbot_erp.actors.instance import decide
+from chatbot_erp.actors.manager import NAME, Created, Manager, MediaFile, Sent, check_text
+from chatbot_erp.actors.people import People
 from chatbot_erp.actors.phone_numbers import normalise
 from chatbot_erp.actors.rebuild import Past, past
 from chatbot_erp.actors.state import Account, Instance, Removed, encode_state, evolve
+from chatbot_erp.actors.tallies import Tallies
+from chatbot_erp.actors.webhook_control import WebhookControl
 from chatbot_erp.eventstore.events import Event, InstanceConnected, InstanceCreated, InstanceRemoved, Status
-from chatbot_erp.eventstore.records import NewEvent
+from chatbot_erp.eventstore.records import NewEvent, Redelivery
 from chatbot_erp.eventstore.store import EventStore
 from chatbot_erp.http.app import create_app
+from fake_inquiries import FakeInquiries
 
 MOMENT = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 ACCOUNT = Account(jid="559199999999@s.whatsapp.net", lid="77@lid", push_name="Empresa X")
+
+
+class FakeVault:
+    """Keys in memory."""
+
+    def __init__(self) -> None:
+        self._secrets: dict[tuple[str, str], bytes] = {}
+
+    def put(self, kind: str, owner: str, secret: bytes) -> None:
+        self._secrets[kind, owner] = secret
+
+    def get(self, kind: str, owner: str) -> bytes | None:
+        return self._secrets.get((kind, owner))
+
+    def delete(self, kind: str, owner: str) -> bool:
+        return self._secrets.pop((kind, owner), None) is not None
+
+    def all(self, kind: str) -> dict[str, bytes]:
+        return {owner: secret for (found, owner), secret in self._secrets.items() if found == kind}
 
 
 class FakeManager(Manager):
@@ -34,22 +63,43 @@ class FakeManager(Manager):
     def __init__(self, store: EventStore) -> None:
         self.store = store
         self.directory = Directory()
+        vault = FakeVault()
+        self.keys = KeyRing(vault)
+        self.webhooks = WebhookControl(store, vault, self.directory, Config(), lambda: MOMENT, self._carry_out)
+        self.inquiries = FakeInquiries(lambda question, instance: self._note(question, self._name_of(instance)))
+        self.people = People(cast(House, SimpleNamespace(directory=self.directory, inquiries=self.inquiries)))
         self.draining = False
         self.calls: list[tuple[str, ...]] = []
         self.secrets: dict[str, str] = {}
         self.states: dict[str, Instance | Removed] = {}
         self.codes = 0
+        self.files: dict[str, tuple[str, str, bytes]] = {}
         self.trouble: str | None = None
         self.failure: Exception | None = None
         self.on_send: Callable[[], None] = lambda: None
+        self.counted = Tallies()
 
-    def happen(self, instance: str, event: Event) -> None:
+    def tallies(self) -> dict[tuple[str, str], int]:
+        return self.counted.read()
+
+    def _name_of(self, instance: str) -> str:
+        return next(view.name for view in self.directory.views() if view.id == instance)
+
+    def _carry_out(self, name: str, command: Any) -> None:
+        entry = self.directory.find(name)
+        again = command.deliveries if isinstance(command, TellAgain) else ()
+        for event in decide(self.states[entry.id], command):
+            self._note(type(event).__name__, name)
+            self.happen(entry.id, event, again)
+
+    def happen(self, instance: str, event: Event, again: tuple[Redelivery, ...] = ()) -> None:
         """Store a fact and fold it."""
         head = max((each.version for each in self.store.read(stream=instance, limit=1000)), default=0)
         state = evolve(self.states.get(instance), event, MOMENT)
         assert state is not None
         self.states[instance] = state
-        new = NewEvent(id=str(uuid4()), event=event, recorded_at=MOMENT)
+        told = recipients(state.endpoints, event)
+        new = NewEvent(id=str(uuid4()), event=event, recorded_at=MOMENT, recipients=told, redeliveries=again)
         self.store.append(instance, head, [new], snapshot=encode_state(state)).result()
         self.directory.publish(instance, state, None)
 
@@ -89,6 +139,14 @@ class FakeManager(Manager):
         self.on_send()
         return Sent(message_id=f"3EB0{len(self.calls):04}", jid=f"{digits}@s.whatsapp.net", sent_at=MOMENT)
 
+    def media(self, name: str, message_id: str) -> MediaFile:
+        self.directory.view(name)
+        self._note("media", name, message_id)
+        if message_id not in self.files:
+            raise MessageNotFound(f"{name} has received no message {message_id}.")
+        file_name, mime_type, content = self.files[message_id]
+        return MediaFile(file=BytesIO(content), size=len(content), mime_type=mime_type, name=file_name)
+
     def pairing_code(self, name: str, number: str) -> str:
         view = self.directory.view(name)
         if view.status is not Status.SCAN_QR_CODE:
@@ -99,14 +157,6 @@ class FakeManager(Manager):
 
     def restart(self, name: str) -> None:
         self._note("restart", self.directory.find(name).name)
-
-    def change_webhook(self, name: str, webhook_url: str) -> Any:
-        entry = self.directory.find(name)
-        self._note("change", name, webhook_url)
-        state = self.states[entry.id]
-        self.states[entry.id] = msgspec.structs.replace(state, webhook_url=webhook_url)
-        self.directory.publish(entry.id, self.states[entry.id], None)
-        return self.directory.view(name)
 
     def remove(self, name: str, *, unlink: bool) -> None:
         entry = self.directory.find(name)
@@ -131,11 +181,37 @@ class FakeManager(Manager):
         self.calls.append(call)
 
 
+class FakePlayground:
+    """A sandbox that remembers what it was asked for; `refusal` is what it says instead."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, ...]] = []
+        self.refusal: Exception | None = None
+
+    def scan(self, number: str, qr: str) -> None:
+        self._note("scan", number, qr)
+
+    def send(self, sender: str, to: str, text: str) -> str:
+        self._note("send", sender, to, text)
+        return "3EB0"
+
+    def play(self, fault: str, number: str) -> None:
+        self._note("play", fault, number)
+
+    def heal(self) -> None:
+        self._note("heal")
+
+    def _note(self, *call: str) -> None:
+        if self.refusal is not None:
+            raise self.refusal
+        self.calls.append(call)
+
+
 class Caller:
     """Someone on this machine who calls the API."""
 
-    def __init__(self, manager: FakeManager, config: Config) -> None:
-        self.app = create_app(manager, config)
+    def __init__(self, manager: FakeManager, config: Config, playground: FakePlayground | None = None) -> None:
+        self.app = create_app(manager, config, playground)
         self._client = testing.TestClient(self.app)
 
     def __call__(self, method: str, path: str, **more: Any) -> testing.Result:
@@ -174,6 +250,17 @@ def config() -> Config:
 @pytest.fixture
 def api(manager: FakeManager, config: Config) -> Caller:
     return Caller(manager, config)
+
+
+@pytest.fixture
+def playground() -> FakePlayground:
+    return FakePlayground()
+
+
+@pytest.fixture
+def sandbox_api(manager: FakeManager, config: Config, playground: FakePlayground) -> Caller:
+    """The API of a manager on the sandbox network."""
+    return Caller(manager, config, playground)
 
 
 @pytest.fixture

@@ -167,12 +167,19 @@ def test_metrics_count_the_instances_of_every_status(api: Caller, manager: FakeM
     assert 'chatbot_erp_instances{status="INVALID"} 0.0' in lines
 
 
+def test_metrics_count_what_is_written_to_the_log(api: Caller, manager: FakeManager) -> None:
+    manager.counted.count("events", "message.undecryptable")
+    lines = api.get("/metrics").text.splitlines()
+    assert 'chatbot_erp_events_total{type="message.undecryptable"} 1.0' in lines
+    assert 'chatbot_erp_events_total{type="message.received"} 0.0' in lines
+
+
 @pytest.mark.parametrize("path", ["/", "/docs", "/static/style.css", "/static/docs.js"])
 def test_pages_come_from_the_package_and_name_no_other_host(api: Caller, path: str) -> None:
     answer = api.get(path)
     assert answer.status_code == 200
     assert "https://" not in answer.text
-    assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
+    assert "default-src 'none'; script-src 'self'; style-src 'self'" in answer.headers["Content-Security-Policy"]
 
 
 def test_head_is_get_without_the_body(api: Caller) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from chatbot_erp.eventstore.events import Status
+from chatbot_erp.eventstore.events import Status, WebhookUrlChanged
 from chatbot_erp.eventstore.store import EventStore
 
 if TYPE_CHECKING:
@@ -154,5 +154,5 @@ def test_a_moment_that_cannot_be_is_refused(api: Caller, ids: dict[str, str], at
 
 def test_a_page_is_json_whatever_is_in_it(api: Caller, manager: FakeManager) -> None:
     manager.bring("a", Status.INITIALIZING)
-    manager.change_webhook("a", "http://x/é\u2028\U0001f600")
+    manager.happen(manager.directory.find("a").id, WebhookUrlChanged(webhook_url="http://x/é\u2028\U0001f600"))
     assert msgspec.json.decode(api.get("/events").content)["events"]

@@ -9,6 +9,7 @@ from falcon import inspect
 from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import validate
 
+from chatbot_erp.actors.webhook_shapes import KINDS
 from chatbot_erp.eventstore.events import Status
 from chatbot_erp.http.operations import OPERATIONS
 from chatbot_erp.http.problems import CATALOGUE
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def document(api: Caller) -> Any:
-    return api.get("/openapi.json").json
+def document(sandbox_api: Caller) -> Any:
+    return sandbox_api.get("/openapi.json").json
 
 
 def test_the_document_is_valid_openapi_3_1(document: Any) -> None:
@@ -27,10 +28,10 @@ def test_the_document_is_valid_openapi_3_1(document: Any) -> None:
     validate(document)
 
 
-def test_every_route_is_in_it_and_nothing_else(api: Caller, document: Any) -> None:
+def test_every_route_is_in_it_and_nothing_else(sandbox_api: Caller, document: Any) -> None:
     routes = {
         (method.method, route.path)
-        for route in inspect.inspect_routes(api.app)
+        for route in inspect.inspect_routes(sandbox_api.app)
         for method in route.methods
         if not method.internal
     }
@@ -62,7 +63,8 @@ def test_every_post_takes_an_idempotency_key(document: Any) -> None:
 
 
 def test_the_webhooks_of_the_contract_are_described(document: Any) -> None:
-    assert set(document["webhooks"]) == {"message.received", "message.sent", "message.ack", "instance.status"}
+    assert set(document["webhooks"]) == {*KINDS.values(), "webhook.test"}
+    assert set(document["webhooks"]) >= {"message.received", "message.sent", "message.ack", "instance.status"}
 
 
 def test_answers_are_as_the_document_says(api: Caller, manager: FakeManager, document: Any) -> None:
@@ -77,6 +79,14 @@ def test_answers_are_as_the_document_says(api: Caller, manager: FakeManager, doc
         ("GET", "/instances/{name}", "/instances/a", None),
         ("GET", "/instances/{name}", "/instances/nobody", None),
         ("PATCH", "/instances/{name}", "/instances/a", {"webhookUrl": "http://y"}),
+        ("GET", "/instances/{name}/webhook", "/instances/a/webhook", None),
+        ("GET", "/instances/{name}/webhook", "/instances/a/webhook?endpoint=none", None),
+        ("PATCH", "/instances/{name}/webhook", "/instances/a/webhook?endpoint=crm", {"url": "http://crm/"}),
+        ("PATCH", "/instances/{name}/webhook", "/instances/a/webhook", {"headers": {"Host": "x"}}),
+        ("POST", "/instances/{name}/webhook/disable", "/instances/a/webhook/disable", None),
+        ("POST", "/instances/{name}/webhook/replay", "/instances/a/webhook/replay", {"after": 10**9}),
+        ("POST", "/instances/{name}/webhook/secret", "/instances/a/webhook/secret", {}),
+        ("GET", "/instances/{name}/webhook/dead", "/instances/a/webhook/dead", None),
         ("POST", "/instances/{name}/message", "/instances/a/message", number | {"message": "x"}),
         ("POST", "/instances/{name}/message", "/instances/pairing/message", number | {"message": "x"}),
         ("POST", "/instances/{name}/pairing-code", "/instances/pairing/pairing-code", number),

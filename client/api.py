@@ -1,0 +1,145 @@
+"""A manager's REST interface, typed.
+
+    from chatbot_erp.client.api import Client, Refused
+
+    client = Client("http://127.0.0.1:3000", key="…")
+    client.create("empresa_x", "http://127.0.0.1:8080/webhook/whatsapp")
+    try:
+        client.send_text("empresa_x", "559199999999", "Olá!", idempotency_key="order-42")
+    except Refused as refused:
+        print(refused.problem.type)
+
+What has no method of its own is asked with `call`. Any thread may use a client; a call that fails is not repeated.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any, TypeVar
+from urllib.parse import quote, urlencode
+
+import msgspec
+import urllib3
+
+from chatbot_erp.client.shapes import Created, Event, Instance, Page, Problem, Sent, Summary
+
+T = TypeVar("T")
+
+PAGE = 500
+TIMEOUT_S = 100.0
+"""A send is answered within 90 s, whatever WhatsApp does."""
+
+
+class ClientError(Exception):
+    """The root of what a client raises."""
+
+
+class Unreachable(ClientError):
+    """Raised when no answer came: nobody knows whether the call was carried out. Repeat it with an idempotency key."""
+
+
+class Refused(ClientError):
+    """Raised for an answer that is none of success; `problem` says why."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.detail or problem.title)
+        self.problem = problem
+
+
+class Client:
+    """One manager, and the key to show there."""
+
+    def __init__(self, url: str, *, key: str | None = None, timeout_s: float = TIMEOUT_S) -> None:
+        self._url = url.rstrip("/")
+        self._headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._pool = urllib3.PoolManager(timeout=timeout_s, retries=False)
+
+    def create(self, name: str, webhook_url: str) -> Created:
+        """Begin a new instance; its QR code is in `instance` a moment later."""
+        return self.call("POST", "/instances/create", {"name": name, "webhookUrl": webhook_url}, answer=Created)
+
+    def instances(self) -> list[Summary]:
+        """Every instance that the key may see."""
+        return self.call("GET", "/instances", answer=list[Summary])
+
+    def instance(self, name: str) -> Instance:
+        """One instance, as it is now."""
+        return self.call("GET", f"/instances/{quote(name)}", answer=Instance)
+
+    def send_text(self, name: str, number: str, text: str, *, idempotency_key: str | None = None) -> Sent:
+        """Send, and wait for WhatsApp's acknowledgement. The same key never sends twice."""
+        body = {"number": number, "message": text}
+        path = f"/instances/{quote(name)}/message"
+        return self.call("POST", path, body, idempotency_key=idempotency_key, answer=Sent)
+
+    def pairing_code(self, name: str, number: str) -> str:
+        """A code that the owner of `number` can type into the phone instead of scanning."""
+        answer = self.call("POST", f"/instances/{quote(name)}/pairing-code", {"number": number})
+        return str(answer["code"])
+
+    def restart(self, name: str) -> None:
+        """Have a new socket made, or a new QR code shown."""
+        self.call("POST", f"/instances/{quote(name)}/restart")
+
+    def change(self, name: str, **fields: Any) -> Instance:
+        """Change what an instance was created with, by the names of the JSON: `webhookUrl=…`."""
+        return self.call("PATCH", f"/instances/{quote(name)}", fields, answer=Instance)
+
+    def delete(self, name: str, *, unlink: bool = True) -> None:
+        """End an instance; without `unlink` a later one of that name takes over its session."""
+        self.call("DELETE", f"/instances/{quote(name)}", query={"unlink": str(unlink).lower()})
+
+    def events(self, name: str | None = None, *, after: int = 0, types: tuple[str, ...] = ()) -> Iterator[Event]:
+        """The log, or one instance's, from a position on until its present end."""
+        path = f"/instances/{quote(name)}/events" if name is not None else "/events"
+        while True:
+            query = [("after", str(after)), ("limit", str(PAGE)), *(("type", each) for each in types)]
+            page = self.call("GET", path, query=query, answer=Page)
+            yield from page.events
+            if not page.events:
+                return
+            after = page.next
+
+    def state(self, name: str, at: int | datetime) -> Any:
+        """An instance as it was after a position of the log, or at a moment."""
+        moment = at.isoformat() if isinstance(at, datetime) else str(at)
+        return self.call("GET", f"/instances/{quote(name)}/state", query={"at": moment})
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        query: Mapping[str, str] | list[tuple[str, str]] | None = None,
+        idempotency_key: str | None = None,
+        answer: type[T] | None = None,
+    ) -> T | Any:
+        """Any call of the OpenAPI document: its JSON, as `answer` where given; None where the answer has no body.
+
+        Raises `Refused` or `Unreachable`.
+        """
+        headers = dict(self._headers)
+        content = None
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+            content = msgspec.json.encode(body)
+        if idempotency_key is not None:
+            headers["Idempotency-Key"] = idempotency_key
+        url = f"{self._url}{path}" + (f"?{urlencode(query)}" if query else "")
+        try:
+            response = self._pool.request(method, url, body=content, headers=headers, redirect=False)
+        except urllib3.exceptions.HTTPError as ex:
+            raise Unreachable(f"{self._url} does not answer: {ex}") from ex
+        if not 200 <= response.status < 300:
+            raise Refused(_problem(response))
+        if not response.data:
+            return None
+        return msgspec.json.decode(response.data, type=answer if answer is not None else Any)
+
+
+def _problem(response: urllib3.BaseHTTPResponse) -> Problem:
+    """What a refusal says; a proxy in between may say it in words of its own."""
+    try:
+        return msgspec.json.decode(response.data, type=Problem)
+    except msgspec.MsgspecError:
+        return Problem(type="about:blank", title=f"HTTP {response.status}", status=response.status)

@@ -1,0 +1,75 @@
+"""`chatbot-erp instances`, `send` and `qr`: a running manager, asked from a terminal."""
+
+import time
+from collections.abc import Callable
+from io import StringIO
+from typing import TypeVar
+
+import click
+import msgspec
+import segno
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from chatbot_erp.client.api import Client, ClientError
+from chatbot_erp.client.shapes import Instance
+
+T = TypeVar("T")
+
+LOOK_EVERY_S = 0.5
+COLOURS = {"CONNECTED": "green", "DEGRADED": "yellow", "INVALID": "red", "DISCONNECTED": "red"}
+
+
+def asking(run: Callable[[], T]) -> T:
+    """Run a command; what the manager refuses is one line for people."""
+    try:
+        return run()
+    except ClientError as ex:
+        raise click.ClickException(str(ex)) from ex
+
+
+def show_instances(client: Client, *, as_json: bool) -> None:
+    """Print every instance and how it is. Raises `ClientError`."""
+    instances = [client.instance(each.name) for each in client.instances()]
+    if as_json:
+        for each in instances:
+            shown = {key: value for key, value in msgspec.to_builtins(each).items() if not key.startswith("qr")}
+            print(msgspec.json.encode(shown).decode())
+        return
+    table = Table("name", "status", "since", "number", "restarts", box=None)
+    for each in instances:
+        status = f"[{COLOURS.get(each.status, 'default')}]{each.status}[/]" + (f" {each.reason}" if each.reason else "")
+        number = each.user.jid.partition("@")[0].partition(":")[0] if each.user else ""
+        table.add_row(each.name, status, f"{each.since:%Y-%m-%d %H:%M:%S}", number, str(each.restarts))
+    Console().print(table)
+
+
+def send_text(client: Client, name: str, number: str, text: str, *, idempotency_key: str | None, as_json: bool) -> None:
+    """Send a text and print what WhatsApp's server said. Raises `ClientError`."""
+    sent = client.send_text(name, number, text, idempotency_key=idempotency_key)
+    print(msgspec.json.encode(sent).decode() if as_json else f"{sent.message_id} is on its way to {sent.jid}.")
+
+
+def show_qr(client: Client, name: str) -> bool:
+    """Show an instance's code, each new one in place of the last, until it is linked. Whether it is.
+
+    Raises `ClientError`.
+    """
+    with Live(console=Console(), transient=True, auto_refresh=False) as screen:
+        while (instance := client.instance(name)).status in ("INITIALIZING", "SCAN_QR_CODE"):
+            screen.update(_picture(instance), refresh=True)
+            time.sleep(LOOK_EVERY_S)
+    user = f" as {instance.user.jid}" if instance.user else ""
+    print(f"{name} is {instance.status}{user}{f' ({instance.reason})' if instance.reason else ''}.")
+    return instance.status in ("CONNECTED", "DEGRADED")
+
+
+def _picture(instance: Instance) -> Text:
+    if instance.qr is None:
+        return Text("Waiting for a code …")
+    drawn = StringIO()
+    segno.make_qr(instance.qr).terminal(drawn, compact=True)
+    drawn.write("Scan it with WhatsApp: Linked devices → Link a device. Ctrl-C ends.")
+    return Text.from_ansi(drawn.getvalue())

@@ -1,0 +1,85 @@
+"""What a manager answers, as far as this client names it. Unknown fields are ignored: a newer manager may say more."""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+
+class _Shape(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    pass
+
+
+class Summary(_Shape, frozen=True, kw_only=True):
+    """An instance at a glance."""
+
+    id: str
+    name: str
+    status: str
+
+
+class Created(Summary, frozen=True, kw_only=True):
+    """A new instance. `webhook_secret` is shown this once."""
+
+    webhook_url: str
+    webhook_secret: str | None
+
+
+class User(_Shape, frozen=True, kw_only=True):
+    """The WhatsApp account of an instance."""
+
+    jid: str
+    lid: str | None
+    push_name: str
+
+
+class Instance(Summary, frozen=True, kw_only=True):
+    """An instance as it is now. `qr` is a credential, and there for keys that may manage."""
+
+    reason: str | None
+    since: datetime
+    webhook_url: str
+    user: User | None
+    qr: str | None
+    qr_expires_at: datetime | None
+    restarts: int
+    node: str
+
+
+class Sent(_Shape, frozen=True, kw_only=True):
+    """WhatsApp's server has the message."""
+
+    message_id: str
+    jid: str
+    status: int
+    timestamp: datetime
+
+
+class Event(_Shape, frozen=True, kw_only=True):
+    """Something that happened to an instance, as the log has it."""
+
+    position: int
+    stream: str
+    version: int
+    id: str
+    type: str
+    data: dict[str, Any]
+    recorded_at: datetime
+    sequence: int | None
+    hash: str
+
+
+class Page(_Shape, frozen=True, kw_only=True):
+    """Events, and the position to ask on from."""
+
+    events: list[Event]
+    next: int
+
+
+class Problem(_Shape, frozen=True, kw_only=True):
+    """Why a call was refused (RFC 9457). `type` is stable; `detail` is a sentence for people."""
+
+    type: str
+    title: str
+    status: int
+    detail: str = ""

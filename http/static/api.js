@@ -1,0 +1,35 @@
+// Calls to the manager that served this page. The session is a cookie that this script never sees.
+
+/** Why a call was refused, in the manager's own words. */
+export class Problem extends Error {
+  constructor(status, { type = "", detail = "", action = "" } = {}) {
+    super([detail, action].filter(Boolean).join(" ") || `HTTP ${status}`);
+    this.status = status;
+    this.code = type.split("/").pop();
+  }
+}
+
+/** What is called when the session has ended. */
+export const onSignedOut = { listener: () => {} };
+
+/** The answer's JSON (null without a body). Rejects with a Problem. */
+export async function call(method, path, body = undefined) {
+  const headers = { Accept: "application/json" };
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  let answer;
+  try {
+    answer = await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
+  } catch {
+    throw new Problem(0, { detail: "The manager does not answer." });
+  }
+  const document = answer.status === 204 ? null : await answer.json().catch(() => ({}));
+  if (answer.ok) return document;
+  if (answer.status === 401 && path !== "/session") onSignedOut.listener();
+  throw new Problem(answer.status, document ?? {});
+}
+
+export const get = (path) => call("GET", path);
+export const post = (path, body) => call("POST", path, body);
+
+/** The path of an instance, with a last part. */
+export const at = (name, rest = "") => `/instances/${encodeURIComponent(name)}${rest}`;

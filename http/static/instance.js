@@ -1,0 +1,125 @@
+// One instance: how it is, what can be done with it, and its cards.
+
+import { at, call, get, post } from "./api.js";
+import { field, form, h, say } from "./dom.js";
+import { Link } from "./link.js";
+import { badge } from "./list.js";
+import { SandboxCard } from "./sandbox.js";
+import { Timeline } from "./timeline.js";
+import { WebhookCard } from "./webhook.js";
+import { t, time } from "./words.js";
+
+const GATHER_MS = 150;
+
+export class Instance {
+  #name;
+  #may;
+  #title;
+  #state = h("p", { class: "state", role: "status" });
+  #facts = h("dl", { class: "facts" });
+  #link;
+  #sandbox;
+  #timeline;
+  #webhook;
+  #view = null;
+  #timer = null;
+  #over = false;
+
+  constructor(name, { may, sandbox }) {
+    this.#name = name;
+    this.#may = may;
+    this.#title = h("h2", { tabindex: "-1" }, name);
+    this.#link = may("manage") ? new Link(name, () => this.refresh()) : null;
+    this.#timeline = may("read") ? new Timeline(name) : null;
+    this.#webhook = may("read") ? new WebhookCard(name, may("manage")) : null;
+    this.#sandbox = sandbox && may("manage") ? new SandboxCard(name, () => this.refresh()) : null;
+    this.element = h("div", { class: "instance" },
+      h("a", { class: "back", href: "#/" }, `← ${t("back")}`),
+      h("header", { class: "card" }, h("div", { class: "heading" }, this.#title, this.#state), this.#facts,
+        may("manage") && this.#actions()),
+      this.#link?.element, may("send") && this.#test(),
+      this.#sandbox?.element,
+      this.#timeline?.element, this.#webhook?.element);
+  }
+
+  async open() {
+    await this.refresh();
+    await Promise.all([this.#timeline?.refresh(), this.#webhook?.refresh()]).catch((problem) => say(problem.message, "bad"));
+  }
+
+  close() {
+    this.#over = true;
+    this.#link?.close();
+    clearTimeout(this.#timer);
+  }
+
+  focus() {
+    if (matchMedia("(max-width: 55rem)").matches) this.#title.focus();
+  }
+
+  /** Something happened, here or elsewhere; null: something may have. */
+  take(events) {
+    const mine = events?.filter((event) => event.stream === this.#view?.id) ?? null;
+    if (mine !== null && mine.length === 0) return;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.open(), GATHER_MS);
+  }
+
+  async refresh() {
+    if (!this.#may("read")) return;
+    try {
+      this.#view = await get(at(this.#name));
+    } catch (problem) {
+      if (problem.status !== 404) throw problem;
+      this.#view = null;
+    }
+    if (!this.#over) this.#draw();
+  }
+
+  #draw() {
+    const view = this.#view;
+    if (view === null) {
+      this.#state.replaceChildren(badge("REMOVED"), " ", t("gone"));
+      this.#facts.replaceChildren();
+      this.#link?.show(null);
+      this.#sandbox?.show(null);
+      return;
+    }
+    this.#state.replaceChildren(...[badge(view.status), " ", view.reason && h("code", {}, view.reason), " ",
+      t("since", { time: time(view.since) })].filter(Boolean));
+    const account = view.user ? [view.user.jid.split("@")[0], view.user.pushName].filter(Boolean).join(" · ") : t("noAccount");
+    this.#facts.replaceChildren(...[[t("account"), account], [t("webhook"), view.webhookUrl], [t("restarts"), view.restarts],
+      [t("node"), view.node]].map(([word, value]) => h("div", {}, h("dt", {}, word), h("dd", {}, String(value)))));
+    this.#link?.show(view);
+    this.#sandbox?.show(view);
+  }
+
+  #actions() {
+    const keep = h("input", { type: "checkbox", id: "keep" });
+    const dialog = h("dialog", { "aria-labelledby": "remove-title" },
+      h("h2", { id: "remove-title" }, t("removeTitle", { name: this.#name })), h("p", {}, t("removeText")),
+      form({ id: "remove" }, async () => {
+        await call("DELETE", at(this.#name, keep.checked ? "?unlink=false" : ""));
+        dialog.close();
+        say(t("removed", { name: this.#name }));
+        location.hash = "#/";
+      }, h("p", { class: "check" }, keep, h("label", { for: "keep" }, t("keep"))),
+        h("div", { class: "buttons" }, h("button", { type: "button", click: () => dialog.close() }, t("cancel")),
+          h("button", { class: "danger" }, t("removeNow")))));
+    const restart = form({ id: "restart" }, async () => {
+      await post(at(this.#name, "/restart"));
+      say(t("restarted", { name: this.#name }));
+    }, h("button", {}, t("restart")));
+    return h("div", { class: "buttons" }, restart,
+      h("button", { type: "button", class: "danger", click: () => dialog.showModal() }, t("remove")), dialog);
+  }
+
+  #test() {
+    const to = h("input", { name: "number", required: true, inputmode: "tel", autocomplete: "off", placeholder: "+55 11 98765-4321" });
+    const text = h("textarea", { name: "message", required: true, rows: "2" });
+    return h("section", { class: "card", id: "test" }, h("h3", {}, t("test")), form({}, async () => {
+      say(t("sent", await post(at(this.#name, "/message"), { number: to.value, message: text.value })));
+      text.value = "";
+    }, field(t("to"), to), field(t("text"), text), h("button", { class: "primary" }, t("send"))));
+  }
+}

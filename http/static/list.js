@@ -1,0 +1,67 @@
+// All instances with their status, and the birth of a new one.
+
+import { get, post } from "./api.js";
+import { field, form, h, say } from "./dom.js";
+import { t } from "./words.js";
+
+const SEARCH_FROM = 8;
+
+/** A status in words, and in a colour for those who see it. */
+export function badge(status) {
+  return h("span", { class: "badge", "data-status": status }, t(`status.${status}`));
+}
+
+export class InstanceList {
+  #rows = h("ul", { class: "rows" });
+  #find = h("input", { type: "search", "aria-label": t("find"), placeholder: t("find"), hidden: true, input: () => this.#draw() });
+  #instances = null;
+  #chosen = null;
+
+  constructor(mayManage) {
+    this.element = h("nav", { class: "card list", "aria-labelledby": "instances" },
+      h("h2", { id: "instances" }, t("instances")), this.#find, this.#rows, mayManage && this.#creation());
+  }
+
+  async refresh() {
+    this.#instances = await get("/instances");
+    this.#draw();
+  }
+
+  choose(name) {
+    this.#chosen = name;
+    this.#draw();
+  }
+
+  #draw() {
+    if (this.#instances === null) return;
+    const wanted = this.#find.value.toLowerCase();
+    this.#find.hidden = this.#instances.length < SEARCH_FROM;
+    const rows = this.#instances.filter(({ name }) => name.toLowerCase().includes(wanted)).map(({ name, status }) =>
+      h("li", {}, h("a", { href: `#/instances/${encodeURIComponent(name)}`, "aria-current": name === this.#chosen && "page" },
+        h("span", { class: "name" }, name), badge(status))));
+    const before = [...this.#rows.querySelectorAll("a")];
+    const focused = before.indexOf(document.activeElement);
+    this.#rows.replaceChildren(...(rows.length ? rows : [h("li", { class: "quiet" }, t("none"))]));
+    if (focused >= 0) this.#rows.querySelectorAll("a")[focused]?.focus();
+  }
+
+  #creation() {
+    const name = h("input", { name: "name", required: true, pattern: "[A-Za-z0-9][A-Za-z0-9_\\-]{0,62}", autocomplete: "off" });
+    const webhook = h("input", { name: "webhook", type: "url", required: true, placeholder: "https://" });
+    const secret = h("div", { class: "secret", role: "status" });
+    const made = form({ id: "create" }, async () => {
+      const created = await post("/instances/create", { name: name.value, webhookUrl: webhook.value });
+      say(t("created", created));
+      const copy = h("button", { type: "button", click: async () => {
+        await navigator.clipboard.writeText(created.webhookSecret);
+        say(t("copied"));
+      } }, t("copy"));
+      secret.replaceChildren(h("p", {}, t("secret")), h("code", {}, created.webhookSecret), copy);
+      name.value = "";
+      location.hash = `#/instances/${encodeURIComponent(created.name)}`;
+      await this.refresh();
+    }, field(t("name"), name, t("nameHint")), field(t("webhook"), webhook, t("webhookHint")),
+      h("button", { class: "primary" }, t("createNow")));
+    return h("details", { class: "creation" }, h("summary", {}, t("create")), made, secret);
+  }
+}

@@ -1,0 +1,150 @@
+// The log of an instance as a line in time: drag to a moment and see how the instance was then.
+
+import { at, get } from "./api.js";
+import { h } from "./dom.js";
+import { badge } from "./list.js";
+import { t, time, told } from "./words.js";
+
+const PAGE = 1000;
+const KEPT = 5000;
+const SHOWN = 60;
+const MESSAGES = 12;
+const SETTLE_MS = 120;
+
+const STATUS_AFTER = {
+  "instance.created": "INITIALIZING", "instance.restarted": "INITIALIZING", "instance.paired": "INITIALIZING",
+  "instance.pairing_offered": "SCAN_QR_CODE", "instance.connected": "CONNECTED", "instance.recovered": "CONNECTED",
+  "instance.degraded": "DEGRADED", "instance.disconnected": "DISCONNECTED", "instance.invalidated": "INVALID",
+  "instance.removed": "REMOVED",
+};
+
+export class Timeline {
+  #name;
+  #events = [];
+  #after = 0;
+  #dropped = false;
+  #reading = null;
+  #chosen = null;
+  #settling = null;
+  #strip = h("div", { class: "strip", "aria-hidden": "true" });
+  #slider = h("input", { type: "range", min: "0", max: "0", step: "1", "aria-label": t("moment"), input: () => this.#drag() });
+  #when = h("output", { class: "when" });
+  #now = h("button", { type: "button", hidden: true, click: () => this.#choose(null) }, t("now"));
+  #past = h("div", { class: "past" });
+  #rows = h("ol", { class: "events" });
+  #note = h("p", { class: "quiet", hidden: true }, t("older", { n: KEPT }));
+
+  constructor(name) {
+    this.#name = name;
+    this.element = h("section", { class: "card timeline", id: "log" }, h("h3", {}, t("log")), this.#strip, this.#slider,
+      h("div", { class: "at" }, this.#when, this.#now), this.#past, h("h4", {}, t("events")), this.#note, this.#rows);
+  }
+
+  /** Read what is new. Two calls at once read once. */
+  refresh() {
+    this.#reading ??= this.#read().finally(() => { this.#reading = null; });
+    return this.#reading;
+  }
+
+  async #read() {
+    const before = this.#after;
+    for (;;) {
+      const page = await get(at(this.#name, `/events?after=${this.#after}&limit=${PAGE}`)).catch((problem) => {
+        if (problem.status === 404) return { events: [], next: this.#after };
+        throw problem;
+      });
+      this.#events.push(...page.events);
+      this.#after = page.next;
+      if (page.events.length < PAGE) break;
+    }
+    if (this.#events.length > KEPT) {
+      const chosen = this.#chosen === null ? null : this.#events[this.#chosen];
+      this.#events.splice(0, this.#events.length - KEPT);
+      this.#dropped = true;
+      if (chosen) this.#chosen = Math.max(0, this.#events.indexOf(chosen));
+    }
+    if (this.#after === before && this.#past.dataset.position) return;
+    this.#draw();
+    await this.#showState();
+  }
+
+  #drag() {
+    const index = Number(this.#slider.value);
+    this.#choose(index === this.#events.length - 1 ? null : index);
+  }
+
+  #choose(index) {
+    this.#chosen = index;
+    this.#draw();
+    clearTimeout(this.#settling);
+    this.#settling = setTimeout(() => this.#showState(), SETTLE_MS);
+  }
+
+  #draw() {
+    const last = this.#events.length - 1;
+    const index = this.#chosen ?? last;
+    const event = this.#events[index];
+    this.#slider.max = String(Math.max(0, last));
+    this.#slider.value = String(Math.max(0, index));
+    this.#slider.disabled = last < 1;
+    this.#now.hidden = this.#chosen === null;
+    this.#note.hidden = !this.#dropped;
+    const words = event ? `${time(event.recordedAt)} · ${told(event)}` : t("empty");
+    this.#when.textContent = words;
+    this.#slider.setAttribute("aria-valuetext", words);
+    this.#drawStrip();
+    this.#drawRows(index);
+  }
+
+  /** One piece for each stretch of the same status, as wide as it has events. */
+  #drawStrip() {
+    const pieces = [];
+    let status = "INITIALIZING";
+    for (const event of this.#events) {
+      status = STATUS_AFTER[event.type] ?? status;
+      if (pieces.at(-1)?.status === status) pieces.at(-1).count += 1;
+      else pieces.push({ status, count: 1 });
+    }
+    this.#strip.replaceChildren(...pieces.map(({ status: kind, count }) => {
+      const piece = h("span", { "data-status": kind });
+      piece.style.flexGrow = String(count);
+      return piece;
+    }));
+  }
+
+  #drawRows(index) {
+    const from = Math.max(0, Math.min(index - SHOWN / 2, this.#events.length - SHOWN));
+    const focused = [...this.#rows.children].indexOf(document.activeElement?.closest("li"));
+    const rows = this.#events.slice(from, from + SHOWN).map((event, offset) => {
+      const here = from + offset;
+      return h("li", { class: here > index && "future" },
+        h("button", { type: "button", "aria-current": here === index && "step", click: () => this.#choose(here) },
+          h("time", { datetime: event.recordedAt }, time(event.recordedAt)), h("span", {}, told(event)),
+          h("small", {}, `${event.type} · ${event.position}`)));
+    });
+    this.#rows.replaceChildren(...rows.reverse());
+    if (focused >= 0) this.#rows.children[focused]?.querySelector("button").focus({ preventScroll: true });
+  }
+
+  async #showState() {
+    const event = this.#events[this.#chosen ?? this.#events.length - 1];
+    if (!event) return;
+    const wanted = event.position;
+    const then = await get(at(this.#name, `/state?at=${wanted}`)).catch(() => null);
+    if (then === null || this.#events[this.#chosen ?? this.#events.length - 1]?.position !== wanted) return;
+    const latest = then.messages.slice(-MESSAGES).reverse();
+    const data = JSON.stringify(event.data, null, 2);
+    const open = this.#past.querySelector("details")?.open ?? false;
+    this.#past.dataset.position = String(wanted);
+    this.#past.replaceChildren(
+      h("h4", {}, this.#chosen === null ? t("asNow") : t("then"), " ", h("small", {}, t("position", { n: wanted }))),
+      h("p", { class: "state" }, badge(then.status ?? "REMOVED"), " ", then.reason ? h("code", {}, then.reason) : "",
+        ` ${then.user ? then.user.jid.split("@")[0] : t("noAccount")} · ${t("restarts")}: ${then.restarts}`),
+      h("p", {}, `${t("messages")}: ${then.messages.length || t("noMessages")}`),
+      latest.length ? h("ul", { class: "fates" }, ...latest.map((message) =>
+        h("li", {}, h("span", { class: "fate", "data-fate": message.fate }, message.fate), ` ${message.jid}`,
+          message.reason ? ` (${message.reason})` : ""))) : "",
+      h("details", { open }, h("summary", {}, `${t("data")}: ${event.type}`),
+        h("pre", { tabindex: "0", "aria-label": t("data") }, data)));
+  }
+}

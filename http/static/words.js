@@ -1,0 +1,128 @@
+// Every word the dashboard says, in English and Portuguese. A test holds the two against each other.
+
+const EN = {
+  language: "Language", signOut: "Sign out", signIn: "Sign in", key: "API key", skip: "Skip to content", docs: "API",
+  keyHint: "As in --api-key, or from “chatbot-erp keys create”. It is not stored in the browser.",
+  live: "live", polling: "looking every 2 s", offline: "the manager does not answer", sandbox: "sandbox",
+  sandboxNote: "No real WhatsApp: the built-in loopback network.",
+  instances: "Instances", none: "No numbers yet. Create the first one.", find: "Find", back: "All instances",
+  create: "New instance", name: "Name", nameHint: "Letters, digits, “-” and “_”.", webhook: "Webhook URL",
+  webhookHint: "Where received messages and acknowledgements are sent.", createNow: "Create",
+  created: "{name} is being created.", secret: "Webhook secret, shown this once:", copy: "Copy", copied: "Copied.",
+  choose: "Choose an instance to see it.", gone: "This instance is no longer there.",
+  restart: "Restart", restarted: "{name} gets a new socket.", remove: "Delete…", removed: "{name} is deleted.",
+  removeTitle: "Delete {name}?", removeText: "The device is unlinked and the session erased. The log keeps its history.",
+  keep: "Keep link and session for a later instance of this name", cancel: "Cancel", removeNow: "Delete",
+  since: "since {time}", account: "Account", restarts: "Restarts", node: "Node", noAccount: "none yet",
+  link: "Link a phone", linkText: "WhatsApp on the phone: Settings, Linked devices, Link a device.",
+  qr: "QR code to scan", qrLeft: "new code in {s} s", qrWait: "Waiting for a code …",
+  pairing: "Or with a code", phone: "The phone's number", pairingGet: "Get a code", pairingCode: "Type this on the phone:",
+  test: "Send a test message", to: "To (number)", text: "Message", send: "Send",
+  sent: "Sent to {jid}: the server has it.",
+  log: "Log", moment: "Moment", now: "Back to now", then: "As it was then", asNow: "As it is now", events: "Events",
+  older: "Only the latest {n} events are shown here; the API has them all.", empty: "Nothing has happened yet.",
+  messages: "Messages until then", noMessages: "none", removedThen: "removed", position: "position {n}", data: "Data",
+  deliveries: "Webhook", waiting: "Waiting", dead: "Given up", lastAttempts: "Last attempts", breaker: "State",
+  replay: "Replay…", replayFrom: "From position", replayNow: "Replay", replayed: "{n} events are delivered again.",
+  resend: "Resend", resent: "Delivered again: position {n}.", deadLetters: "Dead letters", redrive: "Deliver again",
+  redriven: "{n} dead letters are delivered again.", testWebhook: "Send a test event", tested: "The receiver took the test event.", testFailed: "The receiver did not take it ({why}).",
+  enable: "Enable", disable: "Disable", noAttempts: "none yet", paused: "disabled",
+  tools: "Sandbox", scan: "Scan the code", scanNumber: "Phone to link (number)", scanned: "The phone has scanned it.",
+  contact: "Contact (number)", contactSend: "Send as this contact", contactSent: "The contact has sent it.",
+  fault: "Fault", play: "Play the fault", heal: "Heal all", played: "Played: {fault}.", healed: "All faults are healed.",
+  "status.INITIALIZING": "initialising", "status.SCAN_QR_CODE": "waiting for a scan", "status.CONNECTED": "connected",
+  "status.DEGRADED": "degraded", "status.DISCONNECTED": "disconnected", "status.INVALID": "invalid",
+  "status.REMOVED": "removed",
+  "fault.drop": "Connection drops", "fault.stream_error": "Server ends the stream (503)",
+  "fault.replaced": "Session taken over elsewhere", "fault.logged_out": "Phone logs it out",
+  "fault.silence": "Silence: nothing comes back", "fault.refuse": "Nobody gets in",
+  "fault.slow_acks": "Acknowledgements 5 s late", "fault.refuse_send": "The next message is refused",
+  "fault.banned": "Banned for a minute",
+  "event.instance.created": "Created as {name}", "event.instance.restarted": "New socket ({cause})",
+  "event.instance.pairing_offered": "A code waits for the phone", "event.instance.paired": "Linked to {jid}",
+  "event.instance.connected": "Connected as {jid}", "event.instance.degraded": "Degraded: acknowledgement below delivered",
+  "event.instance.recovered": "Recovered: fully acknowledged", "event.instance.disconnected": "Disconnected ({reason})",
+  "event.instance.invalidated": "No restart can cure it ({reason})", "event.instance.removed": "Removed ({reason})",
+  "event.instance.webhook_url_changed": "Webhook now {webhookUrl}", "event.ping.sent": "Ping to oneself acknowledged",
+  "event.ping.failed": "Ping to oneself failed ({reason})", "event.message.accepted": "To {number}: “{text}”, accepted",
+  "event.message.sent": "To {jid}: “{text}”, at the server", "event.message.failed": "Not sent ({reason})",
+  "event.message.outcome_unknown": "Nobody knows whether it was sent ({reason})",
+  "event.message.received": "{pushName}: “{text}”", "event.message.undecryptable": "A message that could not be read",
+  "event.message.acknowledged": "Acknowledged ({ack}) by {jid}",
+  "event.webhook.delivered": "Webhook {sequence} delivered", "event.webhook.abandoned": "Webhook {sequence} given up",
+};
+
+const PT = {
+  language: "Idioma", signOut: "Sair", signIn: "Entrar", key: "Chave da API", skip: "Ir para o conteúdo", docs: "API",
+  keyHint: "A de --api-key, ou de “chatbot-erp keys create”. Não fica guardada no navegador.",
+  live: "ao vivo", polling: "verificando a cada 2 s", offline: "o gerenciador não responde", sandbox: "sandbox",
+  sandboxNote: "Sem WhatsApp real: a rede interna de testes.",
+  instances: "Instâncias", none: "Nenhum número ainda. Crie o primeiro.", find: "Buscar", back: "Todas as instâncias",
+  create: "Nova instância", name: "Nome", nameHint: "Letras, dígitos, “-” e “_”.", webhook: "URL do webhook",
+  webhookHint: "Para onde vão as mensagens recebidas e as confirmações.", createNow: "Criar",
+  created: "{name} está sendo criada.", secret: "Segredo do webhook, mostrado só agora:", copy: "Copiar", copied: "Copiado.",
+  choose: "Escolha uma instância para vê-la.", gone: "Esta instância não existe mais.",
+  restart: "Reiniciar", restarted: "{name} recebe um novo socket.", remove: "Excluir…", removed: "{name} foi excluída.",
+  removeTitle: "Excluir {name}?", removeText: "O aparelho é desvinculado e a sessão apagada. O registro guarda a história.",
+  keep: "Manter vínculo e sessão para uma instância futura com este nome", cancel: "Cancelar", removeNow: "Excluir",
+  since: "desde {time}", account: "Conta", restarts: "Reinícios", node: "Nó", noAccount: "nenhuma ainda",
+  link: "Vincular um celular", linkText: "WhatsApp no celular: Configurações, Dispositivos conectados, Conectar dispositivo.",
+  qr: "Código QR para escanear", qrLeft: "novo código em {s} s", qrWait: "Esperando um código …",
+  pairing: "Ou com um código", phone: "Número do celular", pairingGet: "Obter código", pairingCode: "Digite no celular:",
+  test: "Enviar mensagem de teste", to: "Para (número)", text: "Mensagem", send: "Enviar",
+  sent: "Enviada para {jid}: o servidor recebeu.",
+  log: "Registro", moment: "Momento", now: "Voltar para agora", then: "Como estava", asNow: "Como está agora", events: "Eventos",
+  older: "Só os últimos {n} eventos aparecem aqui; a API tem todos.", empty: "Nada aconteceu ainda.",
+  messages: "Mensagens até então", noMessages: "nenhuma", removedThen: "removida", position: "posição {n}", data: "Dados",
+  deliveries: "Webhook", waiting: "Na fila", dead: "Desistidas", lastAttempts: "Últimas tentativas", breaker: "Estado",
+  replay: "Reenviar histórico…", replayFrom: "Desde a posição", replayNow: "Reenviar", replayed: "{n} eventos são entregues de novo.",
+  resend: "Reenviar", resent: "Entregue de novo: posição {n}.", deadLetters: "Não entregues", redrive: "Entregar de novo",
+  redriven: "{n} não entregues vão de novo.", testWebhook: "Enviar evento de teste", tested: "O destino aceitou o evento de teste.", testFailed: "O destino não aceitou ({why}).",
+  enable: "Ativar", disable: "Desativar", noAttempts: "nenhuma ainda", paused: "desativado",
+  tools: "Sandbox", scan: "Escanear o código", scanNumber: "Celular a vincular (número)", scanned: "O celular escaneou.",
+  contact: "Contato (número)", contactSend: "Enviar como este contato", contactSent: "O contato enviou.",
+  fault: "Falha", play: "Provocar a falha", heal: "Curar tudo", played: "Provocada: {fault}.", healed: "Todas as falhas foram curadas.",
+  "status.INITIALIZING": "iniciando", "status.SCAN_QR_CODE": "esperando leitura", "status.CONNECTED": "conectada",
+  "status.DEGRADED": "degradada", "status.DISCONNECTED": "desconectada", "status.INVALID": "inválida",
+  "status.REMOVED": "removida",
+  "fault.drop": "A conexão cai", "fault.stream_error": "O servidor encerra o stream (503)",
+  "fault.replaced": "Sessão assumida em outro lugar", "fault.logged_out": "O celular desconecta",
+  "fault.silence": "Silêncio: nada volta", "fault.refuse": "Ninguém entra",
+  "fault.slow_acks": "Confirmações 5 s atrasadas", "fault.refuse_send": "A próxima mensagem é recusada",
+  "fault.banned": "Banida por um minuto",
+  "event.instance.created": "Criada como {name}", "event.instance.restarted": "Novo socket ({cause})",
+  "event.instance.pairing_offered": "Um código espera o celular", "event.instance.paired": "Vinculada a {jid}",
+  "event.instance.connected": "Conectada como {jid}", "event.instance.degraded": "Degradada: confirmação abaixo de entregue",
+  "event.instance.recovered": "Recuperada: confirmação completa", "event.instance.disconnected": "Desconectada ({reason})",
+  "event.instance.invalidated": "Nenhum reinício resolve ({reason})", "event.instance.removed": "Removida ({reason})",
+  "event.instance.webhook_url_changed": "Webhook agora {webhookUrl}", "event.ping.sent": "Ping para si confirmado",
+  "event.ping.failed": "Ping para si falhou ({reason})", "event.message.accepted": "Para {number}: “{text}”, aceita",
+  "event.message.sent": "Para {jid}: “{text}”, no servidor", "event.message.failed": "Não enviada ({reason})",
+  "event.message.outcome_unknown": "Ninguém sabe se foi enviada ({reason})",
+  "event.message.received": "{pushName}: “{text}”", "event.message.undecryptable": "Uma mensagem que não se pôde ler",
+  "event.message.acknowledged": "Confirmada ({ack}) por {jid}",
+  "event.webhook.delivered": "Webhook {sequence} entregue", "event.webhook.abandoned": "Webhook {sequence} abandonado",
+};
+
+export const LANGUAGES = { en: ["English", EN], pt: ["Português", PT] };
+
+const wished = localStorage.getItem("language") ?? navigator.languages.map((tag) => tag.slice(0, 2)).find((tag) => tag in LANGUAGES);
+export const language = wished in LANGUAGES ? wished : "en";
+const locale = language === "pt" ? "pt-BR" : "en";
+
+/** The words for a key, with {parts} filled in; the key itself where there are none. */
+export function t(key, parts = {}) {
+  const words = LANGUAGES[language][1][key];
+  return words === undefined ? key : words.replace(/\{(\w+)\}/g, (_, part) => String(parts[part] ?? "–"));
+}
+
+const clock = new Intl.DateTimeFormat(locale, { dateStyle: "short", timeStyle: "medium" });
+
+/** A moment in the reader's own time zone. */
+export const time = (iso) => clock.format(new Date(iso));
+
+/** What an event says, in a line. */
+export function told(event) {
+  const words = t(`event.${event.type}`, event.data);
+  return words.startsWith("event.") ? event.type : words;
+}

@@ -1,0 +1,116 @@
+"""The log as it grows, as Server-Sent Events: for a consumer that cannot be called but can call.
+
+Each open answer holds a thread, so there is room for a bounded number, in a lane of their own (serving.py). A consumer
+that does not read holds up its own answer only, and is let go after a while; with `Last-Event-ID` it goes on exactly
+where it was.
+"""
+
+import time
+from collections.abc import Callable, Collection, Iterator
+from threading import BoundedSemaphore
+
+import msgspec
+
+from chatbot_erp.actors.manager import Manager
+from chatbot_erp.http import payloads, queries
+from chatbot_erp.http.exchange import Request, Response
+from chatbot_erp.http.history import stream_of
+from chatbot_erp.http.problems import TOO_MANY_STREAMS, RequestRefused
+
+STREAMS = 16
+PATH = "/events/stream"
+PAGE = 100
+HEARTBEAT_S = 15.0
+"""Proxies take a connection on which nothing moves for half a minute or so to be dead."""
+
+GLANCE_S = 1.0
+"""How soon a stream notices that its consumer has left, or that the manager stops."""
+
+RECONNECT_MS = 2000
+
+
+class EventStream:
+    """`GET /events/stream`: what `GET /events` shows, as it happens."""
+
+    def __init__(self, manager: Manager, *, heartbeat_s: float = HEARTBEAT_S) -> None:
+        self._manager = manager
+        self._heartbeat_s = heartbeat_s
+        self._room = BoundedSemaphore(STREAMS)
+
+    def on_get(self, req: Request, resp: Response) -> None:
+        wanted, types = queries.one(req, "instance"), queries.types(req)
+        stream = stream_of(self._manager, wanted) if wanted else None
+        after = beginning(req, self._manager)
+        resp.content_type = "text/event-stream"
+        # Some proxies collect an answer before they pass it on, unless they are told.
+        resp.set_header("X-Accel-Buffering", "no")
+        if req.env["REQUEST_METHOD"] == "HEAD":
+            return
+        if not self._room.acquire(blocking=False):
+            raise RequestRefused(TOO_MANY_STREAMS, f"{STREAMS} streams are open already.")
+        gone = req.env.get("waitress.client_disconnected", lambda: False)
+        told = tell(self._manager, stream, types, after, self._heartbeat_s, gone)
+        resp.stream = Held(told, self._room)
+
+
+class Held:
+    """An answer that holds one of the places for streams until it is closed."""
+
+    def __init__(self, chunks: Iterator[bytes], room: BoundedSemaphore) -> None:
+        self._chunks = chunks
+        self._room: BoundedSemaphore | None = room
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._chunks
+
+    def close(self) -> None:
+        """Called by the server when the answer is over, however it ended."""
+        room, self._room = self._room, None
+        if room is not None:
+            room.release()
+
+
+def beginning(req: Request, manager: Manager) -> int:
+    """The position to begin behind: where the consumer was, else what it asks for, else now."""
+    last = (req.get_header("Last-Event-ID") or "").strip()
+    if last:
+        if not (last.isascii() and last.isdigit() and int(last) <= queries.LARGEST_POSITION):
+            queries.refuse("Last-Event-ID", "'Last-Event-ID' is the position of an event.")
+        return int(last)
+    if queries.one(req, "after") is not None:
+        return queries.after(req)
+    return manager.store.head()
+
+
+def tell(
+    manager: Manager,
+    stream: str | None,
+    types: Collection[str],
+    after: int,
+    heartbeat_s: float,
+    gone: Callable[[], bool],
+) -> Iterator[bytes]:
+    """Chunks of Server-Sent Events, until the consumer has left or the manager stops."""
+    yield f"retry: {RECONNECT_MS}\n\n".encode()
+    said_at = time.monotonic()
+    while not (manager.draining or gone()):
+        head = manager.store.head()
+        records = manager.store.read(after=after, limit=PAGE, stream=stream, types=types)
+        if records:
+            after = records[-1].position
+            # One by one: a consumer that does not keep up then has little waiting for it.
+            yield from (frame(payloads.logged(record)) for record in records)
+            said_at = time.monotonic()
+            continue
+        # Nothing that matches stands between here and the head of before the reading.
+        after = max(after, head)
+        if time.monotonic() - said_at >= heartbeat_s:
+            # An id without data is no event, but the consumer will come back with it.
+            yield f"id: {after}\n\n".encode()
+            said_at = time.monotonic()
+        manager.store.await_beyond(after, min(GLANCE_S, heartbeat_s))
+
+
+def frame(event: payloads.LoggedEvent) -> bytes:
+    """One event; JSON as we write it has no line breaks."""
+    return f"id: {event.position}\nevent: {event.type}\ndata: ".encode() + msgspec.json.encode(event) + b"\n\n"

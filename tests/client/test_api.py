@@ -1,0 +1,105 @@
+"""The client against a real server of the HTTP room's making, and against servers that misbehave."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import pytest
+from pytest_httpserver import HTTPServer
+from werkzeug import Request, Response
+
+from chatbot_erp.client import shapes
+from chatbot_erp.client.api import PAGE, Client, Refused, Unreachable
+from chatbot_erp.http.openapi import document
+
+SCHEMAS: dict[str, Any] = document(sandbox=False)["components"]["schemas"]
+
+
+@pytest.mark.parametrize(
+    ("shape", "schema"),
+    [
+        (shapes.Summary, "InstanceSummary"),
+        (shapes.Created, "CreatedInstance"),
+        (shapes.User, "User"),
+        (shapes.Instance, "InstanceDetails"),
+        (shapes.Sent, "SentMessage"),
+        (shapes.Event, "LoggedEvent"),
+        (shapes.Page, "EventPage"),
+        (shapes.Problem, "Problem"),
+    ],
+)
+def test_what_the_client_names_is_in_the_api_document(shape: type[msgspec.Struct], schema: str) -> None:
+    named = {field.encode_name for field in msgspec.structs.fields(shape)}
+    assert named <= set(SCHEMAS[schema]["properties"])
+    needed = {field.encode_name for field in msgspec.structs.fields(shape) if field.required}
+    assert needed <= set(SCHEMAS[schema]["required"])
+
+
+def test_a_send_shows_the_key_and_is_made_once_by_its_idempotency_key(httpserver: HTTPServer) -> None:
+    httpserver.expect_oneshot_request(
+        "/instances/empresa_x/message",
+        method="POST",
+        headers={"Authorization": "Bearer secret", "Idempotency-Key": "order-42"},
+        json={"number": "5591", "message": "Olá"},
+    ).respond_with_json(
+        {"messageId": "M", "jid": "5591@s.whatsapp.net", "status": 1, "timestamp": "2026-01-01T00:00:00Z"}
+    )
+    client = Client(httpserver.url_for("/"), key="secret")
+    sent = client.send_text("empresa_x", "5591", "Olá", idempotency_key="order-42")
+    assert sent == shapes.Sent(
+        message_id="M", jid="5591@s.whatsapp.net", status=1, timestamp=datetime(2026, 1, 1, tzinfo=UTC)
+    )
+
+
+def test_a_refusal_says_its_type_and_its_sentence(httpserver: HTTPServer) -> None:
+    problem = {"type": "/problems/not-operational", "title": "Not now.", "status": 409, "detail": "It is INVALID."}
+    httpserver.expect_request("/instances").respond_with_json(problem, 409, content_type="application/problem+json")
+    with pytest.raises(Refused, match="It is INVALID") as caught:
+        Client(httpserver.url_for("/")).instances()
+    assert caught.value.problem.type == "/problems/not-operational"
+
+
+def test_a_proxy_that_answers_in_words_of_its_own_is_a_refusal_too(httpserver: HTTPServer) -> None:
+    httpserver.expect_request("/instances").respond_with_data("<h1>Bad Gateway</h1>", 502)
+    with pytest.raises(Refused, match="HTTP 502"):
+        Client(httpserver.url_for("/")).instances()
+
+
+def test_a_redirect_is_not_followed_with_the_key(httpserver: HTTPServer) -> None:
+    httpserver.expect_request("/instances").respond_with_data("", 302, {"Location": httpserver.url_for("/elsewhere")})
+    with pytest.raises(Refused, match="HTTP 302"):
+        Client(httpserver.url_for("/"), key="secret").instances()
+    assert [request.path for request, _ in httpserver.log] == ["/instances"]
+
+
+def test_where_nobody_listens_the_call_is_unreachable_and_not_repeated() -> None:
+    with pytest.raises(Unreachable, match="does not answer"):
+        Client("http://127.0.0.1:9", timeout_s=2).restart("empresa_x")
+
+
+def test_events_are_read_page_by_page_to_the_present_end(httpserver: HTTPServer) -> None:
+    log = [
+        shapes.Event(
+            position=at,
+            stream="s",
+            version=at,
+            id=str(at),
+            type="ping.sent",
+            data={},
+            sequence=None,
+            hash="",
+            recorded_at=datetime(2026, 1, 1, tzinfo=UTC),
+        )
+        for at in range(1, PAGE + 3)
+    ]
+
+    def answer(request: Request) -> Response:
+        after, limit = int(request.args["after"]), int(request.args["limit"])
+        assert request.args.getlist("type") == ["ping.sent"]
+        events = log[after : after + limit]
+        page = shapes.Page(events=events, next=events[-1].position if events else after)
+        return Response(msgspec.json.encode(page), content_type="application/json")
+
+    httpserver.expect_request("/instances/empresa_x/events").respond_with_handler(answer)
+    found = list(Client(httpserver.url_for("/")).events("empresa_x", types=("ping.sent",)))
+    assert [event.position for event in found] == list(range(1, PAGE + 3))

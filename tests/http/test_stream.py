@@ -1,0 +1,189 @@
+"""The log as Server-Sent Events, over real sockets."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.client import HTTPConnection
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+from tests.http.conftest import MOMENT
+
+from chatbot_erp.actors.config import Config
+from chatbot_erp.eventstore.events import PingSent, Status
+from chatbot_erp.eventstore.store import EventStore, NewEvent
+from chatbot_erp.http import channel, stream
+from chatbot_erp.http.serving import Serving, start_http
+
+if TYPE_CHECKING:
+    from tests.http.conftest import FakeManager
+
+PATIENCE_S = 20.0
+
+
+@pytest.fixture
+def store(own_store: EventStore) -> EventStore:
+    return own_store
+
+
+@pytest.fixture
+def server(manager: FakeManager) -> Iterator[Serving]:
+    manager.bring("a", Status.CONNECTED)
+    manager.bring("b", Status.CONNECTED)
+    serving = start_http(manager, Config(port=0, http_threads=4))
+    yield serving
+    manager.draining = True
+    serving.stop()
+
+
+class Ear:
+    """Reads frames: (id, event, data)."""
+
+    def __init__(self, server: Serving, path: str, headers: dict[str, str]) -> None:
+        self._connection = HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE_S)
+        self._connection.request("GET", path, headers=headers)
+        self.answer = self._connection.getresponse()
+
+    def frame(self) -> dict[str, str]:
+        """The next one that has anything in it but a time to reconnect."""
+        found: dict[str, str] = {}
+        while True:
+            line = self.answer.readline().decode().rstrip("\n")
+            if line:
+                name, _, value = line.partition(": ")
+                found[name] = value
+            elif found and "retry" not in found:
+                return found
+            else:
+                found = {}
+
+    def close(self) -> None:
+        self.answer.close()
+        self._connection.close()
+
+
+@contextmanager
+def listening(server: Serving, path: str = "/events/stream", **headers: str) -> Iterator[Ear]:
+    ear = Ear(server, path, headers)
+    try:
+        yield ear
+    finally:
+        ear.close()
+
+
+def ping(manager: FakeManager, name: str, message_id: str) -> None:
+    manager.happen(manager.directory.find(name).id, PingSent(message_id=message_id))
+
+
+def test_what_happens_is_told_as_it_happens_in_the_shape_of_the_log(server: Serving, manager: FakeManager) -> None:
+    with listening(server) as ear:
+        assert ear.answer.headers["Content-Type"] == "text/event-stream"
+        ping(manager, "a", "one")
+        frame = ear.frame()
+        (record,) = manager.store.read(after=int(frame["id"]) - 1, limit=1)
+        data = msgspec.json.decode(frame["data"])
+        assert (frame["event"], data["position"], data["data"]) == ("ping.sent", record.position, {"messageId": "one"})
+
+
+def test_a_consumer_that_comes_back_misses_nothing_and_hears_nothing_twice(
+    server: Serving, manager: FakeManager
+) -> None:
+    for n in range(250):
+        ping(manager, "a", str(n))
+    with listening(server, "/events/stream?after=0&type=ping.sent") as ear:
+        heard = [ear.frame() for _ in range(120)]
+    ping(manager, "a", "250")
+    with listening(server, "/events/stream?after=0&type=ping.sent", **{"Last-Event-ID": heard[-1]["id"]}) as ear:
+        heard += [ear.frame() for _ in range(131)]
+    assert [msgspec.json.decode(frame["data"])["data"]["messageId"] for frame in heard] == [str(n) for n in range(251)]
+
+
+def test_filters_are_those_of_the_log(server: Serving, manager: FakeManager) -> None:
+    with listening(server, "/events/stream?after=0&instance=b&type=ping.sent") as ear:
+        ping(manager, "a", "not this")
+        ping(manager, "b", "this")
+        assert msgspec.json.decode(ear.frame()["data"])["data"]["messageId"] == "this"
+    with listening(server, "/events/stream?type=nonsense") as ear:
+        assert ear.answer.status == 422
+    with listening(server, "/events/stream", **{"Last-Event-ID": "x"}) as ear:
+        assert ear.answer.status == 422
+    with listening(server, "/events/stream?instance=nobody") as ear:
+        assert ear.answer.status == 404
+
+
+def test_while_nothing_happens_a_heartbeat_says_how_far_the_log_has_come(
+    server: Serving, manager: FakeManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = stream.tell(manager, None, {"message.sent"}, 0, 0.0, lambda: False)
+    assert next(told) == b"retry: 2000\n\n"
+    assert next(told) == f"id: {manager.store.head()}\n\n".encode()
+
+
+def test_one_stream_too_many_is_refused_and_all_else_is_answered(server: Serving, manager: FakeManager) -> None:
+    ears = [Ear(server, "/events/stream", {}) for _ in range(stream.STREAMS)]
+    with listening(server) as late:
+        assert (late.answer.status, late.answer.headers["Retry-After"]) == (503, "5")
+    with listening(server, "/instances") as other:
+        assert other.answer.status == 200
+    ears.pop().close()
+    ping(manager, "a", "x")
+
+    def again() -> int:
+        with listening(server) as ear:
+            return int(ear.answer.status)
+
+    wait_until(lambda: again() == 200)
+    for ear in ears:
+        ear.close()
+
+
+def test_a_stream_ends_when_the_manager_stops(server: Serving, manager: FakeManager) -> None:
+    with listening(server) as ear:
+        ping(manager, "a", "x")
+        ear.frame()
+        manager.draining = True
+        begun = time.monotonic()
+        stopping = Thread(target=server.stop)
+        stopping.start()
+        assert ear.answer.read() == b""
+        stopping.join(PATIENCE_S)
+        assert time.monotonic() - begun < 10
+
+
+def test_a_consumer_that_does_not_read_is_let_go_and_holds_nobody_up(
+    server: Serving, manager: FakeManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deaf = socket.socket()
+    deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    deaf.connect(("127.0.0.1", server.port))
+    deaf.sendall(b"GET /events/stream?after=0 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+    with listening(server, "/events/stream?type=ping.sent") as ear:
+        large = [
+            NewEvent(id=f"large-{n}", event=PingSent(message_id="x" * 500_000), recorded_at=MOMENT) for n in range(30)
+        ]
+        manager.store.append("elsewhere", 0, large, snapshot=b"").result()
+        assert len([ear.frame() for _ in range(30)]) == 30
+    assert pending(server) < 2 * 1024 * 1024
+    monkeypatch.setattr(channel, "STUCK_S", 0.5)
+    wait_until(lambda: not any(each.streaming for each in channels(server)))
+    deaf.close()
+
+
+def channels(server: Serving) -> list[Any]:
+    return [each for listener in server._listeners for each in list(listener.active_channels.values())]
+
+
+def pending(server: Serving) -> int:
+    return sum(each.total_outbufs_len for each in channels(server))
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE_S
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.05)
