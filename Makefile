@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint format bench clean
+.PHONY: demo test lint format bench package clean
 
 demo: .venv/installed
 	$(BIN)/python -m chatbot_erp.sandbox.demo
@@ -20,7 +20,17 @@ format: .venv/installed
 	$(BIN)/ruff format .
 
 bench: .venv/installed
+	$(BIN)/python tests/bench/bench_program.py
 	$(BIN)/python tests/bench/bench_store.py
+
+# The source archive, the wheel made of it, and the wheel tried in an environment that has nothing else.
+package: .venv/installed
+	rm -rf build
+	$(BIN)/python -m build --outdir build/dist . >build.log 2>&1 || { cat build.log; exit 1; }
+	rm build.log
+	$(PYTHON) -m venv build/bare
+	build/bare/bin/python -m pip install --quiet --disable-pip-version-check "$$(ls build/dist/*.whl)[sandbox]"
+	cd build && bare/bin/chatbot-erp --version && bare/bin/python -m chatbot_erp.sandbox.demo --once
 
 .venv/installed: setup.cfg pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "chatbot-erp needs Python 3.11 or newer")'

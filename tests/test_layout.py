@@ -71,12 +71,25 @@ def crossing(graph: grimp.ImportGraph, importers: str, imported: str) -> set[tup
         ("sandbox", "chatbot_erp.http", set()),
         ("sandbox", "chatbot_erp.eventstore", set()),
         ("http", "chatbot_erp.sandbox", set()),
+        ("client", "chatbot_erp.actors", set()),
+        ("client", "chatbot_erp.eventstore", set()),
+        ("client", "chatbot_erp.http", set()),
+        ("client", "chatbot_erp.sandbox", set()),
+        (
+            "actors",
+            "chatbot_erp.client",
+            {
+                ("chatbot_erp.actors.tools", "chatbot_erp.client.api"),
+                ("chatbot_erp.actors.tools", "chatbot_erp.client.commands"),
+            },
+        ),
         ("eventstore", "chatbot_erp.sandbox", set()),
         (
             "actors",
             "chatbot_erp.sandbox",
             {
                 ("chatbot_erp.actors.serve", "chatbot_erp.sandbox.client"),
+                ("chatbot_erp.actors.serve", "chatbot_erp.sandbox.playground"),
                 ("chatbot_erp.actors.serve", "chatbot_erp.sandbox.trust"),
             },
         ),
@@ -113,7 +126,7 @@ def test_the_manager_never_loads_the_whatsapp_library() -> None:
 def test_the_command_line_alone_loads_no_room_that_a_socket_host_has_no_use_for() -> None:
     code = (
         "import sys, chatbot_erp.actors.main\n"
-        "heavy = [name for name in ('falcon', 'waitress', 'aiosqlite', 'requests', 'pykka') if name in sys.modules]\n"
+        "heavy = [name for name in ('falcon', 'waitress', 'aiosqlite', 'requests', 'pykka', 'urllib3', 'rich') if name in sys.modules]\n"
         "sys.exit(f'loaded: {heavy}' if heavy else 0)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -3,16 +3,16 @@
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
+from chatbot_erp.actors.manager import Manager
 from chatbot_erp.sandbox.client import Network, Phone
 from fault_matrix import FAULTS, Fault, Number, all_events, follow, play, position
+from inner_house import InnerNumber, admit, inner_house
 from manager_process import ManagerProcess
 from receiver import Receiver
-
-NewPhone = Callable[[str], Phone]
 
 (DEAF,) = (fault for fault in FAULTS if fault.cause == "deaf")
 QUICK = [fault for fault in FAULTS if fault is not DEAF]
@@ -29,6 +29,16 @@ class Struck:
         fault.strike(number)
 
 
+class Hanging:
+    """A number of a manager in this process, whose actor hangs, and since when."""
+
+    def __init__(self, number: InnerNumber) -> None:
+        self.number = number
+        self.actor = number.actor
+        self.tarpit = number.hang()
+        self.since = time.monotonic()
+
+
 class Ward:
     """One manager for all faults of this file; each number has a process of its own, and one is never touched."""
 
@@ -40,6 +50,8 @@ class Ward:
         self.customer = self.phone()
         self.healthy = self.admit()
         self.healthy_since = position(self.healthy)
+        self.incurable: list[tuple[Number, int]] = []
+        """Numbers that nothing can cure, and how many restarts they had when that was clear."""
 
     def phone(self) -> Phone:
         return self.network.phone(f"551197{next(self._numbers):07}")
@@ -59,6 +71,22 @@ class Ward:
         self.receiver.wait_for(lambda payload: payload.get("message", {}).get("text") == text, path=f"/{number.name}")
 
 
+def prove_inner_working(number: InnerNumber, ward: Ward, when: str) -> None:
+    text = f"{number.name}, {when}"
+    number.manager.send_text(number.name, ward.customer.number, f"de {text}")
+    ward.customer.receive(text=f"de {text}")
+    ward.customer.send(number.phone.number, f"para {text}")
+    ward.receiver.wait_for(
+        lambda payload: payload.get("message", {}).get("text") == f"para {text}", path=f"/{number.name}"
+    )
+
+
+def restarts(number: InnerNumber) -> list[str]:
+    """Why each socket after the first was made."""
+    records = number.manager.store.read(stream=number.id, types={"instance.restarted"}, limit=100)
+    return [record.event.cause for record in records]  # type: ignore[attr-defined]
+
+
 @pytest.fixture(scope="module")
 def ward(tmp_path_factory: pytest.TempPathFactory, network: Network) -> Iterator[Ward]:
     data_dir = tmp_path_factory.mktemp("ward") / "data"
@@ -75,8 +103,22 @@ def deaf(ward: Ward) -> Struck:
     return Struck(ward.admit(), DEAF)
 
 
+@pytest.fixture(scope="module")
+def inner(tmp_path_factory: pytest.TempPathFactory, network: Network) -> Iterator[Manager]:
+    with inner_house(tmp_path_factory.mktemp("inner") / "data", network) as manager:
+        yield manager
+
+
+@pytest.fixture(scope="module")
+def hanging(inner: Manager, ward: Ward) -> Iterator[Hanging]:
+    """An actor that hangs takes most of a minute to notice, too."""
+    hanging = Hanging(admit(inner, "hanging", ward.phone(), ward.receiver.url("/hanging")))
+    yield hanging
+    hanging.tarpit.release()
+
+
 @pytest.mark.parametrize("fault", QUICK, ids=lambda fault: fault.name)
-def test_a_fault_is_noticed_and_what_can_be_cured_is(ward: Ward, deaf: Struck, fault: Fault) -> None:
+def test_a_fault_is_noticed_and_what_can_be_cured_is(ward: Ward, deaf: Struck, hanging: Hanging, fault: Fault) -> None:
     number = ward.admit()
     course = play(number, fault)
     print(f"\n{fault.name}: {course}")
@@ -84,7 +126,9 @@ def test_a_fault_is_noticed_and_what_can_be_cured_is(ward: Ward, deaf: Struck, f
         ward.manager.wait_connected(number.name)
         ward.prove_working(number)
         return
+    # A damaged session is found when it is opened, which takes a restart.
     assert course.restarts == (1 if fault.cause == "unusable_session" else 0)
+    ward.incurable.append((number, course.restarts))
     if fault.ends == "removed":
         ward.manager.wait_erased(number.id)
         assert ward.manager.call("GET", f"/instances/{number.name}").status_code == 404
@@ -93,11 +137,51 @@ def test_a_fault_is_noticed_and_what_can_be_cured_is(ward: Ward, deaf: Struck, f
     assert view["reason"] == fault.cause
 
 
+def test_an_actor_that_fails_is_replaced_at_once_and_its_socket_is_kept(
+    ward: Ward, inner: Manager, hanging: Hanging
+) -> None:
+    number = admit(inner, "failing", ward.phone(), ward.receiver.url("/failing"))
+    former, begun = number.actor, time.monotonic()
+    former.tell("nonsense")
+    number.await_successor(former)
+    print(f"\nreplaced after {(time.monotonic() - begun) * 1000:.0f} ms")
+    prove_inner_working(number, ward, "replaced")
+    assert restarts(number) == ["paired"]
+    assert inner.tallies()["actors_replaced", "actor_failed"] == 1
+
+
 def test_a_deaf_connection_is_noticed_and_made_anew(ward: Ward, deaf: Struck) -> None:
     course = follow(deaf.number, deaf.fault, deaf.at, deaf.position)
     print(f"\n{deaf.fault.name}: {course}")
     ward.manager.wait_connected(deaf.number.name)
     ward.prove_working(deaf.number)
+
+
+def test_an_actor_that_hangs_is_replaced_within_a_minute_and_its_socket_is_kept(
+    ward: Ward, inner: Manager, hanging: Hanging
+) -> None:
+    number = hanging.number
+    ward.customer.send(number.phone.number, "enquanto dorme")
+    number.await_successor(hanging.actor)
+    print(f"\nreplaced after {time.monotonic() - hanging.since:.1f} s")
+    ward.receiver.wait_for(lambda payload: payload.get("message", {}).get("text") == "enquanto dorme", path="/hanging")
+    prove_inner_working(number, ward, "replaced")
+    assert restarts(number) == ["paired"]
+    assert inner.tallies()["actors_replaced", "actor_stuck"] == 1
+    hanging.tarpit.release()
+    assert hanging.actor.actor_stopped.wait(10)
+    prove_inner_working(number, ward, "and the former one gone")
+
+
+def test_what_cannot_be_cured_was_never_restarted(ward: Ward) -> None:
+    """The deafness before this took most of a minute, time enough for a restart that nobody wants."""
+    causes = {
+        number.name: [event["data"]["cause"] for event in all_events(number) if event["type"] == "instance.restarted"]
+        for number, _ in ward.incurable
+    }
+    assert {name: len(each) for name, each in causes.items()} == {
+        number.name: restarts + len(["paired"]) for number, restarts in ward.incurable
+    }, causes
 
 
 def test_none_of_it_touched_the_number_beside_it(ward: Ward) -> None:

@@ -1,0 +1,238 @@
+"""How fast faults are noticed and healed, what a herd costs, and what is left behind: the figures of the README.
+
+    python tests/bench/bench_healing.py [matrix] [herd] [reconnects] [codes] [recycling]
+
+Everything runs on 127.0.0.1 against the sandbox network; without a name, all of it. Timings are printed, not judged.
+"""
+
+import itertools
+import os
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
+
+from chatbot_erp.sandbox.client import Network
+from chatbot_erp.sandbox.faults import Drop
+from fault_matrix import FAULTS, Course, Fault, Number, all_events, await_event, holders, moment, play, position
+from manager_process import ManagerProcess
+from receiver import Receiver
+
+ROUNDS = int(os.environ.get("ROUNDS", "5"))
+HERD = int(os.environ.get("HERD", "200"))
+RECONNECTS = int(os.environ.get("RECONNECTS", "1000"))
+CODES = int(os.environ.get("CODES", "100"))
+PAIRING_AT_ONCE = 4
+
+_numbers = itertools.count(1)
+
+
+@contextmanager
+def world(*options: str) -> Iterator[tuple[Network, ManagerProcess, Receiver]]:
+    """A network, a receiver and a manager that nobody had before."""
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        Network.start() as network,
+        Receiver() as receiver,
+        ManagerProcess(Path(directory) / "data", network, "--no-sanity-ping", *options) as manager,
+    ):
+        yield network, manager, receiver
+
+
+def admit(network: Network, manager: ManagerProcess, receiver: Receiver) -> Number:
+    """A new number, connected."""
+    phone = network.phone(f"5511{next(_numbers):09}")
+    name = f"n{phone.number}"
+    return Number(manager, name, manager.pair(name, phone, receiver.url(f"/{name}"))["id"], phone)
+
+
+def percentile(values: list[float], share: float) -> float:
+    return sorted(values)[min(len(values) - 1, int(len(values) * share))]
+
+
+def usage(pid: int) -> dict[str, int]:
+    """What a process uses: MiB, descriptors, threads."""
+    status = Path(f"/proc/{pid}/status").read_text()
+
+    def value(name: str) -> int:
+        return int(status.partition(f"{name}:")[2].split()[0])
+
+    return {
+        "MiB": value("VmRSS") // 1024,
+        "descriptors": len(os.listdir(f"/proc/{pid}/fd")),
+        "threads": value("Threads"),
+    }
+
+
+def matrix() -> None:
+    """The rows of the README's section Faults."""
+    with world("--numbers-per-host", "1") as (network, manager, receiver):
+        heal_all: list[float] = []
+        print("| fault | cause | noticed after | connected again after | restarts |\n|---|---|---|---|---|")
+        for fault in FAULTS:
+            rounds = 1 if fault.noticed_within_s > 20 else ROUNDS
+            courses = [play(admit(network, manager, receiver), fault) for _ in range(rounds)]
+            heal_all += [course.heal_s for course in courses if course.heal_s is not None]
+            print(row(fault, courses), flush=True)
+        print(f"\nall curable: p99 {percentile(heal_all, 0.99):.2f} s of {len(heal_all)}")
+
+
+def row(fault: Fault, courses: list[Course]) -> str:
+    """Medians of what was measured."""
+    noticed = seconds(statistics.median(course.detect_s for course in courses))
+    heals = [course.heal_s for course in courses if course.heal_s is not None]
+    outcome = seconds(statistics.median(heals)) if heals else fault.ends
+    return f"| {fault.name} | `{fault.cause}` | {noticed} | {outcome} | {max(course.restarts for course in courses)} |"
+
+
+def seconds(value: float) -> str:
+    return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.1f} s"
+
+
+def herd() -> None:
+    """All numbers lose their connection at once: the network, then all processes, then the manager."""
+    with world() as (network, manager, receiver):
+        with ThreadPoolExecutor(PAIRING_AT_ONCE) as pool:
+            numbers = list(pool.map(lambda _: admit(network, manager, receiver), range(HERD)))
+        print(f"{HERD} numbers in {len(manager.host_pids())} processes; manager: {usage(manager.pid)}", flush=True)
+
+        def kill_all_hosts() -> None:
+            for pid in manager.host_pids():
+                os.kill(pid, 9)
+
+        blows: list[tuple[str, Callable[[], Any]]] = [
+            ("all connections reset", lambda: network.fault(Drop())),
+            ("all socket processes killed", kill_all_hosts),
+        ]
+        for name, blow in blows:
+            marks = {number.name: position(number) for number in numbers}
+            with callers(manager) as times:
+                struck = time.time()
+                blow()
+                back = [await_back(number, marks[number.name]) - struck for number in numbers]
+            print(
+                f"{name}: back after {statistics.median(back):.2f} s (median), {max(back):.2f} s (last); "
+                f"meanwhile GET /instances p50 {percentile(times, 0.5) * 1000:.0f} ms, "
+                f"p99 {percentile(times, 0.99) * 1000:.0f} ms of {len(times)}",
+                flush=True,
+            )
+        manager.terminate()
+        begun = time.monotonic()
+        manager.start()
+        listening = time.monotonic() - begun
+        for number in numbers:
+            manager.wait_connected(number.name, timeout_s=120)
+        print(
+            f"manager restarted: listens after {listening:.2f} s, all connected after {time.monotonic() - begun:.2f} s"
+        )
+
+
+def await_back(number: Number, after: int) -> float:
+    return moment(await_event(number, after, lambda event: event["type"] == "instance.connected"))
+
+
+@contextmanager
+def callers(manager: ManagerProcess) -> Iterator[list[float]]:
+    """Somebody asks for the list of instances all the time; how long each answer took."""
+    import requests
+
+    times: list[float] = []
+    stop = threading.Event()
+
+    def ask() -> None:
+        session = requests.Session()
+        session.trust_env = False
+        while not stop.wait(0.02):
+            begun = time.monotonic()
+            assert session.get(f"{manager.url}/instances", timeout=60).status_code == 200
+            times.append(time.monotonic() - begun)
+
+    asker = threading.Thread(target=ask)
+    asker.start()
+    try:
+        yield times
+    finally:
+        stop.set()
+        asker.join()
+
+
+def reconnects() -> None:
+    """The line is cut again and again: what the library mends by itself, and what is restarted."""
+    with world() as (network, manager, receiver):
+        number = admit(network, manager, receiver)
+        for kind in ("resets", "restarts"):
+            for count in range(RECONNECTS // 2 + 1):
+                if count % (RECONNECTS // 4) == 0:
+                    hosts = {pid: usage(pid) for pid in holders(manager, number.id)}
+                    print(f"after {count} {kind}: manager {usage(manager.pid)}, socket process {hosts}", flush=True)
+                connected = number.phone.view().online
+                assert connected
+                before = position(number) if count % 50 == 0 else None
+                if kind == "resets":
+                    number.phone.fault(Drop())
+                    number.phone.wait_offline()
+                else:
+                    manager.call("POST", f"/instances/{number.name}/restart")
+                    number.phone.wait_offline()
+                number.phone.wait_online(timeout_s=60)
+                if before is not None:
+                    manager.wait_connected(number.name)
+        recycled = sum(event["data"].get("cause") == "host_recycled" for event in all_events(number))
+        print(f"the socket process was replaced {recycled} times")
+
+
+def codes() -> None:
+    """Codes that nobody scans."""
+    with world("--qr-timeout", "1", "--qr-attempts", str(CODES // 10)) as (_, manager, receiver):
+        before = usage(manager.pid)
+        names = [f"r{number}" for number in range(10)]
+        for name in names:
+            manager.create(name, receiver.url())
+        print(f"10 numbers show a code: {usage(manager.pid)}, {len(manager.host_pids())} processes", flush=True)
+        for name in names:
+            while expired(manager, name) < CODES // 10:
+                time.sleep(0.2)
+        while manager.host_pids():
+            time.sleep(0.1)
+        time.sleep(1)
+        print(f"after {CODES} attempts: {usage(manager.pid)} (before: {before}), {len(manager.host_pids())} processes")
+
+
+def expired(manager: ManagerProcess, name: str) -> int:
+    """How many codes of this number nobody has scanned."""
+    losses = manager.events(name, "instance.disconnected")
+    return sum(event["data"]["reason"] == "qr_expired" for event in losses)
+
+
+def recycling() -> None:
+    """How long a number is away while its socket process is replaced."""
+    with world("--host-descriptors", "60") as (network, manager, receiver):
+        numbers = [admit(network, manager, receiver) for _ in range(8)]
+        while not any(moves(number) for number in numbers):
+            manager.call("POST", f"/instances/{numbers[0].name}/restart")
+            time.sleep(0.5)
+        away: list[float] = []
+        for number in numbers:
+            left = await_event(number, 0, lambda event: event["data"].get("cause") == "host_recycled")
+            away.append(await_back(number, left["position"]) - moment(left))
+        print(f"8 numbers moved, one after another; each away for {min(away):.2f} to {max(away):.2f} s")
+
+
+def moves(number: Number) -> bool:
+    return any(event["data"].get("cause") == "host_recycled" for event in all_events(number))
+
+
+PARTS = {each.__name__: each for each in (matrix, herd, reconnects, codes, recycling)}
+
+if __name__ == "__main__":
+    for part in sys.argv[1:] or PARTS:
+        print(f"\n== {part}", flush=True)
+        PARTS[part]()

@@ -1,0 +1,140 @@
+"""Deliveries under fire and under load.
+
+    python tests/bench/bench_webhooks.py [survival] [latency] [drain] [--messages 100000] [--kills 50]
+
+survival: a receiver fails, hangs and disappears at random while the process that delivers is killed again and again.
+latency: from a message to its first attempt. drain: a backlog of one endpoint, to a receiver that answers at once.
+Everything runs on 127.0.0.1, without sockets. Figures are printed, not judged.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+sys.path[:0] = [str(Path(__file__).parents[1] / "support")]
+
+from survival import Life, survive
+from unreliable_receiver import UnreliableReceiver
+
+INSTANCES = 20
+RATE = 200
+WARM_S = 2.0
+
+
+class InstantReceiver:
+    """Takes everything at once and notes when: (path, seconds since the message came in)."""
+
+    def __init__(self, *, down: bool = False) -> None:
+        self.down = down
+        self.taken: list[tuple[str, float, float]] = []
+        self.port = 0
+        self._ready = threading.Event()
+        threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True).start()
+        assert self._ready.wait(10)
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    async def _serve(self) -> None:
+        server = await asyncio.start_server(self._talk, "127.0.0.1", 0)
+        self.port = server.sockets[0].getsockname()[1]
+        self._ready.set()
+        await server.serve_forever()
+
+    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode()
+                now = time.time()
+                length = int(head.lower().partition("content-length:")[2].split("\r\n", 1)[0])
+                payload = json.loads(await reader.readexactly(length))
+                if self.down:
+                    writer.write(b"HTTP/1.1 503 Later\r\nContent-Length: 0\r\n\r\n")
+                    continue
+                said_at = float(payload["message"]["text"].rpartition(" ")[2])
+                self.taken.append((head.split(" ", 2)[1], now, now - said_at))
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        except (OSError, asyncio.IncompleteReadError):
+            writer.close()
+
+
+def resident_mib(pid: int) -> float:
+    """Memory of a process (Linux)."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGESIZE") / 2**20
+
+
+def survival(messages: int, kills: int) -> None:
+    with TemporaryDirectory() as directory:
+        receiver = UnreliableReceiver(1, chance=0.0003, hang_s=3.0, away_every_s=20.0, away_s=2.0).start()
+        found = survive(
+            Path(directory),
+            receiver,
+            instances=INSTANCES,
+            messages=messages // INSTANCES,
+            kills=kills,
+            life_s=(0.3, 3.0),
+            patience_s=3600,
+            seed=1,
+        )
+    print(
+        f"survival: {found.events} events, {found.kills} kills, {found.seconds:.0f} s: {found.lost} lost,"
+        f" {found.disordered} out of order, {found.strangers} with another id, {found.repeated} told again;"
+        f" the receiver {dict(receiver.failures)}"
+    )
+
+
+def latency(seconds: float = 30.0) -> None:
+    receiver = InstantReceiver()
+    with TemporaryDirectory() as directory:
+        life = Life(Path(directory), receiver.url, INSTANCES, int(RATE * seconds / INSTANCES), RATE)
+        begun = time.time()
+        life.is_drained_within(seconds * 4)
+        life.end()
+    took = sorted(waited for _, at, waited in receiver.taken if at - begun > WARM_S)
+    print(
+        f"latency: {INSTANCES} instances, {RATE} messages/s: message to first attempt"
+        f" p50 {took[len(took) // 2] * 1000:.1f} ms, p99 {took[int(len(took) * 0.99)] * 1000:.1f} ms,"
+        f" max {took[-1] * 1000:.1f} ms"
+    )
+
+
+def drain(backlog: int = 10_000) -> None:
+    with TemporaryDirectory() as directory:
+        receiver = InstantReceiver(down=True)
+        life = Life(Path(directory), receiver.url, 1, backlog)
+        life.is_drained_within(30.0)
+        waiting_mib = resident_mib(life.pid)
+        receiver.down = False
+        life.is_drained_within(180)
+        life.end()
+    moments = [at for _, at, _ in receiver.taken]
+    rate = (len(moments) - 1) / (moments[-1] - moments[0])
+    print(f"drain: {len(moments)} waiting events at {rate:.0f}/s; {waiting_mib:.0f} MiB while they waited")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", nargs="*", default=["latency", "drain", "survival"])
+    parser.add_argument("--messages", type=int, default=100_000)
+    parser.add_argument("--kills", type=int, default=50)
+    wanted = parser.parse_args()
+    for what in wanted.what:
+        match what:
+            case "survival":
+                survival(wanted.messages, wanted.kills)
+            case "latency":
+                latency()
+            case "drain":
+                drain()
+            case _:
+                parser.error(f"{what} is none of survival, latency, drain")
+
+
+main()

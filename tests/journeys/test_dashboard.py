@@ -1,0 +1,352 @@
+"""The dashboard in a real browser, against the whole program: every control is used."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
+from playwright.sync_api import Browser, Page, expect
+
+from browser import NOT_RUN, PATIENCE_MS, Visitor, find_chromium, open_browser
+from chatbot_erp.sandbox.client import Network, Phone
+from manager_process import ManagerProcess
+
+KEY = "a-key-for-the-dashboard"
+LIGHT_AND_SMALL = {"viewport": {"width": 360, "height": 740}, "color_scheme": "light", "locale": "en-US"}
+DARK_AND_SMALL = {"viewport": {"width": 360, "height": 740}, "color_scheme": "dark", "locale": "pt-BR"}
+LIGHT = {"color_scheme": "light", "locale": "pt-BR"}
+DARK = {"color_scheme": "dark", "locale": "en-US"}
+
+NewVisitor = Callable[..., Visitor]
+_names = (f"shop-{n}" for n in itertools.count(1))
+
+expect.set_options(timeout=PATIENCE_MS)
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    path = find_chromium()
+    if path is None:
+        pytest.skip(NOT_RUN)
+    with open_browser(path) as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory, network: Network) -> Iterator[ManagerProcess]:
+    """One manager for all of these; each makes instances of its own."""
+    with ManagerProcess(tmp_path_factory.mktemp("dashboard") / "data", network, api_key=KEY) as manager:
+        yield manager
+
+
+@pytest.fixture
+def new_visitor(chromium: Browser, house: ManagerProcess) -> Iterator[NewVisitor]:
+    """Somebody who opens the dashboard; the browser may complain of nothing."""
+    visitors: list[Visitor] = []
+
+    def come(**screen: Any) -> Visitor:
+        visitors.append(Visitor(chromium, house.url, **screen))
+        return visitors[-1]
+
+    yield come
+    complaints = [complaint for visitor in visitors for complaint in visitor.complaints]
+    for visitor in visitors:
+        visitor.context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def page(new_visitor: NewVisitor) -> Page:
+    """The dashboard, signed in."""
+    return signed_in(new_visitor())
+
+
+@pytest.fixture
+def name() -> str:
+    return next(_names)
+
+
+@pytest.fixture
+def linked(house: ManagerProcess, new_phone: Callable[[str], Phone], name: str) -> Phone:
+    """The phone of an instance that is connected."""
+    phone = new_phone("Empresa X")
+    house.pair(name, phone)
+    return phone
+
+
+def signed_in(visitor: Visitor, key: str = KEY, path: str = "/") -> Page:
+    page = visitor.visit(path)
+    page.locator("#sign-in input").fill(key)
+    page.locator("#sign-in button").click()
+    expect(page.locator(".list")).to_be_visible()
+    return page
+
+
+def go_to(page: Page, name: str) -> None:
+    page.locator(".list").get_by_role("link", name=re.compile(f"^{name} ")).click()
+    expect(page.locator(".heading h2")).to_have_text(name)
+
+
+def said(page: Page, text: str) -> None:
+    expect(page.locator("#said")).to_contain_text(text)
+
+
+def test_a_number_is_created_scanned_used_restarted_and_deleted_with_clicks_alone(
+    page: Page, house: ManagerProcess, new_phone: Callable[[str], Phone], name: str
+) -> None:
+    page.get_by_text("New instance").click()
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Webhook URL").fill("http://127.0.0.1:9/nobody")
+    page.get_by_role("button", name="Create", exact=True).click()
+    said(page, f"{name} is being created.")
+    expect(page.locator(".secret code")).to_contain_text("whsec_")
+    page.context.grant_permissions(["clipboard-write"])
+    page.get_by_role("button", name="Copy").click()
+    said(page, "Copied.")
+
+    expect(page.get_by_alt_text("QR code to scan")).to_be_visible()
+    page.wait_for_function("document.querySelector('img.qr').naturalWidth > 100")
+    expect(page.locator(".scan")).to_contain_text(re.compile(r"new code in \d+ s"))
+
+    page.get_by_role("button", name="Scan the code").click()
+    expect(page.locator(".heading .badge")).to_have_text("connected")
+    expect(page.locator(".list .badge").filter(has_text="connected").first).to_be_visible()
+    expect(page.locator("#link")).to_be_hidden()
+
+    contact = new_phone("Maria")
+    page.get_by_label("To (number)").fill(contact.number)
+    page.locator("#test").get_by_label("Message").fill("Do painel")
+    page.get_by_role("button", name="Send", exact=True).click()
+    said(page, "the server has it")
+    assert contact.receive(text="Do painel").text == "Do painel"
+
+    page.get_by_label("Contact (number)").fill(contact.number)
+    page.locator("#sandbox").get_by_label("Message").fill("<img src=x onerror=alert(1)> & ação")
+    page.get_by_role("button", name="Send as this contact").click()
+    said(page, "The contact has sent it.")
+    expect(page.locator(".events")).to_contain_text("<img src=x onerror=alert(1)> & ação")
+    assert page.locator(".events img").count() == 0
+
+    page.get_by_role("button", name="Restart", exact=True).click()
+    said(page, f"{name} gets a new socket.")
+    expect(page.locator(".facts").first).to_contain_text(re.compile(r"Restarts\s*1"))
+
+    page.get_by_role("button", name="Delete…").click()
+    page.get_by_role("button", name="Cancel").click()
+    assert house.view(name)["name"] == name
+    page.get_by_role("button", name="Delete…").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    said(page, f"{name} is deleted.")
+    expect(page.locator(".list").get_by_text(name, exact=True)).to_have_count(0)
+    assert house.call("GET", f"/instances/{name}").status_code == 404
+
+
+def test_a_session_can_be_kept_when_an_instance_is_deleted(
+    page: Page, house: ManagerProcess, linked: Phone, name: str
+) -> None:
+    go_to(page, name)
+    page.get_by_role("button", name="Delete…").click()
+    page.get_by_label("Keep link and session").check()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    said(page, f"{name} is deleted.")
+    house.create(name)
+    assert house.wait_connected(name)["user"]["jid"].startswith(linked.number)
+
+
+def test_a_pairing_code_is_shown_and_works(
+    page: Page, house: ManagerProcess, new_phone: Callable[[str], Phone], name: str
+) -> None:
+    phone = new_phone("Empresa X")
+    house.create(name)
+    house.wait_until(name, lambda view: view["status"] == "SCAN_QR_CODE")
+    go_to(page, name)
+    page.get_by_label("The phone's number").fill(phone.number)
+    page.get_by_role("button", name="Get a code").click()
+    code = page.locator(".code strong")
+    expect(code).to_have_text(re.compile("^[0-9A-Z-]{8,9}$"))
+    phone.enter_code(code.inner_text())
+    expect(page.locator(".heading .badge")).to_have_text("connected")
+
+
+def test_one_travels_through_time_by_mouse_and_by_keyboard(
+    page: Page, house: ManagerProcess, linked: Phone, name: str
+) -> None:
+    go_to(page, name)
+    slider = page.get_by_label("Moment")
+    expect(page.locator(".past h4")).to_contain_text("As it is now")
+    expect(page.locator(".past .badge")).to_have_text("connected")
+
+    slider.focus()
+    slider.press("Home")
+    first = house.events(name)[0]
+    expect(page.locator(".past")).to_have_attribute("data-position", str(first["position"]))
+    expect(page.locator(".past h4")).to_contain_text("As it was then")
+    expect(page.locator(".past .badge")).to_have_text("initialising")
+    slider.press("ArrowRight")
+    expect(page.locator(".past .badge")).to_have_text("waiting for a scan")
+    expect(slider).to_have_attribute("aria-valuetext", re.compile("A code waits for the phone"))
+
+    box = slider.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, steps=4)
+    page.mouse.up()
+    expect(page.locator(".past")).not_to_have_attribute("data-position", str(first["position"]))
+    page.get_by_role("button", name=re.compile("Created as")).click()
+    expect(page.locator(".past")).to_have_attribute("data-position", str(first["position"]))
+    page.locator(".past summary").click()
+    expect(page.locator(".past pre")).to_contain_text(f'"name": "{name}"')
+
+    page.get_by_role("button", name="Back to now").click()
+    expect(page.locator(".past .badge")).to_have_text("connected")
+    expect(page.get_by_role("button", name="Back to now")).to_be_hidden()
+
+
+def test_a_fault_is_played_seen_and_healed(page: Page, linked: Phone, name: str) -> None:
+    go_to(page, name)
+    expect(page.locator(".heading .badge")).to_have_text("connected")
+    page.get_by_label("Fault").select_option("refuse")
+    page.get_by_role("button", name="Play the fault").click()
+    said(page, "Played: Nobody gets in.")
+    expect(page.locator(".heading .badge")).to_have_text("disconnected")
+    page.get_by_role("button", name="Heal all").click()
+    said(page, "All faults are healed.")
+    expect(page.locator(".heading .badge")).to_have_text("connected")
+
+
+def test_what_goes_wrong_is_said_where_it_was_asked_for(page: Page, linked: Phone, name: str) -> None:
+    go_to(page, name)
+    page.get_by_label("To (number)").fill("12")
+    page.locator("#test").get_by_label("Message").fill("x")
+    page.get_by_role("button", name="Send", exact=True).click()
+    expect(page.locator("#test .wrong")).to_contain_text("7 to 15 digits")
+
+
+def test_a_wrong_key_is_told_and_signing_out_ends_it(new_visitor: NewVisitor) -> None:
+    page = new_visitor().visit()
+    page.get_by_label("API key").fill("wrong")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.locator("#sign-in .wrong")).to_contain_text("missing or wrong")
+    page.get_by_label("API key").fill(KEY)
+    page.get_by_label("API key").press("Enter")
+    expect(page.locator(".list")).to_be_visible()
+    assert page.evaluate("document.cookie") == ""
+    assert KEY not in page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}])")
+    page.reload()
+    expect(page.locator(".list")).to_be_visible()
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_label("API key")).to_be_visible()
+    page.reload()
+    expect(page.get_by_label("API key")).to_be_visible()
+
+
+def test_a_key_that_may_only_look_sees_no_control_and_only_its_instances(
+    new_visitor: NewVisitor, house: ManagerProcess, linked: Phone, name: str
+) -> None:
+    other = next(_names)
+    house.create(other)
+    page = signed_in(new_visitor(), made_key(house.data_dir, "read", name))
+    go_to(page, name)
+    expect(page.locator(".heading .badge")).to_have_text("connected")
+    expect(page.locator(".events li").first).to_be_visible()
+    assert page.locator(".list li").count() == 1
+    for button in ("Restart", "Delete…", "Send", "Play the fault", "Create"):
+        expect(page.get_by_role("button", name=button, exact=True)).to_have_count(0)
+
+
+def made_key(data_dir: Path, scope: str, instance: str) -> str:
+    """A key, made as an operator makes it beside the running manager."""
+    from click.testing import CliRunner
+
+    from chatbot_erp.actors.main import main
+
+    words = ["keys", "create", "--data-dir", str(data_dir), "--scope", scope, "--instance", instance]
+    return CliRunner().invoke(main, words, catch_exceptions=False).stdout.strip()
+
+
+def test_the_language_follows_the_browser_and_can_be_changed(new_visitor: NewVisitor) -> None:
+    page = signed_in(new_visitor(locale="pt-BR"))
+    expect(page.get_by_role("heading", name="Instâncias")).to_be_visible()
+    assert page.evaluate("document.documentElement.lang") == "pt-BR"
+    page.get_by_label("Idioma").select_option("en")
+    expect(page.get_by_role("heading", name="Instances")).to_be_visible()
+    page.reload()
+    expect(page.get_by_role("heading", name="Instances")).to_be_visible()
+
+
+def test_both_languages_say_the_same_things(new_visitor: NewVisitor) -> None:
+    page = new_visitor().visit()
+    keys = page.evaluate(
+        "import('/static/words.js').then(({LANGUAGES}) => Object.values(LANGUAGES).map(([, words]) => "
+        "Object.entries(words).map(([key, text]) => [key, ...(text.match(/{\\w+}/g) ?? []).sort()].join()).sort()))"
+    )
+    assert keys[0] == keys[1]
+    assert len(keys[0]) > 50
+
+
+@pytest.mark.parametrize(
+    "screen", [LIGHT, DARK, LIGHT_AND_SMALL, DARK_AND_SMALL], ids=["light", "dark", "small", "dark-small"]
+)
+def test_everybody_can_use_it_on_every_screen(
+    new_visitor: NewVisitor, house: ManagerProcess, linked: Phone, name: str, screen: dict[str, Any]
+) -> None:
+    waiting = next(_names)
+    house.create(waiting)
+    house.wait_until(waiting, lambda view: view["qr"] is not None)
+    visitor = new_visitor(**screen)
+    page = visitor.visit()
+    expect(page.locator("#sign-in")).to_be_visible()
+    check_access(visitor)
+    signed_in(visitor)
+    page.locator(".creation summary").click()
+    check_access(visitor)
+    for each, place in ((name, ".events li"), (waiting, "img.qr")):
+        visitor.visit(f"/#/instances/{each}")
+        expect(page.locator(".heading h2")).to_have_text(each)
+        expect(page.locator(place).first).to_be_visible()
+        check_access(visitor)
+    page.locator(".buttons .danger").first.click()
+    check_access(visitor)
+    visitor.visit("/docs")
+    expect(page.locator("#operations details").first).to_be_visible()
+    check_access(visitor)
+
+
+def check_access(visitor: Visitor) -> None:
+    """No rule of WCAG that axe knows is broken, and nothing sticks out sideways."""
+    found = Axe().run(visitor.page)
+    broken = [(rule["id"], rule["nodes"][0]["target"]) for rule in found.response["violations"]]
+    assert broken == []
+    assert not visitor.overflows()
+
+
+def test_one_gets_everywhere_with_the_keyboard_alone(page: Page, linked: Phone, name: str) -> None:
+    page.reload()
+    expect(page.locator(".list a").first).to_be_visible()
+    page.keyboard.press("Tab")
+    expect(page.get_by_text("Skip to content")).to_be_focused()
+    page.keyboard.press("Enter")
+    reached = page.evaluate("document.activeElement.id")
+    assert reached == "main"
+    go_by_tab(page, f"a[href$='/{name}']")
+    page.keyboard.press("Enter")
+    expect(page.locator(".heading h2")).to_have_text(name)
+    expect(page.locator("#sandbox select")).to_be_visible()
+    for control in ("#restart button", ".buttons > .danger", "#test textarea", "#sandbox select", ".timeline input"):
+        go_by_tab(page, control)
+    go_by_tab(page, ".events button")
+
+
+def go_by_tab(page: Page, selector: str) -> None:
+    """Press Tab until it is there."""
+    for _ in range(80):
+        if page.evaluate("(selector) => document.activeElement?.matches(selector)", selector):
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"Tab never gets to {selector}.")

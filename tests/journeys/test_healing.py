@@ -1,0 +1,246 @@
+"""What the supervisor does beyond a single fault: herds, quarantine, large processes, codes nobody scans, the end."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chatbot_erp.actors.supervision import INTENSITY
+from chatbot_erp.sandbox.client import Network, Phone
+from chatbot_erp.sandbox.control_connection import SandboxError
+from chatbot_erp.sandbox.faults import Drop, ForgedLink, Refuse, Silence, SlowAcks
+from fault_matrix import Number, holders
+from manager_process import ManagerProcess
+from receiver import Receiver
+
+NewPhone = Callable[[str], Phone]
+HERD = 12
+
+
+def vitals(pid: int) -> dict[str, int]:
+    """What a process uses."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    threads = int(status.partition("Threads:")[2].split()[0])
+    return {"threads": threads, "descriptors": len(os.listdir(f"/proc/{pid}/fd")), "children": len(children)}
+
+
+def settled_vitals(manager: ManagerProcess) -> dict[str, int]:
+    """What it uses when its socket processes have ended and the threads that read them, too."""
+    wait_for(lambda: manager.host_pids() == [])
+    last, now = dict[str, int](), vitals(manager.pid)
+    while last != now:
+        time.sleep(0.2)
+        last, now = now, vitals(manager.pid)
+    return now
+
+
+def wait_for(wanted: Callable[[], Any], timeout_s: float = 20.0) -> Any:
+    """Look until it is so; what was seen."""
+    deadline = time.monotonic() + timeout_s
+    while not (seen := wanted()):
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.02)
+    return seen
+
+
+def verified(data_dir: Path) -> str:
+    """Empty if the log is whole."""
+    command = [sys.executable, "-m", "chatbot_erp.actors.main", "verify", "--data-dir", str(data_dir)]
+    verdict = subprocess.run(command, capture_output=True, text=True, check=False)
+    return "" if verdict.returncode == 0 else verdict.stdout + verdict.stderr
+
+
+def reasons(manager: ManagerProcess, name: str) -> list[str]:
+    return [event["data"]["reason"] for event in manager.events(name, "instance.disconnected")]
+
+
+def causes(manager: ManagerProcess, name: str) -> list[str]:
+    return [event["data"]["cause"] for event in manager.events(name, "instance.restarted")]
+
+
+def test_numbers_that_are_lost_together_come_back_and_the_api_lives(
+    tmp_path: Path, network: Network, new_phone: NewPhone
+) -> None:
+    """Their processes are killed while nobody gets in: all wait for their turn, none is forgotten."""
+    with ManagerProcess(tmp_path / "data", network, "--numbers-per-host", "4", "--no-sanity-ping") as manager:
+        names = [f"n{number}" for number in range(HERD)]
+        for name in names:
+            manager.pair(name, new_phone(name))
+        network.fault(Refuse(times=HERD))
+        network.fault(Drop())
+        for pid in manager.host_pids():
+            os.kill(pid, signal.SIGKILL)
+        for name in names:
+            wait_for(lambda name=name: "host_died" in causes(manager, name))  # type: ignore[misc]
+            assert manager.call("GET", "/livez").status_code == 200
+        for name in names:
+            manager.wait_connected(name, timeout_s=60)
+        assert manager.call("GET", "/readyz").status_code == 200
+
+
+def test_an_instance_that_fails_again_and_again_is_put_into_quarantine(
+    tmp_path: Path, network: Network, new_phone: NewPhone
+) -> None:
+    with ManagerProcess(tmp_path / "data", network, "--numbers-per-host", "1", "--no-sanity-ping") as manager:
+        phone, other = new_phone("A"), new_phone("B")
+        number = Number(manager, "a", manager.pair("a", phone)["id"], phone)
+        manager.pair("b", other)
+        for count in range(1, INTENSITY[0] + 2):
+            os.kill(number.host, signal.SIGKILL)
+            wait_for(lambda count=count: reasons(manager, "a").count("host_died") == count)  # type: ignore[misc]
+            if count <= INTENSITY[0]:
+                manager.wait_connected("a", timeout_s=60)
+        wait_for(lambda: "quarantined" in manager.log.read_text())
+        assert manager.view("a")["status"] == "DISCONNECTED"
+        assert causes(manager, "a").count("host_died") == INTENSITY[0]
+        assert reasons(manager, "b") == []
+        assert manager.call("POST", "/instances/a/restart").status_code == 202
+        manager.wait_connected("a")
+
+
+def test_a_process_that_has_grown_too_large_is_replaced_number_by_number(
+    tmp_path: Path, network: Network, receiver: Receiver, new_phone: NewPhone
+) -> None:
+    with ManagerProcess(
+        tmp_path / "data", network, "--no-sanity-ping", "--numbers-per-host", "3", "--host-descriptors", "40"
+    ) as manager:
+        names = ["a", "b", "c"]
+        phones = {name: new_phone(name) for name in names}
+        ids = {name: manager.pair(name, phones[name], receiver.url(f"/{name}"))["id"] for name in names}
+        (old,) = set(holders(manager, ids["a"]))
+        for _ in range(12):
+            if any("host_recycled" in causes(manager, name) for name in names):
+                break
+            manager.call("POST", "/instances/a/restart")
+            count = len(manager.events("a", "instance.connected"))
+            wait_for(lambda count=count: len(manager.events("a", "instance.connected")) > count)  # type: ignore[misc]
+        for name in names:
+            wait_for(lambda name=name: "host_recycled" in causes(manager, name))  # type: ignore[misc]
+            manager.wait_connected(name)
+        wait_for(lambda: old not in manager.host_pids())
+        for name in names:
+            assert manager.view(name)["restarts"] == causes(manager, name).count("requested")
+            assert reasons(manager, name) == []
+            new_phone("Maria").send(phones[name].number, f"para {name}")
+            receiver.wait_for(
+                lambda payload, name=name: payload.get("message", {}).get("text") == f"para {name}",  # type: ignore[misc]
+                path=f"/{name}",
+            )
+
+
+def test_codes_that_nobody_scans_leave_nothing_behind(tmp_path: Path, network: Network, receiver: Receiver) -> None:
+    """Nor does it end anything but the attempt: whoever asks gets a new code."""
+    with ManagerProcess(tmp_path / "data", network, "--qr-timeout", "1") as manager:
+        names = [f"n{number}" for number in range(4)]
+        for name in names:
+            manager.create(name, receiver.url())
+        seen = []
+        for round_ in range(1, 4):
+            for name in names:
+                wait_for(lambda name=name, round_=round_: reasons(manager, name) == ["qr_expired"] * round_)  # type: ignore[misc]
+                manager.wait_until(name, lambda view: (view["status"], view["qr"]) == ("DISCONNECTED", None))
+            seen.append(settled_vitals(manager))
+            for name in names:
+                manager.call("POST", f"/instances/{name}/restart")
+                manager.wait_until(name, lambda view: view["qr"] is not None)
+        print(f"\n{seen}")
+        assert seen[2]["threads"] <= seen[1]["threads"]
+        # A connection to the receiver comes and goes; what is left of an attempt would be one for each number.
+        assert seen[2]["descriptors"] < seen[1]["descriptors"] + len(names)
+
+
+def test_a_code_is_renewed_where_that_is_wanted(tmp_path: Path, network: Network, new_phone: NewPhone) -> None:
+    with ManagerProcess(tmp_path / "data", network, "--qr-timeout", "1", "--qr-attempts", "3") as manager:
+        manager.create("a")
+        wait_for(lambda: reasons(manager, "a").count("qr_expired") == 3)
+        assert causes(manager, "a") == ["qr_expired", "qr_expired"]
+        assert manager.view("a")["status"] == "DISCONNECTED"
+
+
+def test_a_link_that_is_refused_is_no_reason_to_go_on_until_somebody_asks(
+    tmp_path: Path, network: Network, new_phone: NewPhone
+) -> None:
+    """The phone that answered the code cannot prove that it saw it."""
+    with ManagerProcess(tmp_path / "data", network, "--no-sanity-ping") as manager:
+        phone = new_phone("Empresa X")
+        phone.fault(ForgedLink())
+        manager.create("a")
+        shown = manager.wait_until("a", lambda view: view["qr"] is not None)
+        with pytest.raises(SandboxError, match="refused the link"):
+            phone.scan(shown["qr"])
+        wait_for(lambda: reasons(manager, "a") == ["pairing_failed"])
+        assert manager.view("a")["status"] == "DISCONNECTED"
+        wait_for(lambda: manager.host_pids() == [])
+        assert causes(manager, "a") == []
+        phone.heal()
+        manager.call("POST", "/instances/a/restart")
+        phone.scan(manager.wait_until("a", lambda view: view["qr"] is not None)["qr"])
+        manager.wait_connected("a")
+
+
+def test_sigterm_lets_what_runs_finish(
+    tmp_path: Path, network: Network, receiver: Receiver, new_phone: NewPhone
+) -> None:
+    """A send that is under way gets its answer; nobody is logged out; the log is whole."""
+    phone, customer = new_phone("Empresa X"), new_phone("Maria")
+    manager = ManagerProcess(tmp_path / "data", network, "--no-sanity-ping")
+    with manager:
+        manager.pair("a", phone, receiver.url())
+        phone.fault(SlowAcks(delay_s=3))
+        answers: list[Any] = []
+        sender = threading.Thread(target=lambda: answers.append(manager.send("a", customer.number, "a caminho")))
+        sender.start()
+        wait_for(lambda: manager.events("a", "message.accepted"))
+        begun = time.monotonic()
+        assert manager.terminate(timeout_s=35) == 0
+        took = time.monotonic() - begun
+        sender.join()
+        assert answers[0].status_code == 200
+        assert manager.host_pids() == []
+        print(f"\nended in {took:.1f} s")
+        phone.heal()
+        assert verified(manager.data_dir) == ""
+        manager.start()
+        manager.wait_connected("a")
+        assert len(manager.events("a", "instance.pairing_offered")) == 1
+        receiver.wait_for(lambda payload: payload["event"] == "message.sent")
+
+
+def test_a_send_to_nowhere_does_not_hold_up_the_end_for_more_than_30_s_and_a_second_signal_ends_it_at_once(
+    tmp_path: Path, network: Network, new_phone: NewPhone
+) -> None:
+    phone, customer = new_phone("Empresa X"), new_phone("Maria")
+    manager = ManagerProcess(tmp_path / "data", network, "--no-sanity-ping")
+    with manager:
+        manager.pair("a", phone)
+        assert manager.send("a", customer.number, "primeira").status_code == 200
+        phone.fault(Silence())
+        answers: list[Any] = []
+
+        def send() -> None:
+            try:
+                answers.append(manager.send("a", customer.number, "para o nada").status_code)
+            except OSError as ex:
+                answers.append(ex)
+
+        sender = threading.Thread(target=send)
+        sender.start()
+        wait_for(lambda: len(manager.events("a", "message.accepted")) == 2)
+        os.kill(manager.pid, signal.SIGTERM)
+        wait_for(lambda: "shutting down" in manager.log.read_text())
+        assert manager.terminate() == 130
+        sender.join()
+        assert verified(manager.data_dir) == ""
+        phone.heal()
+        manager.start()
+        manager.wait_connected("a")
+        assert [each["data"]["reason"] for each in manager.events("a", "message.outcome_unknown")]
+        assert [message.text for message in customer.inbox()] == ["primeira"]

@@ -1,0 +1,312 @@
+"""What others send, in all its kinds, as the webhook and the log tell it, and its files."""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chatbot_erp.sandbox.client import Network, Phone
+from chatbot_erp.sandbox.composing import Context
+from chatbot_erp.sandbox.contents import Contact
+from chatbot_erp.sandbox.faults import CutMedia, RefuseMedia, Unavailable, Undecryptable
+from chatbot_erp.sandbox.wire import proto
+from manager_process import ManagerProcess
+from receiver import Receiver
+
+NewPhone = Callable[[str], Phone]
+
+FILES = (
+    ("image", "image", "image/jpeg", "Veja"),
+    ("video", "video", "video/mp4", "Veja"),
+    ("note", "video", "video/mp4", ""),
+    ("audio", "audio", "audio/mpeg", ""),
+    ("voice", "voice", "audio/ogg", ""),
+    ("document", "document", "application/pdf", "Veja"),
+    ("sticker", "sticker", "image/webp", ""),
+)
+"""How the sandbox calls a file, what it is here, its type, its caption."""
+
+
+@dataclass(frozen=True)
+class World:
+    """One manager with one number, `empresa_x`, for all of these journeys; each has customers of its own."""
+
+    manager: ManagerProcess
+    receiver: Receiver
+    shop: Phone
+
+    def told(self, event: str, chat: str, *, count: int = 1) -> list[Any]:
+        """What the webhook was told of this kind of event in a chat."""
+        found = self.receiver.wait_for(
+            lambda payload: payload["event"] == event and payload["whatsapp"]["jid"] == chat, count=count
+        )
+        return [each.payload for each in found]
+
+    def message(self, message_id: str) -> Any:
+        """What this message says, as the webhook was told."""
+        (found,) = self.receiver.wait_for(
+            lambda payload: payload["event"] == "message.received" and payload["whatsapp"]["messageId"] == message_id
+        )
+        return found.payload["message"]
+
+    def media(self, message_id: str) -> Any:
+        """The answer of the call for the file of a message."""
+        return self.manager.call("GET", f"/instances/empresa_x/messages/{message_id}/media")
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory, network: Network) -> Iterator[World]:
+    shop = network.phone("551190000001", name="Empresa X")
+    with Receiver() as receiver, ManagerProcess(tmp_path_factory.mktemp("world") / "data", network) as manager:
+        manager.pair("empresa_x", shop, receiver.url())
+        yield World(manager, receiver, shop)
+
+
+@pytest.fixture
+def customer(new_phone: NewPhone) -> Phone:
+    return new_phone("Maria")
+
+
+def lid(phone: Phone) -> str:
+    return f"{phone.lid}@lid"
+
+
+def test_a_message_that_cannot_be_read_is_told_and_so_is_its_second_copy(world: World, customer: Phone) -> None:
+    world.shop.fault(Undecryptable(sender=customer.number, text="agora sim"))
+    (told,) = world.told("message.undecryptable", lid(customer))
+    assert (told["whatsapp"]["jidAlt"], told["whatsapp"]["pushName"]) == (customer.jid, "Maria")
+    assert told["unavailable"] is False
+    (again,) = world.told("message.received", lid(customer))
+    assert again["message"]["text"] == "agora sim"
+    assert again["whatsapp"]["messageId"] == told["whatsapp"]["messageId"]
+    metrics = world.manager.call("GET", "/metrics").text.splitlines()
+    (counted,) = (line for line in metrics if line.startswith('chatbot_erp_events_total{type="message.undecryptable"}'))
+    assert float(counted.split()[-1]) >= 1
+
+
+def test_a_message_that_is_kept_from_linked_devices_is_told_as_such(world: World, customer: Phone) -> None:
+    world.shop.fault(Unavailable(sender=customer.number))
+    (told,) = world.told("message.undecryptable", lid(customer))
+    assert told["unavailable"] is True
+
+
+@pytest.mark.parametrize(
+    "text", ["\u202eolá\u202c \u05e9\u05dc\u05d5\u05dd", "👩‍👩‍👧\ufeff\U0010ffff", "a\0b", "x" * 65_536]
+)
+def test_any_text_comes_through_unchanged(world: World, customer: Phone, text: str) -> None:
+    message_id = customer.send(world.shop.number, text)
+    message = world.message(message_id)
+    assert message["text"] == text
+    assert message["raw"]["conversation"] == text
+    stored = world.manager.events("empresa_x", "message.received")[-1]["data"]
+    assert (stored["messageId"], stored["text"]) == (message_id, text)
+
+
+@pytest.mark.parametrize(("kind", "type_", "mime_type", "caption"), FILES)
+def test_a_file_of_any_kind_is_told_and_can_be_fetched(
+    world: World, customer: Phone, kind: str, type_: str, mime_type: str, caption: str
+) -> None:
+    file = os.urandom(100_000)
+    mimetype, name = (mime_type, "relatório final.pdf") if kind == "document" else ("", "")
+    message_id = customer.send_media(world.shop.number, kind, file, caption=caption, name=name, mimetype=mimetype)
+    message = world.message(message_id)
+    customer.wait_receipt(message_id)
+    assert (message["type"], message["text"]) == (type_, caption)
+    assert message["mimeType"].startswith(mime_type)
+    assert (message["size"], message["sha256"]) == (len(file), hashlib.sha256(file).hexdigest())
+    assert message.get("fileName", "") == name
+    answer = world.media(message_id)
+    assert (answer.status_code, answer.content == file) == (200, True)
+    assert answer.headers["Content-Type"] == mime_type
+    assert answer.headers["Content-Disposition"].startswith("attachment")
+    assert not [path for path in (world.manager.data_dir / "media").rglob("*") if path.is_file()]
+
+
+def test_a_file_that_cannot_be_had_is_a_clear_problem(world: World, network: Network, customer: Phone) -> None:
+    def problem(message_id: str) -> tuple[int, str]:
+        answer = world.media(message_id)
+        return answer.status_code, answer.json()["type"].rpartition("/")[2]
+
+    assert problem("3EB0UNKNOWN") == (404, "message-not-found")
+    text = customer.send(world.shop.number, "Olá")
+    world.message(text)
+    assert problem(text) == (404, "no-media")
+    image = customer.send_media(world.shop.number, "image", b"x" * 1000)
+    world.message(image)
+    network.fault(RefuseMedia(status=410, times=1))
+    assert problem(image) == (410, "media-gone")
+    network.fault(CutMedia(after=500, times=1))
+    assert world.media(image).content == b"x" * 1000
+
+
+def test_every_other_kind_of_message_is_told_with_the_fields_that_belong_to_it(world: World, customer: Phone) -> None:
+    shop = world.shop.number
+
+    def told(message_id: str) -> Any:
+        message = world.message(message_id)
+        customer.wait_receipt(message_id)
+        assert message.pop("raw")
+        return message
+
+    assert told(customer.send_location(shop, -23.5, -46.5, name="Loja", address="Rua 1")) == {
+        "type": "location",
+        "text": "",
+        "latitude": -23.5,
+        "longitude": -46.5,
+        "name": "Loja",
+        "address": "Rua 1",
+    }
+    live = told(customer.send_live_location(shop, 1.5, 2.5, caption="chegando"))
+    assert (live["type"], live["text"], live["live"], live["latitude"]) == ("location", "chegando", True, 1.5)
+    vcard = "BEGIN:VCARD\nVERSION:3.0\nFN:Ana\nTEL;type=CELL;waid=5511999990001:+55 11 99999-0001\nEND:VCARD"
+    people = told(customer.send_contacts(shop, Contact(name="Ana", vcard=vcard), Contact(name="Rui", vcard="")))
+    assert people["contacts"] == [{"name": "Ana", "numbers": ["5511999990001"], "vcard": vcard}, {"name": "Rui"}]
+    poll = told(customer.send_poll(shop, "Quando?", ["já", "depois"], selectable=0))
+    assert poll == {"type": "poll", "text": "Quando?", "options": ["já", "depois"], "selectable": 0}
+
+
+def test_answers_to_buttons_and_lists_are_told_and_so_is_what_nobody_knows(world: World, customer: Phone) -> None:
+    button, row, offer, unknown = (proto.Message() for _ in range(4))
+    button.buttonsResponseMessage.selectedDisplayText = "Sim"
+    button.buttonsResponseMessage.selectedButtonId = "yes"
+    row.listResponseMessage.title = "Pizza"
+    row.listResponseMessage.singleSelectReply.selectedRowId = "p1"
+    offer.listMessage.description = "O que deseja?"
+    offer.listMessage.sections.add().rows.add(rowId="p1", title="Pizza")
+    unknown.sendPaymentMessage.SetInParent()
+    said = []
+    for message in (button, row, offer, unknown):
+        said.append(world.message(customer.send_message(world.shop.number, message)))
+        assert said[-1].pop("raw")
+    assert said == [
+        {"type": "button_reply", "text": "Sim", "id": "yes"},
+        {"type": "list_reply", "text": "Pizza", "id": "p1"},
+        {"type": "list", "text": "O que deseja?", "choices": [{"id": "p1", "title": "Pizza"}]},
+        {"type": "unknown", "text": "", "field": "sendPaymentMessage"},
+    ]
+
+
+def test_what_is_said_about_a_message_names_it(world: World, customer: Phone) -> None:
+    shop = world.shop
+    ours = world.manager.send("empresa_x", customer.number, "Pix ou boleto?").json()["messageId"]
+    reaction = world.message(customer.react(shop.number, ours, "👍"))
+    assert (reaction["type"], reaction["text"]) == ("reaction", "👍")
+    assert (reaction["message"]["messageId"], reaction["message"]["isOwn"]) == (ours, True)
+    context = Context(quote=customer.receive(text="Pix ou boleto?"), mentions=[shop.jid], forwarded=1, expires_s=86_400)
+    answer = world.message(customer.send(shop.number, "Pix", context=context))
+    assert (answer["quoted"]["messageId"], answer["quoted"]["isOwn"]) == (ours, True)
+    assert answer["quoted"]["text"] == "Pix ou boleto?"
+    assert (answer["mentions"], answer["forwarded"], answer["disappearsAfter"]) == ([shop.jid], True, 86_400)
+    once = world.message(customer.send_media(shop.number, "image", b"x", view_once=True))
+    assert (once["type"], once["viewOnce"]) == ("image", True)
+
+
+def test_edits_and_revocations_are_told_as_what_they_are(world: World, customer: Phone) -> None:
+    message_id = customer.send(world.shop.number, "Quero dois")
+    customer.edit(world.shop.number, message_id, "Quero três")
+    (edited,) = world.told("message.edited", lid(customer))
+    assert edited["whatsapp"]["messageId"] == message_id
+    assert (edited["message"]["type"], edited["message"]["text"]) == ("text", "Quero três")
+    customer.revoke(world.shop.number, message_id)
+    (revoked,) = world.told("message.revoked", lid(customer))
+    assert revoked["whatsapp"] == edited["whatsapp"]
+    assert len(world.told("message.received", lid(customer))) == 1
+    fates = world.manager.call("GET", "/instances/empresa_x/state").json()["messages"]
+    assert [each["fate"] for each in fates if each["messageId"] == message_id] == ["revoked"]
+
+
+def test_in_a_group_everything_is_the_groups_and_names_its_participant(world: World, new_phone: NewPhone) -> None:
+    maria, joana = new_phone("Maria"), new_phone("Joana")
+    founded = {"subject": "Pedidos", "participants": [maria.number, joana.number]}
+    group = world.manager.call("POST", "/instances/empresa_x/groups", json=founded).json()["jid"]
+
+    image = maria.send_media(group, "image", b"x" * 100, caption="este")
+    (told,) = world.told("message.received", group)
+    assert (told["whatsapp"]["messageId"], told["whatsapp"]["participant"]) == (image, lid(maria))
+    assert told["message"]["text"] == "este"
+    assert world.media(image).content == b"x" * 100
+
+    reaction = world.message(joana.react(group, image, "👍", author=lid(maria)))
+    assert reaction["message"] == {"messageId": image, "chat": group, "sender": lid(maria)}
+
+    poll = maria.send_poll(group, "Quando?", ["já", "depois", "nunca"], selectable=0)
+    world.message(poll)
+    vote = world.message(joana.vote(joana.receive(kind="poll"), "já", "depois"))
+    assert (vote["type"], vote["message"]["messageId"]) == ("poll_vote", poll)
+    assert (vote["chosen"], len(vote["options"])) == (["já", "depois"], 2)
+    taken_back = world.message(joana.vote(joana.receive(kind="poll")))
+    assert "chosen" not in taken_back
+    assert "sealed" not in taken_back
+
+    text = maria.send(group, "dois")
+    maria.edit(group, text, "três")
+    (edited,) = world.told("message.edited", group)
+    assert (edited["whatsapp"]["messageId"], edited["whatsapp"]["participant"]) == (text, lid(maria))
+    assert edited["message"]["text"] == "três"
+
+
+@pytest.mark.parametrize("video", [False, True])
+def test_calls_are_told(world: World, customer: Phone, video: bool) -> None:
+    call = customer.call(world.shop.number, video=video)
+    (told,) = world.receiver.wait_for(lambda payload: payload.get("call", {}).get("id") == call)
+    assert told.event == "call.received"
+    caller = {"jid": lid(customer), "jidAlt": customer.jid}
+    assert told.payload["call"] == {"id": call, "group": None, "video": video, **caller}
+
+
+def test_a_large_file_passes_through_without_growing_anything_and_holds_up_nobody(
+    world: World, customer: Phone, tmp_path: Path
+) -> None:
+    source, digest = tmp_path / "source", hashlib.sha256()
+    with source.open("wb") as file:
+        for _ in range(64):
+            piece = os.urandom(1 << 20)
+            file.write(piece)
+            digest.update(piece)
+    message_id = customer.send_media(world.shop.number, "document", source)
+    world.message(message_id)
+    before = {pid: peak_bytes(pid) for pid in (world.manager.pid, *world.manager.host_pids())}
+    arrived, size = hashlib.sha256(), 0
+    path = f"/instances/empresa_x/messages/{message_id}/media"
+    with world.manager.call("GET", path, stream=True) as answer:
+        assert world.manager.send("empresa_x", customer.number, "enquanto isso").status_code == 200
+        for piece in answer.iter_content(1 << 20):
+            arrived.update(piece)
+            size += len(piece)
+    assert (size, arrived.hexdigest()) == (64 << 20, digest.hexdigest())
+    growth = {pid: peak_bytes(pid) - least for pid, least in before.items()}
+    print({pid: f"{bytes_ >> 20} MiB" for pid, bytes_ in growth.items()})
+    assert max(growth.values()) < 100 << 20
+
+
+def peak_bytes(pid: int) -> int:
+    """The most memory a process ever had resident."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) << 10
+
+
+def test_files_are_kept_where_that_is_wanted(
+    tmp_path: Path, network: Network, receiver: Receiver, new_phone: NewPhone, customer: Phone
+) -> None:
+    shop = new_phone("Empresa Y")
+    with ManagerProcess(tmp_path / "keeping", network, "--media-keep-days", "7") as manager:
+        manager.pair("empresa_x", shop, receiver.url())
+        world = World(manager, receiver, shop)
+        image = customer.send_media(shop.number, "image", b"x" * 1000)
+        world.message(image)
+
+        def kept() -> list[bytes]:
+            return [each.read_bytes() for each in (manager.data_dir / "media").glob("*/*") if each.suffix != ".part"]
+
+        manager.wait_until("empresa_x", lambda _: kept() == [b"x" * 1000])
+        network.fault(RefuseMedia(status=410))
+        try:
+            answer = world.media(image)
+        finally:
+            network.heal()
+        assert (answer.status_code, answer.content) == (200, b"x" * 1000)
+        assert kept() == [b"x" * 1000]
