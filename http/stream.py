@@ -112,5 +112,8 @@ def tell(
 
 
 def frame(event: payloads.LoggedEvent) -> bytes:
-    """One event; JSON as we write it has no line breaks."""
-    return f"id: {event.position}\nevent: {event.type}\ndata: ".encode() + msgspec.json.encode(event) + b"\n\n"
+    """One event. It is no named one: a browser's `onmessage` hears only those without a name, and `type` is in the data.
+
+    JSON as we write it has no line breaks.
+    """
+    return f"id: {event.position}\ndata: ".encode() + msgspec.json.encode(event) + b"\n\n"
