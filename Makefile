@@ -7,8 +7,9 @@ BIN := .venv/bin
 demo: .venv/installed
 	$(BIN)/python -m chatbot_erp.sandbox.demo
 
+# Journeys mostly wait, so two cores take three workers; a file's tests share what they set up, and stay together.
 test: .venv/installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile
 
 lint: .venv/installed
 	$(BIN)/ruff check .

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from browser import NOT_RUN
 from chatbot_erp.sandbox.client import Network, Phone
 from manager_process import ManagerProcess
 from receiver import Receiver
@@ -36,9 +35,3 @@ def receiver() -> Iterator[Receiver]:
 def manager(tmp_path: Path, network: Network) -> Iterator[ManagerProcess]:
     with ManagerProcess(tmp_path / "data", network) as manager:
         yield manager
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say aloud what a machine without a browser leaves out."""
-    if any(NOT_RUN in str(report.longrepr) for report in terminalreporter.stats.get("skipped", [])):
-        terminalreporter.write_line(NOT_RUN, red=True, bold=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -31,6 +32,8 @@ expect.set_options(timeout=PATIENCE_MS)
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     path = find_chromium()
+    if path is None and os.environ.get("CI"):
+        pytest.fail(NOT_RUN)
     if path is None:
         pytest.skip(NOT_RUN)
     with open_browser(path) as browser:

@@ -42,7 +42,7 @@ def settled_vitals(manager: ManagerProcess) -> dict[str, int]:
     return now
 
 
-def wait_for(wanted: Callable[[], Any], timeout_s: float = 20.0) -> Any:
+def wait_for(wanted: Callable[[], Any], timeout_s: float = 60.0) -> Any:
     """Look until it is so; what was seen."""
     deadline = time.monotonic() + timeout_s
     while not (seen := wanted()):

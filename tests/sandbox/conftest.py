@@ -56,7 +56,7 @@ class ClientProcess:
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
 
-    def ask(self, client: str, ask: str, *, timeout_s: float = 20.0, **args: Any) -> Any:
+    def ask(self, client: str, ask: str, *, timeout_s: float = 60.0, **args: Any) -> Any:
         """Call a method of a client and wait for what it returns."""
         ticket = next(self._tickets)
         assert self._process.stdin is not None
@@ -66,7 +66,7 @@ class ClientProcess:
             raise RuntimeError(answer["error"])
         return answer["value"]
 
-    def wait(self, client: str, wanted: Callable[[Event], bool], *, after: int = 0, timeout_s: float = 20.0) -> Event:
+    def wait(self, client: str, wanted: Callable[[Event], bool], *, after: int = 0, timeout_s: float = 60.0) -> Event:
         """The first event of a client, from the position `after` on, that is wanted."""
         deadline = time.monotonic() + timeout_s
         at = after
@@ -167,7 +167,7 @@ class Companion:
         # The library has taken the wrapper off that says so.
         return event, msgspec.structs.replace(content, view_once=content.view_once or event["view_once"])
 
-    def wait(self, event: str, *, after: int | None = None, timeout_s: float = 20.0, **details: Any) -> Event:
+    def wait(self, event: str, *, after: int | None = None, timeout_s: float = 60.0, **details: Any) -> Event:
         """The first event of this name whose details are these, since the test began or after a position."""
         wanted = {"event": event, **details}
         return self._process.wait(

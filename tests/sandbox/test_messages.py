@@ -180,7 +180,7 @@ def test_twenty_companions_at_once(new_companion: Callable[..., Any], maria: Any
     for companion in companions:
         companion.phone.scan(companion.wait("qr")["qr"])
     for companion in companions:
-        companion.phone.wait_online(timeout_s=30)
+        companion.phone.wait_online(timeout_s=60)
     for n, companion in enumerate(companions):
         companion.send(maria, f"I am {n}")
         companion.wait("message", id=maria.send(companion.phone.number, "Welcome"))

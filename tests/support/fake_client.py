@@ -9,7 +9,7 @@ from chatbot_erp.actors.contents import Sendable
 from chatbot_erp.actors.questions import AnyAnswer, AnyQuestion
 from chatbot_erp.actors.wa_client import NO_CLIENT, Hearing, LibraryError, Receipt
 
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 
 
 class FakeClient:

@@ -23,7 +23,7 @@ from chatbot_erp.actors.people_frames import Ask, SocketAnswered, SocketDeclined
 from chatbot_erp.actors.questions import Done
 from chatbot_erp.actors.wa_port import Report
 
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 _numbers = itertools.count(1)
 
 

@@ -22,7 +22,7 @@ from chatbot_erp.eventstore.store import EventStore
 from chatbot_erp.eventstore.vault import Vault
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
-PATIENCE_S = 10
+PATIENCE_S = 60
 
 
 class Ear(pykka.ThreadingActor):

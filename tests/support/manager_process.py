@@ -38,7 +38,7 @@ class ManagerProcess:
             self.session.headers["Authorization"] = f"Bearer {api_key}"
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self, *, timeout_s: float = 30.0) -> Self:
+    def start(self, *, timeout_s: float = 60.0) -> Self:
         """Start the process and wait until it listens."""
         command = [
             *(sys.executable, "-m", "chatbot_erp.actors.main", "serve", "--port", "0"),
@@ -134,7 +134,7 @@ class ManagerProcess:
         return answer.json()
 
     def wait_until(
-        self, name: str, wanted: Callable[[Any], bool], *, timeout_s: float = 20.0, every_s: float = 0.02
+        self, name: str, wanted: Callable[[Any], bool], *, timeout_s: float = 60.0, every_s: float = 0.02
     ) -> Any:
         """Look at an instance until it is as wanted."""
         deadline = time.monotonic() + timeout_s
@@ -145,10 +145,10 @@ class ManagerProcess:
             time.sleep(every_s)
         raise TimeoutError(f"{name} is {self.view(name)}; log: {self.log.read_text()[-4000:]}")
 
-    def wait_connected(self, name: str, *, timeout_s: float = 20.0) -> Any:
+    def wait_connected(self, name: str, *, timeout_s: float = 60.0) -> Any:
         return self.wait_until(name, lambda view: view["status"] in OPERATIONAL, timeout_s=timeout_s)
 
-    def wait_erased(self, instance: str, *, timeout_s: float = 10.0) -> None:
+    def wait_erased(self, instance: str, *, timeout_s: float = 60.0) -> None:
         """Wait until no file of this instance's session is left."""
         deadline = time.monotonic() + timeout_s
         while left := list((self.data_dir / "sessions").glob(f"{instance}*")):
@@ -167,7 +167,7 @@ class ManagerProcess:
     def send(self, name: str, number: str, message: str, **settings: Any) -> requests.Response:
         return self.call("POST", f"/instances/{name}/message", json={"number": number, "message": message}, **settings)
 
-    def wait_event(self, name: str, kind: str, *, count: int = 1, timeout_s: float = 10.0) -> None:
+    def wait_event(self, name: str, kind: str, *, count: int = 1, timeout_s: float = 60.0) -> None:
         """Wait until so many events of this type are in the log of an instance."""
         deadline = time.monotonic() + timeout_s
         while len(self.events(name, kind)) < count:

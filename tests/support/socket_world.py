@@ -13,7 +13,7 @@ from chatbot_erp.actors.host_process import HostDeath, HostProcess
 from chatbot_erp.sandbox.client import Network, Phone
 from chatbot_erp.sandbox.trust import trust_root_key
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 Seen = TypeVar("Seen", bound=Observation)
 
 _numbers = itertools.count(10_000_001)

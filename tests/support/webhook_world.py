@@ -131,7 +131,7 @@ class Number:
         self.append(*(message(text, chat) for text in texts))
         self.actor.tell(Wake())
 
-    def settled(self, count: int, timeout_s: float = 10.0) -> list[Verdict]:
+    def settled(self, count: int, timeout_s: float = 60.0) -> list[Verdict]:
         """Wait for this many verdicts in the log."""
         with self._settled:
             assert self._settled.wait_for(lambda: len(self.verdicts) >= count, timeout_s), self.verdicts
@@ -185,7 +185,7 @@ def at_least(receiver: Receiver, count: int) -> None:
     receiver.wait_for(lambda payload: True, count=count)
 
 
-def wait_until(true: Callable[[], bool], timeout_s: float = 5.0) -> None:
+def wait_until(true: Callable[[], bool], timeout_s: float = 60.0) -> None:
     end = time.monotonic() + timeout_s
     while not true():
         assert time.monotonic() < end
