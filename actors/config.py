@@ -28,6 +28,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     webhook_deny: tuple[str, ...] = ()
     send_timeout_s: float = 90.0
     media_keep_days: float = 0.0
+    content_keep_days: int = 0
     http_threads: int = 48
     node: str = msgspec.field(default_factory=socket.gethostname)
 

@@ -183,6 +183,12 @@ class MediaGone(Refused):
     action = "Ask for it to be sent again; fetch files sooner, or keep them here with --media-keep-days."
 
 
+class AuditRunning(Refused):
+    code = "audit-running"
+    title = "The log is being checked already."
+    action = "Wait until the check that runs has ended, then ask again."
+
+
 class Failed(ManagerError):
     """Something on our side or WhatsApp's went wrong."""
 

@@ -68,6 +68,12 @@ def main() -> None:
     type=click.FloatRange(0, 3650),
     help="Fetch the files of messages as they come, and keep them for so long.  0: only when they are asked for.",
 )
+@option(
+    "--content-keep-days",
+    default=0,
+    type=click.IntRange(0, 36500),
+    help="Days after which nobody can read any more what was said and by whom.  0: it is kept.",
+)
 @option("--http-threads", default=Config().http_threads, type=click.IntRange(4), help="Requests answered at once.")
 @option("--node", default=None, help="This manager's name.  [default: the host name]")
 @option("--sandbox", is_flag=True, help="Use the built-in WhatsApp network on loopback: no phone, no internet.")
@@ -89,6 +95,7 @@ def serve(
     webhook_retry_for: float,
     webhook_deny: tuple[str, ...],
     media_keep_days: float,
+    content_keep_days: int,
     http_threads: int,
     node: str | None,
     sandbox: bool,
@@ -116,6 +123,7 @@ def serve(
         webhook_retry_for_s=webhook_retry_for * 3600,
         webhook_deny=webhook_deny,
         media_keep_days=media_keep_days,
+        content_keep_days=content_keep_days,
         http_threads=http_threads,
         node=node or gethostname(),
     )

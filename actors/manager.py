@@ -17,9 +17,11 @@ import pykka
 
 from chatbot_erp.actors import tidings
 from chatbot_erp.actors.api_keys import KeyRing
+from chatbot_erp.actors.audit import Audit
 from chatbot_erp.actors.commands import CreateInstance, RemoveInstance, SendMessage
 from chatbot_erp.actors.contents import Text
 from chatbot_erp.actors.directory import Directory, InstanceView
+from chatbot_erp.actors.erasing import Erased, Eraser, Held
 from chatbot_erp.actors.errors import (
     BadMessage,
     BadName,
@@ -86,14 +88,16 @@ class MediaFile(msgspec.Struct, frozen=True, kw_only=True):
 class Manager:
     """Made by `main`; the HTTP room talks to nothing else."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: House, eraser: Eraser) -> None:
         self._house = house
+        self._eraser = eraser
         self._files = MediaFiles(house.config)
         self.store: EventStore = house.store
         self.directory: Directory = house.directory
         self.people = People(house)
         self.keys = KeyRing(house.vault)
         self.webhooks = WebhookControl(house.store, house.vault, house.directory, house.config, house.now, self._ask)
+        self.audit = Audit(house.config.data_dir)
         self.draining = False
         """Set when the end has begun: `unready` says so."""
 
@@ -190,9 +194,21 @@ class Manager:
         """The instance with this id, and its messages, as they were after a global position or at a moment."""
         return past(self.store, instance, until=position, at=at)
 
+    def held(self, number: str, *, after: int, limit: int) -> Held:
+        """A page of what the log holds of somebody. Raises `BadNumber`."""
+        return self._eraser.held(number, after=after, limit=limit)
+
+    def erase(self, number: str) -> Erased:
+        """Forget somebody for ever, here; WhatsApp and receivers of webhooks keep what they have.
+
+        Raises `BadNumber`, `Unavailable`.
+        """
+        return self._eraser.erase(number, self._house.now())
+
     def drain(self) -> None:
         """The end has begun: take no new work, restart nothing, let webhooks end with their present attempt."""
         self.draining = True
+        self.audit.stop()
         self._house.supervisor.tell(tidings.Drain())
 
     def pulse_age_s(self) -> float:

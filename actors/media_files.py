@@ -47,6 +47,14 @@ class MediaFiles:
         except FileNotFoundError:
             return None
 
+    def any(self) -> bool:
+        """Whether there is any file at all."""
+        return next(self._directory.glob("*/*"), None) is not None
+
+    def drop(self, instance: str, media: Media) -> None:
+        """Erase the kept file, if there is one."""
+        self._place(instance, media).unlink(missing_ok=True)
+
     def keep(self, instance: str, media: Media, download: Path) -> None:
         """What was downloaded is kept from now on."""
         with suppress(FileNotFoundError):

@@ -26,6 +26,8 @@ from chatbot_erp.actors.alarms import Alarms
 from chatbot_erp.actors.commands import Observed
 from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.directory import Directory
+from chatbot_erp.actors.erasing import Eraser
+from chatbot_erp.actors.errors import Unavailable
 from chatbot_erp.actors.host_process import HostDeath, HostProcess, await_former_hosts
 from chatbot_erp.actors.hosts import SocketHosts
 from chatbot_erp.actors.house import HostGone, House, Switchboard, hide_qr
@@ -148,6 +150,9 @@ def open_house(config: Config, surroundings: Surroundings) -> Iterator[Manager]:
         vault = Vault.open(config.data_dir)
         stack.callback(vault.close)
         await_former_hosts(config.data_dir, FORMER_HOSTS_PATIENCE_S)
+        eraser = Eraser(store, config)
+        with contextlib.suppress(Unavailable):
+            eraser.resume()
         alarms = Alarms()
         alarms.start()
         stack.callback(alarms.stop)
@@ -159,8 +164,9 @@ def open_house(config: Config, surroundings: Surroundings) -> Iterator[Manager]:
         supervisor.ask(tidings.Resume(), timeout=PATIENCE_S)
         _forget_old_attempts(house)
         _tidy_media(house)
+        _forget_old_content(house, eraser)
         log.info("restored", action="restored", instances=count)
-        yield Manager(house)
+        yield Manager(house, eraser)
 
 
 def _forget_old_attempts(house: House) -> None:
@@ -175,6 +181,21 @@ def _tidy_media(house: House) -> None:
     instances = {view.id for view in house.directory.views()}
     files = MediaFiles(house.config)
     Thread(target=files.tidy, args=(house.now(), instances), name="media-tidy", daemon=True).start()
+
+
+def _forget_old_content(house: House, eraser: Eraser) -> None:
+    """Finish erasures that were stuck, and drop what was said too long ago: now and every few minutes."""
+
+    def forget() -> None:
+        try:
+            eraser.resume()
+            if house.config.content_keep_days:
+                eraser.expire(house.config.content_keep_days, house.now())
+        except (StoreError, Unavailable, OSError) as ex:
+            log.warning("not forgotten yet", action="forgetting_postponed", error=str(ex))
+
+    house.alarms.set(PRUNE_EVERY_S, lambda: _forget_old_content(house, eraser))
+    Thread(target=forget, name="forget", daemon=True).start()
 
 
 def _start_supervisor(

@@ -35,15 +35,20 @@ def write_spool(directory: Path, name: str, words: Iterable[Said]) -> Path:
     spools.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = spools / f"{name}.spool"
     part = path.with_suffix(".part")
-    with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        for word in words:
-            frame = encode_frame(word)
-            file.write(_RECORD.pack(len(frame), zlib.crc32(frame)) + frame)
-        file.flush()
-        os.fsync(file.fileno())
+    _write(part, words)
     part.replace(path)
     _sync_directory(spools)
     return path
+
+
+def rewrite_spool(spool: Spool, words: Iterable[Said]) -> None:
+    """Put other words into a spool that is there, at its place among the others."""
+    draft = spool.path.with_suffix(".new")
+    seen = spool.path.stat()
+    _write(draft, words)
+    os.utime(draft, ns=(seen.st_atime_ns, seen.st_mtime_ns))
+    draft.replace(spool.path)
+    _sync_directory(spool.path.parent)
 
 
 def read_spools(directory: Path) -> Iterator[Spool]:
@@ -52,6 +57,15 @@ def read_spools(directory: Path) -> Iterator[Spool]:
     for path in sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name)):
         words, damage = _read(path.read_bytes())
         yield Spool(path=path, words=words, damage=damage)
+
+
+def _write(path: Path, words: Iterable[Said]) -> None:
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        for word in words:
+            frame = encode_frame(word)
+            file.write(_RECORD.pack(len(frame), zlib.crc32(frame)) + frame)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _read(content: bytes) -> tuple[tuple[Said, ...], str | None]:

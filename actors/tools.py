@@ -143,6 +143,17 @@ def revoke(**settings: Any) -> None:
     reporting(lambda: revoke_key(**settings))
 
 
+@click.command()
+@click.argument("number")
+@data_dir
+def export(**settings: Any) -> None:
+    """Print everything that the log holds of the person with NUMBER (or a LID), one JSON object a line."""
+    from chatbot_erp.actors.log_commands import reporting
+    from chatbot_erp.actors.subject_commands import print_held
+
+    reporting(lambda: print_held(**settings))
+
+
 manager_url = option("--url", default="http://127.0.0.1:3000", help="Where the manager listens.")
 manager_key = option("--key", default=None, help="The key to show there.")
 
@@ -187,5 +198,26 @@ def qr(*, name: str, url: str, key: str | None) -> None:
     sys.exit(0 if asking(lambda: show_qr(Client(url, key=key), name)) else 1)
 
 
-COMMANDS = (instances, send, qr, events, replay, verify, backup, restore, doctor, keys)
+@click.command()
+@click.argument("number")
+@data_dir
+@manager_url
+@manager_key
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def erase(*, number: str, data_dir: Path, url: str, key: str | None, yes: bool) -> None:
+    """Forget the person with NUMBER (or a LID): nobody can read any more what they said. This cannot be undone.
+
+    Where a manager runs on the data directory it is asked to do it, at --url.
+    """
+    from chatbot_erp.actors.log_commands import reporting
+    from chatbot_erp.actors.subject_commands import forget
+    from chatbot_erp.client.api import Client
+    from chatbot_erp.client.commands import asking
+
+    if not yes:
+        click.confirm(f"Forget {number} for ever?", abort=True, err=True)
+    asking(lambda: reporting(lambda: forget(data_dir, number, Client(url, key=key))))
+
+
+COMMANDS = (instances, send, qr, events, replay, verify, export, erase, backup, restore, doctor, keys)
 """In the order of `--help`."""

@@ -39,7 +39,7 @@ from chatbot_erp.actors.webhook_post import Postman
 from chatbot_erp.actors.webhook_shapes import body
 from chatbot_erp.eventstore.errors import StoreClosed, StoreError
 from chatbot_erp.eventstore.events import WebhookAbandoned, WebhookDelivered
-from chatbot_erp.eventstore.records import Delivery
+from chatbot_erp.eventstore.records import ERASED, Delivery
 
 __all__ = ["Finish", "RetryNow", "Verdict", "Wake", "WebhookActor"]
 
@@ -245,6 +245,9 @@ class WebhookActor(pykka.ThreadingActor):
         # The store may not have the last attempt yet, or never, where the disk refused it.
         attempts = 1 + max(head.attempts, hold.attempts if hold else 0)
         first = head.first_attempt_at or (hold.first_attempt_at if hold else None) or at
+        if head.record.erased:
+            self._abandon(head, attempts, at, error=ERASED)
+            return
         try:
             content = body(head.record, self._id, self._name)
         except Exception:

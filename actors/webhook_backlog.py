@@ -18,7 +18,7 @@ import structlog
 from chatbot_erp.actors.webhook import Answer, NoAnswer, Outcome
 from chatbot_erp.eventstore.errors import StoreError
 from chatbot_erp.eventstore.events import WebhookAbandoned, WebhookDelivered
-from chatbot_erp.eventstore.records import Attempt, Delivery, Standing
+from chatbot_erp.eventstore.records import Attempt, Delivery, Recorded, Standing
 
 log = structlog.get_logger()
 
@@ -39,12 +39,22 @@ Report = Callable[[Verdict, int], None]
 class Outbox(Protocol):
     """What is wanted of the event store."""
 
+    @property
+    def losses(self) -> int: ...
+
     def deliveries(self, stream: str, endpoint: str, *, limit: int, free_at: datetime | None) -> list[Delivery]: ...
 
     def standing(self, stream: str, endpoint: str) -> Standing: ...
 
     def record_attempt(
-        self, stream: str, endpoint: str, sequence: int, attempt: Attempt, due: datetime | None
+        self,
+        stream: str,
+        endpoint: str,
+        sequence: int,
+        attempt: Attempt,
+        due: datetime | None,
+        *,
+        about: Recorded | None,
     ) -> Future[None]: ...
 
     def release_deliveries(self, stream: str, endpoint: str) -> Future[None]: ...
@@ -67,6 +77,7 @@ class Backlog:
         self._store = store
         self._report = report
         self._batch: deque[Delivery] = deque()
+        self._losses = store.losses
         self._told: dict[tuple[int, int], Told] = {}
 
     @property
@@ -84,6 +95,9 @@ class Backlog:
 
         With `is_held` the chats for which it is true are passed over.
         """
+        if self._losses != self._store.losses:
+            self._losses = self._store.losses
+            self.refresh()  # what is in memory may have been erased since it was read
         if (head := self._next(is_held)) is None:
             self._read(is_held)
             head = self._next(is_held)
@@ -161,7 +175,9 @@ class Backlog:
         """
         attempt = attempt_of(at, outcome)
         try:
-            kept = self._store.record_attempt(self._instance, self._endpoint, head.sequence, attempt, due)
+            kept = self._store.record_attempt(
+                self._instance, self._endpoint, head.sequence, attempt, due, about=head.record
+            )
             kept.add_done_callback(complain)
         except StoreError as ex:
             log.warning("an attempt is not recorded", action="attempt_unrecorded", error=str(ex))

@@ -104,6 +104,10 @@ class Client:
         moment = at.isoformat() if isinstance(at, datetime) else str(at)
         return self.call("GET", f"/instances/{quote(name)}/state", query={"at": moment})
 
+    def erase(self, number: str) -> str:
+        """Forget somebody for ever; the id of the erasure. A second time finds nothing to do."""
+        return str(self.call("DELETE", f"/subjects/{quote(number)}")["id"])
+
     def call(
         self,
         method: str,

@@ -6,12 +6,29 @@ The functions that write run inside the writer's transaction.
 import sqlite3
 from datetime import datetime, timedelta
 
+import msgspec
+
 from chatbot_erp.eventstore.chain import moment
-from chatbot_erp.eventstore.records import Attempt, RecordedAttempt
+from chatbot_erp.eventstore.records import Attempt, Recorded, RecordedAttempt
+from chatbot_erp.eventstore.sealing import Sealer
 from chatbot_erp.eventstore.sql import QUERIES
 
 OUTAGE_GAP = timedelta(hours=36)
 """Longer than any wait between two attempts: with so much time between them, two failures are two outages."""
+
+
+def seal(
+    sealer: Sealer, stream: str, endpoint: str, sequence: int, attempt: Attempt, about: Recorded | None
+) -> tuple[Attempt, str]:
+    """The attempt without what the receiver answered, and that, sealed for whom the event is about.
+
+    Of an event about nobody the answer stays where it is; of somebody who was erased meanwhile it is dropped.
+    """
+    wanted = sealer.wanted(about.event, moment(about.recorded_at)[:10]) if about and attempt.answer else None
+    if wanted is None:
+        return attempt, ""
+    sealed = sealer.enclose(attempt.answer, _binding(stream, endpoint, sequence), wanted)
+    return msgspec.structs.replace(attempt, answer=""), sealed
 
 
 def record(
@@ -20,6 +37,7 @@ def record(
     endpoint: str,
     sequence: int,
     attempt: Attempt,
+    sealed: str,
     due: datetime | None,
 ) -> None:
     """Keep the attempt, count it where the delivery still waits, and note how long the endpoint has been failing."""
@@ -35,6 +53,7 @@ def record(
         "error": attempt.error,
         "address": attempt.address,
         "answer": attempt.answer,
+        "sealed": sealed,
     }
     connection.execute(QUERIES["count_attempt"], row)
     connection.execute(QUERIES["insert_attempt"], row)
@@ -51,8 +70,10 @@ def prune(connection: sqlite3.Connection, before: datetime) -> int:
     return connection.execute(QUERIES["prune_attempts"], (moment(before),)).rowcount
 
 
-def newest(connection: sqlite3.Connection, stream: str, endpoint: str, limit: int) -> list[RecordedAttempt]:
-    """The last attempts at an endpoint, newest first."""
+def newest(
+    connection: sqlite3.Connection, sealer: Sealer, stream: str, endpoint: str, limit: int
+) -> list[RecordedAttempt]:
+    """The last attempts at an endpoint, newest first; an answer that was erased is empty."""
     return [
         RecordedAttempt(
             sequence=sequence,
@@ -61,9 +82,13 @@ def newest(connection: sqlite3.Connection, stream: str, endpoint: str, limit: in
             http_status=http_status,
             error=error,
             address=address,
-            answer=answer,
+            answer=sealer.disclose(sealed, _binding(stream, endpoint, sequence)) if sealed else answer,
         )
-        for sequence, at, duration_ms, http_status, error, address, answer in connection.execute(
+        for sequence, at, duration_ms, http_status, error, address, answer, sealed in connection.execute(
             QUERIES["attempts"], (stream, endpoint, limit)
         )
     ]
+
+
+def _binding(stream: str, endpoint: str, sequence: int) -> bytes:
+    return f"{stream}\n{endpoint}\n{sequence}\nanswer".encode()

@@ -381,6 +381,18 @@ class EndpointReplayed(Event, frozen=True, kw_only=True):
     count: int
 
 
+class SubjectErased(Event, frozen=True, kw_only=True):
+    """Somebody's keys were destroyed: what was sealed for these `subjects` (random names) can never be read again."""
+
+    subjects: tuple[str, ...]
+
+
+class ContentExpired(Event, frozen=True, kw_only=True):
+    """What was sealed before the day `before` (YYYY-MM-DD, UTC), of whomever, can never be read again."""
+
+    before: str
+
+
 EVENT_NAMES: dict[type[Event], str] = {
     InstanceCreated: "instance.created",
     InstanceRestarted: "instance.restarted",
@@ -416,6 +428,8 @@ EVENT_NAMES: dict[type[Event], str] = {
     EndpointEnabled: "endpoint.enabled",
     EndpointSecretRotated: "endpoint.secret_rotated",
     EndpointReplayed: "endpoint.replayed",
+    SubjectErased: "subject.erased",
+    ContentExpired: "content.expired",
 }
 """The stored name of every fact; a name once released is never reused for something else."""
 

@@ -1,7 +1,7 @@
 """The log for those who only look: of a running manager as well as of a stopped one, without a trace."""
 
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -17,6 +17,7 @@ from chatbot_erp.eventstore.database import (
     open_readable,
     unavailable,
 )
+from chatbot_erp.eventstore.erasures import Person
 from chatbot_erp.eventstore.errors import StoreError
 from chatbot_erp.eventstore.records import Recorded
 from chatbot_erp.eventstore.sealing import Sealer
@@ -63,6 +64,14 @@ class LogReader:
     ) -> list[Recorded]:
         """As `EventStore.read`."""
         return reader.read(self._connection, self._sealer, after, until, limit, stream, types)
+
+    def read_sealed(self, subjects: Collection[str], *, after: int, until: int, limit: int) -> list[Recorded]:
+        """As `EventStore.read_sealed`."""
+        return reader.read_sealed(self._connection, self._sealer, subjects, after, until, limit)
+
+    def person(self, addresses: Iterable[str]) -> Person:
+        """As `Subjects.person`."""
+        return self._keys.person(addresses)
 
     def head(self) -> int:
         """As `EventStore.head`."""

@@ -16,6 +16,7 @@ from chatbot_erp.eventstore.addresses import canonical
 from chatbot_erp.eventstore.events import (
     BlocklistChanged,
     CallReceived,
+    ContentExpired,
     EndpointConfigured,
     EndpointDisabled,
     EndpointEnabled,
@@ -46,6 +47,7 @@ from chatbot_erp.eventstore.events import (
     PairingOffered,
     PingFailed,
     PingSent,
+    SubjectErased,
     WebhookAbandoned,
     WebhookDelivered,
     WebhookUrlChanged,
@@ -133,6 +135,8 @@ DECLARED: dict[type[Event], Declaration] = {
     EndpointEnabled: plain("endpoint"),
     EndpointSecretRotated: plain("endpoint old_until"),
     EndpointReplayed: plain("endpoint after until events dead count"),
+    SubjectErased: plain("subjects"),
+    ContentExpired: plain("before"),
 }
 """One line for each event, with every field of it."""
 

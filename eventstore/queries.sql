@@ -120,6 +120,16 @@ WHERE type = :type AND position > :after AND position <= :until ORDER BY positio
 SELECT position, stream, version, sequence, id, type, schema, recorded_at, data, hash FROM events
 WHERE position IN (SELECT value FROM json_each(?)) ORDER BY position;
 
+-- name: read_sealed
+-- The mark cannot stand in a text: there its quotes are escaped.
+SELECT position, stream, version, sequence, id, type, schema, recorded_at, data, hash FROM events
+WHERE position > :after AND position <= :until
+  AND substr(data, instr(data, '"sealed":{"subject":"') + 21, 16) IN (SELECT value FROM json_each(:subjects))
+ORDER BY position LIMIT :limit;
+
+-- name: version
+SELECT version FROM streams WHERE stream = ?;
+
 -- name: deliveries
 SELECT d.attempts, d.due, d.first_attempt_at, d.chat, d.round,
        e.position, e.stream, e.version, e.sequence, e.id, e.type, e.schema, e.recorded_at, e.data, e.hash
@@ -149,8 +159,8 @@ SET attempts = attempts + 1, due = :due, first_attempt_at = coalesce(first_attem
 WHERE stream = :stream AND endpoint = :endpoint AND sequence = :sequence;
 
 -- name: insert_attempt
-INSERT INTO attempts (stream, endpoint, sequence, at, duration_ms, http_status, error, address, answer)
-VALUES (:stream, :endpoint, :sequence, :at, :duration_ms, :http_status, :error, :address, :answer);
+INSERT INTO attempts (stream, endpoint, sequence, at, duration_ms, http_status, error, address, answer, sealed)
+VALUES (:stream, :endpoint, :sequence, :at, :duration_ms, :http_status, :error, :address, :answer, :sealed);
 
 -- name: begin_outage
 -- Failures that lie far apart are not one outage: nothing was tried in between.
@@ -165,7 +175,7 @@ UPDATE deliveries SET due = NULL WHERE stream = ? AND endpoint = ? AND due IS NO
 
 -- name: attempts
 -- Newest first.
-SELECT sequence, at, duration_ms, http_status, error, address, answer FROM attempts
+SELECT sequence, at, duration_ms, http_status, error, address, answer, sealed FROM attempts
 WHERE stream = ? AND endpoint = ? ORDER BY number DESC LIMIT ?;
 
 -- name: dead_letters
@@ -201,8 +211,8 @@ SELECT position, stream, version, sequence, hash,
          || recorded_at || char(10) || data AS BLOB)
 FROM events WHERE position > ? AND position <= ? ORDER BY position;
 
--- name: all_checkpoints
-SELECT position, hash, at, key, signature FROM checkpoints ORDER BY position;
+-- name: checkpoints_between
+SELECT position, hash, at, key, signature FROM checkpoints WHERE position > ? AND position <= ? ORDER BY position;
 
 -- name: all_streams
 SELECT stream, version, sequence FROM streams;

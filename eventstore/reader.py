@@ -103,6 +103,21 @@ def read(
     return [recorded(row, sealer) for row in rows.fetchall()]
 
 
+def read_sealed(
+    connection: sqlite3.Connection, sealer: Sealer, subjects: Collection[str], after: int, until: int, limit: int
+) -> list[Recorded]:
+    """Events between two positions that are sealed for one of the subjects. It looks at every one between them."""
+    names = msgspec.json.encode(list(subjects)).decode()
+    bounds = {"after": after, "until": until, "limit": limit, "subjects": names}
+    return [recorded(row, sealer) for row in connection.execute(QUERIES["read_sealed"], bounds).fetchall()]
+
+
+def version(connection: sqlite3.Connection, stream: str) -> int:
+    """How many events a stream has."""
+    found = connection.execute(QUERIES["version"], (stream,)).fetchone()
+    return int(found[0]) if found else 0
+
+
 def head(connection: sqlite3.Connection) -> int:
     """The last position, 0 in an empty log."""
     found = connection.execute(QUERIES["head"]).fetchone()

@@ -9,6 +9,9 @@ from chatbot_erp.eventstore.events import Event
 MAIN = "main"
 """The endpoint that every instance has."""
 
+ERASED = "erased"
+"""The error of a delivery that is not made because its content was erased. It is no dead letter: there is nothing to tell."""
+
 
 class Redelivery(msgspec.Struct, frozen=True, kw_only=True):
     """An event that an endpoint is to be told again."""

@@ -28,9 +28,11 @@ NONCE = 12
 
 
 class Keys(Protocol):
-    """What keys.py has."""
+    """What subject_keys.py has."""
 
     def locks(self, wanted: list[Wanted], /) -> list[Lock]: ...
+
+    def lock_of_known(self, wanted: Wanted, /) -> Lock | None: ...
 
     def cipher(self, subject: str, period: str, /) -> AESGCM | None: ...
 
@@ -91,9 +93,7 @@ class Sealer:
             return Stored(name, schema, clear, clear)
         parts = _PARTS[type(event)]
         contents = _encode(dict(zip(parts.names, parts.values(event), strict=True)))
-        nonce = self._nonce(NONCE)
-        box = nonce + lock.cipher.encrypt(nonce, contents, _binding(stream, event_id, name, schema))
-        sealed = f'{{"subject":"{lock.subject}","period":"{period}","box":"{b64encode(box).decode()}"}}'
+        sealed = self._lock_up(contents, _binding(stream, event_id, name, schema), period, lock)
         _, _, outside = CODEC.encode(msgspec.structs.replace(event, **parts.emptied))
         return Stored(name, schema, f'{outside[:-1]},"sealed":{sealed}}}', clear)
 
@@ -112,6 +112,21 @@ class Sealer:
         except (msgspec.MsgspecError, UnicodeError, ValueError):
             raise LogCorrupt(f"A stored {name} (version {schema}) is not sealed as it should be.") from None
         return Opened(CODEC.decode(name, schema, shown), shown, erased=contents is None)
+
+    def enclose(self, text: str, binding: bytes, wanted: Wanted) -> str:
+        """A text, locked for a party whose key there is already; the empty text where there is none."""
+        lock = self._keys.lock_of_known(wanted)
+        return self._lock_up(text.encode(errors="replace"), binding, wanted.period, lock) if lock else ""
+
+    def disclose(self, sealed: str, binding: bytes) -> str:
+        """The text again, or the empty one where it is erased."""
+        contents = self._unlock(_decode_sealed(sealed), binding)
+        return "" if contents is None else contents.decode()
+
+    def _lock_up(self, contents: bytes, binding: bytes, period: str, lock: Lock) -> str:
+        nonce = self._nonce(NONCE)
+        box = nonce + lock.cipher.encrypt(nonce, contents, binding)
+        return f'{{"subject":"{lock.subject}","period":"{period}","box":"{b64encode(box).decode()}"}}'
 
     def _unlock(self, sealed: Sealed, binding: bytes) -> bytes | None:
         cipher = self._keys.cipher(sealed.subject, sealed.period)

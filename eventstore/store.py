@@ -99,7 +99,8 @@ class EventStore:
     def __init__(self, writer: Writer, readers: reader.Readers, keys: SubjectKeys) -> None:
         self._writer = writer
         self._readers = readers
-        self._keys = keys
+        self.keys = keys
+        """Of those whom the log is about; subjects.py says how somebody is forgotten."""
         self._sealer = Sealer(keys)
 
     @classmethod
@@ -192,6 +193,24 @@ class EventStore:
             lambda connection: reader.read(connection, self._sealer, after, until, limit, stream, types)
         )
 
+    def read_sealed(self, subjects: Collection[str], *, after: int, until: int, limit: int) -> list[Recorded]:
+        """Events with `after` < position <= `until` that are sealed for one of the subjects, by position.
+
+        It looks at every event between the two: keep them near each other.
+        """
+        return self._readers.run(
+            lambda connection: reader.read_sealed(connection, self._sealer, subjects, after, until, limit)
+        )
+
+    def version(self, stream: str) -> int:
+        """How many events a stream has."""
+        return self._readers.run(lambda connection: reader.version(connection, stream))
+
+    @property
+    def losses(self) -> int:
+        """How often keys were destroyed in this life: what was read before may hold what is erased now."""
+        return self.keys.losses
+
     def head(self) -> int:
         """The last position, 0 in an empty log."""
         return self._readers.run(reader.head)
@@ -220,10 +239,23 @@ class EventStore:
         return self._readers.run(lambda connection: deliveries.dead_letters(connection, stream, endpoint, after, limit))
 
     def record_attempt(
-        self, stream: str, endpoint: str, sequence: int, attempt: Attempt, due: datetime | None
+        self,
+        stream: str,
+        endpoint: str,
+        sequence: int,
+        attempt: Attempt,
+        due: datetime | None,
+        *,
+        about: Recorded | None = None,
     ) -> Future[None]:
-        """Keep an attempt; the delivery, where it still waits, has one more and is `due` then."""
-        return self._errand(lambda connection: attempt_log.record(connection, stream, endpoint, sequence, attempt, due))
+        """Keep an attempt; the delivery, where it still waits, has one more and is `due` then.
+
+        `about` is the event that was to be delivered: the receiver's answer is sealed for whom that is about.
+        """
+        kept, sealed = attempt_log.seal(self._sealer, stream, endpoint, sequence, attempt, about)
+        return self._errand(
+            lambda connection: attempt_log.record(connection, stream, endpoint, sequence, kept, sealed, due)
+        )
 
     def release_deliveries(self, stream: str, endpoint: str) -> Future[None]:
         """Nothing that failed has to wait for its time any more."""
@@ -231,7 +263,9 @@ class EventStore:
 
     def attempts(self, stream: str, endpoint: str = MAIN, *, limit: int) -> list[RecordedAttempt]:
         """The last attempts at an endpoint, newest first."""
-        return self._readers.run(lambda connection: attempt_log.newest(connection, stream, endpoint, limit))
+        return self._readers.run(
+            lambda connection: attempt_log.newest(connection, self._sealer, stream, endpoint, limit)
+        )
 
     def prune_attempts(self, before: datetime) -> Future[int]:
         """Forget up to 1000 attempts from before a moment; resolves to how many. Repeat until it says 0."""
@@ -267,7 +301,7 @@ class EventStore:
         """Write what is queued, sign the log's end, end the threads. Idempotent."""
         self._readers.close()  # first: the last to close tidies the write-ahead file up, and readers cannot
         self._writer.close()
-        self._keys.close()
+        self.keys.close()
 
     def __enter__(self) -> Self:
         return self

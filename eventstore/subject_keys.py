@@ -8,15 +8,19 @@ subjects where that was found out late; it is erased as one.
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from pathlib import Path
 from secrets import token_bytes, token_hex
 from typing import NamedTuple, TypeVar
+from uuid import uuid4
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from chatbot_erp.eventstore import erasures
 from chatbot_erp.eventstore.database import unavailable
+from chatbot_erp.eventstore.erasures import Begun, Erasure, Expired, Person
 from chatbot_erp.eventstore.errors import StoreClosed, StoreUnavailable
 from chatbot_erp.eventstore.keys_file import open_keys, open_keys_to_read
 
@@ -51,6 +55,8 @@ class SubjectKeys:
         self._locks: dict[Wanted, Lock] = {}
         self._ciphers: dict[tuple[str, str], AESGCM | None] = {}
         self._closed = False
+        self.losses = 0
+        """How often keys were destroyed since it was opened: what was read before may hold what is erased now."""
 
     @classmethod
     def open(cls, directory: Path) -> "SubjectKeys":
@@ -80,6 +86,58 @@ class SubjectKeys:
         except KeyError:
             with self._turn:
                 return self._cipher_of(place)
+
+    def lock_of_known(self, wanted: Wanted) -> Lock | None:
+        """As `locks`, but for a party that is known already; None for any other, and then nothing was made."""
+        if lock := self._locks.get(wanted):
+            return lock
+        known = self.person(wanted.owners).subjects
+        return self.locks([wanted])[0] if known else None
+
+    def person(self, addresses: Iterable[str]) -> Person:
+        """Whoever is known under any of these canonical addresses, with all other names of theirs."""
+        with self._turn:
+            if self._connection is None and not self._closed:
+                return Person(addresses=tuple(sorted(set(addresses))), subjects=())
+            try:
+                return erasures.person(self._open(), addresses)
+            except sqlite3.Error as ex:
+                raise unavailable(ex) from ex
+
+    def begin_erasure(self, addresses: Iterable[str], at: datetime) -> Erasure:
+        """Put on record that whoever has these addresses is to be forgotten. Nothing else has happened yet."""
+        erasure = Erasure(id=str(uuid4()), at=at, stage=Begun(addresses=tuple(sorted(addresses))))
+        with self._turn:
+            self._write(lambda connection: erasures.write_down(connection, erasure))
+        return erasure
+
+    def destroy(self, erasure: Erasure, addresses: Iterable[str]) -> Erasure:
+        """Destroy the keys of whoever has these addresses, and the addresses. What is read from now on is empty.
+
+        A message of theirs that is being appended at this very moment is erased, too.
+        """
+        with self._turn:
+            done = self._write(lambda connection: erasures.destroy(connection, erasure, addresses))
+            self._lose()
+        return done
+
+    def expire(self, before: str, at: datetime) -> Erasure | None:
+        """Destroy the keys of all days before this one (YYYY-MM-DD); None where there are none."""
+        erasure = Erasure(id=str(uuid4()), at=at, stage=Expired(before=before))
+        with self._turn:
+            done = self._write(lambda connection: erasures.expire(connection, erasure, before))
+            self._lose()
+        return done
+
+    def unfinished_erasures(self) -> list[Erasure]:
+        """What was begun, in this life or an earlier one, and not finished."""
+        with self._turn:
+            return self._write(erasures.unfinished)
+
+    def finish_erasure(self, id_: str) -> None:
+        """The event is in the log."""
+        with self._turn:
+            self._write(lambda connection: erasures.finish(connection, id_))
 
     def close(self) -> None:
         """Idempotent."""
@@ -150,6 +208,10 @@ class SubjectKeys:
         if self._connection is None:
             raise StoreClosed
         return self._connection
+
+    def _lose(self) -> None:
+        self._forget()
+        self.losses += 1
 
     def _forget(self) -> None:
         self._locks.clear()

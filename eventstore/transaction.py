@@ -22,7 +22,7 @@ from chatbot_erp.eventstore.events import (
     WebhookAbandoned,
     WebhookDelivered,
 )
-from chatbot_erp.eventstore.records import Appended, Recorded, Redelivery
+from chatbot_erp.eventstore.records import ERASED, Appended, Recorded, Redelivery
 from chatbot_erp.eventstore.sql import QUERIES, Rows
 
 KNOWN_IDS = Rows("known_ids")
@@ -225,7 +225,7 @@ class Transaction:
                 if verdict.sequence > sequence:  # a verdict says nothing of the future
                     return
                 self._settled += (stream, verdict.endpoint, verdict.sequence)
-                if isinstance(verdict, WebhookAbandoned):
+                if isinstance(verdict, WebhookAbandoned) and verdict.error != ERASED:
                     self._buried.append(
                         {
                             "stream": stream,

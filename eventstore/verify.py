@@ -37,6 +37,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """How many checkpoints were checked, kept ones included."""
     keys: tuple[str, ...]
     """Hex of the public keys that signed them."""
+    checkpoint: Checkpoint | None
+    """The newest of the log's own: whoever keeps it can prove later that nothing up to there was changed."""
     position: int | None
     """The first position that does not fit."""
     problem: str | None
@@ -91,19 +93,23 @@ class _Walk:
         self._versions: defaultdict[str, int] = defaultdict(int)
         self._sequences: defaultdict[str, int] = defaultdict(int)
         self._heads: dict[str, tuple[int, int]] = {}
-        self._checkpoints: dict[int, list[Checkpoint]] = {}
+        self._kept: dict[int, list[Checkpoint]] = {}
+        self._checkpoints = 0
+        self._keys: set[str] = set()
+        self._newest: Checkpoint | None = None
+        self._promised = 0
         self.head = 0
         self.position = 0
         self.hash = GENESIS
 
     def report(self, position: int | None, problem: str | None) -> Report:
-        checkpoints = [checkpoint for group in self._checkpoints.values() for checkpoint in group]
         return Report(
             events=self.position,
             hash=self.hash.hex(),
             streams=len(self._versions),
-            checkpoints=len(checkpoints),
-            keys=tuple(sorted({checkpoint.key for checkpoint in checkpoints})),
+            checkpoints=self._checkpoints,
+            keys=tuple(sorted(self._keys)),
+            checkpoint=self._newest,
             position=position,
             problem=problem,
         )
@@ -113,10 +119,12 @@ class _Walk:
         self._connection.execute("BEGIN")
         self.head = self._last_position()
         self._heads = {stream: (v, s) for stream, v, s in self._connection.execute(QUERIES["all_streams"])}
-        stored = self._connection.execute(QUERIES["all_checkpoints"]).fetchall()
+        newest = self._connection.execute(QUERIES["checkpoints"], (1,)).fetchone()
         self._connection.execute("COMMIT")
-        for checkpoint in [*map(_checkpoint, stored), *kept]:
-            self._checkpoints.setdefault(checkpoint.position, []).append(checkpoint)
+        for checkpoint in kept:
+            self._kept.setdefault(checkpoint.position, []).append(checkpoint)
+            self._keys.add(checkpoint.key)
+        self._promised = max([newest[0] if newest else 0, *self._kept])
 
     def start_at_the_last_checkpoint(self) -> None:
         """Take the newest checkpoint's hash for granted, if it is genuine and the log has it."""
@@ -146,6 +154,7 @@ class _Walk:
     def chain(self, until: int) -> None:
         """Check events up to `until`. Raises LogCorrupt."""
         position, digest = self.position, self.hash
+        checkpoints = self._checkpoints_of(position, until) if self._whole else {}
         for place, stream, version, sequence, stored, hashed in self._connection.execute(
             QUERIES["chain"], (position, until)
         ):
@@ -162,19 +171,32 @@ class _Walk:
                     self._sequences[stream] += 1
                     if sequence != self._sequences[stream]:
                         raise LogCorrupt(f"Position {place} is not the next delivery of stream {stream}.", place)
-                for checkpoint in self._checkpoints.get(place, ()):
-                    _compare(checkpoint, computed)
+                for checkpoint in checkpoints.get(place, ()):
+                    self._check(checkpoint, computed)
             self.position = position = place
             self.hash = digest = computed
 
+    def _checkpoints_of(self, after: int, until: int) -> dict[int, list[Checkpoint]]:
+        """The log's own in a stretch of it, and the kept ones anywhere."""
+        found = {position: list(kept) for position, kept in self._kept.items()}
+        for row in self._connection.execute(QUERIES["checkpoints_between"], (after, until)).fetchall():
+            checkpoint = _checkpoint(row)
+            found.setdefault(checkpoint.position, []).append(checkpoint)
+            self._newest = checkpoint
+            self._keys.add(checkpoint.key)
+        return found
+
+    def _check(self, checkpoint: Checkpoint, chain_hash: bytes) -> None:
+        self._checkpoints += 1
+        _compare(checkpoint, chain_hash)
+
     def end(self) -> None:
         """Nothing is missing at the end: what streams and checkpoints tell of later events."""
-        for position in sorted(self._checkpoints):
-            if position > self.position:
-                raise LogCorrupt(
-                    f"A checkpoint was signed at position {position}, but the log ends at {self.position}.",
-                    self.position + 1,
-                )
+        if self._promised > self.position:
+            raise LogCorrupt(
+                f"A checkpoint was signed at position {self._promised}, but the log ends at {self.position}.",
+                self.position + 1,
+            )
         seen = {stream: (version, self._sequences[stream]) for stream, version in self._versions.items()}
         for stream in sorted(seen.keys() | self._heads.keys()):
             if seen.get(stream) != self._heads.get(stream):

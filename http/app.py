@@ -23,6 +23,7 @@ from chatbot_erp.http.people import Blocklist, ContactChecks, Persons, Profile
 from chatbot_erp.http.playground import Contact, Faults, Playground, Scan
 from chatbot_erp.http.sessions import Session, Sessions
 from chatbot_erp.http.stream import EventStream
+from chatbot_erp.http.subjects import Subject, Verification
 
 App = falcon.App[Request, Response]
 
@@ -53,6 +54,10 @@ def create_app(manager: Manager, config: Config, playground: Playground | None =
     _add_deliveries(app, manager)
     app.add_route("/events", events)
     app.add_route("/events/stream", EventStream(manager))
+    app.add_route("/audit/verify", Verification(manager))
+    subject = Subject(manager)
+    app.add_route("/subjects/{number}", subject)
+    app.add_route("/subjects/{number}/export", subject, suffix="export")
     app.add_route("/session", Session(doorkeeper, sessions, sandbox=playground is not None))
     app.add_route("/nodes", Nodes(manager, config))
     app.add_route("/livez", Livez())

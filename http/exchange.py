@@ -90,8 +90,14 @@ class Exchange:
             action="request_answered",
             request_id=str(req.id),
             method=req.method,
-            path=quote(req.path)[:LONGEST_PATH_IN_LOG],
+            path=quote(named_path(req), safe="/{}")[:LONGEST_PATH_IN_LOG],
             status=resp.status_code,
             problem=resp.problem.code if resp.problem else None,
             ms=round((perf_counter() - req.begun) * 1000, 1),
         )
+
+
+def named_path(req: Request) -> str:
+    """The path for a log line: of one that names a person, only the pattern."""
+    pattern = req.uri_template or ""
+    return pattern if "{number}" in pattern else req.path

@@ -13,8 +13,11 @@ the outcome is unknown, the manager failed half-way. It is freed for all others 
 connected, disk full, overloaded …): nothing happened, so the retry that the problem asks for must be able to succeed.
 
 Credentials stay out of the store: a resource that answers with one conceals it and reveals it again (`Concealing`).
+Answers may name people, so they are kept sealed with a key that is made of the caller's and the Idempotency-Key: only
+who shows both can have them opened.
 """
 
+import os
 import re
 from collections.abc import Callable
 from datetime import datetime
@@ -24,6 +27,8 @@ from typing import Protocol, runtime_checkable
 from uuid import uuid4
 
 import structlog
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from chatbot_erp.eventstore.errors import StoreError
 from chatbot_erp.eventstore.records import Answered, Claim, Claimed, Mismatched, Running
@@ -39,6 +44,8 @@ from chatbot_erp.http.problems import (
     describe,
     encode,
 )
+
+NONCE = 12
 
 _KEY = re.compile(r"[!-~]{1,255}")
 
@@ -79,7 +86,7 @@ class Idempotency:
         fingerprint = digest(req.method, req.path, req.query_string or "", req.body())
         claim = self._claim(slot, fingerprint, req)
         if isinstance(claim, Answered):
-            body = claim.body
+            body = open_answer(req, slot, claim.body)
             if isinstance(resource, Concealing) and claim.status < 300:
                 revealed = resource.reveal(body)
                 if revealed is None:
@@ -107,7 +114,7 @@ class Idempotency:
             body = resp.data or b""
             if resp.problem is None and isinstance(resource, Concealing):
                 body = resource.conceal(body)
-            kept = Answered(resp.status_code, resp.content_type or "", body)
+            kept = Answered(resp.status_code, resp.content_type or "", seal_answer(req, req.claim, body))
         try:
             self._save(req.claim, kept)
         except StoreError as ex:
@@ -122,7 +129,7 @@ class Idempotency:
         with self._lock:
             claim = self._store.claim(slot, fingerprint, owner=self._owner, now=self._now())
             if isinstance(claim, Running) and (claim.owner != self._owner or slot in self._unsaved):
-                self._save(slot, self._unsaved[slot] if claim.owner == self._owner else unknown(req))
+                self._save(slot, self._unsaved[slot] if claim.owner == self._owner else unknown(req, slot))
                 claim = self._store.claim(slot, fingerprint, owner=self._owner, now=self._now())
         return claim
 
@@ -147,10 +154,30 @@ def digest(*parts: str | bytes) -> str:
     return whole.hexdigest()
 
 
-def unknown(req: Request) -> Answered:
+def seal_answer(req: Request, slot: str, body: bytes) -> bytes:
+    """An answer as it is kept: a nonce of 12 bytes and the AES-256-GCM of the body, bound to its slot."""
+    nonce = os.urandom(NONCE)
+    return nonce + _cipher(req).encrypt(nonce, body, slot.encode())
+
+
+def open_answer(req: Request, slot: str, kept: bytes) -> bytes:
+    """The body again, for who shows the same keys."""
+    try:
+        return _cipher(req).decrypt(kept[:NONCE], kept[NONCE:], slot.encode())
+    except (InvalidTag, ValueError):
+        return kept  # an earlier version kept it as it was, for the two days that are left of it
+
+
+def _cipher(req: Request) -> AESGCM:
+    keys = digest("answer", req.caller, req.get_header("Idempotency-Key", default=""))
+    return AESGCM(bytes.fromhex(keys))
+
+
+def unknown(req: Request, slot: str) -> Answered:
     """What can be said of a request whose process ended in the middle of it."""
     detail = "The manager was stopped while it carried this request out."
-    return Answered(OUTCOME_UNKNOWN.status, MEDIA_TYPE, encode(describe(OUTCOME_UNKNOWN, req.id, detail)))
+    body = encode(describe(OUTCOME_UNKNOWN, req.id, detail))
+    return Answered(OUTCOME_UNKNOWN.status, MEDIA_TYPE, seal_answer(req, slot, body))
 
 
 def replay(resp: Response, first: Answered, body: bytes) -> None:

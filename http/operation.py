@@ -14,7 +14,8 @@ OPEN, READ, SEND, MANAGE = None, Scope.READ, Scope.SEND, Scope.MANAGE
 """The words for what a call needs."""
 
 INSTANCES, MESSAGES, PEOPLE, GROUPS = "Instances", "Messages", "People", "Groups"
-DELIVERIES, HISTORY, MANAGER, SANDBOX = "Deliveries", "History", "Manager", "Sandbox"
+DELIVERIES, HISTORY, SUBJECTS = "Deliveries", "History", "Data subjects"
+MANAGER, SANDBOX = "Manager", "Sandbox"
 
 TAGS = {
     INSTANCES: "An instance is one WhatsApp number.",
@@ -23,6 +24,7 @@ TAGS = {
     GROUPS: "The groups an instance is in. Writing to one is sending a message to its JID.",
     DELIVERIES: "How an instance's events get to its endpoints. The first one, `main`, is its webhookUrl.",
     HISTORY: "Everything that ever happened, and how things stood at any moment.",
+    SUBJECTS: "The people whom the log is about: what it holds of them, and how they are forgotten.",
     MANAGER: "The manager itself.",
     SANDBOX: "Playing with the built-in WhatsApp network. These calls exist only where the manager runs on it.",
 }

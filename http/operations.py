@@ -22,6 +22,7 @@ from chatbot_erp.http.operation import (
     Operation,
 )
 from chatbot_erp.http.people_operations import PEOPLE_AND_GROUPS
+from chatbot_erp.http.subject_operations import SUBJECT_OPERATIONS
 from chatbot_erp.http.webhook_operations import WEBHOOK_OPERATIONS
 
 OPERATIONS = (
@@ -299,4 +300,5 @@ OPERATIONS = (
     Operation(method="GET", path="/docs", scope=OPEN, tag=MANAGER, summary="The API, to read", is_private=True),
     Operation(method="GET", path="/", scope=OPEN, tag=MANAGER, summary="The dashboard", is_private=True),
     *WEBHOOK_OPERATIONS,
+    *SUBJECT_OPERATIONS,
 )

@@ -205,6 +205,7 @@ OF_ERROR: dict[type[Exception], ProblemType] = {
     manager.BadEndpoint: _of(manager.BadEndpoint, 422),
     manager.EndpointNotFound: _of(manager.EndpointNotFound, 404),
     manager.NothingToDeliver: _of(manager.NothingToDeliver, 404),
+    manager.AuditRunning: _of(manager.AuditRunning, 409),
     manager.NotOnWhatsApp: _of(manager.NotOnWhatsApp, 404, blames="number", final=True),
     manager.MessageNotFound: _of(manager.MessageNotFound, 404),
     manager.NoMedia: _of(manager.NoMedia, 404),

@@ -27,7 +27,7 @@ from chatbot_erp.http.stream import STREAMS
 LOOKING_THREADS = 8
 CHANGING_THREADS = 8
 SPARE_THREADS = 2
-WAITING_CALLS = ("/media", "/message", "/pairing-code", "/scan", "/webhook/test")
+WAITING_CALLS = ("/audit/verify", "/media", "/message", "/pairing-code", "/scan", "/webhook/test")
 LARGEST_HEADERS = 32 * 1024
 CONNECTIONS = 512
 REQUEST_PATIENCE_S = 30.0

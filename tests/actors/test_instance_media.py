@@ -13,6 +13,7 @@ import pytest
 from chatbot_erp.actors import tidings
 from chatbot_erp.actors.commands import LoseSocket
 from chatbot_erp.actors.config import Config
+from chatbot_erp.actors.erasing import Eraser
 from chatbot_erp.actors.errors import InstanceNotOperational, MediaGone, Unavailable
 from chatbot_erp.actors.manager import Manager
 from chatbot_erp.actors.media_frames import FetchMedia, SocketFailedToFetch, SocketFetched
@@ -95,7 +96,7 @@ def test_files_are_fetched_ahead_where_they_are_kept_and_given_out_from_there(bu
     Path(order.target).write_bytes(b"png")
     world.tell(SocketFetched(command_id=order.command_id, size=3))
     world.actor.ask(tidings.Introduce(), timeout=PATIENCE_S)
-    media = Manager(world.house).media("shop", "m1")
+    media = Manager(world.house, Eraser(world.house.store, world.house.config)).media("shop", "m1")
     with media.file:
         assert (media.file.read(), media.size) == (b"png", 3)
 

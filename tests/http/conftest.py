@@ -15,10 +15,19 @@ import pytest
 from falcon import testing
 
 from chatbot_erp.actors.api_keys import KeyRing
+from chatbot_erp.actors.audit import Audit
 from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.directory import Directory, Qr
 from chatbot_erp.actors.endpoint import TellAgain, recipients
-from chatbot_erp.actors.errors import BadName, BadWebhookUrl, InstanceNotOperational, MessageNotFound, NotPairing
+from chatbot_erp.actors.erasing import Erased, Eraser
+from chatbot_erp.actors.errors import (
+    AuditRunning,
+    BadName,
+    BadWebhookUrl,
+    InstanceNotOperational,
+    MessageNotFound,
+    NotPairing,
+)
 from chatbot_erp.actors.house import House
 from chatbot_erp.actors.instance import decide
 from chatbot_erp.actors.manager import NAME, Created, Manager, MediaFile, Sent, check_text
@@ -31,6 +40,7 @@ from chatbot_erp.actors.webhook_control import WebhookControl
 from chatbot_erp.eventstore.events import Event, InstanceConnected, InstanceCreated, InstanceRemoved, Status
 from chatbot_erp.eventstore.records import NewEvent, Redelivery
 from chatbot_erp.eventstore.store import EventStore
+from chatbot_erp.eventstore.verify import Report
 from chatbot_erp.http.app import create_app
 from fake_inquiries import FakeInquiries
 
@@ -57,6 +67,18 @@ class FakeVault:
         return {owner: secret for (found, owner), secret in self._secrets.items() if found == kind}
 
 
+class FakeAudit(Audit):
+    """Has found this, unless somebody else has the log checked just now."""
+
+    def __init__(self) -> None:
+        self.report: Report | None = None
+
+    def run(self) -> Report:
+        if self.report is None:
+            raise AuditRunning("Somebody has the log checked already.")
+        return self.report
+
+
 class FakeManager(Manager):
     """Does at once and in memory what actors and sockets would do; `calls` is what it was asked for."""
 
@@ -68,6 +90,8 @@ class FakeManager(Manager):
         self.webhooks = WebhookControl(store, vault, self.directory, Config(), lambda: MOMENT, self._carry_out)
         self.inquiries = FakeInquiries(lambda question, instance: self._note(question, self._name_of(instance)))
         self.people = People(cast(House, SimpleNamespace(directory=self.directory, inquiries=self.inquiries)))
+        self._eraser = Eraser(store, Config(data_dir=Path("nowhere")))
+        self.audit = FakeAudit()
         self.draining = False
         self.calls: list[tuple[str, ...]] = []
         self.secrets: dict[str, str] = {}
@@ -171,6 +195,9 @@ class FakeManager(Manager):
 
     def past(self, instance: str, *, position: int | None = None, at: datetime | None = None) -> Past:
         return past(self.store, instance, until=position, at=at)
+
+    def erase(self, number: str) -> Erased:
+        return self._eraser.erase(number, MOMENT)
 
     def unready(self) -> str | None:
         return self.trouble

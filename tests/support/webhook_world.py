@@ -20,7 +20,16 @@ from chatbot_erp.actors.webhook_actor import RetryNow, Verdict, WebhookActor
 from chatbot_erp.actors.webhook_credentials import Keys
 from chatbot_erp.actors.webhook_mail import Wake
 from chatbot_erp.eventstore.events import Event, MessageReceived
-from chatbot_erp.eventstore.records import MAIN, Attempt, Delivery, NewEvent, RecordedAttempt, Redelivery, Standing
+from chatbot_erp.eventstore.records import (
+    MAIN,
+    Attempt,
+    Delivery,
+    NewEvent,
+    Recorded,
+    RecordedAttempt,
+    Redelivery,
+    Standing,
+)
 from chatbot_erp.eventstore.store import EventStore
 from receiver import Receiver
 
@@ -49,11 +58,22 @@ class Desk:
         self._check()
         return self.store.standing(stream, endpoint)
 
+    @property
+    def losses(self) -> int:
+        return self.store.losses
+
     def record_attempt(
-        self, stream: str, endpoint: str, sequence: int, attempt: Attempt, due: datetime | None
+        self,
+        stream: str,
+        endpoint: str,
+        sequence: int,
+        attempt: Attempt,
+        due: datetime | None,
+        *,
+        about: Recorded | None = None,
     ) -> Future[None]:
         self._check()
-        return self.store.record_attempt(stream, endpoint, sequence, attempt, due)
+        return self.store.record_attempt(stream, endpoint, sequence, attempt, due, about=about)
 
     def release_deliveries(self, stream: str, endpoint: str) -> Future[None]:
         self._check()

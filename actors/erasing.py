@@ -1,0 +1,135 @@
+"""Forgetting somebody: the keys to what the log holds of them, and every trace of them in files beside it.
+
+An erasure is on record before it begins and ends with its event, `subject.erased`. One that was cut off, by a crash or a
+disk that refused, is taken up by the next start, and by the next call.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from threading import Lock
+
+import msgspec
+import structlog
+
+from chatbot_erp.actors import session_traces, traces
+from chatbot_erp.actors.config import Config
+from chatbot_erp.actors.errors import Unavailable
+from chatbot_erp.actors.media_files import MediaFiles
+from chatbot_erp.actors.media_specs import media_in
+from chatbot_erp.actors.phone_numbers import normalise
+from chatbot_erp.eventstore.addresses import canonical, written_forms
+from chatbot_erp.eventstore.erasures import Begun, Destroyed, Erasure, Person
+from chatbot_erp.eventstore.events import MessageEdited, MessageReceived
+from chatbot_erp.eventstore.records import Recorded
+from chatbot_erp.eventstore.store import EventStore
+from chatbot_erp.eventstore.subjects import Subjects, events, page
+
+log = structlog.get_logger()
+
+TURN_PATIENCE_S = 30.0
+
+
+class Held(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of what the log holds of somebody; the next one begins behind `next`, None where this is the last."""
+
+    addresses: tuple[str, ...]
+    """All names under which somebody is known: digits of a number, `…@lid`. Those of Brazil without the ninth digit."""
+    records: tuple[Recorded, ...]
+    next: int | None
+
+
+class Erased(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody is forgotten. `position` is where that stands in the log, None where the log knew nothing of them."""
+
+    id: str
+    position: int | None
+    subjects: int
+
+
+class Eraser:
+    """Any thread may call; what changes something waits for its turn. Methods may raise `StoreError`."""
+
+    def __init__(self, store: EventStore, config: Config) -> None:
+        self._store = store
+        self._subjects = Subjects(store)
+        self._directory = config.data_dir
+        self._files = MediaFiles(config)
+        self._turn = Lock()
+
+    def held(self, number: str, *, after: int, limit: int) -> Held:
+        """What the log holds of whoever has this number, LID or group's jid. Raises `BadNumber`."""
+        person = self._subjects.person(self._names(number))
+        records, reached = page(self._store, person, after=after, limit=limit)
+        return Held(addresses=person.addresses, records=tuple(records), next=reached)
+
+    def erase(self, number: str, now: datetime) -> Erased:
+        """Forget them. A second time finds nothing to do. Raises `BadNumber`, `Unavailable` (it is finished later)."""
+        names = self._names(number)
+        with _Turn(self._turn):
+            self._finish_all()
+            return self._go_on(self._subjects.begin(names, now))
+
+    def expire(self, keep_days: int, now: datetime) -> None:
+        """Destroy the keys of what was said longer ago than so many days, of whomever."""
+        before = f"{now - timedelta(days=keep_days):%Y-%m-%d}"
+        with _Turn(self._turn):
+            self._finish_all()
+            traces.drop_parked_before(self._directory, now - timedelta(days=keep_days))
+            if expired := self._subjects.expire(before, now):
+                self._subjects.finish(expired)
+                log.info("content has expired", action="content_expired", before=before)
+
+    def resume(self) -> None:
+        """Finish what an earlier life began. Raises `OSError` where a file cannot be changed."""
+        with _Turn(self._turn):
+            self._finish_all()
+
+    def _finish_all(self) -> None:
+        for erasure in self._subjects.unfinished():
+            self._go_on(erasure)
+
+    def _go_on(self, erasure: Erasure) -> Erased:
+        if isinstance(erasure.stage, Begun):
+            person = self._subjects.person(erasure.stage.addresses)
+            try:
+                self._forget_beside_the_log(person)
+            except OSError as ex:
+                log.error("an erasure is not finished", action="erasure_stuck", erasure=erasure.id, error=str(ex))
+                raise Unavailable(f"A file cannot be changed now ({ex}); the erasure goes on by itself.") from ex
+            erasure = self._subjects.destroy(erasure, person.addresses)
+        position = self._subjects.finish(erasure)
+        count = len(erasure.stage.subjects) if isinstance(erasure.stage, Destroyed) else 0
+        log.info("somebody was forgotten", action="subject_erased", erasure=erasure.id, subjects=count)
+        return Erased(id=erasure.id, position=position, subjects=count)
+
+    def _forget_beside_the_log(self, person: Person) -> None:
+        """While the keys are there: only who can read a message knows the name of its file."""
+        forms = {form for address in person.addresses for form in written_forms(address)}
+        if self._files.any():
+            for record in events(self._store, person):
+                if isinstance(record.event, MessageReceived | MessageEdited):
+                    media = media_in(record.event.raw, record.event.message_id)
+                    if media is not None:
+                        self._files.drop(record.stream, media)
+        traces.drop_parked(self._directory, forms)
+        traces.drop_spooled(self._directory, set(person.addresses))
+        traces.blank_last_words(self._directory, forms)
+        session_traces.forget(self._directory, forms)
+
+    def _names(self, number: str) -> Iterable[str]:
+        """The number, and what WhatsApp calls its owner besides."""
+        return session_traces.aliases(self._directory, canonical(normalise(number)))
+
+
+class _Turn:
+    """One erasure at a time. Raises `Unavailable` where the one before takes too long."""
+
+    def __init__(self, lock: Lock) -> None:
+        self._lock = lock
+
+    def __enter__(self) -> None:
+        if not self._lock.acquire(timeout=TURN_PATIENCE_S):
+            raise Unavailable("Another erasure is still under way.")
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()

@@ -1,0 +1,62 @@
+"""`chatbot-erp export` and `erase`: what is held of somebody, and forgetting them."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+import click
+from filelock import FileLock, Timeout
+
+from chatbot_erp.actors import session_traces
+from chatbot_erp.actors.config import Config
+from chatbot_erp.actors.erasing import Eraser
+from chatbot_erp.actors.errors import ManagerError
+from chatbot_erp.actors.host_process import await_former_hosts
+from chatbot_erp.actors.log_commands import line
+from chatbot_erp.actors.phone_numbers import normalise
+from chatbot_erp.eventstore.addresses import canonical
+from chatbot_erp.eventstore.database import FILE
+from chatbot_erp.eventstore.log_reader import LogReader
+from chatbot_erp.eventstore.store import EventStore
+from chatbot_erp.eventstore.subjects import events
+
+HOSTS_PATIENCE_S = 10.0
+
+
+class Asked(Protocol):
+    """A running manager."""
+
+    def erase(self, number: str) -> str: ...
+
+
+def print_held(data_dir: Path, *, number: str) -> None:
+    """Print every event of somebody, of a running or a stopped manager. Raises `click.ClickException`, `StoreError`."""
+    with LogReader.open(data_dir) as log:
+        for record in events(log, log.person(_names(data_dir, number))):
+            print(line(record, as_json=True))
+
+
+def forget(data_dir: Path, number: str, manager: Asked) -> None:
+    """Erase somebody, or have it done by the manager that runs. Raises `click.ClickException`, `StoreError`."""
+    _names(data_dir, number)
+    if not (data_dir / FILE).is_file():
+        raise click.ClickException(f"There is no event log in {data_dir}.")
+    try:
+        with FileLock(data_dir / "manager.lock", timeout=0):
+            await_former_hosts(data_dir, HOSTS_PATIENCE_S)
+            with EventStore.open(data_dir) as store:
+                erasure = Eraser(store, Config(data_dir=data_dir)).erase(number, datetime.now(UTC)).id
+    except Timeout:
+        erasure = manager.erase(number)
+    except ManagerError as ex:
+        raise click.ClickException(str(ex)) from ex
+    print(f"Forgotten. The erasure is {erasure}; backups from before still hold the keys: erase there, too.")
+
+
+def _names(data_dir: Path, number: str) -> set[str]:
+    try:
+        return session_traces.aliases(data_dir, canonical(normalise(number)))
+    except ManagerError as ex:
+        raise click.ClickException(str(ex)) from ex
+    except OSError as ex:
+        raise click.ClickException(f"Nothing was done: {ex}.") from ex

@@ -1,0 +1,121 @@
+"""The people in a log: what it holds of one of them, and how one is forgotten.
+
+To forget somebody: `begin`, see to what lies outside the log, `destroy` the keys, `finish`. Each step is on disk before
+the next; `unfinished` has those that were cut off. The erasure is an event of the stream `STREAM`, which names the
+subjects, but no number.
+"""
+
+from collections.abc import Collection, Iterable, Iterator
+from datetime import datetime
+from typing import Protocol, assert_never
+
+from chatbot_erp.eventstore.erasures import Begun, Destroyed, Erasure, Expired, Person
+from chatbot_erp.eventstore.errors import StoreError, VersionConflict
+from chatbot_erp.eventstore.events import ContentExpired, Event, SubjectErased
+from chatbot_erp.eventstore.records import NewEvent, Recorded
+from chatbot_erp.eventstore.store import EventStore
+
+STREAM = "privacy"
+STRETCH = 20_000
+"""Positions in one query: no long read keeps the write-ahead file growing."""
+
+STRETCHES = 10
+"""Queries for one page at most, so that a page of a large log takes a second, not a minute."""
+
+
+class Log(Protocol):
+    """What is read here: the store of a running manager, or a log that is only looked at."""
+
+    def head(self) -> int: ...
+
+    def read_sealed(self, subjects: Collection[str], *, after: int, until: int, limit: int) -> list[Recorded]: ...
+
+
+def page(log: Log, person: Person, *, after: int, limit: int) -> tuple[list[Recorded], int | None]:
+    """Up to `limit` events behind `after` that are sealed for the person, and where to go on; None where nothing is left.
+
+    A page may be short, even empty, and not be the last one.
+    """
+    head, found = log.head(), list[Recorded]()
+    for _ in range(STRETCHES):
+        if after >= head or not person.subjects:
+            return found, None
+        until, room = min(head, after + STRETCH), limit - len(found)
+        stretch = log.read_sealed(person.subjects, after=after, until=until, limit=room)
+        found += stretch
+        after = stretch[-1].position if len(stretch) == room else until
+        if len(found) == limit:
+            break
+    return found, after
+
+
+def events(log: Log, person: Person) -> Iterator[Recorded]:
+    """All of them, in the order of the log, however many."""
+    after: int | None = 0
+    while after is not None:
+        found, after = page(log, person, after=after, limit=1000)
+        yield from found
+
+
+class Subjects:
+    """Any thread may call. Every method may raise StoreError."""
+
+    def __init__(self, store: EventStore) -> None:
+        self._store = store
+        self._keys = store.keys
+
+    def person(self, addresses: Iterable[str]) -> Person:
+        """Whoever is known under any of these canonical addresses."""
+        return self._keys.person(addresses)
+
+    def begin(self, addresses: Iterable[str], at: datetime) -> Erasure:
+        """Put on record that somebody is to be forgotten."""
+        return self._keys.begin_erasure(addresses, at)
+
+    def destroy(self, erasure: Erasure, addresses: Iterable[str]) -> Erasure:
+        """Destroy the keys of whoever has any of these addresses: nobody can read any more what was theirs."""
+        return self._keys.destroy(erasure, addresses)
+
+    def expire(self, before: str, at: datetime) -> Erasure | None:
+        """Destroy the keys of all days before one (YYYY-MM-DD, UTC); None where that was done already."""
+        return self._keys.expire(before, at)
+
+    def unfinished(self) -> list[Erasure]:
+        """Erasures whose event is not in the log yet."""
+        return self._keys.unfinished_erasures()
+
+    def finish(self, erasure: Erasure) -> int | None:
+        """Append the event of what was destroyed; its position. None where nothing was: nothing is recorded then."""
+        position = None
+        match erasure.stage:
+            case Begun():
+                raise ValueError("The keys are still there.")
+            case Destroyed(subjects=subjects):
+                position = self._append(erasure, SubjectErased(subjects=subjects)) if subjects else None
+            case Expired(before=before):
+                position = self._append(erasure, ContentExpired(before=before))
+            case _:
+                assert_never(erasure.stage)
+        self._keys.finish_erasure(erasure.id)
+        return position
+
+    def _append(self, erasure: Erasure, event: Event) -> int:
+        new = NewEvent(id=erasure.id, event=event, recorded_at=erasure.at)
+        for _ in range(100):
+            version = self._store.version(STREAM)
+            try:
+                appended = self._store.append(STREAM, version, [new], snapshot=b"").result()
+            except VersionConflict:
+                continue  # another erasure was first
+            if appended.records:
+                return appended.records[0].position
+            return next(
+                each.position for each in self._past() if each.id == erasure.id
+            )  # a life before had appended it
+        raise StoreError("The erasures are recorded faster than this one could be.")
+
+    def _past(self) -> Iterator[Recorded]:
+        after = 0
+        while found := self._store.read(stream=STREAM, after=after):
+            yield from found
+            after = found[-1].position

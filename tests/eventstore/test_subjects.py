@@ -1,0 +1,226 @@
+"""Somebody is forgotten: by the destruction of keys, whatever interrupts it, and without a change of what is in the log."""
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from chatbot_erp.eventstore import subjects
+from chatbot_erp.eventstore.addresses import canonical
+from chatbot_erp.eventstore.events import (
+    ContentExpired,
+    Event,
+    InstanceCreated,
+    MessageAccepted,
+    MessageReceived,
+    SubjectErased,
+    WebhookAbandoned,
+)
+from chatbot_erp.eventstore.log_reader import LogReader
+from chatbot_erp.eventstore.records import ERASED, Attempt, Recorded
+from chatbot_erp.eventstore.store import EventStore, NewEvent
+from chatbot_erp.eventstore.subjects import STREAM, Subjects, events, page
+from chatbot_erp.eventstore.verify import verify
+
+Facts = Callable[[Event], NewEvent]
+
+NUMBER, LID, OTHER = "5511987654321", "200000000000001@lid", "5511999999999"
+HERS = {canonical(NUMBER), LID}
+
+
+def received(jid: str, jid_alt: str | None = None, text: str = "a secret wish") -> MessageReceived:
+    return MessageReceived(
+        message_id="3EB0",
+        jid=jid,
+        jid_alt=jid_alt,
+        participant=None,
+        push_name="Fulana de Tal",
+        kind="text",
+        text=text,
+        sent_at=datetime.fromisoformat("2026-11-24T12:00Z"),
+        raw=msgspec.Raw(b'{"conversation":"a secret wish"}'),
+    )
+
+
+@pytest.fixture
+def story(store: EventStore, new: Facts, created: Callable[[str], InstanceCreated]) -> list[Recorded]:
+    """Two people; what one of them said came under her number, her LID and both."""
+    facts = [
+        created("a"),
+        received(f"{NUMBER}@s.whatsapp.net"),
+        received(LID),
+        received(f"{OTHER}@s.whatsapp.net", text="another wish"),
+        received(LID, f"{NUMBER}@s.whatsapp.net"),
+        MessageAccepted(command_id="c", number=NUMBER, kind="text", text="a secret answer"),
+    ]
+    return [
+        record
+        for version, fact in enumerate(facts)
+        for record in store.append("a", version, [new(fact)], snapshot=b"state").result().records
+    ]
+
+
+def forget(store: EventStore, number: str, at: datetime) -> int | None:
+    people = Subjects(store)
+    erasure = people.begin([canonical(number)], at)
+    return people.finish(people.destroy(erasure, people.person([canonical(number)]).addresses))
+
+
+def bytes_of(directory: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in directory.rglob("*") if path.is_file())
+
+
+def test_what_is_held_of_somebody_is_found_under_any_of_their_names(
+    store: EventStore, directory: Path, story: list[Recorded]
+) -> None:
+    hers = [story[1], story[2], story[4], story[5]]
+    for name in (NUMBER, f"{NUMBER}@s.whatsapp.net", LID):
+        person = Subjects(store).person([canonical(name)])
+        assert set(person.addresses) == HERS
+        assert list(events(store, person)) == hers
+    with LogReader.open(directory) as log:
+        assert list(events(log, log.person([LID]))) == hers
+    assert list(events(store, Subjects(store).person(["49170"]))) == []
+
+
+def test_what_is_held_is_read_in_pages_of_a_bounded_stretch_of_the_log(
+    store: EventStore, new: Facts, story: list[Recorded], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subjects, "STRETCH", 2)
+    monkeypatch.setattr(subjects, "STRETCHES", 2)
+    person = Subjects(store).person([LID])
+    found, after = page(store, person, after=0, limit=1)
+    assert [each.position for each in found] == [2]
+    assert after == 2
+    found, after = page(store, person, after=after, limit=100)
+    assert ([each.position for each in found], after) == ([3, 5, 6], 6)
+    assert page(store, person, after=6, limit=100) == ([], None)
+    assert [each.position for each in events(store, person)] == [2, 3, 5, 6]
+
+
+def test_after_an_erasure_no_file_has_the_text_and_the_chain_still_verifies(
+    store: EventStore, directory: Path, story: list[Recorded], noon: datetime
+) -> None:
+    before = bytes_of(directory)
+    assert canonical(NUMBER).encode() in before
+    position = forget(store, NUMBER, noon)
+    everything = bytes_of(directory)
+    for trace in (
+        b"secret wish",
+        b"secret answer",
+        b"Fulana",
+        canonical(NUMBER).encode(),
+        NUMBER.encode(),
+        b"200000000000001",
+    ):
+        assert trace not in everything
+    read = store.read()
+    assert [each.position for each in read if each.erased] == [2, 3, 5, 6]
+    assert b'"erased":true' in bytes(read[1].data)
+    assert read[3] == story[3], "what others said stays"
+    assert (read[-1].stream, read[-1].position) == (STREAM, position)
+    assert isinstance(read[-1].event, SubjectErased)
+    assert len(read[-1].event.subjects) == 2, "she was known by two names before these met"
+    assert verify(directory).problem is None
+    assert list(events(store, Subjects(store).person([LID]))) == []
+
+
+def test_a_second_erasure_finds_nothing_and_who_writes_again_is_somebody_new(
+    store: EventStore, story: list[Recorded], new: Facts, noon: datetime
+) -> None:
+    assert forget(store, NUMBER, noon) is not None
+    head = store.head()
+    assert forget(store, NUMBER, noon) is None
+    assert store.head() == head
+    again = store.append("a", 6, [new(received(LID, text="here I am again"))], snapshot=b"state").result().records
+    person = Subjects(store).person([LID])
+    assert list(events(store, person)) == list(again)
+    assert person.addresses == (LID,), "her number is not known any more"
+
+
+@pytest.mark.parametrize("reached", ["begun", "destroyed", "appended"])
+def test_an_erasure_that_was_cut_off_goes_on_in_the_next_life(
+    store: EventStore, directory: Path, story: list[Recorded], noon: datetime, reached: str
+) -> None:
+    people = Subjects(store)
+    erasure = people.begin([canonical(NUMBER)], noon)
+    if reached != "begun":
+        erasure = people.destroy(erasure, HERS)
+    if reached == "appended":
+        event = SubjectErased(subjects=tuple(getattr(erasure.stage, "subjects", ())))
+        new = NewEvent(id=erasure.id, event=event, recorded_at=noon)
+        store.append(STREAM, 0, [new], snapshot=b"").result()
+    store.close()
+    with EventStore.open(directory) as later:
+        people = Subjects(later)
+        (left,) = people.unfinished()
+        assert left == erasure
+        if reached == "begun":
+            left = people.destroy(left, HERS)
+        position = people.finish(left)
+        assert people.unfinished() == []
+        (record,) = later.read(stream=STREAM)
+        assert (record.id, record.position) == (erasure.id, position)
+        assert [each.position for each in later.read() if each.erased] == [2, 3, 5, 6]
+    assert verify(directory).problem is None
+
+
+def test_what_a_receiver_answered_is_sealed_and_erased_with_whom_the_event_was_about(
+    store: EventStore, directory: Path, story: list[Recorded], noon: datetime
+) -> None:
+    attempt = Attempt(at=noon, duration_ms=1, http_status=200, error="", address="", answer="thanks, Fulana")
+    store.record_attempt("a", "main", 1, attempt, None, about=story[1]).result()
+    store.record_attempt("a", "main", 3, attempt, None, about=story[3]).result()
+    assert b"thanks" not in bytes_of(directory)
+    assert [each.answer for each in store.attempts("a", limit=9)] == ["thanks, Fulana"] * 2
+    forget(store, NUMBER, noon)
+    assert [each.answer for each in store.attempts("a", limit=9)] == ["thanks, Fulana", ""]
+    store.record_attempt("a", "main", 1, attempt, None, about=story[1]).result()
+    assert store.attempts("a", limit=1)[0].answer == "", "one that was under way makes no new key for her"
+    assert Subjects(store).person([LID]).subjects == ()
+
+
+def test_days_that_are_over_are_dropped_of_everybody_and_put_on_record_once(
+    store: EventStore, directory: Path, new: Facts, noon: datetime
+) -> None:
+    old = received(f"{NUMBER}@s.whatsapp.net", text="long ago")
+    facts = [
+        msgspec.structs.replace(new(old), recorded_at=noon - timedelta(days=40)),
+        msgspec.structs.replace(new(old), recorded_at=noon - timedelta(days=30)),
+        new(received(f"{NUMBER}@s.whatsapp.net", text="today")),
+    ]
+    store.append("a", 0, facts, snapshot=b"").result()
+    people = Subjects(store)
+    for _ in range(2):
+        if expired := people.expire("2026-10-25", noon):
+            people.finish(expired)
+    read = store.read()
+    assert [each.erased for each in read] == [True, False, False, False]
+    assert read[-1].event == ContentExpired(before="2026-10-25")
+    assert len(read) == 4
+    assert verify(directory).problem is None
+
+
+def test_a_delivery_that_is_not_made_because_it_was_erased_is_no_dead_letter(
+    store: EventStore, story: list[Recorded], new: Facts
+) -> None:
+    verdict = WebhookAbandoned(sequence=1, attempts=1, error=ERASED)
+    other = WebhookAbandoned(sequence=2, attempts=1, error="http_500")
+    store.append("a", 6, [new(verdict), new(other)], snapshot=b"state").result()
+    assert [each.sequence for each in store.dead_letters("a", limit=9)] == [2]
+    assert store.standing("a").oldest == 3
+
+
+def test_an_erasure_needs_no_address_once_the_keys_are_gone(
+    store: EventStore, directory: Path, story: list[Recorded], noon: datetime
+) -> None:
+    people = Subjects(store)
+    people.destroy(people.begin([canonical(NUMBER)], noon), HERS)
+    with closing(sqlite3.connect(directory / "keys.db")) as keys:
+        ((kept,),) = keys.execute("SELECT erased FROM erasures").fetchall()
+    assert "addresses" not in kept
+    assert canonical(NUMBER).encode() not in (directory / "keys.db").read_bytes()
