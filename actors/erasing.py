@@ -77,7 +77,6 @@ class Eraser:
             traces.drop_parked_before(self._directory, now - timedelta(days=keep_days))
             if expired := self._subjects.expire(before, now):
                 self._subjects.finish(expired)
-                log.info("content has expired", action="content_expired", before=before)
 
     def resume(self) -> None:
         """Finish what an earlier life began. Raises `OSError` where a file cannot be changed."""
@@ -99,7 +98,6 @@ class Eraser:
             erasure = self._subjects.destroy(erasure, person.addresses)
         position = self._subjects.finish(erasure)
         count = len(erasure.stage.subjects) if isinstance(erasure.stage, Destroyed) else 0
-        log.info("somebody was forgotten", action="subject_erased", erasure=erasure.id, subjects=count)
         return Erased(id=erasure.id, position=position, subjects=count)
 
     def _forget_beside_the_log(self, person: Person) -> None:

@@ -13,7 +13,9 @@ from chatbot_erp.actors import webhook_actor, webhook_backlog
 from chatbot_erp.actors.webhook import signing_key
 from chatbot_erp.actors.webhook_credentials import Keys
 from chatbot_erp.actors.webhook_mail import Finish, RetryNow, Wake
-from chatbot_erp.eventstore.events import InstanceDisconnected, Status, WebhookDelivered
+from chatbot_erp.eventstore.events import InstanceDisconnected, Status, WebhookAbandoned, WebhookDelivered
+from chatbot_erp.eventstore.records import ERASED
+from chatbot_erp.eventstore.subjects import Subjects
 from receiver import Receiver
 from webhook_world import NEW_SECRET, SECRET, Begin, Desk, at_least, message, texts, wait_until
 
@@ -283,3 +285,27 @@ def test_during_a_rotation_both_secrets_verify_until_the_old_ones_time_is_over(
         verifier(NEW_SECRET).verify(only_new.body, dict(only_new.headers))
     with pytest.raises(standardwebhooks.WebhookVerificationError):
         standardwebhooks.Webhook(SECRET).verify(only_new.body, dict(only_new.headers))
+
+
+def test_what_was_erased_while_it_waited_is_not_told_though_it_was_in_memory(
+    begin: Begin, desk: Desk, receiver: Receiver
+) -> None:
+    began, goes_on = threading.Event(), threading.Event()
+
+    def answer(_: object) -> int:
+        began.set()
+        goes_on.wait(10)
+        return 204
+
+    receiver.answer = answer
+    number = begin()
+    number.append(message("his first"), message("her secret", "2@s.whatsapp.net"), message("his last"))
+    number.actor.tell(Wake())
+    assert began.wait(10)
+    subjects = Subjects(desk.store)
+    subjects.destroy(subjects.begin(["2"], datetime.now(UTC)), ["2"])
+    goes_on.set()
+    number.settled(3)
+    assert texts(receiver) == ["his first", "his last"]
+    assert number.verdicts[1] == WebhookAbandoned(sequence=2, attempts=1, error=ERASED)
+    assert desk.store.dead_letters(number.id, limit=9) == []

@@ -1,0 +1,242 @@
+"""Forgetting somebody in the log and in every file beside it, whatever comes in between."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import msgspec
+import pytest
+
+from chatbot_erp.actors.config import Config
+from chatbot_erp.actors.erasing import Eraser
+from chatbot_erp.actors.errors import BadNumber, Unavailable
+from chatbot_erp.actors.frames import Said, SocketReceived
+from chatbot_erp.actors.media_files import MediaFiles
+from chatbot_erp.actors.media_specs import media_in
+from chatbot_erp.actors.spool import read_spools, write_spool
+from chatbot_erp.eventstore.events import Event, MessageReceived
+from chatbot_erp.eventstore.store import EventStore, NewEvent
+from chatbot_erp.eventstore.verify import verify
+from fake_sockets import received
+
+NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+HER, HIM = "5511987654321", "5511911111111"
+HER_LID = "200000000000001"
+IMAGE = msgspec.Raw(
+    b'{"imageMessage":{"directPath":"/a","mediaKey":"AAAA","fileSHA256":"AAAA","fileEncSHA256":"AAAA"}}'
+)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    return Config(data_dir=tmp_path / "data", media_keep_days=30)
+
+
+@pytest.fixture
+def store(config: Config) -> Iterator[EventStore]:
+    with EventStore.open(config.data_dir) as store:
+        yield store
+
+
+def message(number: str, text: str, *, lid: str | None = None, raw: msgspec.Raw = IMAGE) -> MessageReceived:
+    return MessageReceived(
+        message_id=f"3EB0{number}"[-8:],
+        jid=f"{number}@s.whatsapp.net",
+        jid_alt=f"{lid}@lid" if lid else None,
+        participant=None,
+        push_name="Somebody",
+        kind="image",
+        text=text,
+        sent_at=NOW,
+        raw=raw,
+    )
+
+
+def tell(store: EventStore, *events: Event, at: datetime = NOW) -> None:
+    new = [NewEvent(id=str(uuid4()), event=each, recorded_at=at) for each in events]
+    store.append("shop", store.version("shop"), new, snapshot=b"state").result()
+
+
+def spoken(text: str, number: str) -> SocketReceived:
+    return msgspec.structs.replace(received(text), jid=f"{number}@s.whatsapp.net")
+
+
+def text_of(store: EventStore) -> list[str]:
+    return [each.event.text for each in store.read() if isinstance(each.event, MessageReceived)]
+
+
+def session(directory: Path, *others: tuple[str, str, str]) -> Path:
+    """As the library lays it out, with these others (number, LID, name), and with pages that were used before."""
+    path = directory / "sessions" / "shop.db"
+    path.parent.mkdir(parents=True)
+    with closing(sqlite3.connect(path, isolation_level=None)) as made:
+        made.executescript("""
+            PRAGMA journal_mode = WAL;
+            CREATE TABLE whatsmeow_device (jid TEXT PRIMARY KEY, lid TEXT);
+            CREATE TABLE whatsmeow_lid_map (lid TEXT PRIMARY KEY, pn TEXT UNIQUE NOT NULL);
+            CREATE TABLE whatsmeow_contacts (our_jid TEXT, their_jid TEXT, push_name TEXT);
+            CREATE TABLE whatsmeow_sessions (our_jid TEXT, their_id TEXT, session BLOB);
+            CREATE TABLE whatsmeow_sender_keys (our_jid TEXT, chat_id TEXT, sender_id TEXT, sender_key BLOB);
+            INSERT INTO whatsmeow_device VALUES ('5511900000000:1@s.whatsapp.net', '300000000000003:1@lid');
+        """)
+        for number, lid, name in others:
+            made.execute("INSERT INTO whatsmeow_lid_map VALUES (?, ?)", (lid, number))
+            made.execute("INSERT INTO whatsmeow_contacts VALUES ('us', ?, ?)", (f"{lid}@lid", f"{name}, before"))
+            made.execute("UPDATE whatsmeow_contacts SET push_name = ? WHERE their_jid = ?", (name, f"{lid}@lid"))
+            made.execute("INSERT INTO whatsmeow_sessions VALUES ('us', ?, x'00')", (f"{lid}_1:0",))
+            made.execute("INSERT INTO whatsmeow_sender_keys VALUES ('us', '1203@g.us', ?, x'00')", (f"{lid}_1:0",))
+    return path
+
+
+def everything(directory: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in directory.rglob("*") if path.is_file())
+
+
+def test_every_file_beside_the_log_lets_go_of_her_and_keeps_what_is_of_others(
+    config: Config, store: EventStore
+) -> None:
+    data = config.data_dir
+    other = msgspec.Raw(bytes(IMAGE).replace(b"/a", b"/b"))
+    tell(store, message(HER, "her wish", lid=HER_LID), message(HIM, "his wish", raw=other))
+    files = MediaFiles(config)
+    for raw, content in ((IMAGE, b"her face"), (other, b"his face")):
+        media = media_in(raw, "m")
+        assert media is not None
+        download = files.new("shop")
+        download.write_bytes(content)
+        files.keep("shop", media, download)
+    (data / "parked").mkdir()
+    (data / "parked" / "1.json").write_text(f'{{"command":"jid=\'{HER_LID}@lid\' her parked wish"}}')
+    (data / "parked" / "2.json").write_text(f'{{"command":"jid=\'{HIM}\' his parked wish"}}')
+    (data / "hosts").mkdir()
+    (data / "hosts" / "h.log").write_text(f"no session with {HER_LID}:0 and {HIM}, {HER_LID}:1\n")
+    words = [
+        Said(
+            instance="shop",
+            generation=1,
+            number=1,
+            observation=spoken("her spooled wish", HER),
+        ),
+        Said(
+            instance="shop",
+            generation=1,
+            number=2,
+            observation=spoken("his spooled wish", HIM),
+        ),
+    ]
+    spool = write_spool(data, "host", words)
+    os.utime(spool, (1, 1))
+    session(data, (HER, HER_LID, "Dolores"), (HIM, "400000000000004", "Jose"))
+
+    erased = Eraser(store, config).erase(HER, NOW)
+    assert erased.subjects == 1
+    left = everything(data)
+    for trace in ("her ", HER, HER[:4] + HER[5:], HER_LID, "Dolores"):
+        assert trace.encode() not in left, trace
+    for trace in (b"his face", b"his parked wish", b"his spooled wish", b"Jose", HIM.encode(), b"400000000000004"):
+        assert trace in left, trace
+    assert b"300000000000003:1@lid" in left, "our own account is nobody else"
+    assert text_of(store) == ["", "his wish"]
+    (spooled,) = read_spools(data)
+    assert (spooled.words, spooled.damage) == (tuple(words[1:]), None)
+    assert spooled.path.stat().st_mtime == 1, "its place among other spools is the same"
+
+
+def test_she_is_found_by_a_name_that_only_the_library_knows(config: Config, store: EventStore) -> None:
+    tell(store, message(HER, "under her number"), msgspec.structs.replace(message(HER, "as LID"), jid=f"{HER_LID}@lid"))
+    session(config.data_dir, (HER, HER_LID, "Dolores"))
+    eraser = Eraser(store, config)
+    assert set(eraser.held(HER, after=0, limit=9).addresses) == {HER[:4] + HER[5:], f"{HER_LID}@lid"}
+    assert len(eraser.held(f"{HER_LID}@lid", after=0, limit=9).records) == 2
+    assert eraser.erase(f"{HER_LID}@lid", NOW).subjects == 2
+    assert text_of(store) == ["", ""]
+
+
+def test_an_erasure_that_a_file_refuses_is_finished_later(config: Config, store: EventStore) -> None:
+    tell(store, message(HER, "her wish"))
+    obstacle = config.data_dir / "parked" / "1.json"
+    obstacle.mkdir(parents=True)  # reading it fails, as reading from a sick disk does
+    eraser = Eraser(store, config)
+    with pytest.raises(Unavailable):
+        eraser.erase(HER, NOW)
+    assert text_of(store) == ["her wish"], "nothing is told to be forgotten that is not"
+    with pytest.raises(Unavailable):
+        eraser.resume()
+    obstacle.rmdir()
+    eraser.resume()
+    assert text_of(store) == [""]
+    (event,) = store.read(types={"subject.erased"})
+    assert event.recorded_at == NOW
+    eraser.resume()
+    assert len(store.read(types={"subject.erased"})) == 1
+
+
+def test_what_was_parked_or_said_too_long_ago_is_dropped(config: Config, store: EventStore) -> None:
+    tell(store, message(HER, "old"), at=NOW - timedelta(days=31))
+    tell(store, message(HER, "new"), at=NOW - timedelta(days=29))
+    parked = config.data_dir / "parked"
+    parked.mkdir()
+    for name, days in (("old", 31), ("new", 29)):
+        (parked / f"{name}.json").write_text("{}")
+        moment = (NOW - timedelta(days=days)).timestamp()
+        os.utime(parked / f"{name}.json", (moment, moment))
+    eraser = Eraser(store, config)
+    for _ in range(2):
+        eraser.expire(30, NOW)
+    assert text_of(store) == ["", "new"]
+    assert [path.name for path in parked.iterdir()] == ["new.json"]
+    assert len(store.read(types={"content.expired"})) == 1
+
+
+def test_what_is_no_number_changes_nothing(config: Config, store: EventStore) -> None:
+    with pytest.raises(BadNumber):
+        Eraser(store, config).erase("nobody", NOW)
+    assert Eraser(store, config).held("1203630000@g.us", after=0, limit=9).records == ()
+
+
+CHILD = """
+import itertools, sys
+from pathlib import Path
+sys.path[:0] = sys.argv[2:]
+from test_erasing import Config, EventStore, Eraser, NOW, message, tell
+config = Config(data_dir=Path(sys.argv[1]))
+with EventStore.open(config.data_dir) as store:
+    eraser = Eraser(store, config)
+    eraser.resume()
+    for n in itertools.count(store.head()):
+        number = f"4917{n:08}"
+        tell(store, message(number, "a wish that must go"))
+        eraser.erase(number, NOW)
+        print(number, flush=True)
+"""
+
+
+def test_a_kill_at_any_moment_leaves_no_erasure_undone_and_no_chain_broken(config: Config) -> None:
+    data, here = config.data_dir, Path(__file__).parent
+    erased: list[str] = []
+    for said in (1, 2, 3, 5, 8):
+        places = [str(here), str(here.parent / "support")]
+        with subprocess.Popen([sys.executable, "-c", CHILD, str(data), *places], stdout=subprocess.PIPE) as child:
+            assert child.stdout is not None
+            erased += [child.stdout.readline().decode().strip() for _ in range(said)]
+            child.send_signal(signal.SIGKILL)
+            erased += [
+                line.strip() for line in child.stdout.read().decode().splitlines(keepends=True) if line.endswith("\n")
+            ]
+        assert child.wait() == -signal.SIGKILL
+        assert verify(data).problem is None
+    with EventStore.open(data) as store:
+        eraser = Eraser(store, config)
+        eraser.resume()
+        assert store.keys.unfinished_erasures() == []
+        assert all(eraser.held(number, after=0, limit=9).records == () for number in erased)
+        assert len(store.read(types={"subject.erased"}, limit=1000)) >= len(erased) >= 19
+        assert len([text for text in text_of(store) if text]) <= 5, "but for whom no erasure was begun, all are gone"
+    assert not any(number.encode() in everything(data) for number in erased)

@@ -1,0 +1,135 @@
+"""Somebody asks to be forgotten: afterwards no byte of the data directory says what they said, or who they are."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from chatbot_erp.sandbox.client import Network, Phone
+from manager_process import ManagerProcess
+from receiver import Delivery, Receiver
+
+NewPhone = Callable[[str], Phone]
+
+PICTURE = b"\x89PNG a picture of her wish " * 50
+
+
+def traces_of(person: Phone, name: str) -> list[bytes]:
+    """How she is written: Brazilian numbers with and without the ninth digit."""
+    old = person.number[:4] + person.number[5:] if len(person.number) == 13 else person.number
+    return [form.encode() for form in (person.number, old, str(person.lid), name)]
+
+
+def found_in(directory: Path, traces: list[bytes]) -> set[tuple[str, bytes]]:
+    """Each file of the directory that holds one of the traces, write-ahead files and locks too."""
+    files = [path for path in directory.rglob("*") if path.is_file()]
+    assert files
+    return {
+        (str(path.relative_to(directory)), trace) for path in files for trace in traces if trace in path.read_bytes()
+    }
+
+
+def run(data_dir: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    line = [sys.executable, "-m", "chatbot_erp.actors.main", *arguments, "--data-dir", str(data_dir)]
+    return subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_a_person_is_forgotten_in_every_file_while_the_manager_runs_and_others_are_not(
+    tmp_path: Path, network: Network, new_phone: NewPhone
+) -> None:
+    shop, maria, jose = new_phone("Empresa X"), new_phone("Maria das Dores"), new_phone("Jose")
+    traces = [*traces_of(maria, "Maria das Dores"), b"um desejo secreto", b"uma resposta secreta", PICTURE]
+    told: list[Delivery] = []
+
+    def answer(delivery: Delivery) -> int:
+        told.append(delivery)
+        return 500 if b"desejo secreto: 2" in delivery.body else 200
+
+    with (
+        Receiver(answer) as receiver,
+        ManagerProcess(tmp_path / "data", network, "--media-keep-days", "30") as manager,
+    ):
+        manager.pair("empresa_x", shop, receiver.url())
+        sending = {"headers": {"Idempotency-Key": "answer-1"}}
+        sent = manager.send("empresa_x", maria.number, "uma resposta secreta", **sending)
+        assert sent.status_code == 200, sent.text
+        maria.send(shop.number, "um desejo secreto: 1")
+        maria.send_media(shop.number, "image", PICTURE)
+        jose.send(shop.number, "fica aqui")
+        manager.wait_event("empresa_x", "message.received", count=3)
+        (picture,) = [e for e in manager.events("empresa_x", "message.received") if e["data"]["kind"] == "image"]
+        media = manager.call("GET", f"/instances/empresa_x/messages/{picture['data']['messageId']}/media")
+        assert media.content == PICTURE
+        maria.send(shop.number, "um desejo secreto: 2")
+        manager.wait_event("empresa_x", "message.received", count=4)
+        receiver.wait_for(lambda payload: "desejo secreto: 2" in json.dumps(payload))
+        assert {trace for _, trace in found_in(manager.data_dir, traces)} >= {
+            *traces_of(maria, "Maria das Dores"),
+            PICTURE,
+        }
+
+        export = manager.call("GET", f"/subjects/{maria.number}/export", params={"limit": 1000}).json()
+        assert f"{maria.lid}@lid" in export["addresses"]
+        texts = {event["data"].get("text") for event in export["events"]}
+        assert {"um desejo secreto: 1", "um desejo secreto: 2", "uma resposta secreta"} <= texts
+        assert "fica aqui" not in texts
+
+        erased = manager.call("DELETE", f"/subjects/{maria.number}")
+        assert erased.status_code == 200, erased.text
+        assert erased.json()["subjects"] >= 1
+        assert found_in(manager.data_dir, traces) == set()
+        before = len(told)
+        (jose_said,) = [e for e in manager.events("empresa_x", "message.received") if e["data"]["text"]]
+        assert jose_said["data"]["text"] == "fica aqui"
+
+        # The delivery that the receiver refused is not made any more, and what follows is.
+        manager.call("POST", "/instances/empresa_x/webhook/enable")
+        jose.send(shop.number, "e eu?")
+        receiver.wait_for(lambda payload: payload.get("message", {}).get("text") == "e eu?", timeout_s=30)
+        assert not [each for each in told[before:] if any(trace in each.body for trace in traces)]
+        manager.wait_event("empresa_x", "webhook.abandoned")
+        assert manager.call("GET", "/instances/empresa_x/webhook/dead").json()["deadLetters"] == []
+
+        # The same call again is still the same call.
+        again = manager.send("empresa_x", maria.number, "uma resposta secreta", **sending)
+        assert (again.status_code, again.json()) == (200, sent.json())
+        assert maria.number not in manager.log.read_text()
+        audit = manager.call("GET", "/audit/verify").json()
+        assert (audit["whole"], audit["problem"]) == (True, None)
+
+        # She is a stranger now, who can write and be written to.
+        maria.send(shop.number, "bom dia")
+        receiver.wait_for(lambda payload: payload.get("message", {}).get("text") == "bom dia", timeout_s=30)
+        assert manager.send("empresa_x", maria.number, "bom dia!").status_code == 200
+        maria.receive(text="bom dia!")
+        assert manager.terminate() == 0
+        assert found_in(manager.data_dir, [b"um desejo secreto", b"uma resposta secreta", PICTURE]) == set()
+
+
+def test_a_person_is_forgotten_by_the_command_line_beside_a_running_and_in_a_stopped_manager(
+    manager: ManagerProcess, new_phone: NewPhone
+) -> None:
+    shop, maria, jose = new_phone("Empresa X"), new_phone("Maria das Dores"), new_phone("Jose da Silva")
+    manager.pair("empresa_x", shop)
+    maria.send(shop.number, "um desejo secreto")
+    jose.send(shop.number, "outro desejo secreto")
+    manager.wait_event("empresa_x", "message.received", count=2)
+
+    held = run(manager.data_dir, "export", maria.number)
+    assert [json.loads(each)["data"]["text"] for each in held.stdout.splitlines()] == ["um desejo secreto"]
+    running = run(manager.data_dir, "erase", maria.number, "--yes", "--url", manager.url)
+    assert running.returncode == 0, running.stderr
+    assert manager.call("GET", f"/subjects/{maria.number}/export").json()["events"] == []
+
+    manager.kill()
+    stopped = run(manager.data_dir, "erase", jose.number, "--yes")
+    assert stopped.returncode == 0, stopped.stderr
+    traces = [*traces_of(maria, "Maria das Dores"), *traces_of(jose, "Jose da Silva"), b"desejo secreto"]
+    assert found_in(manager.data_dir, traces) == set()
+    whole = run(manager.data_dir, "verify")
+    assert whole.returncode == 0, whole.stdout
+    manager.start()
+    manager.wait_connected("empresa_x")
+    erased = manager.call("GET", "/events", params={"type": "subject.erased"}).json()["events"]
+    assert len(erased) == 2
