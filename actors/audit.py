@@ -34,6 +34,10 @@ class Audit:
         finally:
             self._running.release()
 
+    def is_running(self) -> bool:
+        """Whether the log is being checked just now."""
+        return self._running.locked()
+
     def stop(self) -> None:
         """End the check that runs, if one does: who waits for it gets `Unavailable`."""
         if (child := self._child) is not None:

@@ -74,17 +74,24 @@ def show_replay(data_dir: Path, name: str, *, at: int | datetime | None, follow:
             print(line(record, as_json) if as_json else f"{line(record, False)}  → {status}", flush=True)
 
 
-def show_verdict(data_dir: Path, *, checkpoint: Path | None, as_json: bool) -> bool:
-    """Check the whole log and print what was found; whether it is whole."""
+def show_verdict(data_dir: Path, *, checkpoint: Path | None, keep: Path | None, as_json: bool) -> bool:
+    """Check the whole log and print what was found; whether it is whole. `keep` gets its newest checkpoint."""
     kept = [msgspec.json.decode(checkpoint.read_bytes(), type=Checkpoint)] if checkpoint else []
     with Progress(console=Console(stderr=True), transient=True, disable=as_json or not sys.stderr.isatty()) as bar:
         task = bar.add_task("checking", total=None)
         report = verify(data_dir, kept=kept, progress=lambda done, total: bar.update(task, completed=done, total=total))
+    if keep and report.checkpoint and report.problem is None:
+        keep.write_bytes(to_json(report.checkpoint))
     if as_json:
         print(to_json(report).decode())
     elif report.problem is None:
         print(f"The log is whole: {report.events} events in {report.streams} streams, hash {report.hash}.")
-        print(f"{report.checkpoints} checkpoints signed by {', '.join(report.keys) or 'nobody'}.")
+        print(
+            "Each has the hash of its content and of the one before it, and its place in its stream; none is missing."
+        )
+        print(f"{report.checkpoints} checkpoints signed by {', '.join(report.keys) or 'nobody'} agree with it.")
+        if kept:
+            print(f"So does the one of {checkpoint}: up to position {kept[0].position} it is the log of that day.")
     else:
         print(f"Position {report.position} does not fit: {report.problem}")
     return report.problem is None

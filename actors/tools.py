@@ -48,6 +48,11 @@ def replay(**settings: Any) -> None:
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="A signed checkpoint that was kept elsewhere, as JSON.",
 )
+@click.option(
+    "--keep",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the newest signed checkpoint there: kept elsewhere, it proves later that nothing was changed.",
+)
 @as_json
 def verify(**settings: Any) -> None:
     """Check that nobody changed, removed or inserted an event. Exit code 1 and the first position if so."""

@@ -140,8 +140,8 @@ def test_every_file_beside_the_log_lets_go_of_her_and_keeps_what_is_of_others(
     left = everything(data)
     for trace in ("her ", HER, HER[:4] + HER[5:], HER_LID, "Dolores"):
         assert trace.encode() not in left, trace
-    for trace in (b"his face", b"his parked wish", b"his spooled wish", b"Jose", HIM.encode(), b"400000000000004"):
-        assert trace in left, trace
+    for kept in (b"his face", b"his parked wish", b"his spooled wish", b"Jose", HIM.encode(), b"400000000000004"):
+        assert kept in left, kept
     assert b"300000000000003:1@lid" in left, "our own account is nobody else"
     assert text_of(store) == ["", "his wish"]
     (spooled,) = read_spools(data)

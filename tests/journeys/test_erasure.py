@@ -1,10 +1,13 @@
 """Somebody asks to be forgotten: afterwards no byte of the data directory says what they said, or who they are."""
 
 import json
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from chatbot_erp.sandbox.client import Network, Phone
 from manager_process import ManagerProcess
@@ -28,6 +31,11 @@ def found_in(directory: Path, traces: list[bytes]) -> set[tuple[str, bytes]]:
     return {
         (str(path.relative_to(directory)), trace) for path in files for trace in traces if trace in path.read_bytes()
     }
+
+
+def expired(manager: ManagerProcess) -> list[Any]:
+    found: list[Any] = manager.call("GET", "/events", params={"type": "content.expired"}).json()["events"]
+    return found
 
 
 def run(data_dir: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -108,8 +116,13 @@ def test_a_person_is_forgotten_in_every_file_while_the_manager_runs_and_others_a
 
 
 def test_a_person_is_forgotten_by_the_command_line_beside_a_running_and_in_a_stopped_manager(
-    manager: ManagerProcess, new_phone: NewPhone
+    tmp_path: Path, network: Network, new_phone: NewPhone
 ) -> None:
+    with ManagerProcess(tmp_path / "data", network, "--content-keep-days", "30") as manager:
+        forget_by_command(manager, new_phone)
+
+
+def forget_by_command(manager: ManagerProcess, new_phone: NewPhone) -> None:
     shop, maria, jose = new_phone("Empresa X"), new_phone("Maria das Dores"), new_phone("Jose da Silva")
     manager.pair("empresa_x", shop)
     maria.send(shop.number, "um desejo secreto")
@@ -129,7 +142,12 @@ def test_a_person_is_forgotten_by_the_command_line_beside_a_running_and_in_a_sto
     assert found_in(manager.data_dir, traces) == set()
     whole = run(manager.data_dir, "verify")
     assert whole.returncode == 0, whole.stdout
+    with closing(sqlite3.connect(manager.data_dir / "keys.db")) as keys:
+        keys.execute("INSERT INTO periods VALUES ('2026-01-31', x'00')")
+        keys.commit()
     manager.start()
     manager.wait_connected("empresa_x")
+    manager.wait_until("empresa_x", lambda _: expired(manager) != [])
+    assert "before" in expired(manager)[0]["data"]
     erased = manager.call("GET", "/events", params={"type": "subject.erased"}).json()["events"]
     assert len(erased) == 2

@@ -75,7 +75,11 @@ def test_verify_finds_a_log_whole_and_names_the_first_position_that_was_changed(
     manager.pair("empresa_x", new_phone("Empresa X"))
     assert run(manager.data_dir, "verify").returncode == 0
     manager.terminate()
-    assert run(manager.data_dir, "verify").returncode == 0
+    kept = manager.data_dir.parent / "checkpoint.json"
+    assert run(manager.data_dir, "verify", "--keep", str(kept)).returncode == 0
+    compared = run(manager.data_dir, "verify", "--checkpoint", str(kept))
+    assert compared.returncode == 0
+    assert f"up to position {json.loads(kept.read_text())['position']} " in compared.stdout
 
     with sqlite3.connect(manager.data_dir / "events.db") as log:
         log.execute("DROP TRIGGER events_are_not_updated")
