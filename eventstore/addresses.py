@@ -1,11 +1,14 @@
 """When two spellings of a WhatsApp address are the same party."""
 
+from functools import lru_cache
+
 _PHONE = {"", "s.whatsapp.net", "c.us"}
 _BRAZIL = "55"
 _OLD_MOBILES = "6789"
 """What Brazilian mobile numbers began with before the ninth digit; a fixed line's number never does."""
 
 
+@lru_cache(maxsize=20_000)
 def canonical(address: str) -> str:
     """One text for all spellings of a number or jid: bare digits for a phone's number, `user@server` otherwise.
 

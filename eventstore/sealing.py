@@ -11,6 +11,7 @@ is read as it stands, with `"erased":true`.
 import os
 from base64 import b64decode, b64encode
 from collections.abc import Callable
+from itertools import count
 from operator import attrgetter
 from typing import Any, NamedTuple, Protocol
 
@@ -73,9 +74,11 @@ class _Parts(NamedTuple):
 class Sealer:
     """Stateless but for the keys: any thread may use it."""
 
-    def __init__(self, keys: Keys, *, nonce: Callable[[int], bytes] = os.urandom) -> None:
+    def __init__(self, keys: Keys, *, first_nonce: int | None = None) -> None:
         self._keys = keys
-        self._nonce = nonce
+        # Counted from a random number: never twice, and without a call of the system for each, which would give the
+        # interpreter lock away.
+        self._nonces = count(int.from_bytes(os.urandom(NONCE)) if first_nonce is None else first_nonce)
 
     def wanted(self, event: Event, period: str) -> Wanted | None:
         """Which lock the event needs; None where nothing of it is personal."""
@@ -94,8 +97,8 @@ class Sealer:
         parts = _PARTS[type(event)]
         contents = _encode(dict(zip(parts.names, parts.values(event), strict=True)))
         sealed = self._lock_up(contents, _binding(stream, event_id, name, schema), period, lock)
-        _, _, outside = CODEC.encode(msgspec.structs.replace(event, **parts.emptied))
-        return Stored(name, schema, f'{outside[:-1]},"sealed":{sealed}}}', clear)
+        outside = _encode(msgspec.structs.replace(event, **parts.emptied))[:-1].decode()
+        return Stored(name, schema, f'{outside},"sealed":{sealed}}}', clear)
 
     def open(self, stream: str, event_id: str, name: str, schema: int, data: str) -> Opened:
         """The event as it was, or what is left of it. Raises LogTooNew, LogCorrupt."""
@@ -124,7 +127,7 @@ class Sealer:
         return "" if contents is None else contents.decode()
 
     def _lock_up(self, contents: bytes, binding: bytes, period: str, lock: Lock) -> str:
-        nonce = self._nonce(NONCE)
+        nonce = (next(self._nonces) % 2 ** (8 * NONCE)).to_bytes(NONCE)
         box = nonce + lock.cipher.encrypt(nonce, contents, binding)
         return f'{{"subject":"{lock.subject}","period":"{period}","box":"{b64encode(box).decode()}"}}'
 
