@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
@@ -55,6 +57,21 @@ def test_the_same_request_is_answered_byte_by_byte_as_before(api: Caller, manage
     assert_replayed(first, send(api))
     assert_replayed(first, send(api))
     assert len(manager.calls) == 1
+
+
+def test_an_answer_is_kept_so_that_only_who_asked_can_read_it(api: Caller, tmp_path: Path) -> None:
+    first = send(api)
+    assert MESSAGE["number"] in first.text
+    assert not [path.name for path in tmp_path.iterdir() if MESSAGE["number"].encode() in path.read_bytes()]
+    assert_replayed(first, send(api))
+
+
+def test_an_answer_that_an_earlier_version_kept_in_clear_is_still_the_answer(api: Caller, tmp_path: Path) -> None:
+    send(api)
+    with closing(sqlite3.connect(tmp_path / "events.db")) as log:
+        log.execute("UPDATE claims SET body = ?", (b'{"messageId":"of yesterday"}',))
+        log.commit()
+    assert send(api).json == {"messageId": "of yesterday"}
 
 
 def test_without_a_key_every_request_is_a_new_one(api: Caller, manager: FakeManager) -> None:
