@@ -26,8 +26,11 @@ MOST = 256
 class Downloads:
     """Futures by the id of their order."""
 
-    def __init__(self, instance: str, files: MediaFiles, give: Callable[[frames.Order], bool]) -> None:
+    def __init__(
+        self, instance: str, files: MediaFiles, give: Callable[[frames.Order], bool], losses: Callable[[], int]
+    ) -> None:
         self._instance = instance
+        self._losses = losses
         self._files = files
         self._give = give
         self._waiting: dict[str, Arrived] = {}
@@ -56,12 +59,14 @@ class Downloads:
 
         def kept(arrived: Arrived) -> None:
             ex = arrived.exception()
-            if ex is None:
+            if ex is None and self._losses() != begun:
+                target.unlink(missing_ok=True)  # it may be of somebody who was forgotten meanwhile
+            elif ex is None:
                 self._files.keep(self._instance, media, target)
             else:
                 log.warning("a file was not fetched", action="media_missed", instance=self._instance, error=str(ex))
 
-        target = self._files.new(self._instance)
+        target, begun = self._files.new(self._instance), self._losses()
         try:
             self.order(media, target, ahead=True).add_done_callback(kept)
         except ManagerError as ex:

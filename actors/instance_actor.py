@@ -84,7 +84,7 @@ class InstanceActor(pykka.ThreadingActor):
         self._write_due = False
         self._confirmations = Confirmations(instance)
         self._parking = Parking(instance, house)
-        self._downloads = Downloads(instance, MediaFiles(house.config), self._order)
+        self._downloads = Downloads(instance, MediaFiles(house.config), self._order, lambda: house.store.losses)
 
     @staticmethod
     def _create_actor_inbox() -> Any:

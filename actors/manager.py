@@ -163,7 +163,7 @@ class Manager:
 
         Raises `MessageNotFound`, `NoMedia`, `MediaGone`, `MediaUnavailable`, `InstanceNotOperational`, `Unavailable`.
         """
-        instance = self.directory.find(name).id
+        instance, losses = self.directory.find(name).id, self.store.losses
         message = find_received(self.store, instance, message_id)
         if message is None:
             raise MessageNotFound(f"{name} has received no message {message_id}.")
@@ -179,6 +179,8 @@ class Manager:
             except FutureTimeout as ex:
                 raise Unavailable("The file has not come in time.") from ex
             file = self._files.take(instance, media, target)
+            if self.store.losses != losses:
+                self._files.drop(instance, media)  # it may be of somebody who was forgotten meanwhile
         return MediaFile(file=file, size=os.fstat(file.fileno()).st_size, mime_type=media.mime_type, name=media.name)
 
     def restart(self, name: str) -> None:

@@ -15,7 +15,7 @@ import msgspec
 
 from chatbot_erp.eventstore import attempts as attempt_log
 from chatbot_erp.eventstore import claims, deliveries, reader
-from chatbot_erp.eventstore.chain import is_word, known_part, moment
+from chatbot_erp.eventstore.chain import is_word
 from chatbot_erp.eventstore.checkpoints import Checkpoint, Signer, from_row
 from chatbot_erp.eventstore.database import (
     FILE,
@@ -26,9 +26,8 @@ from chatbot_erp.eventstore.database import (
     open_writable,
     unavailable,
 )
-from chatbot_erp.eventstore.deliveries import chat_of
+from chatbot_erp.eventstore.entries import entries
 from chatbot_erp.eventstore.errors import NotStorable
-from chatbot_erp.eventstore.events import DELIVERED, InstanceCreated
 from chatbot_erp.eventstore.records import (
     MAIN,
     Answered,
@@ -49,8 +48,8 @@ from chatbot_erp.eventstore.records import (
 )
 from chatbot_erp.eventstore.sealing import Sealer
 from chatbot_erp.eventstore.sql import QUERIES
-from chatbot_erp.eventstore.subject_keys import Lock, SubjectKeys
-from chatbot_erp.eventstore.transaction import Append, Bounds, Cadence, Entry, Errand
+from chatbot_erp.eventstore.subject_keys import SubjectKeys
+from chatbot_erp.eventstore.transaction import Append, Bounds, Cadence, Errand
 from chatbot_erp.eventstore.verify import check_tail
 from chatbot_erp.eventstore.writer import Writer
 
@@ -162,7 +161,7 @@ class EventStore:
             future=Future(),
             stream=stream,
             expected_version=expected_version,
-            entries=self._entries(stream, events),
+            entries=entries(self._sealer, stream, events),
             snapshot=snapshot,
         )
         self._writer.submit(append)
@@ -208,7 +207,7 @@ class EventStore:
 
     @property
     def losses(self) -> int:
-        """How often keys were destroyed in this life: what was read before may hold what is erased now."""
+        """It grows when an erasure begins and when keys are destroyed: what was read before may hold what is erased now."""
         return self.keys.losses
 
     def head(self) -> int:
@@ -309,39 +308,7 @@ class EventStore:
     def __exit__(self, kind: type[BaseException] | None, ex: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def _entries(self, stream: str, events: Sequence[NewEvent]) -> list[Entry]:
-        """All that can be done before the writer's turn. Raises NotStorable, StoreUnavailable."""
-        moments = [moment(new.recorded_at) for new in events]
-        wanted = [self._sealer.wanted(new.event, at[:10]) for new, at in zip(events, moments, strict=True)]
-        found = iter(self._sealer.locks([each for each in wanted if each is not None]))
-        return [
-            _entry(self._sealer, stream, new, at, None if each is None else next(found))
-            for new, at, each in zip(events, moments, wanted, strict=True)
-        ]
-
     def _errand(self, run: Callable[[sqlite3.Connection], T]) -> Future[T]:
         errand = Errand(Future(), run)
         self._writer.submit(errand)
         return errand.future
-
-
-def _entry(sealer: Sealer, stream: str, new: NewEvent, recorded_text: str, lock: Lock | None) -> Entry:
-    if not is_word(new.id):
-        raise NotStorable("An event's id is visible ASCII, at most 200 characters.")
-    event = new.event
-    kind = type(event)
-    name, schema, data, shown = sealer.seal(stream, new.id, event, recorded_text[:10], lock)
-    return Entry(
-        new.id,
-        event,
-        datetime.fromisoformat(recorded_text),
-        recorded_text,
-        (name, schema),
-        data,
-        shown,
-        known_part(stream, new.id, name, schema, recorded_text, data),
-        new.recipients if kind in DELIVERED else None,
-        chat_of(stream, event) if kind in DELIVERED else 0,
-        new.redeliveries,
-        event.name if isinstance(event, InstanceCreated) else None,
-    )

@@ -56,7 +56,7 @@ class SubjectKeys:
         self._ciphers: dict[tuple[str, str], AESGCM | None] = {}
         self._closed = False
         self.losses = 0
-        """How often keys were destroyed since it was opened: what was read before may hold what is erased now."""
+        """It grows when an erasure begins and when keys are destroyed: what was read before may hold what is erased now."""
 
     @classmethod
     def open(cls, directory: Path) -> "SubjectKeys":
@@ -109,6 +109,7 @@ class SubjectKeys:
         erasure = Erasure(id=str(uuid4()), at=at, stage=Begun(addresses=tuple(sorted(addresses))))
         with self._turn:
             self._write(lambda connection: erasures.write_down(connection, erasure))
+            self.losses += 1
         return erasure
 
     def destroy(self, erasure: Erasure, addresses: Iterable[str]) -> Erasure:

@@ -38,7 +38,8 @@ class Desk:
                 self.orders.append(order)
             return has_host
 
-        self.downloads = Downloads("i", self.files, give)
+        self.losses = 0
+        self.downloads = Downloads("i", self.files, give, lambda: self.losses)
 
     def arrive(self, content: bytes = b"x") -> None:
         order = self.orders.pop(0)
@@ -103,6 +104,14 @@ def test_nothing_is_fetched_ahead_unless_it_is_to_be_kept(tmp_path: Path) -> Non
     desk.downloads.keep("m", RAW)
     assert not desk.orders
     assert not (tmp_path / "media").exists()
+
+
+def test_a_file_that_comes_after_somebody_was_forgotten_is_not_kept(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, keep_days=1)
+    desk.downloads.keep("m", RAW)
+    desk.losses += 1
+    desk.arrive()
+    assert not list((tmp_path / "media" / "i").iterdir())
 
 
 def test_what_is_fetched_ahead_is_kept_and_not_fetched_twice(tmp_path: Path) -> None:
