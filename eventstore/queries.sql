@@ -206,9 +206,15 @@ UPDATE claims SET status = ?, content_type = ?, body = ? WHERE key = ?;
 -- name: chain
 -- The hashed bytes of chain.py, made where it costs least.
 SELECT position, stream, version, sequence, hash,
-       CAST(position || char(10) || version || char(10) || coalesce(sequence, '') || char(10)
-         || stream || char(10) || id || char(10) || type || char(10) || schema || char(10)
-         || recorded_at || char(10) || data AS BLOB)
+       CAST(printf('%d
+%d
+%s
+%s
+%s
+%s
+%d
+%s
+%s', position, version, coalesce(sequence, ''), stream, id, type, schema, recorded_at, data) AS BLOB)
 FROM events WHERE position > ? AND position <= ? ORDER BY position;
 
 -- name: checkpoints_between

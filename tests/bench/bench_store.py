@@ -186,7 +186,8 @@ def main() -> None:
         found = appenders(root / "mixed", options.appenders, options.seconds, received_and_delivered)
         print(f"the same, with deliveries   {found}", flush=True)
         report_on_a_large_log(root / "log", options.events)
-    report_on_kills(options.kills)
+    if options.kills:
+        report_on_kills(options.kills)
     print(f"largest resident size: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
 
 
