@@ -23,7 +23,10 @@ class MediaFiles:
 
     def __init__(self, config: Config) -> None:
         self._directory = config.data_dir / "media"
-        self._kept_for = timedelta(days=config.media_keep_days)
+        keep_days = config.media_keep_days
+        if config.content_keep_days:  # what is said in a file expires with what is said in words
+            keep_days = min(keep_days, config.content_keep_days)
+        self._kept_for = timedelta(days=keep_days)
 
     @property
     def keeps(self) -> bool:

@@ -8,11 +8,12 @@ import re
 import sqlite3
 import time
 from collections.abc import Collection, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import msgspec
 
+from chatbot_erp.actors.traces import mentions
 from chatbot_erp.eventstore.addresses import canonical, written_forms
 
 PATIENCE_S = 10.0
@@ -24,10 +25,10 @@ _AFTER_USER = re.compile("[@:._]")
 
 
 def aliases(directory: Path, address: str) -> set[str]:
-    """The canonical address, and others that the library knows to be the same person's."""
+    """The canonical address, and others that the library knows to be the same person's. A damaged session knows nothing."""
     found = {address}
     for session in _sessions(directory):
-        with closing(_open(session, "ro")) as connection:
+        with suppress(sqlite3.Error), closing(_open(session, "ro")) as connection:
             if not _has_table(connection, "whatsmeow_lid_map"):
                 continue
             for lid, number in connection.execute(
@@ -42,11 +43,12 @@ def aliases(directory: Path, address: str) -> set[str]:
 def forget(directory: Path, forms: Collection[str]) -> None:
     """Leave no byte of these users in any session file. Raises `OSError` for one that stays locked; it can be repeated."""
     for session in _sessions(directory):
-        if any(_holds(Path(f"{session}{suffix}"), forms) for suffix in ("", "-wal")):
+        if any(mentions(Path(f"{session}{suffix}"), forms) for suffix in ("", "-wal")):
             try:
                 _forget_in(session, forms)
             except sqlite3.Error as ex:
-                raise OSError(f"the session {session.stem} cannot be cleaned: {ex}") from ex
+                if session.exists():  # else its instance was removed just now
+                    raise OSError(f"the session {session.stem} cannot be cleaned: {ex}") from ex
 
 
 def _forget_in(session: Path, forms: Collection[str]) -> None:
@@ -80,24 +82,12 @@ def _sessions(directory: Path) -> list[Path]:
 
 
 def _open(session: Path, mode: str) -> sqlite3.Connection:
-    """Raises `OSError`."""
-    try:
-        uri = f"{session.absolute().as_uri()}?mode={mode}"
-        return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=PATIENCE_S)
-    except sqlite3.Error as ex:
-        raise OSError(f"the session {session.stem} cannot be opened: {ex}") from ex
+    uri = f"{session.absolute().as_uri()}?mode={mode}"
+    return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=PATIENCE_S)
 
 
 def _has_table(connection: sqlite3.Connection, name: str) -> bool:
     return connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (name,)).fetchone() is not None
-
-
-def _holds(path: Path, forms: Collection[str]) -> bool:
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        return False
-    return any(form.encode() in content for form in forms)
 
 
 def _user(name: object) -> str:

@@ -5,6 +5,7 @@ Forms are the ways in which a number or LID is written, without the server. Func
 
 import os
 from collections.abc import Collection
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -12,19 +13,22 @@ from chatbot_erp.actors.frames import Said
 from chatbot_erp.actors.spool import read_spools, rewrite_spool
 from chatbot_erp.eventstore.addresses import canonical
 
+CHUNK = 1 << 20
+
 
 def drop_parked(directory: Path, forms: Collection[str]) -> None:
     """Remove whatever was parked that mentions one of the forms."""
     for path in (directory / "parked").glob("*.json"):
-        if _mentions(path.read_bytes(), forms):
+        if mentions(path, forms):
             path.unlink(missing_ok=True)
 
 
 def drop_parked_before(directory: Path, moment: datetime) -> None:
     """Remove what was parked longer ago."""
     for path in (directory / "parked").glob("*.json"):
-        if path.stat().st_mtime < moment.timestamp():
-            path.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            if path.stat().st_mtime < moment.timestamp():
+                path.unlink()
 
 
 def drop_spooled(directory: Path, addresses: Collection[str]) -> None:
@@ -38,10 +42,10 @@ def drop_spooled(directory: Path, addresses: Collection[str]) -> None:
 def blank_last_words(directory: Path, forms: Collection[str]) -> None:
     """Overwrite the forms where socket hosts quoted them in their logs. A host that is still writing is not disturbed."""
     for path in (directory / "hosts").glob("*.log"):
-        written = path.read_bytes()
-        if not _mentions(written, forms):
+        if not mentions(path, forms):
             continue
-        with path.open("rb+") as file:
+        with suppress(FileNotFoundError), path.open("rb+") as file:
+            written = file.read()
             for form in map(str.encode, forms):
                 at = written.find(form)
                 while at >= 0:
@@ -49,8 +53,18 @@ def blank_last_words(directory: Path, forms: Collection[str]) -> None:
                     at = written.find(form, at + len(form))
 
 
-def _mentions(content: bytes, forms: Collection[str]) -> bool:
-    return any(form.encode() in content for form in forms)
+def mentions(path: Path, forms: Collection[str]) -> bool:
+    """Whether one of the forms stands in a file, of whatever size; in one that has gone there is nothing."""
+    wanted = [form.encode() for form in forms]
+    overlap = max(map(len, wanted), default=1) - 1
+    tail = b""
+    with suppress(FileNotFoundError), path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            window = tail + chunk
+            if any(form in window for form in wanted):
+                return True
+            tail = window[-overlap:] if overlap else b""
+    return False
 
 
 def _concerns(said: Said, addresses: Collection[str]) -> bool:

@@ -106,6 +106,18 @@ def test_nothing_is_fetched_ahead_unless_it_is_to_be_kept(tmp_path: Path) -> Non
     assert not (tmp_path / "media").exists()
 
 
+def test_a_file_is_kept_no_longer_than_words_are(tmp_path: Path) -> None:
+    files = MediaFiles(Config(data_dir=tmp_path, media_keep_days=30, content_keep_days=3))
+    for name, days in (("old", 4), ("new", 2)):
+        path = files.new("i").with_name(name)
+        path.touch()
+        moment = (NOW - timedelta(days=days)).timestamp()
+        os.utime(path, (moment, moment))
+    files.tidy(NOW, {"i"})
+    assert [path.name for path in (tmp_path / "media" / "i").iterdir()] == ["new"]
+    assert not MediaFiles(Config(data_dir=tmp_path, content_keep_days=3)).keeps
+
+
 def test_a_file_that_comes_after_somebody_was_forgotten_is_not_kept(tmp_path: Path) -> None:
     desk = Desk(tmp_path, keep_days=1)
     desk.downloads.keep("m", RAW)

@@ -14,6 +14,7 @@ from uuid import uuid4
 import msgspec
 import pytest
 
+from chatbot_erp.actors import traces
 from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.erasing import Eraser
 from chatbot_erp.actors.errors import BadNumber, Unavailable
@@ -176,6 +177,28 @@ def test_an_erasure_that_a_file_refuses_is_finished_later(config: Config, store:
     assert event.recorded_at == NOW
     eraser.resume()
     assert len(store.read(types={"subject.erased"})) == 1
+
+
+def test_a_session_that_cannot_be_cleaned_is_named_and_keeps_the_erasure_open(
+    config: Config, store: EventStore
+) -> None:
+    tell(store, message(HER, "her wish"))
+    damaged = session(config.data_dir, (HER, HER_LID, "Dolores"))
+    damaged.write_bytes(b"no database, but of " + HER.encode())
+    eraser = Eraser(store, config)
+    with pytest.raises(Unavailable, match="shop cannot be cleaned"):
+        eraser.erase(HER, NOW)
+    damaged.unlink()
+    eraser.resume()
+    assert text_of(store) == [""]
+
+
+def test_a_trace_is_found_wherever_it_stands_in_a_large_file(tmp_path: Path) -> None:
+    path = tmp_path / "large"
+    path.write_bytes(b"-" * (traces.CHUNK - 5) + HER.encode() + b"-" * 99)
+    assert traces.mentions(path, [HIM, HER])
+    assert not traces.mentions(path, [HIM])
+    assert not traces.mentions(tmp_path / "gone", [HER])
 
 
 def test_what_was_parked_or_said_too_long_ago_is_dropped(config: Config, store: EventStore) -> None:
