@@ -188,9 +188,9 @@ def follow(number: Number, fault: Fault, struck_at: float, before: int) -> Cours
     if not fault.ends:
         # What lasts would come over the next connection as well.
         number.phone.heal()
-        back = await_event(number, lost["position"], lambda event: event["type"] == "instance.connected")
+        back = await_connected(number, lost["position"])
         heal_s = moment(back) - moment(lost)
-    restarts = [event for event in all_events(number) if event["position"] > before and is_restart(event)]
+    restarts = [event for event in all_events(number, before) if is_restart(event)]
     return Course(detect_s=moment(lost) - struck_at, heal_s=heal_s, restarts=len(restarts))
 
 
@@ -198,10 +198,9 @@ def is_restart(event: Any) -> bool:
     return bool(event["type"] == "instance.restarted")
 
 
-def all_events(number: Number) -> list[Any]:
-    """The whole stream by id, also of an instance that is gone."""
+def all_events(number: Number, after: int = 0) -> list[Any]:
+    """The stream behind a position, by id: also of an instance that is gone."""
     found: list[Any] = []
-    after = 0
     while True:
         params: dict[str, str | int] = {"instance": number.id, "after": after, "limit": 500}
         page = number.manager.call("GET", "/events", params=params).json()
@@ -215,11 +214,16 @@ def await_event(number: Number, after: int, wanted: Callable[[Any], bool]) -> An
     """The first event after this position that is wanted."""
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
-        for event in all_events(number):
-            if event["position"] > after and wanted(event):
+        for event in all_events(number, after):
+            if wanted(event):
                 return event
         time.sleep(0.02)
     raise TimeoutError(f"{number.name}: {[(e['type'], e['data'].get('reason')) for e in all_events(number)][-12:]}")
+
+
+def await_connected(number: Number, after: int) -> Any:
+    """The first time after this position that it was connected (again)."""
+    return await_event(number, after, lambda event: event["type"] == "instance.connected")
 
 
 def moment(event: Any) -> float:
