@@ -80,7 +80,7 @@ def matrix() -> None:
         heal_all: list[float] = []
         print("| fault | cause | noticed after | connected again after | restarts |\n|---|---|---|---|---|")
         for fault in FAULTS:
-            rounds = 1 if fault.noticed_within_s > 20 else ROUNDS
+            rounds = 1 if fault.is_slow else ROUNDS
             courses = [play(admit(network, manager, receiver), fault) for _ in range(rounds)]
             heal_all += [course.heal_s for course in courses if course.heal_s is not None]
             print(row(fault, courses), flush=True)

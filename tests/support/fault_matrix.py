@@ -18,6 +18,7 @@ from chatbot_erp.sandbox.faults import Drop, LoginFailure, Refuse, Replaced, Sil
 from manager_process import ManagerProcess
 
 PATIENCE_S = 80.0
+SLOW_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,11 @@ class Fault:
     strike: Callable[[Number], None]
     ends: str = ""
     noticed_within_s: float = 2.0
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether it takes most of a minute to notice."""
+        return self.noticed_within_s > SLOW_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +98,12 @@ def spoiled(number: Number) -> None:
 def refused(number: Number) -> None:
     number.phone.fault(Refuse(times=1))
     number.phone.fault(Drop())
+
+
+def unanswered(number: Number) -> None:
+    """Its process ends, and the login of the next one is never answered."""
+    number.phone.fault(Silence())
+    killed(number, signal.SIGKILL)
 
 
 def kept_out(number: Number, *, reset: bool) -> None:
@@ -140,6 +152,7 @@ FAULTS = (
         lambda number: number.phone.fault(Silence()),
         noticed_within_s=60.0,
     ),
+    Fault("the login is never answered", "socket_failed", unanswered, noticed_within_s=60.0),
     Fault(
         "another client takes the session over",
         "stream_replaced",
