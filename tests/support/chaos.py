@@ -27,6 +27,8 @@ from chatbot_erp.sandbox.faults import (
     Refuse,
     RefuseSend,
     Replaced,
+    ReversedReceipts,
+    Silence,
     SlowAcks,
     StreamError,
 )
@@ -37,6 +39,7 @@ from receiver import Delivery, Receiver
 CERTAINLY_NOT_SENT = (404, 409, 422, 502, 503, 507)
 BURST = 20
 WINDOW_S = 10.0
+DAWDLE_S = 0.5
 
 
 @dataclass(slots=True)
@@ -75,6 +78,8 @@ class Chaos:
         self._up = threading.Event()
         self._up.set()
         self._refusing = threading.Event()
+        self._dawdling = threading.Event()
+        self._silenced: Line | None = None
         self._refused: set[str] = set()
         self._prefix = f"55319{seed % 10000:04}"
         receiver.answer = self._answer
@@ -111,6 +116,7 @@ class Chaos:
                 time.sleep(self._random.uniform(0.1, 0.8))
         finally:
             self._stop.set()
+            self._break_silence()
             for worker in workers:
                 worker.join()
 
@@ -163,6 +169,8 @@ class Chaos:
 
     def _answer(self, delivery: Delivery) -> int:
         """The receiver fails now and then, each delivery once at most: the second retry would be minutes later."""
+        if self._dawdling.is_set():
+            time.sleep(DAWDLE_S)
         if self._refusing.is_set() and delivery.id not in self._refused:
             self._refused.add(delivery.id)
             return 503
@@ -190,7 +198,10 @@ class Chaos:
             (self._double_receipts, 2),
             (self._restart_one, 2),
             (self._burst, 3),
+            (self._reversed_receipts, 1),
+            (self._fall_silent, 2),
             (self._receiver_fails, 2),
+            (self._receiver_dawdles, 1),
             (self._replace, 1),
         ]
 
@@ -294,6 +305,22 @@ class Chaos:
     def _double_receipts(self) -> None:
         self._pick().phone.fault(DuplicateReceipts(copies=3))
 
+    def _reversed_receipts(self) -> None:
+        self._pick().phone.fault(ReversedReceipts())
+
+    def _fall_silent(self) -> None:
+        """For as long as it takes to play a few more faults, until it is the next one's turn."""
+        self._break_silence()
+        self._silenced = self._pick()
+        self._silenced.phone.fault(Silence())
+
+    def _break_silence(self) -> None:
+        """And the connection with it: what was said into the silence has no answer to wait for."""
+        if self._silenced is not None:
+            self._silenced.phone.heal()
+            self._silenced.phone.fault(Drop())
+            self._silenced = None
+
     def _restart_one(self) -> None:
         self.manager.call("POST", f"/instances/{self._pick().name}/restart")
 
@@ -310,8 +337,15 @@ class Chaos:
         time.sleep(0.3)
         self._refusing.clear()
 
+    def _receiver_dawdles(self) -> None:
+        self._dawdling.set()
+        time.sleep(0.5)
+        self._dawdling.clear()
+
     def _replace(self) -> None:
         line = self._pick()
+        if line is self._silenced:
+            self._break_silence()
         self.manager.wait_connected(line.name, timeout_s=60)
         line.is_replaced = True
         line.phone.fault(Replaced())
