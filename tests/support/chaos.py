@@ -193,6 +193,7 @@ class Chaos:
             (self._stop_host, 1),
             (self._kill_manager, 1),
             (self._end_manager, 1),
+            (self._pause_manager, 1),
             (self._slow_acks, 1),
             (self._refuse_send, 2),
             (self._double_receipts, 2),
@@ -292,6 +293,11 @@ class Chaos:
         assert self.manager.terminate() == 0
         self.manager.start()
         self._up.set()
+
+    def _pause_manager(self) -> None:
+        os.kill(self.manager.pid, signal.SIGSTOP)
+        time.sleep(self._random.uniform(0.5, 3))
+        os.kill(self.manager.pid, signal.SIGCONT)
 
     def _slow_acks(self) -> None:
         phone = self._pick().phone
