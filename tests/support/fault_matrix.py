@@ -1,4 +1,5 @@
-"""Every fault that can be played on a running manager, as data: the journeys play it, the bench times it, README lists it.
+"""Every fault that can be played on a running manager, as data: journeys play it, the bench times it, docs/faults.md
+lists it.
 
 `strike` does it to a connected number. Afterwards the log has an event with `cause`; then the number is CONNECTED again
 by itself (`ends` is ""), or it stays as `ends` says and nothing was restarted.
