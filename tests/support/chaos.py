@@ -51,6 +51,7 @@ class Line:
     phone: Phone
     said_to_it: dict[str, float] = field(default_factory=dict)
     """Text → when it was said."""
+    said_by_it: dict[str, float] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
     is_replaced: bool = False
 
@@ -145,6 +146,7 @@ class Chaos:
                 if self._stop.wait(0.01):
                     return
                 text = f"{line.name} diz {count}"
+                line.said_by_it[text] = time.monotonic()
                 self.answers[text] = (line.name, self._post(session, line, customer.number, text))
             time.sleep(0.02)
 
@@ -214,14 +216,14 @@ class Chaos:
         self._note(line.name)
         return line
 
-    def was_in_the_window(self, line: Line, text: str) -> bool:
-        """Whether the process of this number was killed after this was said to it, and soon.
+    def fell_with_its_process(self, line: Line, said: float) -> float | None:
+        """How long after this moment the process of a number was killed, if that was soon.
 
-        The library acknowledges a message before it hands it over: what such a process had in hand is the one thing
-        that may be lost (README, What is guaranteed).
+        The library acknowledges a message or a receipt before it hands it over: what such a process had in hand is the
+        one thing that may be lost (README, What is guaranteed).
         """
-        said = line.said_to_it[text]
-        return any(line.name in carried and 0 < killed - said < WINDOW_S for killed, carried in self.killed)
+        after = (killed - said for killed, carried in self.killed if line.name in carried)
+        return min((each for each in after if 0 < each < WINDOW_S), default=None)
 
     def explain(self, line: Line, lost: list[str]) -> None:
         """Print what fell around the first message that is missing, and what the log says of the time."""
@@ -268,10 +270,10 @@ class Chaos:
             return
         pid = self._random.choice(pids)
         carried = [line.name for line in self.lines if pid in holders(self.manager, line.id)]
-        self._note(f"{number.name} to {carried}")
-        self.killed.append((time.monotonic(), carried))
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
+        self.killed.append((time.monotonic(), carried))
+        self._note(f"{number.name} to {carried}")
 
     def _kill_host(self) -> None:
         self._signal_host(signal.SIGKILL)
