@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from datetime import timedelta
 from functools import partial
 from threading import Event, Thread
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol
 
 import pykka
 import segno
@@ -29,7 +30,7 @@ from chatbot_erp.actors.directory import Directory
 from chatbot_erp.actors.erasing import Eraser
 from chatbot_erp.actors.errors import Unavailable
 from chatbot_erp.actors.host_process import HostDeath, HostProcess, await_former_hosts
-from chatbot_erp.actors.hosts import SocketHosts
+from chatbot_erp.actors.hosts import LATE_S, SocketHosts
 from chatbot_erp.actors.house import HostGone, House, Switchboard, hide_qr
 from chatbot_erp.actors.logs import configure_logs
 from chatbot_erp.actors.manager import Manager
@@ -47,6 +48,8 @@ ATTEMPTS_KEPT = timedelta(days=90)
 PRUNE_EVERY_S = 600.0
 PULSE_PATIENCE_S = 120.0
 """A supervisor that hangs for so long will not come back: whoever started this process starts a new one."""
+
+EXIT_HANGS = 70
 
 REQUESTS_PATIENCE_S = 18.0
 ACTORS_PATIENCE_S = 8.0
@@ -76,7 +79,10 @@ def run(config: Config, *, sandbox: bool, sandbox_network: str | None) -> int:
             manager = stack.enter_context(open_house(config, _surroundings(network)))
             address = stack.enter_context(_listen(manager, config, network))
             print(f"chatbot-erp listens on {address}", flush=True)
-            _await_end(ending, manager)
+            if not await_end(ending, manager.pulse_age_s):
+                # Nothing is healed any more: better to end at once, which the log survives.
+                log.critical("the supervisor hangs; this process ends", action="supervisor_hangs")
+                os._exit(EXIT_HANGS)
             manager.drain()
             log.info("shutting down", action="shutdown")
     except (StoreError, Timeout, OSError) as ex:
@@ -85,12 +91,23 @@ def run(config: Config, *, sandbox: bool, sandbox_network: str | None) -> int:
     return 0
 
 
-def _await_end(ending: Event, manager: Manager) -> None:
-    """Wait for a signal. Without a supervisor nothing is healed any more: then end at once, which the log survives."""
+class Ending(Protocol):
+    """What is wanted of a `threading.Event`."""
+
+    def wait(self, timeout: float, /) -> bool: ...
+
+
+def await_end(ending: Ending, pulse_age_s: Callable[[], float], clock: Callable[[], float] = time.monotonic) -> bool:
+    """Wait for a signal; false if the supervisor hangs before one comes.
+
+    A process that was held up as a whole (a paused container) looks late itself, and gives its supervisor another turn.
+    """
+    looked_at = clock()
     while not ending.wait(LOOK_EVERY_S):
-        if manager.pulse_age_s() > PULSE_PATIENCE_S:
-            log.critical("the supervisor hangs; this process ends", action="supervisor_hangs")
-            os._exit(70)
+        before, looked_at = looked_at, clock()
+        if looked_at - before < LATE_S and pulse_age_s() > PULSE_PATIENCE_S:
+            return False
+    return True
 
 
 def _heed(ending: Event, number: int, frame: FrameType | None) -> None:

@@ -33,8 +33,8 @@ LOOK_EVERY_S = 2.0
 STAND_EVERY_LOOKS = 10
 """Each so many looks the library is asked how it sees its connections, and every actor for a sign of life."""
 
-OPENING_PATIENCE_S = 60.0
-"""A socket that has led nowhere by then is made anew."""
+OPENING_PATIENCE_S = 45.0
+"""A socket that has led nowhere by then, say because its login is not answered, is made anew."""
 
 LOST_PATIENCE_S = 60.0
 """An instance that is down for so long, curable, and in nobody's plan: the word of its loss was lost."""

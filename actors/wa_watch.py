@@ -12,7 +12,7 @@ PROBE_PATIENCE_S = 10.0
 
 
 class Watch:
-    """Over one client. It keeps no thread: each look is a timer or a thread that ends by itself.
+    """Over one client. It keeps no thread: each look is a timer or a thread that ends by itself, or with its reason.
 
     `give_up(cause, detail)` is called when only a new socket helps, `report` where somebody else is to judge, and
     `ask` puts a question to WhatsApp, which raises `LibraryError`. All three run on threads of this object.
@@ -35,6 +35,7 @@ class Watch:
         self._over = threading.Event()
         self._probing = threading.Lock()
         self._connections = 0
+        self._look: threading.Timer | None = None
         self.connected = False
 
     @property
@@ -46,12 +47,14 @@ class Watch:
         self.connected = False
         news = not self.is_over
         self._over.set()
+        self._look_no_more()
         return news
 
     def opened(self) -> None:
         """The library is connected and logged in."""
         self.connected = True
         self._connections += 1
+        self._look_no_more()
 
     def broke(self) -> None:
         """The connection is gone. The library reconnects by itself; see later whether it has."""
@@ -78,7 +81,12 @@ class Watch:
 
     def _look_for_library_in(self, delay_s: float) -> None:
         connection = self._connections
-        later(delay_s, lambda: self._look_for_library(connection))
+        self._look = later(delay_s, lambda: self._look_for_library(connection))
+
+    def _look_no_more(self) -> None:
+        """A line that flaps would leave a waiting thread for each time it broke."""
+        if self._look is not None:
+            self._look.cancel()
 
     def _look_for_library(self, connection: int) -> None:
         """Has the library come through, or at least to the login?
@@ -117,8 +125,9 @@ class Watch:
         answered.set()
 
 
-def later(delay_s: float, look: Callable[[], None]) -> None:
+def later(delay_s: float, look: Callable[[], None]) -> threading.Timer:
     """Call it once, `delay_s` seconds from now, on a thread that keeps no process alive."""
     timer = threading.Timer(delay_s, look)
     timer.daemon = True
     timer.start()
+    return timer

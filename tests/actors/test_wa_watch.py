@@ -1,6 +1,7 @@
 """What the watch over a connection notices, with a library that obeys the test."""
 
 import queue
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -83,6 +84,19 @@ def test_a_library_that_has_reconnected_is_left_alone(scene: Scene) -> None:
     scene.watch.broke()
     scene.watch.opened()
     scene.assert_quiet()
+
+
+def test_a_line_that_flaps_leaves_no_thread_for_each_time_it_broke(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wa_watch, "RECONNECT_PATIENCE_S", 60.0)
+    before = set(threading.enumerate())
+    for _ in range(20):
+        scene.watch.broke()
+        scene.watch.opened()
+    for thread in set(threading.enumerate()) - before:
+        thread.join(PATIENCE_S)
+        assert not thread.is_alive()
 
 
 def test_a_zombie_is_reported(scene: Scene) -> None:

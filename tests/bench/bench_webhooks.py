@@ -1,9 +1,10 @@
 """Deliveries under fire and under load.
 
-    python tests/bench/bench_webhooks.py [survival] [latency] [drain] [--messages 100000] [--kills 50]
+    python tests/bench/bench_webhooks.py [latency] [dead] [drain] [survival] [--messages 100000] [--kills 50]
 
 survival: a receiver fails, hangs and disappears at random while the process that delivers is killed again and again.
-latency: from a message to its first attempt. drain: a backlog of one endpoint, to a receiver that answers at once.
+latency: from a message to its first attempt. dead: the same while one endpoint is down, with a long backlog.
+drain: a backlog of one endpoint, to a receiver that answers at once.
 Everything runs on 127.0.0.1, without sockets. Figures are printed, not judged.
 """
 
@@ -30,10 +31,10 @@ WARM_S = 2.0
 
 
 class InstantReceiver:
-    """Takes everything at once and notes when: (path, seconds since the message came in)."""
+    """Takes everything at once and notes when: (path, when, seconds since the message came in). Paths may be down."""
 
-    def __init__(self, *, down: bool = False) -> None:
-        self.down = down
+    def __init__(self, *down: str) -> None:
+        self.down = set(down)
         self.taken: list[tuple[str, float, float]] = []
         self.port = 0
         self._ready = threading.Event()
@@ -54,11 +55,12 @@ class InstantReceiver:
                 now = time.time()
                 length = int(head.lower().partition("content-length:")[2].split("\r\n", 1)[0])
                 payload = json.loads(await reader.readexactly(length))
-                if self.down:
+                path = head.split(" ", 2)[1]
+                if path in self.down:
                     writer.write(b"HTTP/1.1 503 Later\r\nContent-Length: 0\r\n\r\n")
                     continue
                 said_at = float(payload["message"]["text"].rpartition(" ")[2])
-                self.taken.append((head.split(" ", 2)[1], now, now - said_at))
+                self.taken.append((path, now, now - said_at))
                 writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
         except (OSError, asyncio.IncompleteReadError):
             writer.close()
@@ -93,25 +95,45 @@ def survival(messages: int, kills: int) -> None:
 def latency(seconds: float = 30.0) -> None:
     receiver = InstantReceiver()
     with TemporaryDirectory() as directory:
-        life = Life(Path(directory), receiver.url, INSTANCES, int(RATE * seconds / INSTANCES), RATE)
+        life = Life(Path(directory), receiver.url, INSTANCES, int(RATE * seconds / INSTANCES), rate=RATE)
         begun = time.time()
         life.is_drained_within(seconds * 4)
         life.end()
+    print(f"latency: {INSTANCES} instances, {RATE} messages/s: {spread(receiver, begun)}")
+
+
+def spread(receiver: InstantReceiver, begun: float) -> str:
+    """From a message to its first attempt, once all is warm."""
     took = sorted(waited for _, at, waited in receiver.taken if at - begun > WARM_S)
-    print(
-        f"latency: {INSTANCES} instances, {RATE} messages/s: message to first attempt"
-        f" p50 {took[len(took) // 2] * 1000:.1f} ms, p99 {took[int(len(took) * 0.99)] * 1000:.1f} ms,"
-        f" max {took[-1] * 1000:.1f} ms"
+    return (
+        f"message to first attempt p50 {took[len(took) // 2] * 1000:.1f} ms,"
+        f" p99 {took[int(len(took) * 0.99)] * 1000:.1f} ms, max {took[-1] * 1000:.1f} ms"
     )
+
+
+def dead(seconds: float = 30.0, backlog: int = 10_000) -> None:
+    receiver = InstantReceiver("/i0")
+    with TemporaryDirectory() as directory:
+        messages = int(RATE * seconds / INSTANCES)
+        life = Life(Path(directory), receiver.url, INSTANCES, messages, rate=RATE, ahead=backlog)
+        begun, memory = time.time(), []
+        for _ in range(3):
+            memory.append(f"{resident_mib(life.pid):.0f}")
+            life.is_drained_within(seconds / 3)
+        life.end()
+    print(
+        f"dead: {backlog} events wait for one of {INSTANCES}; the others, {RATE} messages/s: {spread(receiver, begun)};"
+    )
+    print(f"    memory at the beginning, after a third and after two: {', '.join(memory)} MiB")
 
 
 def drain(backlog: int = 10_000) -> None:
     with TemporaryDirectory() as directory:
-        receiver = InstantReceiver(down=True)
+        receiver = InstantReceiver("/i0")
         life = Life(Path(directory), receiver.url, 1, backlog)
         life.is_drained_within(30.0)
         waiting_mib = resident_mib(life.pid)
-        receiver.down = False
+        receiver.down.clear()
         life.is_drained_within(180)
         life.end()
     moments = [at for _, at, _ in receiver.taken]
@@ -121,7 +143,7 @@ def drain(backlog: int = 10_000) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="*", default=["latency", "drain", "survival"])
+    parser.add_argument("what", nargs="*", default=["latency", "dead", "drain", "survival"])
     parser.add_argument("--messages", type=int, default=100_000)
     parser.add_argument("--kills", type=int, default=50)
     wanted = parser.parse_args()
@@ -131,10 +153,12 @@ def main() -> None:
                 survival(wanted.messages, wanted.kills)
             case "latency":
                 latency()
+            case "dead":
+                dead()
             case "drain":
                 drain()
             case _:
-                parser.error(f"{what} is none of survival, latency, drain")
+                parser.error(f"{what} is none of latency, dead, drain, survival")
 
 
 main()

@@ -14,8 +14,8 @@ from inner_house import InnerNumber, admit, inner_house
 from manager_process import ManagerProcess
 from receiver import Receiver
 
-(DEAF,) = (fault for fault in FAULTS if fault.cause == "deaf")
-QUICK = [fault for fault in FAULTS if fault is not DEAF]
+SLOW = [fault for fault in FAULTS if fault.is_slow]
+QUICK = [fault for fault in FAULTS if not fault.is_slow]
 
 
 class Struck:
@@ -98,9 +98,9 @@ def ward(tmp_path_factory: pytest.TempPathFactory, network: Network) -> Iterator
 
 
 @pytest.fixture(scope="module")
-def deaf(ward: Ward) -> Struck:
+def silent(ward: Ward) -> list[Struck]:
     """Silence takes most of a minute to notice: it goes on while the other faults are played."""
-    return Struck(ward.admit(), DEAF)
+    return [Struck(ward.admit(), fault) for fault in SLOW]
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +118,9 @@ def hanging(inner: Manager, ward: Ward) -> Iterator[Hanging]:
 
 
 @pytest.mark.parametrize("fault", QUICK, ids=lambda fault: fault.name)
-def test_a_fault_is_noticed_and_what_can_be_cured_is(ward: Ward, deaf: Struck, hanging: Hanging, fault: Fault) -> None:
+def test_a_fault_is_noticed_and_what_can_be_cured_is(
+    ward: Ward, silent: list[Struck], hanging: Hanging, fault: Fault
+) -> None:
     number = ward.admit()
     course = play(number, fault)
     print(f"\n{fault.name}: {course}")
@@ -150,11 +152,13 @@ def test_an_actor_that_fails_is_replaced_at_once_and_its_socket_is_kept(
     assert inner.tallies()["actors_replaced", "actor_failed"] == 1
 
 
-def test_a_deaf_connection_is_noticed_and_made_anew(ward: Ward, deaf: Struck) -> None:
-    course = follow(deaf.number, deaf.fault, deaf.at, deaf.position)
-    print(f"\n{deaf.fault.name}: {course}")
-    ward.manager.wait_connected(deaf.number.name)
-    ward.prove_working(deaf.number)
+@pytest.mark.parametrize("place", range(len(SLOW)), ids=[fault.name for fault in SLOW])
+def test_silence_is_noticed_and_the_connection_made_anew(ward: Ward, silent: list[Struck], place: int) -> None:
+    struck = silent[place]
+    course = follow(struck.number, struck.fault, struck.at, struck.position)
+    print(f"\n{struck.fault.name}: {course}")
+    ward.manager.wait_connected(struck.number.name)
+    ward.prove_working(struck.number)
 
 
 def test_an_actor_that_hangs_is_replaced_within_a_minute_and_its_socket_is_kept(
@@ -174,7 +178,7 @@ def test_an_actor_that_hangs_is_replaced_within_a_minute_and_its_socket_is_kept(
 
 
 def test_what_cannot_be_cured_was_never_restarted(ward: Ward) -> None:
-    """The deafness before this took most of a minute, time enough for a restart that nobody wants."""
+    """The silence before this took most of a minute, time enough for a restart that nobody wants."""
     causes = {
         number.name: [event["data"]["cause"] for event in all_events(number) if event["type"] == "instance.restarted"]
         for number, _ in ward.incurable

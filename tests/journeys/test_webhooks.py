@@ -16,6 +16,21 @@ NewPhone = Callable[[str], Phone]
 MESSAGES = {"webhook": {"events": ["message.received"]}}
 
 
+INNER = [
+    "127.0.0.1",
+    "[::1]",
+    "[::ffff:127.0.0.1]",
+    "2130706433",
+    "0177.1",
+    "169.254.169.254",
+    "100.64.0.1",
+    "[64:ff9b::7f00:1]",
+    "10.0.0.1",
+    "localhost",
+    "8.8.8.8@127.0.0.1",
+]
+
+
 def control(manager: ManagerProcess, method: str, call: str = "", **settings: Any) -> Any:
     answer = manager.call(method, f"/instances/empresa_x/webhook{call}", **settings)
     assert answer.ok, answer.text
@@ -112,6 +127,31 @@ def test_a_rejected_message_is_a_dead_letter_and_the_next_one_goes_on(
     control(manager, "POST", "/redrive", json={})
     receiver.wait_for(lambda payload: text(payload) == "mau", count=2)
     assert await_standing(manager, lambda shown: shown["backlog"] == 0)["deadLetters"] == 0
+
+
+def test_under_deny_private_no_inner_address_is_taken_nor_dialled(
+    tmp_path: Path, network: Network, receiver: Receiver
+) -> None:
+    """At creation, at each change, and where it was given before the setting was."""
+    with ManagerProcess(tmp_path / "data", network) as former:
+        former.create("empresa_x", receiver.url())
+        receiver.wait_for(lambda payload: payload["instance"].get("status") == "SCAN_QR_CODE")
+    heard = len(receiver.deliveries())
+    with ManagerProcess(tmp_path / "data", network, "--webhook-deny", "private") as manager:
+        for host in INNER:
+            url = f"http://{host}:8080/hook"
+            for method, path, body in (
+                ("POST", "/instances/create", {"name": "b", "webhookUrl": url}),
+                ("PATCH", "/instances/empresa_x", {"webhookUrl": url}),
+                ("PATCH", "/instances/empresa_x/webhook?endpoint=crm", {"url": url}),
+            ):
+                answer = manager.call(method, path, json=body)
+                assert (answer.status_code, answer.json()["type"]) == (422, "/problems/bad-webhook-url"), (host, path)
+        shown = await_standing(manager, lambda shown: shown["attempts"][0]["error"])
+        assert shown["attempts"][0]["error"] == "denied_address"
+        assert (shown["url"], shown["endpoints"]) == (receiver.url(), ["main"])
+        assert control(manager, "POST", "/test")["attempt"]["error"] == "denied_address"
+    assert len(receiver.deliveries()) == heard
 
 
 def test_the_log_streams_as_it_grows(manager: ManagerProcess, new_phone: NewPhone) -> None:

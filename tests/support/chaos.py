@@ -27,6 +27,8 @@ from chatbot_erp.sandbox.faults import (
     Refuse,
     RefuseSend,
     Replaced,
+    ReversedReceipts,
+    Silence,
     SlowAcks,
     StreamError,
 )
@@ -37,6 +39,7 @@ from receiver import Delivery, Receiver
 CERTAINLY_NOT_SENT = (404, 409, 422, 502, 503, 507)
 BURST = 20
 WINDOW_S = 10.0
+DAWDLE_S = 0.5
 
 
 @dataclass(slots=True)
@@ -48,6 +51,7 @@ class Line:
     phone: Phone
     said_to_it: dict[str, float] = field(default_factory=dict)
     """Text → when it was said."""
+    said_by_it: dict[str, float] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
     is_replaced: bool = False
 
@@ -75,6 +79,8 @@ class Chaos:
         self._up = threading.Event()
         self._up.set()
         self._refusing = threading.Event()
+        self._dawdling = threading.Event()
+        self._silenced: Line | None = None
         self._refused: set[str] = set()
         self._prefix = f"55319{seed % 10000:04}"
         receiver.answer = self._answer
@@ -111,6 +117,7 @@ class Chaos:
                 time.sleep(self._random.uniform(0.1, 0.8))
         finally:
             self._stop.set()
+            self._break_silence()
             for worker in workers:
                 worker.join()
 
@@ -139,6 +146,7 @@ class Chaos:
                 if self._stop.wait(0.01):
                     return
                 text = f"{line.name} diz {count}"
+                line.said_by_it[text] = time.monotonic()
                 self.answers[text] = (line.name, self._post(session, line, customer.number, text))
             time.sleep(0.02)
 
@@ -163,6 +171,8 @@ class Chaos:
 
     def _answer(self, delivery: Delivery) -> int:
         """The receiver fails now and then, each delivery once at most: the second retry would be minutes later."""
+        if self._dawdling.is_set():
+            time.sleep(DAWDLE_S)
         if self._refusing.is_set() and delivery.id not in self._refused:
             self._refused.add(delivery.id)
             return 503
@@ -185,12 +195,16 @@ class Chaos:
             (self._stop_host, 1),
             (self._kill_manager, 1),
             (self._end_manager, 1),
+            (self._pause_manager, 1),
             (self._slow_acks, 1),
             (self._refuse_send, 2),
             (self._double_receipts, 2),
             (self._restart_one, 2),
             (self._burst, 3),
+            (self._reversed_receipts, 1),
+            (self._fall_silent, 2),
             (self._receiver_fails, 2),
+            (self._receiver_dawdles, 1),
             (self._replace, 1),
         ]
 
@@ -202,14 +216,14 @@ class Chaos:
         self._note(line.name)
         return line
 
-    def was_in_the_window(self, line: Line, text: str) -> bool:
-        """Whether the process of this number was killed after this was said to it, and soon.
+    def fell_with_its_process(self, line: Line, said: float) -> float | None:
+        """How long after this moment the process of a number was killed, if that was soon.
 
-        The library acknowledges a message before it hands it over: what such a process had in hand is the one thing
-        that may be lost (README, What is guaranteed).
+        The library acknowledges a message or a receipt before it hands it over: what such a process had in hand is the
+        one thing that may be lost (README, What is guaranteed).
         """
-        said = line.said_to_it[text]
-        return any(line.name in carried and 0 < killed - said < WINDOW_S for killed, carried in self.killed)
+        after = (killed - said for killed, carried in self.killed if line.name in carried)
+        return min((each for each in after if 0 < each < WINDOW_S), default=None)
 
     def explain(self, line: Line, lost: list[str]) -> None:
         """Print what fell around the first message that is missing, and what the log says of the time."""
@@ -256,10 +270,10 @@ class Chaos:
             return
         pid = self._random.choice(pids)
         carried = [line.name for line in self.lines if pid in holders(self.manager, line.id)]
-        self._note(f"{number.name} to {carried}")
-        self.killed.append((time.monotonic(), carried))
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
+        self.killed.append((time.monotonic(), carried))
+        self._note(f"{number.name} to {carried}")
 
     def _kill_host(self) -> None:
         self._signal_host(signal.SIGKILL)
@@ -282,6 +296,11 @@ class Chaos:
         self.manager.start()
         self._up.set()
 
+    def _pause_manager(self) -> None:
+        os.kill(self.manager.pid, signal.SIGSTOP)
+        time.sleep(self._random.uniform(0.5, 3))
+        os.kill(self.manager.pid, signal.SIGCONT)
+
     def _slow_acks(self) -> None:
         phone = self._pick().phone
         phone.fault(SlowAcks(delay_s=0.5))
@@ -293,6 +312,22 @@ class Chaos:
 
     def _double_receipts(self) -> None:
         self._pick().phone.fault(DuplicateReceipts(copies=3))
+
+    def _reversed_receipts(self) -> None:
+        self._pick().phone.fault(ReversedReceipts())
+
+    def _fall_silent(self) -> None:
+        """For as long as it takes to play a few more faults, until it is the next one's turn."""
+        self._break_silence()
+        self._silenced = self._pick()
+        self._silenced.phone.fault(Silence())
+
+    def _break_silence(self) -> None:
+        """And the connection with it: what was said into the silence has no answer to wait for."""
+        if self._silenced is not None:
+            self._silenced.phone.heal()
+            self._silenced.phone.fault(Drop())
+            self._silenced = None
 
     def _restart_one(self) -> None:
         self.manager.call("POST", f"/instances/{self._pick().name}/restart")
@@ -310,8 +345,15 @@ class Chaos:
         time.sleep(0.3)
         self._refusing.clear()
 
+    def _receiver_dawdles(self) -> None:
+        self._dawdling.set()
+        time.sleep(0.5)
+        self._dawdling.clear()
+
     def _replace(self) -> None:
         line = self._pick()
+        if line is self._silenced:
+            self._break_silence()
         self.manager.wait_connected(line.name, timeout_s=60)
         line.is_replaced = True
         line.phone.fault(Replaced())

@@ -1,13 +1,13 @@
 """Instances without sockets: messages come in as if a host had said them, are stored and delivered. Run by path.
 
-    python delivery_process.py DIRECTORY URL INSTANCES MESSAGES RATE
+    python delivery_process.py DIRECTORY URL INSTANCES MESSAGES RATE AHEAD
 
 It brings back what the log knows and feeds on from there until each instance has had its MESSAGES; a kill at any moment
 loses none, as the natural key of a message removes what is fed twice. RATE is messages a second over all, 0 as many as
-are taken. When nothing waits any more it says `drained`. A line on its standard input ends it in order.
+are taken. Before them the first instance has AHEAD more, and then it says `ahead`. When nothing waits any more it says
+`drained`. A line on its standard input ends it in order.
 """
 
-import json
 import sys
 import threading
 import time
@@ -80,7 +80,7 @@ class Host:
         self._actor.tell(tidings.Heard(observed=observed, number=self._said, host=self))
 
 
-def main(directory: Path, url: str, instances: int, messages: int, rate: float) -> None:
+def main(directory: Path, url: str, instances: int, messages: int, rate: float, ahead: int) -> None:
     configure_logs()
     store, vault, alarms = EventStore.open(directory), Vault.open(directory), Alarms().start()
     house = House(
@@ -102,29 +102,34 @@ def main(directory: Path, url: str, instances: int, messages: int, rate: float) 
             actor.ask(CreateInstance(name=f"n{index}", webhook_url=f"{url}/{instance}", session_from=None))
         hosts[instance] = Host(instance, actor)
     print("ready", flush=True)
-    threading.Thread(target=feed, args=(store, hosts, messages, rate), daemon=True).start()
+    threading.Thread(target=feed, args=(store, hosts, messages, rate, ahead), daemon=True).start()
     sys.stdin.readline()
     lives.stop_webhooks()
     lives.stop_all(time.monotonic() + 5)
     store.close()
 
 
-def feed(store: EventStore, hosts: dict[str, Host], messages: int, rate: float) -> None:
+def feed(store: EventStore, hosts: dict[str, Host], messages: int, rate: float, ahead: int) -> None:
     """Everything that is told is a message, so the last sequence is how many there have been."""
     done = {instance: store.standing(instance).sequence for instance in hosts}
+    first = next(iter(hosts))
+    for number in range(done[first], ahead):
+        hosts[first].say(number)
+    print("ahead", flush=True)
     begun, said = time.monotonic(), 0
     for number in range(messages):
         for instance, host in hosts.items():
-            if number < done[instance]:
+            place = number + ahead if instance == first else number
+            if place < done[instance]:
                 continue
-            if rate and (ahead := said / rate - (time.monotonic() - begun)) > 0:
-                time.sleep(ahead)
-            host.say(number)
+            if rate and (early := said / rate - (time.monotonic() - begun)) > 0:
+                time.sleep(early)
+            host.say(place)
             said += 1
     while any((standing := store.standing(each)).waiting or standing.sequence < messages for each in hosts):
         time.sleep(0.2)
-    print(json.dumps("drained"), flush=True)
+    print("drained", flush=True)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), float(sys.argv[5]))
+    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), float(sys.argv[5]), int(sys.argv[6]))

@@ -1,4 +1,5 @@
-"""Every fault that can be played on a running manager, as data: the journeys play it, the bench times it, README lists it.
+"""Every fault that can be played on a running manager, as data: journeys play it, the bench times it, docs/faults.md
+lists it.
 
 `strike` does it to a connected number. Afterwards the log has an event with `cause`; then the number is CONNECTED again
 by itself (`ends` is ""), or it stays as `ends` says and nothing was restarted.
@@ -18,6 +19,7 @@ from chatbot_erp.sandbox.faults import Drop, LoginFailure, Refuse, Replaced, Sil
 from manager_process import ManagerProcess
 
 PATIENCE_S = 80.0
+SLOW_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,11 @@ class Fault:
     strike: Callable[[Number], None]
     ends: str = ""
     noticed_within_s: float = 2.0
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether it takes most of a minute to notice."""
+        return self.noticed_within_s > SLOW_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +99,12 @@ def spoiled(number: Number) -> None:
 def refused(number: Number) -> None:
     number.phone.fault(Refuse(times=1))
     number.phone.fault(Drop())
+
+
+def unanswered(number: Number) -> None:
+    """Its process ends, and the login of the next one is never answered."""
+    number.phone.fault(Silence())
+    killed(number, signal.SIGKILL)
 
 
 def kept_out(number: Number, *, reset: bool) -> None:
@@ -140,6 +153,7 @@ FAULTS = (
         lambda number: number.phone.fault(Silence()),
         noticed_within_s=60.0,
     ),
+    Fault("the login is never answered", "socket_failed", unanswered, noticed_within_s=60.0),
     Fault(
         "another client takes the session over",
         "stream_replaced",
@@ -188,9 +202,9 @@ def follow(number: Number, fault: Fault, struck_at: float, before: int) -> Cours
     if not fault.ends:
         # What lasts would come over the next connection as well.
         number.phone.heal()
-        back = await_event(number, lost["position"], lambda event: event["type"] == "instance.connected")
+        back = await_connected(number, lost["position"])
         heal_s = moment(back) - moment(lost)
-    restarts = [event for event in all_events(number) if event["position"] > before and is_restart(event)]
+    restarts = [event for event in all_events(number, before) if is_restart(event)]
     return Course(detect_s=moment(lost) - struck_at, heal_s=heal_s, restarts=len(restarts))
 
 
@@ -198,10 +212,9 @@ def is_restart(event: Any) -> bool:
     return bool(event["type"] == "instance.restarted")
 
 
-def all_events(number: Number) -> list[Any]:
-    """The whole stream by id, also of an instance that is gone."""
+def all_events(number: Number, after: int = 0) -> list[Any]:
+    """The stream behind a position, by id: also of an instance that is gone."""
     found: list[Any] = []
-    after = 0
     while True:
         params: dict[str, str | int] = {"instance": number.id, "after": after, "limit": 500}
         page = number.manager.call("GET", "/events", params=params).json()
@@ -215,11 +228,16 @@ def await_event(number: Number, after: int, wanted: Callable[[Any], bool]) -> An
     """The first event after this position that is wanted."""
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
-        for event in all_events(number):
-            if event["position"] > after and wanted(event):
+        for event in all_events(number, after):
+            if wanted(event):
                 return event
         time.sleep(0.02)
     raise TimeoutError(f"{number.name}: {[(e['type'], e['data'].get('reason')) for e in all_events(number)][-12:]}")
+
+
+def await_connected(number: Number, after: int) -> Any:
+    """The first time after this position that it was connected (again)."""
+    return await_event(number, after, lambda event: event["type"] == "instance.connected")
 
 
 def moment(event: Any) -> float:

@@ -23,8 +23,10 @@ START_S = 60.0
 class Life:
     """One life of the process that delivers."""
 
-    def __init__(self, directory: Path, url: str, instances: int, messages: int, rate: float = 0) -> None:
-        given = (directory, url, instances, messages, rate)
+    def __init__(
+        self, directory: Path, url: str, instances: int, messages: int, *, rate: float = 0, ahead: int = 0
+    ) -> None:
+        given = (directory, url, instances, messages, rate, ahead)
         self._process = subprocess.Popen(
             [sys.executable, str(SCRIPT), *map(str, given)],
             stdin=subprocess.PIPE,
@@ -35,7 +37,8 @@ class Life:
         self._lines: queue.Queue[str] = queue.Queue()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        assert self._lines.get(timeout=START_S) == "ready"
+        self._await("ready", START_S)
+        self._await("ahead", START_S)
 
     @property
     def pid(self) -> int:
@@ -44,9 +47,10 @@ class Life:
     def is_drained_within(self, patience_s: float) -> bool:
         """Whether everything is stored and delivered by then."""
         try:
-            return self._lines.get(timeout=patience_s) == '"drained"'
+            self._await("drained", patience_s)
         except queue.Empty:
             return False
+        return True
 
     def kill(self) -> None:
         self._process.kill()
@@ -65,10 +69,13 @@ class Life:
             assert pipe is not None
             pipe.close()
 
+    def _await(self, word: str, patience_s: float) -> None:
+        assert self._lines.get(timeout=patience_s) == word
+
     def _read(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
-            if (word := line.strip()) in ("ready", '"drained"'):
+            if (word := line.strip()) in ("ready", "ahead", "drained"):
                 self._lines.put(word)
 
 
