@@ -4,11 +4,16 @@ The functions that write run inside the writer's transaction.
 """
 
 import sqlite3
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from chatbot_erp.eventstore.chain import moment
 from chatbot_erp.eventstore.records import Attempt, RecordedAttempt
-from chatbot_erp.eventstore.sql import QUERIES
+from chatbot_erp.eventstore.sql import QUERIES, Rows
+
+COUNT_SUCCESSES = Rows("count_successes")
+INSERT_SUCCESSES = Rows("insert_successes")
 
 OUTAGE_GAP = timedelta(hours=36)
 """Longer than any wait between two attempts: with so much time between them, two failures are two outages."""
@@ -39,6 +44,23 @@ def record(
     connection.execute(QUERIES["count_attempt"], row)
     connection.execute(QUERIES["insert_attempt"], row)
     connection.execute(QUERIES["begin_outage" if attempt.error else "end_outage"], row)
+
+
+def record_successes(
+    connection: sqlite3.Connection, stream: str, endpoint: str, successes: Sequence[tuple[int, Attempt]]
+) -> None:
+    """As `record` for each of these, in three statements."""
+    counted: list[Any] = []
+    inserted: list[Any] = []
+    for sequence, attempt in successes:
+        at = moment(attempt.at)
+        counted += (at, stream, endpoint, sequence)
+        inserted += (
+            stream, endpoint, sequence, at, attempt.duration_ms, attempt.http_status, attempt.address, attempt.answer
+        )  # fmt: skip
+    COUNT_SUCCESSES.execute(connection, counted)
+    INSERT_SUCCESSES.execute(connection, inserted)
+    connection.execute(QUERIES["end_outage"], {"stream": stream, "endpoint": endpoint})
 
 
 def release(connection: sqlite3.Connection, stream: str, endpoint: str) -> None:

@@ -4,11 +4,11 @@ A future's callbacks run on the writer's thread: they must not block, nor call t
 """
 
 import sqlite3
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import datetime, timedelta
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Self, TypeVar
 
 import msgspec
@@ -201,14 +201,21 @@ class EventStore:
         return self._writer.await_beyond(position, timeout_s)
 
     def deliveries(
-        self, stream: str, endpoint: str = MAIN, *, limit: int, free_at: datetime | None = None
+        self,
+        stream: str,
+        endpoint: str = MAIN,
+        *,
+        limit: int,
+        free_at: datetime | None = None,
+        known: Mapping[tuple[int, int], Delivery] = MappingProxyType({}),
     ) -> list[Delivery]:
         """What waits for an endpoint, in the order of its sequence.
 
-        With `free_at` only events of chats in which nothing that failed is waiting for its time at that moment.
+        With `free_at` only events of chats in which nothing that failed is waiting for its time at that moment. What is
+        `known`, by sequence and round, is given back as it is, without being read again.
         """
         return self._readers.run(
-            lambda connection: deliveries.waiting(connection, self._sealer, stream, endpoint, limit, free_at)
+            lambda connection: deliveries.waiting(connection, self._sealer, stream, endpoint, limit, free_at, known)
         )
 
     def standing(self, stream: str, endpoint: str = MAIN) -> Standing:
@@ -224,6 +231,10 @@ class EventStore:
     ) -> Future[None]:
         """Keep an attempt; the delivery, where it still waits, has one more and is `due` then."""
         return self._errand(lambda connection: attempt_log.record(connection, stream, endpoint, sequence, attempt, due))
+
+    def record_successes(self, stream: str, endpoint: str, successes: Sequence[tuple[int, Attempt]]) -> Future[None]:
+        """Keep attempts that went well, each with the sequence of its delivery, as `record_attempt` does."""
+        return self._errand(lambda connection: attempt_log.record_successes(connection, stream, endpoint, successes))
 
     def release_deliveries(self, stream: str, endpoint: str) -> Future[None]:
         """Nothing that failed has to wait for its time any more."""
