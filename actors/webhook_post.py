@@ -35,10 +35,11 @@ TLS = tls_context()
 
 
 class Line:
-    """A connection to a receiver, made when it is first used."""
+    """A connection to a receiver. Raises `BadWebhookUrl`."""
 
-    def __init__(self, to: Target) -> None:
-        self.to = to
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.to = target(url)
         self.address = ""
         """What was dialled; empty until then."""
         self.opened_at = math.inf
@@ -100,9 +101,8 @@ class Postman:
         deadline = begun + self._timeout_s
         line: Line | None = None
         try:
-            to = target(url)
-            kept = self._kept(to)
-            line = kept or self._new(to)
+            kept = self._kept(url)
+            line = kept or self._new(url)
             try:
                 if kept is None:
                     line.open(self._deny, self._tls, deadline)
@@ -111,7 +111,7 @@ class Postman:
                 # The other side may close an idle connection just as we write; that says nothing about the receiver.
                 if kept is None or time.monotonic() >= deadline:
                     raise
-                line = self._new(to)
+                line = self._new(url)
                 line.open(self._deny, self._tls, deadline)
                 reply = line.exchange(content, headers, deadline)
         except Exception as ex:
@@ -149,11 +149,11 @@ class Postman:
             self._line.close()
             self._line = None
 
-    def _kept(self, to: Target) -> Line | None:
+    def _kept(self, url: str) -> Line | None:
         now = time.monotonic()
         if (
             self._line is None
-            or self._line.to != to
+            or self._line.url != url
             or now - self._used_at >= REUSE_WITHIN_S
             or now - self._line.opened_at >= RENEW_AFTER_S
             or not self._line.is_quiet()
@@ -161,9 +161,9 @@ class Postman:
             return None
         return self._line
 
-    def _new(self, to: Target) -> Line:
+    def _new(self, url: str) -> Line:
         self.close()
-        self._line = Line(to)
+        self._line = Line(url)
         return self._line
 
 
