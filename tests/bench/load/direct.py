@@ -65,13 +65,13 @@ class Clients:
 
     def paired(self, network: Network, count: int, directory: str) -> list[str]:
         """So many clients, linked to phones and online; their phone numbers."""
-        numbers = [f"55117{index:08}" for index in range(count)]
-        for index, number in enumerate(numbers):
-            phone = network.phone(number)
+        phones = [network.phone(f"55117{index:08}") for index in range(count)]
+        for index, phone in enumerate(phones):
             self.tell(f"c{index}", "start", path=f"{directory}/{index}.db")
             phone.scan(self.await_event(f"c{index}", event="qr")["qr"])
-            phone.wait_online()
-        return numbers
+        for phone in phones:
+            phone.wait_online(timeout_s=60)
+        return [phone.number for phone in phones]
 
 
 @contextmanager
