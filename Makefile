@@ -21,7 +21,7 @@ format: .venv/installed
 	$(BIN)/ruff format .
 
 bench: .venv/installed
-	$(BIN)/python tests/bench/bench_program.py
+	$(BIN)/python tests/bench/bench_program.py --out build/bench
 	$(BIN)/python tests/bench/bench_store.py
 
 # The source archive, the wheel made of it, and the wheel tried in an environment that has nothing else.

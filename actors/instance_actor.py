@@ -5,7 +5,6 @@ in `_owed`, and what a socket saw stays with its host; `RepeatDue` takes both up
 """
 
 from concurrent.futures import Future
-from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, assert_never
@@ -56,16 +55,12 @@ STEPS_TO_A_POLL = 4
 
 REPEAT_AFTER_S = 1.0
 
-VERDICT_PATIENCE_S = 0.05
-"""How long verdicts of deliveries wait for company. Nobody waits for them, and each message brings four or five: an
-append for each of them alone was a fifth of all CPU. What a crash takes is delivered again, with the same id."""
-
 
 class InstanceActor(pykka.ThreadingActor):
     """One number. Its creation and removal, messages and what concerns endpoints are asked, all else is told.
 
-    Messages, sends and verdicts of deliveries are staged while the mailbox has more, and appended together, verdicts
-    a little later if nothing else comes; what is rare is appended alone.
+    Messages, sends and verdicts of deliveries are staged while the mailbox has more, and appended together; what is
+    rare is appended alone.
     """
 
     use_daemon_thread = True
@@ -80,8 +75,6 @@ class InstanceActor(pykka.ThreadingActor):
         self._callers = Callers(most=max(1, house.config.http_threads // 2))
         self._owed: list[Command] = []
         self._stalled = False
-        self._in_haste = False
-        self._write_due = False
         self._confirmations = Confirmations(instance)
         self._parking = Parking(instance, house)
         self._downloads = Downloads(instance, MediaFiles(house.config), self._order, lambda: house.store.losses)
@@ -109,7 +102,8 @@ class InstanceActor(pykka.ThreadingActor):
             finally:
                 # Also after a refusal: what others staged must not wait for the next message.
                 if self.actor_inbox.empty() or len(self._journal) >= LARGEST_BATCH:
-                    self._write_when_due()
+                    self._write()
+                    self._confirmations.send()
         except JournalBroken:
             self._fail()
             raise
@@ -118,32 +112,15 @@ class InstanceActor(pykka.ThreadingActor):
                 self._fail()
             raise
 
-    def _write_when_due(self) -> None:
-        """Append what is staged and confirm it; if it is verdicts alone, a little later."""
-        if self._in_haste or len(self._journal) >= LARGEST_BATCH:
-            self._write()
-            self._confirmations.send()
-            self._in_haste = False
-        elif len(self._journal) and not self._write_due:
-            self._write_due = True
-            self._house.alarms.set(VERDICT_PATIENCE_S, self._ring)
-
-    def _ring(self) -> None:
-        """Runs on the thread of the alarms."""
-        with suppress(pykka.ActorDeadError):
-            self.actor_ref.tell(tidings.WriteDue())
-
     def _take(self, message: object) -> object:
-        self._in_haste = self._in_haste or not isinstance(message, RecordVerdict)
         match message:
-            case tidings.WriteDue():
-                self._write_due = False
             case tidings.Heard(observed=Observed(observation=seen)) if isinstance(seen, frames.NUMBERED):
                 self._hear(message)
             case SendMessage():
                 return self._send(message)
-            case RecordVerdict():
-                self._owe(message)
+            case tidings.Settled(verdicts=verdicts):
+                for verdict in verdicts:
+                    self._owe(verdict)
             case tidings.Ping():
                 self._house.supervisor.tell(tidings.Pong(instance=self._id, urn=self.actor_urn))
             case _:

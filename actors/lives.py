@@ -165,7 +165,10 @@ class Lives:
             config=house.config,
             settings=lambda: find(house.directory.endpoints(instance), endpoint),
             keys=Credentials(house.vault, instance, endpoint).keys,
-            report=lambda verdict, turn: self.tell(instance, RecordVerdict(verdict=verdict, round=turn)),
+            report=lambda told: self.tell(
+                instance,
+                tidings.Settled(verdicts=tuple(RecordVerdict(verdict=each, round=turn) for each, turn in told)),
+            ),
             drained=lambda: supervisor.tell(tidings.Drained(instance=instance, endpoint=endpoint)),
             disabled=lambda reason: self.tell(instance, DisableEndpoint(endpoint=endpoint, reason=reason)),
             failed=lambda: supervisor.tell(tidings.WebhookFailed(instance=instance, endpoint=endpoint)),

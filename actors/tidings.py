@@ -4,7 +4,7 @@ from datetime import datetime
 
 import msgspec
 
-from chatbot_erp.actors.commands import Observed
+from chatbot_erp.actors.commands import Observed, RecordVerdict
 from chatbot_erp.actors.house import Host
 from chatbot_erp.actors.media_specs import Media
 
@@ -153,8 +153,10 @@ class Ping(Tiding, frozen=True, kw_only=True):
     """The heartbeat: overtakes all other mail, so that only an actor that hangs in a message does not answer."""
 
 
-class WriteDue(Tiding, frozen=True, kw_only=True):
-    """Verdicts have waited for company for long enough."""
+class Settled(Tiding, frozen=True, kw_only=True):
+    """Deliveries to an endpoint have come to an end."""
+
+    verdicts: tuple[RecordVerdict, ...]
 
 
 class RepeatDue(Tiding, frozen=True, kw_only=True):

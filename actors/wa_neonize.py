@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 # python-magic, which neonize imports, finds the libmagic of this package where the system has none.
 import pylibmagic  # noqa: F401
-from neonize import _binder, events  # type: ignore[import-untyped]
+from neonize import _binder, client, events  # type: ignore[import-untyped]
 from neonize.client import NewClient  # type: ignore[import-untyped]
 from neonize.exc import NeonizeError  # type: ignore[import-untyped]
 from neonize.proto.waCompanionReg.WAWebProtobufsCompanionReg_pb2 import DeviceProps  # type: ignore[import-untyped]
@@ -41,6 +41,19 @@ logging.getLogger("neonize.utils.ffmpeg").setLevel(logging.ERROR)
 
 # neonize 0.5.2 reads the answers of all functions of Go but this one, which it hands on as a pointer.
 _binder.gocode.DecryptPollVote.errcheck = _binder.consume_bytes_struct
+
+
+class _UntilSet(threading.Event):
+    """What neonize waits for in `connect`, five times a second, to notice a Ctrl-C that comes to the main thread only.
+
+    With 200 numbers those looks were nearly all that a manager did while nothing happened: 4 of 5 % of a core.
+    """
+
+    def wait(self, timeout: float | None = None) -> bool:
+        return super().wait()
+
+
+client.ThreadEvent = _UntilSet
 
 START_PATIENCE_S = 60.0
 

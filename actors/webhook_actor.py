@@ -46,6 +46,9 @@ __all__ = ["Finish", "RetryNow", "Verdict", "Wake", "WebhookActor"]
 log = structlog.get_logger()
 
 SETTLING_S = 0.05
+"""How long verdicts wait for company. Nobody waits for them, and each message brings four or five: an append for each
+of them alone was a fifth of all CPU. What a crash takes is delivered again, with the same id."""
+
 QUIET_S = 30.0
 """After so long without work, look at what is left: a verdict that is not in the log, an idle connection."""
 
@@ -60,7 +63,7 @@ class WebhookActor(pykka.ThreadingActor):
     It blocks for as long as a receiver does, at most `webhook_timeout_s`: a stop, a ping or a new setting is taken up
     when the attempt that runs has ended. All callables are called on its thread and must return at once: `settings`
     (None: nothing is known of the endpoint now) before each attempt and `keys` before the first one and after
-    `RetryNow`; `report` with each verdict, and again with the same one if the log does not show it after half a minute;
+    `RetryNow`; `report` with the verdicts, and again with the same ones if the log does not show them after half a minute;
     `disabled` where the endpoint is not worth trying any more; `drained` once after `Finish`; `failed` when it dies of
     an error nobody foresaw.
     """
@@ -120,6 +123,7 @@ class WebhookActor(pykka.ThreadingActor):
         """Runs in the actor's thread, at most one attempt after `stop`. What waits stays in the store."""
         if self._alarm is not None:
             self._alarm.cancel()
+        self._backlog.tell()
         self._postman.close()
 
     def on_failure(self, exception_type: object, exception_value: object, traceback: object) -> None:
@@ -133,6 +137,7 @@ class WebhookActor(pykka.ThreadingActor):
                 self._consider_probe()
             case LookAgain():
                 self._alarm = None
+                self._backlog.tell()
             case RetryNow():
                 self._begin_anew()
             case Finish():
@@ -149,6 +154,8 @@ class WebhookActor(pykka.ThreadingActor):
         try:
             while not inbox.urgent:
                 if not self._step():
+                    if self._backlog.has_news:
+                        self._look_in(SETTLING_S)
                     return
             self.actor_ref.tell(Wake())
         except StoreClosed:
@@ -188,6 +195,8 @@ class WebhookActor(pykka.ThreadingActor):
     def _rest(self, *, by_chat: bool, closed: bool) -> None:
         """Nothing is to be posted. See to what is left: verdicts, the connection, the end."""
         self._eager = False
+        if self._finishing:
+            self._backlog.tell()
         self._backlog.remind()
         self._postman.close_if_idle()
         waits = [self._holds.soonest_s(), self._backlog.due_s()] if by_chat else []

@@ -5,7 +5,7 @@ Only a batch of the backlog is ever in memory. For one thread, except where it s
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -26,14 +26,20 @@ BATCH = 64
 UNSETTLED_AT_MOST = 256
 """With so many verdicts on their way, wait for the log rather than run ahead of it."""
 
+TOLD_AT_ONCE = 32
+"""So many verdicts are told together at most."""
+
 REMIND_AFTER_S = 30.0
 RELEASE_PATIENCE_S = 5.0
 OUTAGE_GAP_S = 36 * 3600.0
 """Longer than any wait between two attempts: with so much time between them, two failures are two outages."""
 
 Verdict = WebhookDelivered | WebhookAbandoned
-Report = Callable[[Verdict, int], None]
-"""Told a verdict and the round of its delivery."""
+Report = Callable[[Sequence[tuple[Verdict, int]]], None]
+"""Told verdicts, each with the round of its delivery."""
+
+Key = tuple[int, int]
+"""Sequence and round of a delivery."""
 
 
 class Outbox(Protocol):
@@ -42,7 +48,9 @@ class Outbox(Protocol):
     @property
     def losses(self) -> int: ...
 
-    def deliveries(self, stream: str, endpoint: str, *, limit: int, free_at: datetime | None) -> list[Delivery]: ...
+    def deliveries(
+        self, stream: str, endpoint: str, *, limit: int, free_at: datetime | None, known: Mapping[Key, Delivery]
+    ) -> list[Delivery]: ...
 
     def standing(self, stream: str, endpoint: str) -> Standing: ...
 
@@ -55,6 +63,10 @@ class Outbox(Protocol):
         due: datetime | None,
         *,
         about: Recorded | None,
+    ) -> Future[None]: ...
+
+    def record_successes(
+        self, stream: str, endpoint: str, successes: Sequence[tuple[int, Attempt, Recorded]]
     ) -> Future[None]: ...
 
     def release_deliveries(self, stream: str, endpoint: str) -> Future[None]: ...
@@ -78,12 +90,19 @@ class Backlog:
         self._report = report
         self._batch: deque[Delivery] = deque()
         self._losses = store.losses
-        self._told: dict[tuple[int, int], Told] = {}
+        self._told: dict[Key, Told] = {}
+        self._untold: list[tuple[Verdict, int]] = []
+        self._unrecorded: list[tuple[int, Attempt, Recorded]] = []
 
     @property
     def unsettled(self) -> bool:
         """Whether verdicts were on their way to the log when it was last read."""
         return bool(self._told)
+
+    @property
+    def has_news(self) -> bool:
+        """Whether there is something for `tell`."""
+        return bool(self._untold)
 
     @property
     def crowded(self) -> bool:
@@ -108,10 +127,29 @@ class Backlog:
         self._batch.clear()
 
     def settle(self, head: Delivery, at: datetime, outcome: Outcome, verdict: Verdict) -> None:
-        """The attempt at `at` was the last: record it, report the verdict, and never show the event again."""
-        self._keep(head, at, outcome, None)
+        """The attempt at `at` was the last: never show the event again. `tell` says so to others."""
+        if isinstance(verdict, WebhookDelivered):
+            self._unrecorded.append((head.sequence, attempt_of(at, outcome), head.record))
+        else:
+            self._keep(head, at, outcome, None)
         self._batch.popleft()
-        self._tell(verdict, head)
+        self._told[head.sequence, head.round] = Told(verdict, head, time.monotonic())
+        self._untold.append((verdict, head.round))
+        if len(self._untold) >= TOLD_AT_ONCE:
+            self.tell()
+
+    def tell(self) -> None:
+        """Report the verdicts that are new, and record the attempts that led to them.
+
+        Each of them alone would wake the instance's actor and the writer: together a sixth of all CPU.
+        """
+        untold, self._untold = self._untold, []
+        if successes := self._unrecorded:
+            self._unrecorded = []
+            self._await(lambda: self._store.record_successes(self._instance, self._endpoint, successes))
+        if untold:
+            with suppress(pykka.ActorDeadError):  # `remind` will find its successor
+                self._report(untold)
 
     def postpone(self, head: Delivery, at: datetime, outcome: Outcome, due: datetime) -> None:
         """The attempt at `at` failed: record it. The next `head` reads from the store."""
@@ -127,9 +165,12 @@ class Backlog:
     def remind(self) -> None:
         """Report verdicts again that may have been lost with the actor they were told to."""
         now = time.monotonic()
-        for told in list(self._told.values()):
-            if now - told.at >= REMIND_AFTER_S:
-                self._tell(told.verdict, told.of)
+        overdue = [key for key, told in self._told.items() if now - told.at >= REMIND_AFTER_S]
+        for key in overdue:
+            told = self._told[key] = msgspec.structs.replace(self._told[key], at=now)
+            self._untold.append((told.verdict, told.of.round))
+        if overdue:
+            self.tell()
 
     def due_s(self) -> float | None:
         """Seconds until the next of those that failed is due, as the store has it; None where none is."""
@@ -153,7 +194,8 @@ class Backlog:
     def _read(self, is_held: Callable[[int], bool] | None) -> None:
         free_at = None if is_held is None else datetime.now(UTC)
         limit = BATCH + len(self._told)
-        pending = self._store.deliveries(self._instance, self._endpoint, limit=limit, free_at=free_at)
+        known = {key: told.of for key, told in self._told.items()}
+        pending = self._store.deliveries(self._instance, self._endpoint, limit=limit, free_at=free_at, known=known)
         waiting = {(delivery.sequence, delivery.round) for delivery in pending}
         reached: int | None = pending[-1].sequence if len(pending) == limit else None
         for key, told in list(self._told.items()):
@@ -163,22 +205,23 @@ class Backlog:
         if not self.crowded:
             self._batch.extend(each for each in pending if (each.sequence, each.round) not in self._told)
 
-    def _tell(self, verdict: Verdict, of: Delivery) -> None:
-        self._told[of.sequence, of.round] = Told(verdict, of, time.monotonic())
-        with suppress(pykka.ActorDeadError):  # `remind` will find its successor
-            self._report(verdict, of.round)
-
     def _keep(self, head: Delivery, at: datetime, outcome: Outcome, due: datetime | None) -> None:
-        """Record an attempt without waiting for the disk; it is committed with whatever else is written just now.
+        """Record an attempt that failed, after those before it."""
+        self.tell()
+        attempt = attempt_of(at, outcome)
+        self._await(
+            lambda: self._store.record_attempt(
+                self._instance, self._endpoint, head.sequence, attempt, due, about=head.record
+            )
+        )
+
+    def _await(self, record: Callable[[], Future[None]]) -> None:
+        """Record something without waiting for the disk; it is committed with whatever else is written just now.
 
         A failed attempt that is lost in a crash costs an early retry, a delivered one only its line in the log.
         """
-        attempt = attempt_of(at, outcome)
         try:
-            kept = self._store.record_attempt(
-                self._instance, self._endpoint, head.sequence, attempt, due, about=head.record
-            )
-            kept.add_done_callback(complain)
+            record().add_done_callback(complain)
         except StoreError as ex:
             log.warning("an attempt is not recorded", action="attempt_unrecorded", error=str(ex))
 

@@ -3,7 +3,6 @@
 Whatever the other side does, each operation of a socket from here ends at its deadline.
 """
 
-import math
 import socket
 import ssl
 import time
@@ -25,22 +24,14 @@ class Denied(OSError):
 class Bounded:
     """Makes the operations of a socket end at one deadline, however small the drops come."""
 
-    deadline = math.inf
+    deadline: float
 
-    def _remaining(self) -> float | None:
-        if self.deadline == math.inf:
-            return None
-        left = self.deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("The deadline has passed.")
-        return left
-
-    def recv_into(self, *args: Any) -> int:
-        self.settimeout(self._remaining())  # type: ignore[attr-defined]
-        return super().recv_into(*args)  # type: ignore[misc,no-any-return]
+    def recv(self, *args: Any) -> bytes:
+        self.settimeout(left(self.deadline))  # type: ignore[attr-defined]
+        return super().recv(*args)  # type: ignore[misc,no-any-return]
 
     def sendall(self, *args: Any) -> None:
-        self.settimeout(self._remaining())  # type: ignore[attr-defined]
+        self.settimeout(left(self.deadline))  # type: ignore[attr-defined]
         super().sendall(*args)  # type: ignore[misc]
 
 
@@ -49,7 +40,15 @@ class BoundedSocket(Bounded, socket.socket):
 
 
 class BoundedTls(Bounded, ssl.SSLSocket):
-    """One with TLS; its handshake is bounded by the plain socket's timeout."""
+    """One with TLS."""
+
+
+def left(deadline: float) -> float:
+    """Seconds until a moment of the monotonic clock. Raises `TimeoutError` if there are none."""
+    seconds = deadline - time.monotonic()
+    if seconds <= 0:
+        raise TimeoutError("The deadline has passed.")
+    return seconds
 
 
 def tls_context() -> ssl.SSLContext:
@@ -74,13 +73,9 @@ def dial(host: str, port: int, deny: Deny, deadline: float) -> tuple[BoundedSock
             continue
         sock = BoundedSocket(family, socket.SOCK_STREAM)
         try:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise TimeoutError("The deadline has passed.")
-            sock.settimeout(min(CONNECT_TIMEOUT_S, left))
+            sock.settimeout(min(CONNECT_TIMEOUT_S, left(deadline)))
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.connect(address)
-            sock.settimeout(max(0.001, deadline - time.monotonic()))
         except OSError as ex:
             sock.close()
             last = ex
@@ -93,6 +88,20 @@ def dial(host: str, port: int, deny: Deny, deadline: float) -> tuple[BoundedSock
     if denied is not None:
         raise Denied(f"The address is denied here ({denied}).")
     raise socket.gaierror(socket.EAI_NONAME, "The name has no address.")
+
+
+def secure(plain: BoundedSocket, host: str, context: ssl.SSLContext) -> BoundedTls:
+    """The connection with TLS, for the certificate of `host`. Raises ssl.SSLError, TimeoutError."""
+    try:
+        plain.settimeout(left(plain.deadline))
+        # The dot that tells a name server not to search stands in no certificate.
+        tls = context.wrap_socket(plain, server_hostname=host.rstrip("."))
+    except BaseException:
+        plain.close()
+        raise
+    assert isinstance(tls, BoundedTls), "`tls_context` says so."
+    tls.deadline = plain.deadline
+    return tls
 
 
 def resolve(host: str, port: int, deadline: float) -> list[tuple[int, Any]]:

@@ -1,6 +1,7 @@
 """What endpoints have still to be told, and what was given up: read by any thread, on a reader's connection."""
 
 import sqlite3
+from collections.abc import Mapping
 from datetime import datetime
 from hashlib import sha256
 
@@ -30,17 +31,25 @@ def waiting(
     endpoint: str,
     limit: int,
     free_at: datetime | None,
+    known: Mapping[tuple[int, int], Delivery],
 ) -> list[Delivery]:
-    """What waits, in the order of its sequence; with `free_at` only of chats in which nothing is held at that moment."""
+    """What waits, in the order of its sequence; with `free_at` only of chats in which nothing is held at that moment.
+
+    What is `known`, by sequence and round, is not decoded.
+    """
     query = QUERIES["deliveries" if free_at is None else "deliveries_of_free_chats"]
     now = None if free_at is None else moment(free_at)
     values = {"stream": stream, "endpoint": endpoint, "limit": limit, "now": now}
     found = []
     for attempts, due, first_attempt_at, chat, turn, *row in connection.execute(query, values).fetchall():
+        sequence: int = row[3]
+        if (told := known.get((sequence, turn))) is not None:
+            found.append(told)
+            continue
         record = recorded(tuple(row), sealer)
         found.append(
             Delivery(
-                sequence=record.sequence or 0,
+                sequence=sequence,
                 chat=chat,
                 round=turn,
                 attempts=attempts,

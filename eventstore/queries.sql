@@ -162,6 +162,17 @@ WHERE stream = :stream AND endpoint = :endpoint AND sequence = :sequence;
 INSERT INTO attempts (stream, endpoint, sequence, at, duration_ms, http_status, error, address, answer, sealed)
 VALUES (:stream, :endpoint, :sequence, :at, :duration_ms, :http_status, :error, :address, :answer, :sealed);
 
+-- name: count_successes
+UPDATE deliveries
+SET attempts = attempts + 1, due = NULL, first_attempt_at = coalesce(first_attempt_at, told.column1)
+FROM (VALUES (?, ?, ?, ?)) AS told
+WHERE stream = told.column2 AND endpoint = told.column3 AND deliveries.sequence = told.column4;
+
+-- name: insert_successes
+INSERT INTO attempts (stream, endpoint, sequence, at, duration_ms, http_status, error, address, answer, sealed)
+SELECT column1, column2, column3, column4, column5, column6, '', column7, column8, column9
+FROM (VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)) WHERE column1 IS NOT NULL;
+
 -- name: begin_outage
 -- Failures that lie far apart are not one outage: nothing was tried in between.
 INSERT INTO outages (stream, endpoint, since, last) VALUES (:stream, :endpoint, :at, :at)

@@ -4,11 +4,11 @@ A future's callbacks run on the writer's thread: they must not block, nor call t
 """
 
 import sqlite3
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import datetime, timedelta
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Self, TypeVar
 
 import msgspec
@@ -219,14 +219,21 @@ class EventStore:
         return self._writer.await_beyond(position, timeout_s)
 
     def deliveries(
-        self, stream: str, endpoint: str = MAIN, *, limit: int, free_at: datetime | None = None
+        self,
+        stream: str,
+        endpoint: str = MAIN,
+        *,
+        limit: int,
+        free_at: datetime | None = None,
+        known: Mapping[tuple[int, int], Delivery] = MappingProxyType({}),
     ) -> list[Delivery]:
         """What waits for an endpoint, in the order of its sequence.
 
-        With `free_at` only events of chats in which nothing that failed is waiting for its time at that moment.
+        With `free_at` only events of chats in which nothing that failed is waiting for its time at that moment. What is
+        `known`, by sequence and round, is given back as it is, without being read again.
         """
         return self._readers.run(
-            lambda connection: deliveries.waiting(connection, self._sealer, stream, endpoint, limit, free_at)
+            lambda connection: deliveries.waiting(connection, self._sealer, stream, endpoint, limit, free_at, known)
         )
 
     def standing(self, stream: str, endpoint: str = MAIN) -> Standing:
@@ -255,6 +262,16 @@ class EventStore:
         return self._errand(
             lambda connection: attempt_log.record(connection, stream, endpoint, sequence, kept, sealed, due)
         )
+
+    def record_successes(
+        self, stream: str, endpoint: str, successes: Sequence[tuple[int, Attempt, Recorded]]
+    ) -> Future[None]:
+        """Keep attempts that went well, each with the sequence of its delivery and its event, as `record_attempt` does."""
+        sealed = [
+            (sequence, *attempt_log.seal(self._sealer, stream, endpoint, sequence, attempt, about))
+            for sequence, attempt, about in successes
+        ]
+        return self._errand(lambda connection: attempt_log.record_successes(connection, stream, endpoint, sealed))
 
     def release_deliveries(self, stream: str, endpoint: str) -> Future[None]:
         """Nothing that failed has to wait for its time any more."""

@@ -1,9 +1,9 @@
 """The one that writes: an aiosqlite connection with its thread, and an event loop with another that looks after it.
 
 Callers queue their work. The connection's thread takes all that waits (up to a bound), writes it as one transaction
-and resolves the futures after COMMIT, again and again until nothing waits: under load nobody is woken in between, and
-what came during one commit shares the next. Callers whose work is committed are woken while SQLite works on the next
-group, outside the interpreter lock, or at once where no other work waits.
+and resolves the futures after COMMIT: what came during one commit shares the next. Callers whose work is committed are
+woken while SQLite works on the next group, outside the interpreter lock, or at once where no other work waits. Then the
+thread sleeps until there is more; it does not go back to the loop, which cost two more switches of threads a commit.
 
 When a write fails, the loop closes the connection and opens another, reads where the log really ends, and tries a
 small write until it succeeds. Meanwhile all work is refused. A commit that failed while it was being synced may have
@@ -12,7 +12,6 @@ left in the write-ahead file, so that "nothing was written" stays true after a c
 """
 
 import asyncio
-import contextlib
 import sqlite3
 import threading
 from collections import deque
@@ -54,12 +53,10 @@ class Writer:
         self._bounds = bounds
         self._cadence = cadence
         self._queue: deque[Work] = deque()
-        self._lock = threading.Lock()
-        self._awake = True
+        self._arrival = threading.Condition()
         self._closing = False
         self._trouble: StoreUnavailable | None = None
         self._loop = asyncio.new_event_loop()
-        self._wakeup = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="event-store", daemon=True)
         self._started: Future[None] = Future()
         self._committed: Outcomes = []
@@ -77,16 +74,13 @@ class Writer:
 
     def submit(self, work: Work) -> None:
         """Queue `work`. Raises StoreClosed, StoreOverloaded."""
-        with self._lock:
+        with self._arrival:
             if self._closing:
                 raise StoreClosed
             if len(self._queue) >= self._bounds.queue:
                 raise StoreOverloaded(len(self._queue))
             self._queue.append(work)
-            if self._awake:
-                return
-            self._awake = True
-            self._loop.call_soon_threadsafe(self._wakeup.set)
+            self._arrival.notify()
 
     def trouble(self) -> StoreUnavailable | None:
         """Why writes fail now."""
@@ -99,10 +93,9 @@ class Writer:
 
     def close(self) -> None:
         """Write what is queued and end both threads. Idempotent."""
-        with self._lock:
-            if not self._closing:
-                self._closing = True
-                self._loop.call_soon_threadsafe(self._wakeup.set)
+        with self._arrival:
+            self._closing = True
+            self._arrival.notify()
         self._thread.join()
 
     def _run(self) -> None:
@@ -114,9 +107,9 @@ class Writer:
                 raise
             self._started.set_exception(ex)
         finally:
-            with self._lock:
+            with self._arrival:
                 self._closing = True
-            while (late := self._take(self._bounds.group)) is not None:
+            while late := self._take(self._bounds.group):
                 _resolve([(work, StoreClosed()) for work in late])
             self._loop.close()
 
@@ -126,9 +119,7 @@ class Writer:
         try:
             while not self._closing:
                 try:
-                    await connection.run(self._drain)
-                    await self._wakeup.wait()
-                    self._wakeup.clear()
+                    await connection.run(self._work)
                 except WriteFailed as ex:
                     await connection.discard()
                     connection = await self._heal(ex)
@@ -170,11 +161,9 @@ class Writer:
                         _resolve([(work, unavailable(failure.cause)) for work, _ in failure.doubtful])
                     return connection
             self._trouble = unavailable(cause)
-            _resolve([(work, unavailable(cause)) for work in self._take(waiting) or ()])
-            if not self._queue:  # who came later has an attempt of his own
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wakeup.wait(), RETRY_S)
-                self._wakeup.clear()
+            _resolve([(work, unavailable(cause)) for work in self._take(waiting)])
+            # Who came later has an attempt of his own.
+            await asyncio.to_thread(self._await_work, RETRY_S)
         _resolve([(work, OutcomeUnknown()) for work, _ in failure.doubtful])
         raise StoreClosed
 
@@ -190,14 +179,24 @@ class Writer:
         connection.execute(f"PRAGMA busy_timeout = {self._bounds.patience_ms}")
         return came_through
 
+    def _work(self, connection: sqlite3.Connection) -> None:
+        """On the connection's thread: commit until the end. Raises WriteFailed."""
+        while not self._closing:
+            self._drain(connection)
+            self._await_work()
+
     def _drain(self, connection: sqlite3.Connection) -> None:
-        """On the connection's thread: commit group after group until nothing waits. Raises WriteFailed."""
+        """Commit group after group until nothing waits. Raises WriteFailed."""
         try:
-            while (group := self._take(self._bounds.group)) is not None:
-                if group:
-                    self._commit(connection, group)
+            while group := self._take(self._bounds.group):
+                self._commit(connection, group)
         finally:
             self._announce()
+
+    def _await_work(self, patience_s: float | None = None) -> None:
+        """Wait until something is queued, or the end has come."""
+        with self._arrival:
+            self._arrival.wait_for(lambda: self._queue or self._closing, patience_s)
 
     def _announce(self, some: int | None = None) -> None:
         """Wake those whose work is committed, or so many of them.
@@ -209,14 +208,15 @@ class Writer:
         del self._committed[:some]
         _resolve(committed)
 
-    def _take(self, most: int) -> list[Work] | None:
-        """The next work, without what was cancelled; None when nothing waits, and then the next to come wakes the loop."""
-        with self._lock:
-            if not self._queue:
-                self._awake = False
-                return None
-            group = [self._queue.popleft() for _ in range(min(len(self._queue), most))]
-        return [work for work in group if work.future.set_running_or_notify_cancel()]
+    def _take(self, most: int) -> list[Work]:
+        """The next work, without what was cancelled; none when nothing waits."""
+        group: list[Work] = []
+        with self._arrival:
+            while self._queue and len(group) < most:
+                work = self._queue.popleft()
+                if work.future.set_running_or_notify_cancel():
+                    group.append(work)
+        return group
 
     def _commit(self, connection: sqlite3.Connection, group: list[Work], *, look: bool = False) -> None:
         transaction = Transaction(connection, self._ledger)

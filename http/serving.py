@@ -34,6 +34,9 @@ REQUEST_PATIENCE_S = 30.0
 """How long one request may take to arrive, however slowly its bytes drip."""
 IDLE_S = 60
 LOOP_S = 1.0
+LOOK_EVERY_S = 0.5
+"""How often all connections are looked after. With 512 of them a look takes longer than a turn of the loop should."""
+
 STOP_PATIENCE_S = 20.0
 
 PIPES = Lock()
@@ -92,17 +95,25 @@ class Listener(TcpWSGIServer):
 
     channel_class = Channel
     request_patience_s = REQUEST_PATIENCE_S
+    looked_at = 0.0
     ended = False
     active_channels: dict[int, Channel]  # type: ignore[assignment]
 
     def readable(self) -> bool:
         """Called once a turn of the loop: look after the connections, which waitress does only now and then."""
+        now = time.monotonic()
+        if now - self.looked_at >= LOOK_EVERY_S:
+            self.looked_at = now
+            self.look()
+        return super().readable()
+
+    def look(self) -> None:
+        """End what has taken too long."""
         for channel in list(self.active_channels.values()):
             if channel.is_overdue(self.request_patience_s):
                 channel.refuse_slow()
             elif channel.is_stuck() or channel.has_lingered():
                 channel.end()
-        return super().readable()
 
     def pull_trigger(self) -> None:
         """Wake the loop. A thread that outlives the server must not: the pipe's number may be someone else's by then."""

@@ -180,10 +180,11 @@ def test_a_verdict_that_is_told_again_and_again_while_the_disk_refuses_is_owed_o
     actor: Any = InstanceActor.start("i", house, world.webhooks, rebuild(world.store, head), head.version)
     store.sick = True
     verdict = WebhookDelivered(sequence=1, attempts=1, http_status=200)
-    actor.tell(RecordVerdict(verdict=verdict))
+    told = tidings.Settled(verdicts=(RecordVerdict(verdict=verdict),))
+    actor.tell(told)
     actor.tell(LoseSocket(generation=1, cause="host_died"))
     for _ in range(50):
-        actor.tell(RecordVerdict(verdict=verdict))
+        actor.tell(told)
     actor.ask(tidings.Introduce())
     store.sick = False
     actor.tell(tidings.RepeatDue())

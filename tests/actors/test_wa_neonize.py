@@ -264,3 +264,15 @@ def test_starting_and_stopping_never_meets_another_call(world: World) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_while_a_number_is_connected_its_thread_sleeps_and_does_not_look_about() -> None:
+    script = """
+import threading
+from chatbot_erp.actors import wa_neonize
+from neonize import client
+done = client.ThreadEvent()
+threading.Timer(0.3, done.set).start()
+assert done.wait(0.01), "neonize looks for a Ctrl-C five times a second"
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=PATIENCE_S)

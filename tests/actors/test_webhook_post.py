@@ -16,7 +16,8 @@ from chatbot_erp.actors import webhook_dial
 from chatbot_erp.actors.webhook import Answer, NoAnswer
 from chatbot_erp.actors.webhook_address import Deny
 from chatbot_erp.actors.webhook_dial import tls_context
-from chatbot_erp.actors.webhook_post import KEEP_TEXT, READ_AT_MOST, TLS, Postman
+from chatbot_erp.actors.webhook_post import KEEP_TEXT, TLS, Postman
+from chatbot_erp.actors.webhook_reply import READ_AT_MOST
 
 Script = Callable[[socket.socket, bytes], object]
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -233,8 +234,7 @@ def test_a_receiver_that_hangs_up_on_a_fresh_connection_gets_no_second_post(list
 def test_a_failure_ends_the_connection_so_that_the_name_is_looked_up_again(listen: Listen, postman: Postman) -> None:
     peer = listen(says(b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"))
     assert [post(postman, peer.url), post(postman, peer.url)] != []
-    assert peer.closed.get(timeout=5) == 1
-    assert peer.connections == 2
+    assert {peer.closed.get(timeout=5), peer.closed.get(timeout=5)} == {1, 2}
     assert not postman.connected
 
 
@@ -259,7 +259,7 @@ def test_the_wish_to_wait_is_passed_on(listen: Listen, postman: Postman) -> None
 @pytest.mark.parametrize(
     "script",
     [
-        drips(b"", b"H"),
+        drips(b"HTTP/1.1 200 O", b"h"),
         drips(b"HTTP/1.1 200 OK\r\n", b"X-Drop: 1\r\n", every_s=0.05),
         drips(b"HTTP/1.1 200 OK\r\nX-Long: ", b"a"),
         drips(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),

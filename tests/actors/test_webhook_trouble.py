@@ -214,7 +214,7 @@ def test_an_error_nobody_foresaw_is_said_to_the_one_above(desk: Desk, alarms: Al
         config=Config(),
         settings=lambda: None,
         keys=lambda: Keys(new=None),
-        report=lambda verdict, turn: None,
+        report=lambda told: None,
         drained=lambda: None,
         disabled=lambda reason: None,
         failed=died.set,

@@ -1,17 +1,19 @@
 """What the program as a whole does and costs, beside what the library does when it is called directly.
 
-    python tests/bench/bench_program.py [--instances 5,20] [--callers 16] [--size 40] [--seconds 10] [--json FILE]
+    python tests/bench/bench_program.py [--quick] [--instances 5,20,50,200] [--callers 16,32] [--seconds 10] [--out DIR]
 
-Everything runs on 127.0.0.1 against the sandbox network. Figures are printed, not judged; the sandbox, the callers and
-the receiver share the machine with the program, and their part is told apart.
+Everything runs on 127.0.0.1 against the sandbox network, over REST and real webhooks. Callers, customers, receiver and
+sandbox are processes of their own: they share the machine with the program, but its costs are told apart. `--out` gets
+figures.json, tables.md and cost.svg. Figures are printed, not judged; `--quick` is for development (under a minute).
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
+import platform
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,141 +21,90 @@ from typing import Any
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "support")]
 
-from load.direct import direct_rate
-from load.world import Script, World, world
+from load import standing, tables
+from load.direct import direct_receives, direct_sends
+from load.processes import descendants, pss_mb
+from load.traffic import CUSTOMERS, paced, receives, sends
+from load.world import world
 
-SETTLE_S = 60.0
-CUSTOMERS = 4
-
-
-def percentile(values: Sequence[float], share: float) -> float:
-    return sorted(values)[min(len(values) - 1, int(len(values) * share))] if values else float("nan")
-
-
-def settle(world: World, event: str, count: int) -> float:
-    """Wait until the receiver has so many of an event; the seconds that took."""
-    begun = time.monotonic()
-    while world.seen(keep=True)["counts"].get(event, 0) < count and time.monotonic() - begun < SETTLE_S:
-        time.sleep(0.05)
-    return time.monotonic() - begun
+PACE = 50.0
+DIRECT_AT_MOST = 20
+"""Instances beyond which the library called directly gains nothing more."""
 
 
-def sends(world: World, callers: int, size: int, seconds: float) -> dict[str, Any]:
-    """Callers send over REST as fast as they are answered; the cost includes all webhooks."""
-    customer = world.network.phone("5521900000000")
-    numbers = [{"name": f"n{index}", "to": customer.number} for index in range(len(world.phones))]
-    told = world.seen()["counts"]
-    before = world.cost()
-    with Script("caller", world.manager.url) as script:
-        script.tell(json.dumps({"numbers": numbers, "callers": callers, "size": size, "seconds": seconds}))
+class Notes:
+    """All figures of a run: what, under which circumstances, how much."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, Any]] = []
+
+    def __call__(self, what: str, circumstances: dict[str, Any], figures: dict[str, Any]) -> None:
+        self.rows.append({"what": what, **circumstances, **figures})
+        shown = {**circumstances, **figures}
+        print(what, *(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in shown.items()), flush=True)
+
+
+def limits(note: Notes, count: int, asked: argparse.Namespace) -> None:
+    """The library called directly, and how much the sandbox hands out."""
+    note("direct_sends", {"instances": count}, direct_sends(count, asked.size, asked.seconds))
+    note("direct_receives", {"instances": count}, direct_receives(count, CUSTOMERS, asked.seconds))
+
+
+def measure(note: Notes, count: int, callers: Sequence[int], asked: argparse.Namespace) -> None:
+    """A manager with so many numbers, from the first to the last figure."""
+    with world(*asked.option) as one:
+        at = {"instances": count}
+        empty_mb = pss_mb(descendants(one.manager.pid))
         begun = time.monotonic()
-        answer = script.finish()
-    took = time.monotonic() - begun
-    sent = answer["statuses"].get("200", 0)
-    # The second ack of each send is the last that is heard of it.
-    late_s = settle(world, "message.ack", told.get("message.ack", 0) + 2 * sent)
-    cost = world.cost() - before
-    webhooks = sum(world.seen()["counts"].values()) - sum(told.values())
-    return {
-        "statuses": answer["statuses"],
-        "per_s": sent / took,
-        "p50_ms": percentile(answer["took"], 0.5) * 1000,
-        "p99_ms": percentile(answer["took"], 0.99) * 1000,
-        "webhooks_per_send": webhooks / max(1, sent),
-        "webhooks_late_s": late_s,
-        **per_thousand(cost, sent),
-    }
+        one.admit(count)
+        note("pairing", at, {"s": time.monotonic() - begun, "empty_mb": empty_mb})
+        sends(one, 4, asked.size, 1.0)  # caches and keys of the customer
+        note("memory", at, standing.memory(one, empty_mb))
+        for number in callers:
+            note("sends", {**at, "callers": number}, sends(one, number, asked.size, asked.seconds))
+        note("receives", at, receives(one, asked.seconds))
+        note("paced", at, paced(one, PACE, asked.seconds))
+        note("memory_after", at, standing.memory(one, empty_mb))
+        if not asked.quick:
+            time.sleep(3.0)
+            note("idle", at, standing.idle(one, 20.0))
+            note("reconnect", at, standing.reconnect(one))
+            note("restart", at, standing.restart(one))
 
 
-def per_thousand(cost: Any, count: int) -> dict[str, float]:
-    share = 1000 / max(1, count)
-    return {
-        "manager_cpu_s": cost.manager * share,
-        "hosts_cpu_s": cost.hosts * share,
-        "program_cpu_s": (cost.manager + cost.hosts) * share,
-        "sandbox_cpu_s": cost.sandbox * share,
-    }
-
-
-def receives(world: World, per_s: float | None, seconds: float) -> dict[str, Any]:
-    """Customers write to the numbers, at a pace or as fast as the sandbox takes it."""
-    told = world.seen()["counts"].get("message.received", 0)
-    customers = [world.network.phone(f"552198{n:07}") for n in range(CUSTOMERS)]
-    before, end, sent = world.cost(), time.monotonic() + seconds, [0] * CUSTOMERS
-    pause_s = 0.0 if per_s is None else CUSTOMERS / per_s
-
-    def write(part: int) -> None:
-        due = time.monotonic()
-        while time.monotonic() < end:
-            to = world.phones[(sent[part] * CUSTOMERS + part) % len(world.phones)]
-            customers[part].send(to.number, f"oi {time.time()}")
-            sent[part] += 1
-            due += pause_s
-            time.sleep(max(0.0, due - time.monotonic()))
-
-    writers = [threading.Thread(target=write, args=(part,)) for part in range(CUSTOMERS)]
-    begun = time.monotonic()
-    for writer in writers:
-        writer.start()
-    for writer in writers:
-        writer.join()
-    count = sum(sent)
-    settle(world, "message.received", told + count)
-    took = time.monotonic() - begun
-    cost = world.cost() - before
-    seen = world.seen()
-    got = seen["counts"].get("message.received", 0) - told
-    return {"sent": count, "received": got, "per_s": got / took, **per_thousand(cost, got)}
-
-
-def latencies(world: World, per_s: float, seconds: float) -> dict[str, Any]:
-    """From the customer's send to the webhook, at a pace that nobody queues at."""
-    told = world.seen()["counts"].get("message.received", 0)
-    customer = world.network.phone("5521977777777")
-    count = 0
-    due = time.monotonic()
-    end = due + seconds
-    while time.monotonic() < end:
-        customer.send(world.phones[count % len(world.phones)].number, f"oi {time.time()}")
-        count += 1
-        due += 1 / per_s
-        time.sleep(max(0.0, due - time.monotonic()))
-    settle(world, "message.received", told + count)
-    seen = world.seen()["latencies"]
-    return {"p50_ms": percentile(seen, 0.5) * 1000, "p99_ms": percentile(seen, 0.99) * 1000}
+def numbers(text: str) -> list[int]:
+    return [int(each) for each in text.split(",")]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--instances", default="5,20")
-    parser.add_argument("--callers", default="16")
-    parser.add_argument("--size", type=int, default=40)
-    parser.add_argument("--seconds", type=float, default=10)
-    parser.add_argument("--only", default="direct,sends,receives")
-    parser.add_argument("--json", type=Path)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--instances", type=numbers)
+    parser.add_argument("--callers", type=numbers)
+    parser.add_argument("--size", type=int, default=40, help="characters of a message")
+    parser.add_argument("--seconds", type=float, help="of each measurement")
+    parser.add_argument(
+        "--option", action="append", default=[], help="of the manager, as in --option=--numbers-per-host=32"
+    )
+    parser.add_argument("--out", type=Path)
     asked = parser.parse_args()
-    results: list[dict[str, Any]] = []
-
-    def report(what: str, **figures: Any) -> None:
-        results.append({"what": what, **figures})
-        print(what, *(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in figures.items()), flush=True)
-
-    for count in map(int, asked.instances.split(",")):
-        if "direct" in asked.only:
-            report("direct", instances=count, **direct_rate(count, asked.size, asked.seconds))
-        with world() as one:
-            one.admit(count)
-            report("memory", instances=count, mb=one.memory_mb())
-            if "sends" in asked.only:
-                for callers in map(int, asked.callers.split(",")):
-                    figures = sends(one, callers, asked.size, asked.seconds)
-                    report("sends", instances=count, callers=callers, **figures)
-            if "receives" in asked.only:
-                report("latency", instances=count, **latencies(one, 20, asked.seconds))
-                report("receives", instances=count, **receives(one, None, asked.seconds))
-            report("memory", instances=count, mb=one.memory_mb())
-    if asked.json:
-        asked.json.write_text(json.dumps(results, indent=1))
+    asked.seconds = asked.seconds or (4.0 if asked.quick else 10.0)
+    instances = asked.instances or ([5] if asked.quick else [5, 20, 50, 200])
+    callers = asked.callers or ([16] if asked.quick else [16, 32])
+    note = Notes()
+    note(
+        "machine", {}, {"cores": os.cpu_count(), "python": platform.python_version(), "options": " ".join(asked.option)}
+    )
+    for count in sorted({min(each, DIRECT_AT_MOST) for each in instances}):
+        limits(note, count, asked)
+    for count in instances:
+        measure(note, count, callers, asked)
+    if asked.out:
+        asked.out.mkdir(parents=True, exist_ok=True)
+        (asked.out / "figures.json").write_text(json.dumps(note.rows, indent=1) + "\n")
+        (asked.out / "tables.md").write_text(tables.markdown(note.rows))
+        (asked.out / "cost.svg").write_text(tables.plot(note.rows))
+    print(tables.markdown(note.rows))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """A store in a directory of its own, and facts to put into it."""
 
 import itertools
+import threading
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -20,6 +21,7 @@ from chatbot_erp.eventstore.store import EventStore, NewEvent
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
 Facts = Callable[..., NewEvent]
+Hold = Callable[[EventStore, threading.Event], None]
 
 
 @pytest.fixture
@@ -77,3 +79,24 @@ def sent() -> MessageSent:
 @pytest.fixture
 def delivered() -> Callable[[int], WebhookDelivered]:
     return lambda sequence: WebhookDelivered(sequence=sequence, attempts=1, http_status=200)
+
+
+@pytest.fixture
+def hold() -> Hold:
+    """Have a store's writer stand still until an event is set."""
+
+    def begin(store: EventStore, end: threading.Event) -> None:
+        ours, stands = threading.current_thread(), threading.Event()
+
+        def stand(_: object) -> None:
+            # A callback that comes too late for the writer's thread runs at once, on ours.
+            if threading.current_thread() is not ours:
+                stands.set()
+                end.wait(30)
+
+        while not stands.is_set():
+            errand = store.prune_attempts(NOON)
+            errand.add_done_callback(stand)
+            errand.result()
+
+    return begin

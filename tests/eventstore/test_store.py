@@ -18,6 +18,7 @@ from chatbot_erp.eventstore.store import (
 )
 
 Facts = Callable[..., NewEvent]
+Hold = Callable[[EventStore, threading.Event], None]
 
 
 def test_what_was_appended_is_read_after_a_restart(
@@ -205,19 +206,19 @@ def test_a_cancelled_append_was_not_written_or_cannot_be_cancelled(
     assert store.head() == sum(written)
 
 
-def test_more_than_the_queue_holds_is_refused_at_once(directory: Path, new: Facts, accepted: MessageAccepted) -> None:
+def test_more_than_the_queue_holds_is_refused_at_once(
+    directory: Path, new: Facts, accepted: MessageAccepted, hold: Hold
+) -> None:
     gate = threading.Event()
     with EventStore.open(directory, Settings(queue=3)) as store:
-        blocked = store.append("a", 0, [new(accepted)], snapshot=b"1")
-        blocked.add_done_callback(lambda _: gate.wait(30))  # callbacks run on the writer's thread: it stands still
-        blocked.result()
-        waiting = [store.append("a", version, [new(accepted)], snapshot=b"1") for version in (1, 2, 3)]
+        hold(store, gate)
+        waiting = [store.append("a", version, [new(accepted)], snapshot=b"1") for version in (0, 1, 2)]
         with pytest.raises(StoreOverloaded) as caught:
-            store.append("a", 4, [new(accepted)], snapshot=b"1")
+            store.append("a", 3, [new(accepted)], snapshot=b"1")
         assert caught.value.queued == 3
         gate.set()
-        assert [future.result().version for future in waiting] == [2, 3, 4]
-        assert store.append("a", 4, [new(accepted)], snapshot=b"1").result().version == 5
+        assert [future.result().version for future in waiting] == [1, 2, 3]
+        assert store.append("a", 3, [new(accepted)], snapshot=b"1").result().version == 4
 
 
 def test_what_is_queued_when_the_store_is_closed_is_still_written(

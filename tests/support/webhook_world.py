@@ -4,7 +4,7 @@ import base64
 import itertools
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime
 from queue import SimpleQueue
@@ -48,9 +48,17 @@ class Desk:
         self.most_read = 0
         self.disguise: Callable[[Delivery], Delivery] = lambda delivery: delivery
 
-    def deliveries(self, stream: str, endpoint: str, *, limit: int, free_at: datetime | None) -> list[Delivery]:
+    def deliveries(
+        self,
+        stream: str,
+        endpoint: str,
+        *,
+        limit: int,
+        free_at: datetime | None,
+        known: Mapping[tuple[int, int], Delivery],
+    ) -> list[Delivery]:
         self._check()
-        found = self.store.deliveries(stream, endpoint, limit=limit, free_at=free_at)
+        found = self.store.deliveries(stream, endpoint, limit=limit, free_at=free_at, known=known)
         self.most_read = max(self.most_read, len(found))
         return [self.disguise(each) for each in found]
 
@@ -74,6 +82,12 @@ class Desk:
     ) -> Future[None]:
         self._check()
         return self.store.record_attempt(stream, endpoint, sequence, attempt, due, about=about)
+
+    def record_successes(
+        self, stream: str, endpoint: str, successes: Sequence[tuple[int, Attempt, Recorded]]
+    ) -> Future[None]:
+        self._check()
+        return self.store.record_successes(stream, endpoint, successes)
 
     def release_deliveries(self, stream: str, endpoint: str) -> Future[None]:
         self._check()
@@ -119,7 +133,7 @@ class Number:
             config=self.config,
             settings=lambda: self.endpoint,
             keys=lambda: self.keys,
-            report=lambda verdict, turn: self._mail.put((verdict, turn)) if life == self.lives else None,
+            report=lambda told: self._post(told) if life == self.lives else None,
             drained=lambda: self.drained.put(self.id),
             disabled=self.disabled.put,
             draw=lambda: 0.0,
@@ -166,6 +180,10 @@ class Number:
         self.writing.set()
         self._mail.put(None)
         self._clerk.join()
+
+    def _post(self, told: Sequence[tuple[Verdict, int]]) -> None:
+        for each in told:
+            self._mail.put(each)
 
     def _append(self, new: list[NewEvent]) -> None:
         with self._lock:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import sys
 import time
 from collections import Counter
@@ -17,9 +18,16 @@ statuses: Counter[int] = Counter()
 took: list[float] = []
 
 
-async def call(host: str, port: int, numbers: list[dict[str, str]], text: str, end: float, turn: int) -> None:
+async def call(
+    host: str, port: int, numbers: list[dict[str, str]], text: str, end: float, turn: int, every_s: float
+) -> None:
+    """One after the other, as fast as they are answered or, with `every_s`, at that pace."""
     reader, writer = await asyncio.open_connection(host, port)
+    due = time.monotonic() + random.random() * every_s
     while time.monotonic() < end:
+        if every_s:
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            due += every_s
         turn += 1
         number = numbers[turn % len(numbers)]
         body = json.dumps({"number": number["to"], "message": f"{text} {turn}"}).encode()
@@ -46,8 +54,10 @@ async def main(url: str, wanted: dict[str, Any]) -> None:
     end = time.monotonic() + wanted["seconds"]
     text, numbers, callers = "x" * wanted["size"], wanted["numbers"], wanted["callers"]
     step = max(1, len(numbers) // callers)
-    await asyncio.gather(*(call(to.hostname, to.port, numbers, text, end, n * step) for n in range(callers)))
-    print(json.dumps({"statuses": statuses, "took": took}))
+    every_s = callers / wanted["per_s"] if wanted["per_s"] else 0.0
+    begun = time.monotonic()
+    await asyncio.gather(*(call(to.hostname, to.port, numbers, text, end, n * step, every_s) for n in range(callers)))
+    print(json.dumps({"statuses": statuses, "took": took, "seconds": time.monotonic() - begun}))
 
 
 asyncio.run(main(sys.argv[1], json.load(sys.stdin)))

@@ -8,12 +8,16 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from chatbot_erp.sandbox.client import Network
 from load.processes import cpu_s, descendants
+from load.world import Script
 
 SCRIPT = Path(__file__).parents[2] / "sandbox" / "neonize_process.py"
 
@@ -59,35 +63,71 @@ class Clients:
                 values.append(event["value"])
         return values
 
+    def paired(self, network: Network, count: int, directory: str) -> list[str]:
+        """So many clients, linked to phones and online; their phone numbers."""
+        phones = [network.phone(f"55117{index:08}") for index in range(count)]
+        for index, phone in enumerate(phones):
+            self.tell(f"c{index}", "start", path=f"{directory}/{index}.db")
+            phone.scan(self.await_event(f"c{index}", event="qr")["qr"])
+        for phone in phones:
+            phone.wait_online(timeout_s=60)
+        return [phone.number for phone in phones]
 
-def direct_rate(instances: int, size: int, seconds: float) -> dict[str, float]:
-    """Sends per second of so many clients together, and CPU seconds per 1,000 sends."""
+
+@contextmanager
+def clients(count: int) -> Iterator[tuple[Network, Clients, list[str]]]:
+    """A network with so many clients, and nothing of ours between them."""
     with tempfile.TemporaryDirectory() as directory, Network.start() as network:
-        clients = Clients(network)
+        made = Clients(network)
         try:
-            for index in range(instances):
-                phone = network.phone(f"55117{index:08}")
-                clients.tell(f"c{index}", "start", path=f"{directory}/{index}.db")
-                phone.scan(clients.await_event(f"c{index}", event="qr")["qr"])
-                phone.wait_online()
-            customer = network.phone("5521900000000")
-            once = max(20, int(20 * seconds / instances))
-            rounds = sent = 0
-            assert network.pid is not None
-            own, theirs = cpu_s(descendants(clients.process.pid)), cpu_s(descendants(network.pid))
-            begun = time.monotonic()
-            while time.monotonic() - begun < seconds:
-                told = {
-                    clients.tell(f"c{n}", "send_many", to=customer.number, count=once, text="x" * size)
-                    for n in range(instances)
-                }
-                clients.drain(told)
-                rounds += 1
-                sent += once * instances
-            took = time.monotonic() - begun
-            own = cpu_s(descendants(clients.process.pid)) - own
-            theirs = cpu_s(descendants(network.pid)) - theirs
+            yield network, made, made.paired(network, count, directory)
         finally:
-            clients.process.kill()
-            clients.process.communicate()
-    return {"per_s": sent / took, "library_cpu_s": own * 1000 / sent, "sandbox_cpu_s": theirs * 1000 / sent}
+            made.process.kill()
+            made.process.wait()
+
+
+def costs(network: Network, made: Clients) -> tuple[float, float]:
+    """CPU seconds of the library and of the sandbox until now."""
+    assert network.pid is not None
+    return cpu_s(descendants(made.process.pid)), cpu_s(descendants(network.pid))
+
+
+def direct_sends(instances: int, size: int, seconds: float) -> dict[str, float]:
+    """Sends per second of so many clients together, each one after the other, and CPU seconds per 1,000 sends."""
+    with clients(instances) as (network, made, _):
+        customer = network.phone("5521900000000")
+        once = max(20, int(20 * seconds / instances))
+        sent = 0
+        library, sandbox = costs(network, made)
+        begun = time.monotonic()
+        while time.monotonic() - begun < seconds:
+            told = {
+                made.tell(f"c{n}", "send_many", to=customer.number, count=once, text="x" * size)
+                for n in range(instances)
+            }
+            made.drain(told)
+            sent += once * instances
+        took = time.monotonic() - begun
+        library_now, sandbox_now = costs(network, made)
+    return {
+        "per_s": sent / took,
+        "library_cpu_s": (library_now - library) * 1000 / sent,
+        "sandbox_cpu_s": (sandbox_now - sandbox) * 1000 / sent,
+    }
+
+
+def direct_receives(instances: int, customers: int, seconds: float) -> dict[str, float]:
+    """What the sandbox hands to so many clients, as fast as it can: its own ceiling on this machine."""
+    with clients(instances) as (network, made, numbers), Script("customer", network.control_url) as script:
+        # Nobody reads the clients' output here: it must not fill the pipe.
+        threading.Thread(target=lambda: [None for _ in made.process.stdout or ()], daemon=True).start()
+        before, (library, sandbox) = network.stats().messages_out, costs(network, made)
+        script.begin({"numbers": numbers, "customers": customers, "seconds": seconds, "per_s": 0})
+        took = script.finish()["took"]
+        received = network.stats().messages_out - before
+        library_now, sandbox_now = costs(network, made)
+    return {
+        "per_s": received / took,
+        "library_cpu_s": (library_now - library) * 1000 / received,
+        "sandbox_cpu_s": (sandbox_now - sandbox) * 1000 / received,
+    }

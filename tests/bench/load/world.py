@@ -6,6 +6,8 @@ import json
 import subprocess
 import sys
 import tempfile
+import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -15,7 +17,7 @@ from typing import Any, Self
 
 from chatbot_erp.sandbox.client import Network, Phone
 from load.processes import cpu_s, descendants, pss_mb
-from manager_process import ManagerProcess
+from manager_process import OPERATIONAL, ManagerProcess
 
 HERE = Path(__file__).parent
 PAIRING_AT_ONCE = 4
@@ -36,8 +38,15 @@ class Script:
         assert self.process.stdout is not None
         return json.loads(self.process.stdout.readline())
 
+    def begin(self, wanted: dict[str, Any]) -> None:
+        """Tell it all there is to tell."""
+        assert self.process.stdin is not None
+        json.dump(wanted, self.process.stdin)
+        self.process.stdin.close()
+        self.process.stdin = None
+
     def finish(self) -> Any:
-        """Say that nothing more is coming, and give what it says last."""
+        """Wait for its end, and give what it says last."""
         return json.loads(self.process.communicate()[0])
 
     def __enter__(self) -> Self:
@@ -45,7 +54,10 @@ class Script:
 
     def __exit__(self, *error: object) -> None:
         self.process.kill()
-        self.process.communicate()
+        self.process.wait()
+        for stream in (self.process.stdin, self.process.stdout):
+            if stream is not None:
+                stream.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +68,23 @@ class Cost:
     hosts: float
     sandbox: float
 
+    @property
+    def program(self) -> float:
+        """What is ours."""
+        return self.manager + self.hosts
+
     def __sub__(self, other: Cost) -> Cost:
         return Cost(self.manager - other.manager, self.hosts - other.hosts, self.sandbox - other.sandbox)
+
+    def per_thousand(self, count: int) -> dict[str, float]:
+        """As figures, for a thousand of so many things."""
+        share = 1000 / max(1, count)
+        return {
+            "manager_cpu_s": self.manager * share,
+            "hosts_cpu_s": self.hosts * share,
+            "program_cpu_s": self.program * share,
+            "sandbox_cpu_s": self.sandbox * share,
+        }
 
 
 @dataclass(slots=True)
@@ -94,6 +121,30 @@ class World:
     def memory_mb(self) -> float:
         """Of the manager and all its processes."""
         return pss_mb(descendants(self.manager.pid))
+
+    def numbers(self) -> list[str]:
+        """The numbers' own phone numbers."""
+        return [phone.number for phone in self.phones]
+
+    def statuses(self) -> Counter[str]:
+        """How many numbers have which status."""
+        return Counter(each["status"] for each in self.manager.call("GET", "/instances").json())
+
+    def await_connected(self, patience_s: float) -> float:
+        """Wait until all numbers are; the seconds that took."""
+        begun = time.monotonic()
+        while sum(self.statuses()[status] for status in OPERATIONAL) < len(self.phones):
+            if time.monotonic() - begun > patience_s:
+                raise TimeoutError(f"Not connected in time: {self.statuses()}")
+            time.sleep(0.1)
+        return time.monotonic() - begun
+
+    def settle(self, event: str, count: int, patience_s: float = 60.0) -> float:
+        """Wait until the receiver has so many of an event; the seconds that took."""
+        begun = time.monotonic()
+        while self.seen(keep=True)["counts"].get(event, 0) < count and time.monotonic() - begun < patience_s:
+            time.sleep(0.02)
+        return time.monotonic() - begun
 
     def seen(self, *, keep: bool = False) -> Any:
         """What the receiver got so far, and the latencies since it was last asked without `keep`."""
