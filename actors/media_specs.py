@@ -10,7 +10,9 @@ from typing import Any
 
 import msgspec
 
-_PURPOSES: Mapping[str, tuple[str, str]] = MappingProxyType(
+from chatbot_erp.actors import contents
+
+PURPOSES: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "imageMessage": ("WhatsApp Image Keys", "image"),
         "videoMessage": ("WhatsApp Video Keys", "video"),
@@ -24,6 +26,23 @@ _PURPOSES: Mapping[str, tuple[str, str]] = MappingProxyType(
 
 KINDS = frozenset({"image", "video", "audio", "voice", "document", "sticker"})
 """The kinds of message that have a file."""
+
+_FIELDS: Mapping[type[contents.Media], str] = MappingProxyType(
+    {
+        contents.Image: "imageMessage",
+        contents.Video: "videoMessage",
+        contents.Audio: "audioMessage",
+        contents.Voice: "audioMessage",
+        contents.Document: "documentMessage",
+        contents.Sticker: "stickerMessage",
+    }
+)
+
+
+def field_of(content: contents.Media) -> str:
+    """The field of WhatsApp's message that such a file stands in."""
+    return "ptvMessage" if isinstance(content, contents.Video) and content.note else _FIELDS[type(content)]
+
 
 _MIME_TYPE = re.compile(r"[a-zA-Z0-9!#$&^_.+-]{1,60}/[a-zA-Z0-9!#$&^_.+-]{1,60}")
 _UNWANTED = re.compile(r'[\x00-\x1f\x7f-\x9f/\\:*?"<>|\u200e\u200f\u202a-\u202e\u2066-\u2069]')
@@ -58,7 +77,7 @@ def media_in(raw: msgspec.Raw, message_id: str) -> Media | None:
 def _search(message: Any, message_id: str) -> Media | None:
     while isinstance(message, dict):
         for field, value in message.items():
-            if field in _PURPOSES and isinstance(value, dict) and value.get("directPath") and value.get("mediaKey"):
+            if field in PURPOSES and isinstance(value, dict) and value.get("directPath") and value.get("mediaKey"):
                 return _media(field, value, message_id)
         wrapped = (value["message"] for value in message.values() if isinstance(value, dict) and "message" in value)
         message = next(wrapped, None)
@@ -66,7 +85,7 @@ def _search(message: Any, message_id: str) -> Media | None:
 
 
 def _media(field: str, value: dict[str, Any], message_id: str) -> Media:
-    purpose, category = _PURPOSES[field]
+    purpose, category = PURPOSES[field]
     mime_type = str(value.get("mimetype", "")).partition(";")[0].strip().lower()
     if not _MIME_TYPE.fullmatch(mime_type):
         mime_type = UNKNOWN_TYPE

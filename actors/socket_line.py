@@ -19,10 +19,10 @@ from chatbot_erp.actors.frames import (
     SocketSawReceipt,
     Transmit,
 )
-from chatbot_erp.actors.people_frames import Ask, Reply
+from chatbot_erp.actors.people_frames import Ask, Reply, SocketDeclined
 from chatbot_erp.actors.socket_desk import Desk
 from chatbot_erp.actors.socket_words import Mouth
-from chatbot_erp.actors.wa_port import SocketFactory
+from chatbot_erp.actors.wa_port import Loaded, SocketFactory
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,9 @@ GRACE_S = 5.0
 HOLD_S = 2.0
 """How long receipts wait for the verdict of a send that is under way: they may be about that very message."""
 
-Job = Transmit | OfferPairingCode | Literal["ping"]
+CLOSING = "The socket is closing."
+
+Job = Transmit | Loaded | OfferPairingCode | Literal["ping"]
 
 
 class Line:
@@ -53,12 +55,16 @@ class Line:
         self._holding = threading.Lock()
         self._held: list[SocketSawReceipt] = []
         self._hold_until = 0.0
-        self._desk = Desk(order.instance, self._socket.answer, self._say)
+        self._desk = Desk(f"desk-{order.instance}", self._socket.answer, _undone, self._say)
+        self._files = Desk(f"files-{order.instance}", self._socket.upload, _unsent, self._take_file)
         self._worker = threading.Thread(target=self._work, name=f"line-{order.instance}", daemon=True)
         self._worker.start()
 
     def put(self, job: Job) -> None:
-        """Have this done after all that was put before."""
+        """Have this done after all that was put before; what has a file, when that is uploaded."""
+        if isinstance(job, Transmit) and job.file:
+            self._files.put(job)
+            return
         with self._door:
             if not self._closing:
                 self._jobs.put(job)
@@ -86,6 +92,7 @@ class Line:
             for job in self._shut():
                 self._decline(job)
             self._desk.close()
+            self._files.close()
             self._worker.join(grace_s)
             self._mouth.ledger.hold_up(self.order.instance, when_full=False)
             try:
@@ -124,12 +131,18 @@ class Line:
             log.exception("The socket of %s could not be opened.", self.order.instance)
             self._hear(SocketEnded(cause="socket_failed", detail=repr(ex)))
         while (job := self._jobs.get()) is not None:
-            if isinstance(job, Transmit):
+            if isinstance(job, Transmit | Loaded):
                 self._transmit(job)
             else:
                 self._say(self._do(job))
 
-    def _transmit(self, job: Transmit) -> None:
+    def _take_file(self, upload: Loaded | SocketFailedToSend) -> None:
+        if isinstance(upload, Loaded):
+            self.put(upload)
+        else:
+            self._say(upload)
+
+    def _transmit(self, job: Transmit | Loaded) -> None:
         """Say the verdict before the receipts: the library may hear those before its own send has returned."""
         with self._holding:
             self._hold_until = time.monotonic() + HOLD_S
@@ -158,6 +171,8 @@ class Line:
             match job:
                 case Transmit():
                     return self._socket.send(job)
+                case Loaded(order=order, file=file):
+                    return self._socket.send(order, file)
                 case OfferPairingCode():
                     return self._socket.offer_pairing_code(job)
                 case "ping":
@@ -167,11 +182,11 @@ class Line:
             return _failure(job, repr(ex))
 
     def _decline(self, job: Job) -> None:
-        detail = "The socket is closing."
-        if isinstance(job, Transmit):
-            self._say(SocketFailedToSend(command_id=job.command_id, reason="not_connected", detail=detail))
-        else:
-            self._say(_failure(job, detail))
+        match job:
+            case (Transmit() as order) | Loaded(order=order):
+                self._say(_unsent(order, None))
+            case _:
+                self._say(_failure(job, CLOSING))
 
     def _hear(self, observation: Observation) -> None:
         if isinstance(observation, SocketSawReceipt):
@@ -192,10 +207,22 @@ class Line:
         self._mouth.say(self.order, observation)
 
 
+def _undone(question: Ask, ex: Exception | None) -> Reply:
+    if ex is None:
+        return SocketDeclined(request=question.request, reason="not_connected", detail=CLOSING)
+    return SocketDeclined(request=question.request, reason="unanswered", detail=type(ex).__name__)
+
+
+def _unsent(order: Transmit, ex: Exception | None) -> SocketFailedToSend:
+    if ex is None:
+        return SocketFailedToSend(command_id=order.command_id, reason="not_connected", detail=CLOSING)
+    return SocketFailedToSend(command_id=order.command_id, reason="refused", detail=f"Upload: {type(ex).__name__}.")
+
+
 def _failure(job: Job, detail: str) -> Observation:
     match job:
-        case Transmit():
-            return SocketFailedToSend(command_id=job.command_id, reason="unknown", detail=detail)
+        case Transmit(command_id=command_id) | Loaded(order=Transmit(command_id=command_id)):
+            return SocketFailedToSend(command_id=command_id, reason="unknown", detail=detail)
         case OfferPairingCode():
             return SocketRefusedCode(command_id=job.command_id, detail=detail)
         case "ping":

@@ -25,6 +25,28 @@ class Receipt(msgspec.Struct, frozen=True):
     at: int
 
 
+class MediaConnection(msgspec.Struct, frozen=True):
+    """Which of WhatsApp's media servers takes files of this client, and what proves that they are its own: a credential."""
+
+    host: str
+    auth: str
+
+    def __repr__(self) -> str:
+        return f"MediaConnection({self.host!r})"
+
+
+class Uploaded(msgspec.Struct, frozen=True, kw_only=True):
+    """A file on WhatsApp's media servers. `key` opens it; `size` in bytes, decrypted; `thumbnail` is a small JPEG or empty."""
+
+    url: str
+    direct_path: str
+    key: bytes
+    sha256: bytes
+    encrypted_sha256: bytes
+    size: int
+    thumbnail: bytes = b""
+
+
 class Hearing(msgspec.Struct, frozen=True, kw_only=True):
     """Who hears what. The calls come on threads of the library and must not call it back, but for `Client.chosen`."""
 
@@ -58,8 +80,11 @@ class Client(Protocol):
 
     def is_logged_in(self) -> bool: ...
 
-    def send(self, jid: str, content: Sendable, file: Path | None = None) -> Receipt:
+    def send(self, jid: str, content: Sendable, file: Uploaded | None = None) -> Receipt:
         """Send, with the file that belongs to a content with media."""
+
+    def media_connection(self) -> MediaConnection:
+        """Where files are uploaded to, now."""
 
     def find(self, numbers: Sequence[str]) -> dict[str, str]:
         """Which of these numbers (digits) are on WhatsApp: number → jid, which may be a LID."""

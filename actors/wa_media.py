@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 from urllib.request import getproxies, proxy_bypass
 
 import certifi
@@ -40,7 +41,7 @@ LARGEST = 2 << 30
 
 CONNECT_TIMEOUT_S, SILENCE_S, DEADLINE_S = 10.0, 30.0, 600.0
 ATTEMPTS, PAUSE_S = 3, 1.0
-_BLOCK, _MAC = 16, 10
+BLOCK, MAC = 16, 10
 _GONE = (403, 404, 410)
 
 
@@ -101,7 +102,7 @@ class Fetcher:
         token = base64.urlsafe_b64encode(media.encrypted_sha256).decode()
         url = f"{self._origin}{media.path}&hash={token}&mms-type={media.category}&__wa-mms="
         deadline = time.monotonic() + DEADLINE_S
-        with _pool(self._origin) as pool:
+        with pool_for(self._origin) as pool:
             answer = pool.request(
                 "GET",
                 url,
@@ -122,18 +123,31 @@ class Fetcher:
                 answer.close()
 
 
+class Keys(NamedTuple):
+    """What the key in a message opens its file with."""
+
+    iv: bytes
+    cipher: bytes
+    mac: bytes
+
+
+def keys_of(key: bytes, purpose: str) -> Keys:
+    """The keys behind the key in a message."""
+    expanded = HKDF(SHA256(), 112, None, purpose.encode()).derive(key)
+    return Keys(expanded[:16], expanded[16:48], expanded[48:80])
+
+
 class Opened:
     """Decrypts a file piece by piece: AES-CBC, then ten bytes of an HMAC over the IV and all that was encrypted."""
 
     def __init__(self, media: Media) -> None:
-        keys = HKDF(SHA256(), 112, None, media.purpose.encode()).derive(media.key)
-        iv, cipher_key, mac_key = keys[:16], keys[16:48], keys[48:80]
+        keys = keys_of(media.key, media.purpose)
         self._media = media
-        self._decryptor = Cipher(AES(cipher_key), CBC(iv)).decryptor()
-        self._padding = PKCS7(8 * _BLOCK).unpadder()
-        self._mac = hmac.new(mac_key, iv, hashlib.sha256)
+        self._decryptor = Cipher(AES(keys.cipher), CBC(keys.iv)).decryptor()
+        self._padding = PKCS7(8 * BLOCK).unpadder()
+        self._mac = hmac.new(keys.mac, keys.iv, hashlib.sha256)
         self._encrypted, self._plain = hashlib.sha256(), hashlib.sha256()
-        self._left = LARGEST if not media.size else (media.size // _BLOCK + 1) * _BLOCK + _MAC
+        self._left = LARGEST if not media.size else (media.size // BLOCK + 1) * BLOCK + MAC
         self._tail = b""
 
     def take(self, chunk: bytes) -> bytes:
@@ -143,13 +157,13 @@ class Opened:
             raise FetchFailed("damaged", "The file is larger than its message says.")
         self._encrypted.update(chunk)
         known = self._tail + chunk
-        body, self._tail = known[:-_MAC], known[-_MAC:]
+        body, self._tail = known[:-MAC], known[-MAC:]
         self._mac.update(body)
         return self._read(self._padding.update(self._decryptor.update(body)))
 
     def end(self) -> bytes:
         """The last piece. Raises `FetchFailed` if any of it is not what its sender sent."""
-        if not hmac.compare_digest(self._mac.digest()[:_MAC], self._tail):
+        if not hmac.compare_digest(self._mac.digest()[:MAC], self._tail):
             raise FetchFailed("damaged", "The file does not belong to the key in its message.")
         try:
             last = self._read(self._padding.update(self._decryptor.finalize()) + self._padding.finalize())
@@ -189,8 +203,8 @@ def _until(deadline: float, chunks: Iterator[bytes]) -> Iterator[bytes]:
         yield chunk
 
 
-def _pool(origin: str) -> urllib3.PoolManager:
-    """Through the proxy that the environment names, as the library does it."""
+def pool_for(origin: str) -> urllib3.PoolManager:
+    """Connections to there, through the proxy that the environment names, as the library does it."""
     context = ssl.create_default_context(cafile=certifi.where())
     context.load_default_certs()
     host = urllib3.util.parse_url(origin).host or ""

@@ -3,18 +3,22 @@
 Relied on here, and found in the source of neonize 0.5.2 only: the Go library keeps its clients in unlocked maps
 (wa_guard.py); it keeps pointers to a client's callbacks for as long as it likes; `connect` blocks until `stop`, and
 after a QR that ran out for ever; `stop` throws away events that were not handed over yet; an answer about a number
-may be a LID, whose phone number only the library's own store knows.
+may be a LID, whose phone number only the library's own store knows; where files are uploaded to it says in an error only.
 """
 
 import ctypes
 import itertools
 import logging
+import re
+import secrets
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, unquote_plus
+from urllib.request import getproxies, proxy_bypass
 
 # python-magic, which neonize imports, finds the libmagic of this package where the system has none.
 import pylibmagic  # noqa: F401
@@ -22,12 +26,13 @@ from neonize import _binder, client, events  # type: ignore[import-untyped]
 from neonize.client import NewClient  # type: ignore[import-untyped]
 from neonize.exc import NeonizeError  # type: ignore[import-untyped]
 from neonize.proto.waCompanionReg.WAWebProtobufsCompanionReg_pb2 import DeviceProps  # type: ignore[import-untyped]
+from neonize.utils.enum import MediaType  # type: ignore[import-untyped]
 from neonize.utils.jid import build_jid  # type: ignore[import-untyped]
 
 from chatbot_erp.actors import wa_neonize_people
 from chatbot_erp.actors.contents import Sendable
 from chatbot_erp.actors.questions import AnyAnswer, AnyQuestion
-from chatbot_erp.actors.wa_client import NO_CLIENT, Hearing, LibraryError, Receipt
+from chatbot_erp.actors.wa_client import NO_CLIENT, Hearing, LibraryError, MediaConnection, Receipt, Uploaded
 from chatbot_erp.actors.wa_compose import compose
 from chatbot_erp.actors.wa_guard import MapGuard
 from chatbot_erp.actors.wa_message import jid_text
@@ -56,6 +61,9 @@ class _UntilSet(threading.Event):
 client.ThreadEvent = _UntilSet
 
 START_PATIENCE_S = 60.0
+
+_NOWHERE = "http://127.0.0.1:0"
+_UPLOAD = re.compile(r'"https://(?P<host>[a-z0-9.-]+)/mms/[^"?]*\?auth=(?P<auth>[^&"]+)')
 
 Heard = TypeVar("Heard")
 
@@ -92,6 +100,7 @@ class NeonizeClient:
     def __init__(self, session: Path, hearing: Hearing) -> None:
         self._library = _Library(session, hearing)
         self._stopped = False
+        self._asking = threading.Lock()
 
     def connect(self) -> None:
         _guard.begin_long_change(self._library.alive, START_PATIENCE_S)
@@ -126,10 +135,28 @@ class NeonizeClient:
         with self._client() as library:
             return bool(library.is_logged_in)
 
-    def send(self, jid: str, content: Sendable, file: Path | None = None) -> Receipt:
+    def send(self, jid: str, content: Sendable, file: Uploaded | None = None) -> Receipt:
+        message = compose(content, jid, file, at_ms=int(time.time() * 1000), secret=secrets.token_bytes(32))
         with self._client() as library:
-            response = _translated(library.send_message, _jid(jid), compose(content))
+            response = _translated(library.send_message, _jid(jid), message)
         return Receipt(message_id=response.ID, at=response.Timestamp)
+
+    def media_connection(self) -> MediaConnection:
+        # Go has it from WhatsApp and hands it on nowhere, but an upload that cannot be dialled says where it would have
+        # gone, with the proof. For the one byte that is not sent, files of any size need not go through Go's memory.
+        with self._asking, self._client() as library:
+            library.set_proxy_address(_NOWHERE, no_websocket=True)
+            try:
+                library.upload(b"\0", MediaType.MediaDocument)
+                error = "it was not refused"
+            except NeonizeError as ex:
+                error = str(ex)
+            finally:
+                library.set_proxy_address(_proxy(), no_websocket=True)
+        told = _UPLOAD.search(error)
+        if told is None:
+            raise LibraryError(error)
+        return MediaConnection(told["host"], unquote_plus(told["auth"]))
 
     def find(self, numbers: Sequence[str]) -> dict[str, str]:
         with self._client() as library:
@@ -229,6 +256,11 @@ def _translated(call: Callable[..., Any], *arguments: object) -> Any:
         return call(*arguments)
     except NeonizeError as ex:
         raise LibraryError(str(ex)) from ex
+
+
+def _proxy() -> str | None:
+    """The proxy to WhatsApp's media servers that the environment names."""
+    return None if proxy_bypass("mmg.whatsapp.net") else getproxies().get("https")
 
 
 def _jid(text: str) -> Any:

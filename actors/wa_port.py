@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Protocol
 
+import msgspec
+
 from chatbot_erp.actors.frames import (
     Observation,
     OfferPairingCode,
@@ -16,22 +18,33 @@ from chatbot_erp.actors.frames import (
     Transmit,
 )
 from chatbot_erp.actors.people_frames import Ask, Reply
+from chatbot_erp.actors.wa_client import Uploaded
 
 Report = Callable[[Observation], None]
 """Where a socket tells what it sees: from any thread, in the order seen, blocking when the host has no room."""
+
+
+class Loaded(msgspec.Struct, frozen=True):
+    """A message whose file is on WhatsApp's servers already."""
+
+    order: Transmit
+    file: Uploaded
 
 
 class Socket(Protocol):
     """One WhatsApp connection.
 
     `open`, `send`, `offer_pairing_code` and `ping` are called by one thread, one after another, and may block;
-    `answer` by another one; `standing` and `close` may come at any time from other threads.
+    `answer` by another one and `upload` by a third; `standing` and `close` may come at any time from other threads.
     """
 
     def open(self) -> None:
         """Begin to connect. What becomes of it is reported; a raise means that it cannot even begin."""
 
-    def send(self, order: Transmit) -> SocketSent | SocketFailedToSend:
+    def upload(self, order: Transmit) -> Loaded | SocketFailedToSend:
+        """Upload the file of a message, which is sent after that."""
+
+    def send(self, order: Transmit, file: Uploaded | None = None) -> SocketSent | SocketFailedToSend:
         """Send, and wait for the verdict of WhatsApp's server."""
 
     def offer_pairing_code(self, order: OfferPairingCode) -> SocketOfferedCode | SocketRefusedCode:

@@ -29,12 +29,14 @@ from chatbot_erp.actors.frames import (
 )
 from chatbot_erp.actors.people_frames import Ask, Reply, SocketDeclined
 from chatbot_erp.actors.wa_addresses import Addresses, NotOnWhatsApp
-from chatbot_erp.actors.wa_client import ClientFactory, Hearing, LibraryError
+from chatbot_erp.actors.wa_client import ClientFactory, Hearing, LibraryError, Uploaded
+from chatbot_erp.actors.wa_files import SocketFiles
 from chatbot_erp.actors.wa_message import jid_text
 from chatbot_erp.actors.wa_people import People
-from chatbot_erp.actors.wa_port import Report
+from chatbot_erp.actors.wa_port import Loaded, Report
 from chatbot_erp.actors.wa_session_file import create_session_file
 from chatbot_erp.actors.wa_verdicts import (
+    FailureReason,
     cause_of_failure,
     cause_of_logout,
     cause_of_raise,
@@ -62,6 +64,7 @@ class WhatsAppSocket:
         )
         self._addresses = Addresses(self._client)
         self._people = People(self._client, self._addresses, report)
+        self._files = SocketFiles(self._client)
         self._me: Any = None
         self._pairing = order.pairing
         self._code_good_until = 0.0
@@ -80,9 +83,14 @@ class WhatsAppSocket:
         threading.Thread(target=self._connect, name=f"connect-{self._order.instance}", daemon=True).start()
         self._client.await_life(LIFE_PATIENCE_S)
 
-    def send(self, order: Transmit) -> SocketSent | SocketFailedToSend:
-        def failed(reason: Any, detail: str) -> SocketFailedToSend:
-            return SocketFailedToSend(command_id=order.command_id, reason=reason, detail=detail)
+    def upload(self, order: Transmit) -> Loaded | SocketFailedToSend:
+        if not self._watch.connected:
+            return _failed(order, "not_connected", "The socket is not connected.")
+        return self._files.upload(order)
+
+    def send(self, order: Transmit, file: Uploaded | None = None) -> SocketSent | SocketFailedToSend:
+        def failed(reason: FailureReason, detail: str) -> SocketFailedToSend:
+            return _failed(order, reason, detail)
 
         if not self._watch.connected:
             return failed("not_connected", "The socket is not connected.")
@@ -96,7 +104,7 @@ class WhatsAppSocket:
             return failed(why_not_resolved(str(ex)), str(ex))
         try:
             content = join(order.kind, order.text, order.content)
-            receipt = self._client.send(jid, content, Path(order.file) if order.file else None)
+            receipt = self._client.send(jid, content, file)
         except LibraryError as ex:
             return failed(why_not_sent(str(ex)), str(ex))
         sent_at = datetime.fromtimestamp(receipt.at, UTC) if receipt.at else datetime.now(UTC)
@@ -138,6 +146,7 @@ class WhatsAppSocket:
                 self._client.log_out()
             except LibraryError as ex:
                 log.warning("The device of %s could not be unlinked: %s", self._order.instance, ex)
+        self._files.stop()
         self._watch.end()
         self._client.disconnect()
         self._drain()
@@ -267,6 +276,10 @@ class WhatsAppSocket:
     def _pass_on(self, observation: Observation | None) -> None:
         if observation is not None:
             self._report(observation)
+
+
+def _failed(order: Transmit, reason: FailureReason, detail: str) -> SocketFailedToSend:
+    return SocketFailedToSend(command_id=order.command_id, reason=reason, detail=detail)
 
 
 def _code_of(node: Any) -> int:

@@ -1,5 +1,6 @@
 """A WhatsApp library that does nothing by itself."""
 
+import itertools
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any
 
 from chatbot_erp.actors.contents import Sendable
 from chatbot_erp.actors.questions import AnyAnswer, AnyQuestion
-from chatbot_erp.actors.wa_client import NO_CLIENT, Hearing, LibraryError, Receipt
+from chatbot_erp.actors.wa_client import NO_CLIENT, Hearing, LibraryError, MediaConnection, Receipt, Uploaded
 
 PATIENCE_S = 60.0
 
@@ -28,6 +29,7 @@ class FakeClient:
         self.on_disconnect: list[Any] = []
         self.questions: list[AnyQuestion] = []
         self.answers: list[AnyAnswer] = []
+        self.connections = itertools.count(1)
 
     def connect(self) -> None:
         if self.dial_error is not None:
@@ -59,11 +61,16 @@ class FakeClient:
     def is_logged_in(self) -> bool:
         return self.connected and self.logged_in
 
-    def send(self, jid: str, content: Sendable, file: Path | None = None) -> Receipt:
+    def send(self, jid: str, content: Sendable, file: Uploaded | None = None) -> Receipt:
         if self.send_error is not None:
             raise LibraryError(self.send_error)
         self.done.append(f"send {jid} {content.text}")
         return Receipt("ID", 1_700_000_000)
+
+    def media_connection(self) -> MediaConnection:
+        if self.send_error is not None:
+            raise LibraryError(self.send_error)
+        return MediaConnection("media.example", f"auth-{next(self.connections)}")
 
     def find(self, numbers: Sequence[str]) -> dict[str, str]:
         self.asked.set()

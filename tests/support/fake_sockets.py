@@ -21,10 +21,13 @@ from chatbot_erp.actors.frames import (
 )
 from chatbot_erp.actors.people_frames import Ask, SocketAnswered, SocketDeclined
 from chatbot_erp.actors.questions import Done
-from chatbot_erp.actors.wa_port import Report
+from chatbot_erp.actors.wa_client import Uploaded
+from chatbot_erp.actors.wa_port import Loaded, Report
 
 PATIENCE_S = 60.0
 _numbers = itertools.count(1)
+
+UPLOADED = Uploaded(url="", direct_path="/v/1", key=b"k" * 32, sha256=b"", encrypted_sha256=b"", size=1)
 
 
 def received(text: str) -> SocketReceived:
@@ -55,6 +58,8 @@ class FakeSocket:
         self.may_close.set()
         self.asked, self.asking = threading.Semaphore(0), threading.Event()
         self.asking.set()
+        self.uploading = threading.Event()
+        self.uploading.set()
         self.leftovers: list[str] = []
         self.unlinked = False
         self.sent: list[str] = []
@@ -63,12 +68,19 @@ class FakeSocket:
         self.opened.set()
         self.report(SocketConnected(jid="5511@s.whatsapp.net", lid=None, push_name="Shop"))
 
-    def send(self, order: Transmit) -> SocketSent | SocketFailedToSend:
+    def upload(self, order: Transmit) -> Loaded | SocketFailedToSend:
+        assert self.uploading.wait(PATIENCE_S)
+        if self.closing.is_set():
+            return SocketFailedToSend(command_id=order.command_id, reason="not_connected", detail="Closing.")
+        return Loaded(order, UPLOADED)
+
+    def send(self, order: Transmit, file: Uploaded | None = None) -> SocketSent | SocketFailedToSend:
         self.begun.set()
         act(order.text, self.report)
         assert self.gate.wait(PATIENCE_S)
         if self.closing.is_set():
             return SocketFailedToSend(command_id=order.command_id, reason="unknown", detail="The socket went away.")
+        assert (file is not None) == bool(order.file)
         self.sent.append(order.text)
         return SocketSent(
             command_id=order.command_id,
@@ -96,6 +108,7 @@ class FakeSocket:
         self.unlinked = unlink
         self.closing.set()
         self.gate.set()
+        self.uploading.set()
         assert self.may_close.wait(PATIENCE_S)
         for text in self.leftovers:
             self.report(received(text))

@@ -1,0 +1,85 @@
+"""The files that one socket uploads: where to, and what is shown of them while they load."""
+
+import logging
+import threading
+import time
+from io import BytesIO
+from pathlib import Path
+
+import msgspec
+from PIL import Image as Pictures
+
+from chatbot_erp.actors.contents import Image, Media, join
+from chatbot_erp.actors.frames import SocketFailedToSend, Transmit
+from chatbot_erp.actors.media_specs import field_of
+from chatbot_erp.actors.wa_client import Client, LibraryError, MediaConnection
+from chatbot_erp.actors.wa_port import Loaded
+from chatbot_erp.actors.wa_upload import Uploader, UploadFailed
+from chatbot_erp.actors.wa_verdicts import why_not_resolved
+
+log = logging.getLogger(__name__)
+
+GOOD_FOR_S = 300.0
+"""How long WhatsApp wants its answer about the media servers to be used."""
+
+THUMBNAIL = (96, 96)
+MOST_PIXELS = 40_000_000
+"""A picture that is larger goes without a thumbnail: to make one it would have to be decoded as a whole."""
+
+
+class SocketFiles:
+    """Uploads for one client; `upload` on one thread at a time."""
+
+    def __init__(self, client: Client, uploader: Uploader | None = None) -> None:
+        self._client = client
+        self._uploader = uploader or Uploader(self.connection)
+        self._lock = threading.Lock()
+        self._connection: MediaConnection | None = None
+        self._good_until = 0.0
+
+    def stop(self) -> None:
+        """Have what is under way fail."""
+        self._uploader.stop()
+
+    def upload(self, order: Transmit) -> Loaded | SocketFailedToSend:
+        """Upload the file of a message. Its removal is not ours."""
+        content = join(order.kind, order.text, order.content)
+        if not isinstance(content, Media):
+            raise TypeError(f"A message of the type {order.kind} has no file.")
+        path = Path(order.file)
+        try:
+            file = self._uploader.upload(path, field_of(content))
+        except LibraryError as ex:
+            return SocketFailedToSend(
+                command_id=order.command_id, reason=why_not_resolved(str(ex)), detail="WhatsApp names no media server."
+            )
+        except UploadFailed as ex:
+            return SocketFailedToSend(command_id=order.command_id, reason="refused", detail=str(ex))
+        if isinstance(content, Image):
+            file = msgspec.structs.replace(file, thumbnail=thumbnail(path))
+        return Loaded(order, file)
+
+    def connection(self, renew: bool) -> MediaConnection:
+        """Where files go; asked of the library when it is too old, or refused."""
+        with self._lock:
+            if self._connection is None or renew or time.monotonic() > self._good_until:
+                self._connection = self._client.media_connection()
+                self._good_until = time.monotonic() + GOOD_FOR_S
+            return self._connection
+
+
+def thumbnail(path: Path) -> bytes:
+    """A small JPEG of a picture, or nothing: a message is as good without."""
+    try:
+        with Pictures.open(path, formats=("JPEG", "PNG", "WEBP")) as picture:
+            if picture.width * picture.height > MOST_PIXELS:
+                return b""
+            # JPEGs are decoded at a fraction of their size where that is enough.
+            picture.draft("RGB", THUMBNAIL)
+            picture.thumbnail(THUMBNAIL)
+            small = BytesIO()
+            picture.convert("RGB").save(small, "JPEG", quality=60)
+            return small.getvalue()
+    except Exception as ex:  # noqa: BLE001 - whatever a broken picture does to the decoder
+        log.warning("There is no thumbnail: %s", ex)
+        return b""
