@@ -29,6 +29,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     send_timeout_s: float = 90.0
     media_keep_days: float = 0.0
     content_keep_days: int = 0
+    media_max_bytes: int = 100 << 20
     http_threads: int = 48
     node: str = msgspec.field(default_factory=socket.gethostname)
 

@@ -23,7 +23,11 @@
     │   ├── NotAccepted
     │   ├── MessageNotFound
     │   ├── NoMedia
-    │   └── MediaGone
+    │   ├── MediaGone
+    │   ├── BadContent
+    │   ├── BadMedia
+    │   ├── BadMediaUrl
+    │   └── MediaTooLarge
     └── Failed                      ours or WhatsApp's
         ├── AskedTooMuch            certain: it was not done
         ├── WhatsAppRefused         certain: it was not sent
@@ -167,8 +171,8 @@ class NotAccepted(Refused):
 
 class MessageNotFound(Refused):
     code = "message-not-found"
-    title = "This instance has received no message with this id."
-    action = "Use the messageId of a message.received webhook of this instance."
+    title = "This instance knows no message with this id."
+    action = "Use the messageId of a message.received webhook of this instance, or of what it has sent."
 
 
 class NoMedia(Refused):
@@ -187,6 +191,32 @@ class AuditRunning(Refused):
     code = "audit-running"
     title = "The log is being checked already."
     action = "Wait until the check that runs has ended, then ask again."
+
+
+class BadContent(Refused):
+    code = "bad-content"
+    title = "The message cannot be sent as it is."
+    action = "Correct what the detail names; nothing was sent."
+
+
+class BadMedia(Refused):
+    code = "bad-media"
+    title = "The file cannot be sent as what it is said to be."
+    action = "Convert it to what the detail asks for, or send it as a document."
+
+
+class BadMediaUrl(Refused):
+    code = "bad-media-url"
+    title = "The file cannot be had from its URL."
+    action = "Give an http:// or https:// URL that answers 200 with the file, without a redirect, and that this manager may reach."
+
+
+class MediaTooLarge(Refused):
+    code = "media-too-large"
+    title = "The file is too large."
+    action = (
+        "Send a smaller one, or allow more with --media-max-mib; large files come as multipart/form-data or by URL."
+    )
 
 
 class Failed(ManagerError):

@@ -38,6 +38,8 @@ from chatbot_erp.actors.journal import Journal, JournalBroken, Settle
 from chatbot_erp.actors.lookup import find_message
 from chatbot_erp.actors.media_files import MediaFiles
 from chatbot_erp.actors.media_frames import SocketFailedToFetch, SocketFetched
+from chatbot_erp.actors.media_specs import KINDS
+from chatbot_erp.actors.outbox import Outbox
 from chatbot_erp.actors.parking import Parking, kind_of
 from chatbot_erp.actors.state import Instance, State
 from chatbot_erp.actors.tallies import EVENTS
@@ -78,6 +80,7 @@ class InstanceActor(pykka.ThreadingActor):
         self._confirmations = Confirmations(instance)
         self._parking = Parking(instance, house)
         self._downloads = Downloads(instance, MediaFiles(house.config), self._order, lambda: house.store.losses)
+        self._outbox = Outbox(house.config)
 
     @staticmethod
     def _create_actor_inbox() -> Any:
@@ -351,6 +354,7 @@ class InstanceActor(pykka.ThreadingActor):
             case effects.Transmit():
                 self._transmit(effect)
             case effects.AnswerCaller(verdict=verdict):
+                self._outbox.remove(verdict.command_id)
                 self._callers.tell_verdict(verdict)
             case effects.KeepMedia(message_id=message_id, raw=raw):
                 self._downloads.keep(message_id, raw)
@@ -370,6 +374,7 @@ class InstanceActor(pykka.ThreadingActor):
             text=effect.parts.text,
             kind=effect.parts.kind,
             content=bytes(effect.parts.content).decode(),
+            file=str(self._outbox.path(effect.command_id).absolute()) if effect.parts.kind in KINDS else "",
         )
         if not self._order(order):
             self._report_unsent(effect.command_id)

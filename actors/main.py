@@ -74,6 +74,12 @@ def main() -> None:
     type=click.IntRange(0, 36500),
     help="Days after which nobody can read any more what was said and by whom.  0: it is kept.",
 )
+@option(
+    "--media-max-mib",
+    default=Config().media_max_bytes >> 20,
+    type=click.IntRange(1, 2048),
+    help="MiB that a file to be sent may have.",
+)
 @option("--http-threads", default=Config().http_threads, type=click.IntRange(4), help="Requests answered at once.")
 @option("--node", default=None, help="This manager's name.  [default: the host name]")
 @option("--sandbox", is_flag=True, help="Use the built-in WhatsApp network on loopback: no phone, no internet.")
@@ -96,6 +102,7 @@ def serve(
     webhook_deny: tuple[str, ...],
     media_keep_days: float,
     content_keep_days: int,
+    media_max_mib: int,
     http_threads: int,
     node: str | None,
     sandbox: bool,
@@ -124,6 +131,7 @@ def serve(
         webhook_deny=webhook_deny,
         media_keep_days=media_keep_days,
         content_keep_days=content_keep_days,
+        media_max_bytes=media_max_mib << 20,
         http_threads=http_threads,
         node=node or gethostname(),
     )

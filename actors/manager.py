@@ -9,6 +9,7 @@ import re
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from datetime import datetime
+from functools import partial
 from typing import Any, BinaryIO, assert_never
 from uuid import uuid4
 
@@ -19,11 +20,11 @@ from chatbot_erp.actors import tidings
 from chatbot_erp.actors.api_keys import KeyRing
 from chatbot_erp.actors.audit import Audit
 from chatbot_erp.actors.commands import CreateInstance, RemoveInstance, SendMessage
-from chatbot_erp.actors.contents import Text
+from chatbot_erp.actors.contents import Media, Sendable, Text
 from chatbot_erp.actors.directory import Directory, InstanceView
 from chatbot_erp.actors.erasing import Erased, Eraser, Held
 from chatbot_erp.actors.errors import (
-    BadMessage,
+    BadContent,
     BadName,
     InstanceNotOperational,
     MessageNotFound,
@@ -34,12 +35,17 @@ from chatbot_erp.actors.errors import (
     WhatsAppRefused,
 )
 from chatbot_erp.actors.house import House
-from chatbot_erp.actors.lookup import find_received
+from chatbot_erp.actors.instance import OPERATIONAL
+from chatbot_erp.actors.lookup import find_message, find_received
 from chatbot_erp.actors.media_files import MediaFiles
+from chatbot_erp.actors.media_probe import inspected
 from chatbot_erp.actors.media_specs import media_in
+from chatbot_erp.actors.media_url import UrlFetcher
+from chatbot_erp.actors.outbox import Outbox, Parcel
 from chatbot_erp.actors.people import People
 from chatbot_erp.actors.phone_numbers import digits, normalise
 from chatbot_erp.actors.rebuild import Past, past
+from chatbot_erp.actors.sending import Draft, check_text, complete
 from chatbot_erp.actors.webhook_address import check_url
 from chatbot_erp.actors.webhook_control import WebhookControl
 from chatbot_erp.actors.webhook_credentials import Credentials
@@ -54,9 +60,8 @@ from chatbot_erp.eventstore.records import MAIN
 from chatbot_erp.eventstore.store import EventStore
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
-LONGEST_TEXT = 65_536
 PULSE_PATIENCE_S = 30.0
-MEDIA_PATIENCE_S = 600.0
+MEDIA_PATIENCE_S = UPLOAD_PATIENCE_S = 600.0
 ASK_PATIENCE_S = 35.0
 """How long an actor may take to answer; a little more than it grants the disk."""
 
@@ -92,6 +97,8 @@ class Manager:
         self._house = house
         self._eraser = eraser
         self._files = MediaFiles(house.config)
+        self._urls = UrlFetcher(house.config.webhook_deny, house.config.media_max_bytes)
+        self.outbox = Outbox(house.config)
         self.store: EventStore = house.store
         self.directory: Directory = house.directory
         self.people = People(house)
@@ -130,17 +137,52 @@ class Manager:
         """
         to = normalise(number)
         check_text(text)
-        command = SendMessage(command_id=str(uuid4()), number=to, content=Text(text=text))
+        return self._deliver(name, SendMessage(command_id=str(uuid4()), number=to, content=Text(text=text)))
+
+    def send(self, name: str, draft: Draft, file: Parcel | str | None = None) -> Sent:
+        """As `send_text`, for a message of any kind; `file` is in the outbox, or the URL of one.
+
+        Raises also `BadContent`, `BadMedia`, `BadMediaUrl`, `MediaTooLarge`, `MessageNotFound`. Whatever becomes of the
+        message, a parcel is removed when that is known.
+        """
+        parcel = file if isinstance(file, Parcel) else None
+        try:
+            view = self.directory.view(name)
+            if view.status not in OPERATIONAL or view.account is None:
+                raise InstanceNotOperational(f"The instance is {view.status}, not CONNECTED or DEGRADED.")
+            find = partial(find_message, self.store, view.id)
+            whole = complete(draft, find, view.account.lid or view.account.jid)
+            if isinstance(whole.content, Media) != (file is not None):
+                raise BadContent("A file belongs to this type." if file is None else "No file belongs to this type.")
+            if isinstance(file, str):
+                with self._urls.open(file) as visit:
+                    parcel = self.outbox.take(visit.file, mime_type=visit.file.mime_type)
+            content: Sendable = whole.content
+            if isinstance(content, Media) and parcel is not None:
+                content = inspected(content, self.outbox.path(parcel.id), parcel)
+            command_id = parcel.id if parcel is not None else str(uuid4())
+            patience_s = UPLOAD_PATIENCE_S if parcel is not None else 0.0
+            return self._deliver(name, SendMessage(command_id=command_id, number=whole.to, content=content), patience_s)
+        except OutcomeUnknown:
+            # The host may still need it; it goes when there is a verdict.
+            raise
+        except BaseException:
+            if parcel is not None:
+                self.outbox.remove(parcel.id)
+            raise
+
+    def _deliver(self, name: str, command: SendMessage, patience_s: float = 0.0) -> Sent:
+        """Have it sent, and wait for the verdict; `patience_s` longer than for a text."""
         caller: Future[MessageSent | MessageFailed | MessageOutcomeUnknown] = self._ask(name, command)
         try:
-            verdict = caller.result(self._house.config.send_timeout_s)
+            verdict = caller.result(self._house.config.send_timeout_s + patience_s)
         except FutureTimeout as ex:
             raise OutcomeUnknown("WhatsApp has not acknowledged the message in time.") from ex
         match verdict:
             case MessageSent():
                 return Sent(message_id=verdict.message_id, jid=verdict.jid, sent_at=verdict.sent_at)
             case MessageFailed(reason="not_on_whatsapp"):
-                raise NotOnWhatsApp(f"{to} is not on WhatsApp.")
+                raise NotOnWhatsApp(f"{command.number} is not on WhatsApp.")
             case MessageFailed(reason="not_connected", detail=detail):
                 raise InstanceNotOperational(detail)
             case MessageFailed(detail=detail):
@@ -254,15 +296,3 @@ def ask(actor: pykka.ActorRef[Any], message: object) -> Any:
         raise Unavailable("The instance is being brought back to life.") from ex
     except pykka.Timeout as ex:
         raise OutcomeUnknown("The instance has not answered in time; it may still do what was asked.") from ex
-
-
-def check_text(text: str) -> None:
-    """Raise `BadMessage` unless WhatsApp could carry this text unchanged."""
-    if not text.strip():
-        raise BadMessage("The message is empty.")
-    if len(text) > LONGEST_TEXT:
-        raise BadMessage(f"The message has {len(text)} characters; {LONGEST_TEXT} are allowed.")
-    try:
-        text.encode()
-    except UnicodeEncodeError as ex:
-        raise BadMessage("The message is not valid Unicode (a lone surrogate).") from ex

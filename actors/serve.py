@@ -35,6 +35,7 @@ from chatbot_erp.actors.house import HostGone, House, Switchboard, hide_qr
 from chatbot_erp.actors.logs import configure_logs
 from chatbot_erp.actors.manager import Manager
 from chatbot_erp.actors.media_files import MediaFiles
+from chatbot_erp.actors.outbox import Outbox
 from chatbot_erp.actors.spool import read_spools
 from chatbot_erp.actors.supervisor_actor import LOOK_EVERY_S, SupervisorActor
 from chatbot_erp.eventstore.errors import StoreError
@@ -170,6 +171,7 @@ def open_house(config: Config, surroundings: Surroundings) -> Iterator[Manager]:
         eraser = Eraser(store, config)
         with contextlib.suppress(Unavailable):
             eraser.resume()
+        Outbox(config).empty()
         alarms = Alarms()
         alarms.start()
         stack.callback(alarms.stop)
@@ -193,11 +195,12 @@ def _forget_old_attempts(house: House) -> None:
 
 
 def _tidy_media(house: House) -> None:
-    """Erase files of messages that are too old, now and every few minutes."""
+    """Erase files of messages that are too old or that nobody sends any more, now and every few minutes."""
     house.alarms.set(PRUNE_EVERY_S, lambda: _tidy_media(house))
     instances = {view.id for view in house.directory.views()}
     files = MediaFiles(house.config)
     Thread(target=files.tidy, args=(house.now(), instances), name="media-tidy", daemon=True).start()
+    Outbox(house.config).tidy(house.now())
 
 
 def _forget_old_content(house: House, eraser: Eraser) -> None:

@@ -17,6 +17,9 @@ class LibraryError(Exception):
 NO_CLIENT = "client is nil"
 """The text where the library has no such client yet, or no more."""
 
+NOT_COMPOSED = "failed to marshal message"
+"""How the text begins where a message did not even become one."""
+
 
 class Receipt(msgspec.Struct, frozen=True):
     """WhatsApp's server has a message; `at` is its clock, in seconds since 1970, or 0."""

@@ -6,7 +6,11 @@ Source of the shapes: whatsmeow, send.go (BuildEdit, BuildRevoke, BuildReaction,
 from typing import Any
 
 from neonize.proto.waCommon.WACommon_pb2 import MessageKey  # type: ignore[import-untyped]
-from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import Message  # type: ignore[import-untyped]
+from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import (  # type: ignore[import-untyped]
+    Message,
+    ProtocolMessage,
+    ReactionMessage,
+)
 
 from chatbot_erp.actors import contents as c
 from chatbot_erp.actors.media_specs import field_of
@@ -25,16 +29,14 @@ def compose(
     """The message, for the chat with this jid. `at_ms` is now, since 1970; `secret` are 32 bytes that a poll keeps."""
     match content:
         case c.Reaction(text=text, message=message):
-            return Message(
-                reactionMessage=Message.ReactionMessage(key=_key(message, chat), text=text, senderTimestampMS=at_ms)
-            )
+            return Message(reactionMessage=ReactionMessage(key=_key(message, chat), text=text, senderTimestampMS=at_ms))
         case c.Edit(text=text, message=message):
-            change = Message.ProtocolMessage(
+            change = ProtocolMessage(
                 key=_key(message, chat), type=_EDIT, editedMessage=Message(conversation=text), timestampMS=at_ms
             )
             return _wrapped("editedMessage", Message(protocolMessage=change))
         case c.Revoke(message=message):
-            return Message(protocolMessage=Message.ProtocolMessage(key=_key(message, chat), type=_REVOKE))
+            return Message(protocolMessage=ProtocolMessage(key=_key(message, chat), type=_REVOKE))
         case _:
             return _say(content, chat, file, at_ms, secret)
 

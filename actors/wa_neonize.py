@@ -32,7 +32,15 @@ from neonize.utils.jid import build_jid  # type: ignore[import-untyped]
 from chatbot_erp.actors import wa_neonize_people
 from chatbot_erp.actors.contents import Sendable
 from chatbot_erp.actors.questions import AnyAnswer, AnyQuestion
-from chatbot_erp.actors.wa_client import NO_CLIENT, Hearing, LibraryError, MediaConnection, Receipt, Uploaded
+from chatbot_erp.actors.wa_client import (
+    NO_CLIENT,
+    NOT_COMPOSED,
+    Hearing,
+    LibraryError,
+    MediaConnection,
+    Receipt,
+    Uploaded,
+)
 from chatbot_erp.actors.wa_compose import compose
 from chatbot_erp.actors.wa_guard import MapGuard
 from chatbot_erp.actors.wa_message import jid_text
@@ -136,7 +144,11 @@ class NeonizeClient:
             return bool(library.is_logged_in)
 
     def send(self, jid: str, content: Sendable, file: Uploaded | None = None) -> Receipt:
-        message = compose(content, jid, file, at_ms=int(time.time() * 1000), secret=secrets.token_bytes(32))
+        try:
+            message = compose(content, jid, file, at_ms=int(time.time() * 1000), secret=secrets.token_bytes(32))
+        except Exception as ex:
+            log.exception("A message of the type %s could not be composed.", type(content).__name__)
+            raise LibraryError(f"{NOT_COMPOSED}: {type(ex).__name__}") from ex
         with self._client() as library:
             response = _translated(library.send_message, _jid(jid), message)
         return Receipt(message_id=response.ID, at=response.Timestamp)

@@ -113,26 +113,26 @@ def check_url(url: str, deny: tuple[str, ...]) -> None:
         raise BadWebhookUrl(f"The webhook URL leads to an address that is denied here ({rule}).")
 
 
-def target(url: str) -> Target:
-    """Take a webhook's URL apart. Raises `BadWebhookUrl`."""
+def target(url: str, what: str = "webhook URL") -> Target:
+    """Take a URL apart; `what` it is called in a refusal. Raises `BadWebhookUrl`."""
     if len(url) > LONGEST_URL:
-        raise BadWebhookUrl(f"The webhook URL has more than {LONGEST_URL} characters.")
+        raise BadWebhookUrl(f"The {what} has more than {LONGEST_URL} characters.")
     if FORBIDDEN_CHARACTERS.search(url):
-        raise BadWebhookUrl("The webhook URL has a space, a backslash or a control character in it.")
+        raise BadWebhookUrl(f"The {what} has a space, a backslash or a control character in it.")
     try:
         url.encode()
         parts = parse_url(url)
     except (LocationParseError, UnicodeError):
-        raise BadWebhookUrl("The webhook URL cannot be read as a URL.") from None
+        raise BadWebhookUrl(f"The {what} cannot be read as a URL.") from None
     if parts.scheme not in PORTS:
-        raise BadWebhookUrl("The webhook URL does not begin with http:// or https://.")
+        raise BadWebhookUrl(f"The {what} does not begin with http:// or https://.")
     if parts.auth is not None or CREDENTIALS.match(url):  # the parser overlooks empty ones
-        raise BadWebhookUrl("The webhook URL has credentials in it.")
+        raise BadWebhookUrl(f"The {what} has credentials in it.")
     host = (parts.host or "").removeprefix("[").removesuffix("]")
     if not host.strip("."):
-        raise BadWebhookUrl("The webhook URL names no host.")
+        raise BadWebhookUrl(f"The {what} names no host.")
     if parts.port == 0:
-        raise BadWebhookUrl("The webhook URL names port 0.")
+        raise BadWebhookUrl(f"The {what} names port 0.")
     port = parts.port if parts.port is not None else PORTS[parts.scheme]
     return Target(scheme=parts.scheme, host=host, port=port, path=parts.request_uri)
 

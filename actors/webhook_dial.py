@@ -30,6 +30,10 @@ class Bounded:
         self.settimeout(left(self.deadline))  # type: ignore[attr-defined]
         return super().recv(*args)  # type: ignore[misc,no-any-return]
 
+    def recv_into(self, *args: Any) -> int:
+        self.settimeout(left(self.deadline))  # type: ignore[attr-defined]
+        return super().recv_into(*args)  # type: ignore[misc,no-any-return]
+
     def sendall(self, *args: Any) -> None:
         self.settimeout(left(self.deadline))  # type: ignore[attr-defined]
         super().sendall(*args)  # type: ignore[misc]

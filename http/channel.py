@@ -11,6 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 import structlog
+from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser
 from waitress.task import ErrorTask
@@ -20,6 +21,10 @@ from chatbot_erp.http.exchange import SECURITY_HEADERS
 from chatbot_erp.http.problems import MEDIA_TYPE, describe, encode, of_status
 
 log = structlog.get_logger()
+
+UPLOAD_CALLS = ("/messages",)
+SLOWEST_BYTES_S = 128 * 1024
+"""A caller with a large file has a second more for each of these."""
 
 LINGER_S = 5.0
 STREAM_BACKLOG = 256 * 1024
@@ -58,10 +63,31 @@ class ProblemTask(ErrorTask):
         log.info("refused", action="request_refused", request_id=str(request), status=error.code, problem=kind.code)
 
 
+class Knobs(Adjustments):
+    """waitress's settings; `uploads` are those for a request that may bring a file."""
+
+    uploads: Adjustments
+
+
+class Parser(HTTPRequestParser):
+    """As waitress; how large a body may be depends on what is asked for."""
+
+    adj: Knobs | Adjustments
+    # The stubs know no path, and take the method for bytes.
+    command: str  # type: ignore[assignment]
+    path: str
+
+    def parse_header(self, header_plus: bytes) -> None:
+        super().parse_header(header_plus)
+        if self.command == "POST" and self.path.endswith(UPLOAD_CALLS) and isinstance(self.adj, Knobs):
+            self.adj = self.adj.uploads
+
+
 class Channel(HTTPChannel):
     """One connection."""
 
     error_task_class = ProblemTask
+    parser_class = Parser
     requests: list[HTTPRequestParser]
     began: float | None
     """Since when a request is waited for or arrives; None while a connection that had one is kept for the next."""
@@ -95,7 +121,10 @@ class Channel(HTTPChannel):
 
     def is_overdue(self, patience_s: float) -> bool:
         """Whether a request has been arriving for longer than `patience_s`, or a first one has not even begun to."""
-        return not self.requests and self.began is not None and time.monotonic() - self.began > patience_s
+        if self.requests or self.began is None:
+            return False
+        size = self.request.content_length if self.request is not None else 0
+        return time.monotonic() - self.began > patience_s + size / SLOWEST_BYTES_S
 
     def refuse_slow(self) -> None:
         """Answer a request that has not arrived in time; runs in the server's own thread."""

@@ -10,6 +10,7 @@ import msgspec
 import structlog
 
 from chatbot_erp.actors.api_keys import Grant
+from chatbot_erp.actors.outbox import Parcel
 from chatbot_erp.http.problems import CONTENT_TOO_LARGE, ProblemType, RequestRefused
 
 LARGEST_BODY = 1024 * 1024
@@ -33,10 +34,18 @@ SECURITY_HEADERS = {
 log = structlog.get_logger()
 
 
+class Incoming(msgspec.Struct, frozen=True, kw_only=True):
+    """A body that may have had a file in it: the message's JSON without it, and the file where it is now."""
+
+    message: bytes
+    parcel: Parcel | None
+
+
 class Request(falcon.Request):
     """A request with an id of its own.
 
-    `caller` is who asks, `grant` what they may do (None: nobody whom a key names), `claim` the idempotency slot.
+    `caller` is who asks, `grant` what they may do (None: nobody whom a key names), `claim` the idempotency slot,
+    `incoming` what a resource has taken in that spools.
     """
 
     def __init__(self, env: dict[str, Any], options: falcon.RequestOptions | None = None) -> None:
@@ -46,6 +55,7 @@ class Request(falcon.Request):
         self.caller = ""
         self.grant: Grant | None = None
         self.claim: str | None = None
+        self.incoming: Incoming | None = None
         self._body: bytes | None = None
 
     def body(self) -> bytes:

@@ -63,6 +63,17 @@ class Concealing(Protocol):
         """The answer again; None where it is forgotten, and then the request is carried out anew."""
 
 
+@runtime_checkable
+class Spooling(Protocol):
+    """A resource whose requests may be too large for memory."""
+
+    def fingerprint(self, req: Request, /) -> bytes:
+        """Take the body in; what makes it the same as another."""
+
+    def release(self, req: Request, /) -> None:
+        """The request is answered: throw away what was taken in and not handed on."""
+
+
 class Idempotency:
     """Innermost: sees a request when its route, its caller and its body are known."""
 
@@ -83,19 +94,20 @@ class Idempotency:
         if not _KEY.fullmatch(key):
             raise RequestRefused(BAD_IDEMPOTENCY_KEY)
         slot = digest(req.caller, req.uri_template or "", key)
-        fingerprint = digest(req.method, req.path, req.query_string or "", req.body())
+        body = resource.fingerprint(req) if isinstance(resource, Spooling) else req.body()
+        fingerprint = digest(req.method, req.path, req.query_string or "", body)
         claim = self._claim(slot, fingerprint, req)
         if isinstance(claim, Answered):
-            body = open_answer(req, slot, claim.body)
+            answer = open_answer(req, slot, claim.body)
             if isinstance(resource, Concealing) and claim.status < 300:
-                revealed = resource.reveal(body)
+                revealed = resource.reveal(answer)
                 if revealed is None:
                     self._store.release(slot)
                     claim = self._claim(slot, fingerprint, req)
                 else:
-                    body = revealed
+                    answer = revealed
             if isinstance(claim, Answered):
-                replay(resp, claim, body)
+                replay(resp, claim, answer)
                 return
         match claim:
             case Claimed():
@@ -107,6 +119,8 @@ class Idempotency:
 
     def process_response(self, req: Request, resp: Response, resource: object, succeeded: bool) -> None:
         """Settle or free the slot of a request that was carried out."""
+        if isinstance(resource, Spooling):
+            resource.release(req)
         if req.claim is None:
             return
         kept: Answered | None = None

@@ -11,10 +11,15 @@ def json_body(req: Request) -> bytes:
 
     One that does not say what it is is taken at its word: only JSON is ever expected here.
     """
+    check_json(req)
+    return req.body()
+
+
+def check_json(req: Request) -> None:
+    """Raise `RequestRefused` for a request that says to be something else than JSON."""
     kind = (req.content_type or MEDIA_JSON).partition(";")[0].strip().lower()
     if kind != MEDIA_JSON and not (kind.startswith("application/") and kind.endswith("+json")):
         raise RequestRefused(UNSUPPORTED_MEDIA_TYPE)
-    return req.body()
 
 
 def jpeg_body(req: Request) -> bytes:

@@ -1,9 +1,12 @@
 """Sending, and the files of what was received."""
 
+from chatbot_erp.actors.errors import BadNumber, NotOnWhatsApp
 from chatbot_erp.actors.manager import Manager
-from chatbot_erp.http import payloads
-from chatbot_erp.http.exchange import Request, Response
+from chatbot_erp.http import message_payloads, payloads
+from chatbot_erp.http.exchange import Incoming, Request, Response
 from chatbot_erp.http.media import json_body
+from chatbot_erp.http.problems import FieldError, RequestRefused, kind_of
+from chatbot_erp.http.uploads import take_in
 
 
 class Messages:
@@ -15,6 +18,42 @@ class Messages:
     def on_post(self, req: Request, resp: Response, name: str) -> None:
         letter = payloads.parse(json_body(req), payloads.MessageRequest)
         resp.send(payloads.sent(self._manager.send_text(name, letter.number, letter.message)))
+
+
+class AnyMessages:
+    """What an instance sends, of any type, with the file that belongs to it."""
+
+    def __init__(self, manager: Manager) -> None:
+        self._manager = manager
+
+    def fingerprint(self, req: Request) -> bytes:
+        incoming = self._take_in(req)
+        parcel = incoming.parcel
+        return b"\0".join(
+            (incoming.message, f"{parcel.sha256} {parcel.mime_type} {parcel.name}".encode() if parcel else b"")
+        )
+
+    def release(self, req: Request) -> None:
+        if req.incoming is not None and req.incoming.parcel is not None:
+            self._manager.outbox.remove(req.incoming.parcel.id)
+
+    def on_post(self, req: Request, resp: Response, name: str) -> None:
+        incoming = self._take_in(req)
+        asked = message_payloads.parse(incoming.message)
+        file = message_payloads.source(asked, incoming.parcel)
+        # From here on the file is the manager's.
+        req.incoming = None
+        try:
+            sent = self._manager.send(name, message_payloads.draft(asked), file)
+        except (BadNumber, NotOnWhatsApp) as ex:
+            blamed = FieldError(field="to", location="body", detail=str(ex))
+            raise RequestRefused(kind_of(ex), str(ex), [blamed]) from ex
+        resp.send(payloads.sent(sent))
+
+    def _take_in(self, req: Request) -> Incoming:
+        if req.incoming is None:
+            req.incoming = take_in(req, self._manager.outbox)
+        return req.incoming
 
 
 class MessageMedia:

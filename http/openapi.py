@@ -148,7 +148,12 @@ def _schemas(operations: list[Operation]) -> tuple[dict[Any, Json], dict[str, Js
     for operation in operations:
         types += [kind for kind in (operation.body, operation.answer) if kind and not isinstance(kind, list | str)]
     found, components = msgspec.json.schema_components(types, ref_template=REF)
-    return dict(zip(map(repr, types), found, strict=True)), components
+    return {repr(kind): _exclusive(schema) for kind, schema in zip(types, found, strict=True)}, components
+
+
+def _exclusive(schema: Json) -> Json:
+    """Of types that a tag tells apart exactly one fits."""
+    return {"oneOf": schema["anyOf"], "discriminator": schema["discriminator"]} if "discriminator" in schema else schema
 
 
 def _paths(operations: list[Operation], schemas: dict[Any, Json]) -> Json:
@@ -175,13 +180,23 @@ def _operation(operation: Operation, schemas: dict[Any, Json]) -> Json:
     roles = [] if operation.scope is None else [operation.scope]
     described["security"] = [{"bearer": roles}, {"apiKey": roles}] if roles else []
     if operation.body is not None:
-        content = (
-            {operation.body: {}}
-            if isinstance(operation.body, str)
-            else {"application/json": {"schema": schemas[repr(operation.body)]}}
-        )
-        described["requestBody"] = {"required": True, "content": content}
+        described["requestBody"] = {"required": True, "content": _bodies(operation, schemas)}
     return described
+
+
+def _bodies(operation: Operation, schemas: dict[Any, Json]) -> Json:
+    """What a call takes, by media type."""
+    if isinstance(operation.body, str):
+        return {operation.body: {}}
+    schema = schemas[repr(operation.body)]
+    bodies: Json = {"application/json": {"schema": schema}}
+    if operation.takes_file:
+        parts = {"message": schema, "file": {"type": "string", "contentMediaType": "application/octet-stream"}}
+        bodies["multipart/form-data"] = {
+            "schema": {"type": "object", "properties": parts, "required": ["message"]},
+            "encoding": {"message": {"contentType": "application/json"}},
+        }
+    return bodies
 
 
 def _operation_id(operation: Operation) -> str:

@@ -7,7 +7,6 @@ import msgspec
 from chatbot_erp.actors import errors as e
 from chatbot_erp.actors.api_keys import Scope
 from chatbot_erp.eventstore import errors as store
-from chatbot_erp.http import payloads
 from chatbot_erp.http import problems as p
 
 OPEN, READ, SEND, MANAGE = None, Scope.READ, Scope.SEND, Scope.MANAGE
@@ -41,8 +40,10 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     summary: str
     status: int = 200
     answer: Any = None
-    body: type[payloads.Payload] | str | None = None
-    """A type for JSON, or the media type of another thing."""
+    body: Any = None
+    """A type for JSON (or a union of them), or the media type of another thing."""
+    takes_file: bool = False
+    """Also as multipart/form-data, with a file."""
     parameters: tuple[str, ...] = ()
     problems: tuple[p.ProblemType, ...] = ()
     description: str = ""

@@ -6,19 +6,19 @@ lanes, so that messages which wait for WhatsApp never keep a health check or a l
 
 import logging
 import time
+from copy import copy
 from threading import Event, Lock, Thread
 from typing import Any
 
 import structlog
 from waitress import wasyncore
-from waitress.adjustments import Adjustments
 from waitress.server import TcpWSGIServer
 from waitress.task import ThreadedTaskDispatcher
 
 from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.manager import Manager
 from chatbot_erp.http.app import App, create_app
-from chatbot_erp.http.channel import Channel
+from chatbot_erp.http.channel import Channel, Knobs
 from chatbot_erp.http.exchange import LARGEST_BODY
 from chatbot_erp.http.playground import Playground
 from chatbot_erp.http.stream import PATH as STREAM_PATH
@@ -27,7 +27,7 @@ from chatbot_erp.http.stream import STREAMS
 LOOKING_THREADS = 8
 CHANGING_THREADS = 8
 SPARE_THREADS = 2
-WAITING_CALLS = ("/audit/verify", "/media", "/message", "/pairing-code", "/scan", "/webhook/test")
+WAITING_CALLS = ("/audit/verify", "/media", "/message", "/messages", "/pairing-code", "/scan", "/webhook/test")
 LARGEST_HEADERS = 32 * 1024
 CONNECTIONS = 512
 REQUEST_PATIENCE_S = 30.0
@@ -169,7 +169,7 @@ class Serving:
         self._thread.join()
 
     def _listen(self, app: App, config: Config) -> list[Listener]:
-        knobs = Adjustments(
+        knobs = Knobs(
             host=config.host,
             port=config.port,
             threads=config.http_threads,
@@ -186,6 +186,9 @@ class Serving:
             asyncore_use_poll=True,
             clear_untrusted_proxy_headers=True,
         )
+        knobs.uploads = copy(knobs)
+        # As base64, with the rest of the message beside it.
+        knobs.uploads.max_request_body_size = config.media_max_bytes * 4 // 3 + 2 * LARGEST_BODY
         # A name such as localhost has two addresses; the system would choose two ports for them.
         addresses = knobs.listen if config.port else knobs.listen[:1]
         return [

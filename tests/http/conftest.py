@@ -30,10 +30,11 @@ from chatbot_erp.actors.errors import (
 )
 from chatbot_erp.actors.house import House
 from chatbot_erp.actors.instance import decide
-from chatbot_erp.actors.manager import NAME, Created, Manager, MediaFile, Sent, check_text
+from chatbot_erp.actors.manager import NAME, Created, Manager, MediaFile, Sent
 from chatbot_erp.actors.people import People
 from chatbot_erp.actors.phone_numbers import normalise
 from chatbot_erp.actors.rebuild import Past, past
+from chatbot_erp.actors.sending import check_text
 from chatbot_erp.actors.state import Account, Instance, Removed, encode_state, evolve
 from chatbot_erp.actors.tallies import Tallies
 from chatbot_erp.actors.webhook_control import WebhookControl

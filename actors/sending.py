@@ -1,0 +1,160 @@
+"""What a caller wants sent, made whole: messages that are named by their id are looked up, and limits are kept. Pure."""
+
+import math
+import re
+from collections.abc import Callable
+from typing import TypeVar
+
+import msgspec
+
+from chatbot_erp.actors import contents as c
+from chatbot_erp.actors.errors import BadContent, BadMessage, MessageNotFound
+from chatbot_erp.actors.phone_numbers import digits, normalise, person
+from chatbot_erp.eventstore.events import MessageReceived, MessageSent
+
+LONGEST_TEXT = 65_536
+LONGEST_NAME = 255
+LONGEST_REACTION = 32
+MOST_OPTIONS = 12
+MOST_MENTIONS = 1024
+MOST_CARDS = 100
+
+Find = Callable[[str], MessageReceived | MessageSent | None]
+"""The message of this id, sent or received."""
+
+AboutMessage = c.Reaction | c.Edit | c.Revoke
+Named = TypeVar("Named", bound=c.Reference)
+_BREAK = re.compile(r"[\r\n]")
+
+
+class Draft(msgspec.Struct, frozen=True, kw_only=True):
+    """A message as its caller has it: of the messages it names only the id need be there, all else may be empty.
+
+    `to` is as `normalise` takes it; it may be empty for what is about a message that the log knows.
+    """
+
+    to: str
+    content: c.Sendable
+
+
+def complete(draft: Draft, find: Find, me: str) -> Draft:
+    """The draft as it can be sent, of the account with the jid `me`.
+
+    Raises `BadNumber`, `BadContent`, `BadMessage`, `MessageNotFound`.
+    """
+    content = draft.content
+    check_content(content)
+    if isinstance(content, AboutMessage):
+        about, kind = _looked_up(content.message, find, me, own=not isinstance(content, c.Reaction))
+        if isinstance(content, c.Edit) and kind not in ("", "text"):
+            raise BadContent(f"Of a message of the type {kind} nothing can be changed: only a text can.")
+        return Draft(to=_chat(draft.to, about), content=msgspec.structs.replace(content, message=about))
+    to = normalise(draft.to)
+    mentions = tuple(_jid(person(number)) for number in content.mentions)
+    quote = content.quoting
+    if quote is not None:
+        found, kind = _looked_up(quote, find, me)
+        quote = msgspec.structs.replace(found, kind=kind or quote.kind)
+    whole = msgspec.structs.replace(content, mentions=mentions, quoting=quote)
+    if isinstance(whole, c.Contact):
+        whole = msgspec.structs.replace(whole, contacts=tuple(map(_card, whole.contacts)))
+    return Draft(to=to, content=whole)
+
+
+def _looked_up(wanted: Named, find: Find, me: str, *, own: bool = False) -> tuple[Named, str]:
+    """The message that is meant, and its kind where the log knows it. What the caller says of it goes first."""
+    found = find(wanted.message_id)
+    is_own, chat, sender, text, kind = wanted.is_own or own, "", "", "", ""
+    match found:
+        case MessageSent():
+            is_own, chat, sender, text, kind = True, found.jid, me, found.text, found.kind
+        case MessageReceived():
+            if own:
+                raise BadContent("The message is somebody else's: only own ones can be changed or taken back.")
+            is_own, chat, sender, text, kind = False, found.jid, found.participant or found.jid, found.text, found.kind
+        case None if is_own:
+            sender = me
+    chat = wanted.chat or chat
+    sender = wanted.sender or sender or ("" if chat.endswith("@g.us") else chat)
+    known = msgspec.structs.replace(wanted, chat=chat, sender=sender, is_own=is_own)
+    if not known.chat or not known.sender:
+        raise MessageNotFound(f"No message {wanted.message_id} is in the log; give 'chat' and 'sender' to name it.")
+    known = msgspec.structs.replace(known, chat=_jid(normalise(known.chat)), sender=_jid(person(known.sender)))
+    if isinstance(known, c.Quote) and not known.text:
+        known = msgspec.structs.replace(known, text=text)
+    return known, kind
+
+
+def _chat(to: str, about: c.Reference) -> str:
+    """Where a message about a message goes: to where that stands, by whichever of its names the caller uses."""
+    wanted = normalise(to) if to else about.chat
+    groups = {jid for jid in (wanted, about.chat) if jid.endswith("@g.us")}
+    if groups and wanted != about.chat:
+        raise BadContent("The message stands in another chat than 'to'.")
+    return wanted
+
+
+def _jid(number: str) -> str:
+    return number if "@" in number else f"{number}@s.whatsapp.net"
+
+
+def _card(card: c.Card) -> c.Card:
+    return msgspec.structs.replace(card, numbers=tuple(map(digits, card.numbers)))
+
+
+def check_text(text: str) -> None:
+    """Raise `BadMessage` unless WhatsApp could carry this text unchanged."""
+    if not text.strip():
+        raise BadMessage("The message is empty.")
+    if len(text) > LONGEST_TEXT:
+        raise BadMessage(f"The message has {len(text)} characters; {LONGEST_TEXT} are allowed.")
+    try:
+        text.encode()
+    except UnicodeEncodeError as ex:
+        raise BadMessage("The message is not valid Unicode (a lone surrogate).") from ex
+
+
+def check_content(content: c.Sendable) -> None:
+    """Raise `BadContent`, or `BadMessage` for its words, unless phones can show it."""
+    try:
+        msgspec.json.encode(content)
+    except UnicodeEncodeError as ex:
+        raise BadContent("A text in it is not valid Unicode (a lone surrogate).") from ex
+    if isinstance(content, c.Text | c.Edit):
+        check_text(content.text)
+    elif len(content.text) > LONGEST_TEXT:
+        raise BadMessage(f"The text has {len(content.text)} characters; {LONGEST_TEXT} are allowed.")
+    if isinstance(content, c.Saying):
+        _require(len(content.mentions) <= MOST_MENTIONS, f"'mentions' are {MOST_MENTIONS} at most.")
+    match content:
+        case c.Location():
+            finite = math.isfinite(content.latitude) and math.isfinite(content.longitude)
+            _require(
+                finite and abs(content.latitude) <= 90 and abs(content.longitude) <= 180, "It is no place on Earth."
+            )
+        case c.Contact(contacts=cards):
+            _require(0 < len(cards) <= MOST_CARDS, f"'contacts' are 1 to {MOST_CARDS}.")
+            for card in cards:
+                _require(
+                    0 < len(card.name.strip()) <= LONGEST_NAME, f"A contact's name is 1 to {LONGEST_NAME} characters."
+                )
+                _require(bool(card.vcard or card.numbers), "A contact has 'numbers', or a 'vcard'.")
+                is_card = card.vcard.lstrip()[:11].upper() == "BEGIN:VCARD"
+                _require(not card.vcard or is_card, "A 'vcard' begins with BEGIN:VCARD.")
+        case c.Poll(text=question, options=options, selectable=selectable):
+            _require(0 < len(question.strip()) <= LONGEST_NAME, f"A poll's 'text' is 1 to {LONGEST_NAME} characters.")
+            _require(2 <= len(options) <= MOST_OPTIONS, f"A poll has 2 to {MOST_OPTIONS} 'options'.")
+            _require(all(option.strip() for option in options), "An option of the poll is empty.")
+            _require(len(set(options)) == len(options), "Two options of the poll are the same.")
+            _require(0 <= selectable <= len(options), "'selectable' is 0 (any number) to as many as there are options.")
+        case c.Reaction(text=emoji):
+            _require(len(emoji) <= LONGEST_REACTION and not _BREAK.search(emoji), "A reaction is one emoji.")
+        case c.Document(file_name=name):
+            _require(len(name) <= LONGEST_NAME, f"A 'fileName' has at most {LONGEST_NAME} characters.")
+        case _:
+            pass
+
+
+def _require(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise BadContent(otherwise)
