@@ -17,6 +17,7 @@ from falcon import testing
 from chatbot_erp.actors.api_keys import KeyRing
 from chatbot_erp.actors.audit import Audit
 from chatbot_erp.actors.config import Config
+from chatbot_erp.actors.contents import Sendable
 from chatbot_erp.actors.directory import Directory, Qr
 from chatbot_erp.actors.endpoint import TellAgain, recipients
 from chatbot_erp.actors.erasing import Erased, Eraser
@@ -31,10 +32,11 @@ from chatbot_erp.actors.errors import (
 from chatbot_erp.actors.house import House
 from chatbot_erp.actors.instance import decide
 from chatbot_erp.actors.manager import NAME, Created, Manager, MediaFile, Sent
+from chatbot_erp.actors.outbox import Outbox, Parcel
 from chatbot_erp.actors.people import People
 from chatbot_erp.actors.phone_numbers import normalise
 from chatbot_erp.actors.rebuild import Past, past
-from chatbot_erp.actors.sending import check_text
+from chatbot_erp.actors.sending import Draft, check_text, complete
 from chatbot_erp.actors.state import Account, Instance, Removed, encode_state, evolve
 from chatbot_erp.actors.tallies import Tallies
 from chatbot_erp.actors.webhook_control import WebhookControl
@@ -45,6 +47,7 @@ from chatbot_erp.eventstore.verify import Report
 from chatbot_erp.http.app import create_app
 from fake_inquiries import FakeInquiries
 
+LARGEST_FILE = 4 << 20
 MOMENT = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 ACCOUNT = Account(jid="559199999999@s.whatsapp.net", lid="77@lid", push_name="Empresa X")
 
@@ -83,7 +86,7 @@ class FakeAudit(Audit):
 class FakeManager(Manager):
     """Does at once and in memory what actors and sockets would do; `calls` is what it was asked for."""
 
-    def __init__(self, store: EventStore) -> None:
+    def __init__(self, store: EventStore, data_dir: Path) -> None:
         self.store = store
         self.directory = Directory()
         vault = FakeVault()
@@ -93,8 +96,12 @@ class FakeManager(Manager):
         self.people = People(cast(House, SimpleNamespace(directory=self.directory, inquiries=self.inquiries)))
         self._eraser = Eraser(store, Config(data_dir=Path("nowhere")))
         self.audit = FakeAudit()
+        self._data_dir = data_dir
+        self.outbox = Outbox(Config(data_dir=data_dir, media_max_bytes=LARGEST_FILE))
         self.draining = False
         self.calls: list[tuple[str, ...]] = []
+        self.sent: list[tuple[Sendable, Parcel | str | None]] = []
+        self.uploaded: list[bytes] = []
         self.secrets: dict[str, str] = {}
         self.states: dict[str, Instance | Removed] = {}
         self.codes = 0
@@ -163,6 +170,22 @@ class FakeManager(Manager):
         self._note("send", name, digits, text)
         self.on_send()
         return Sent(message_id=f"3EB0{len(self.calls):04}", jid=f"{digits}@s.whatsapp.net", sent_at=MOMENT)
+
+    def send(self, name: str, draft: Draft, file: Parcel | str | None = None) -> Sent:
+        view = self.directory.view(name)
+        if isinstance(file, Parcel):
+            self.uploaded.append(self.outbox.path(file.id).read_bytes())
+            self.outbox.remove(file.id)
+        if view.status not in (Status.CONNECTED, Status.DEGRADED):
+            raise InstanceNotOperational(f"It is {view.status}.")
+        whole = complete(draft, lambda _: None, ACCOUNT.jid)
+        self._note("send", name, whole.to, whole.content.text)
+        self.sent.append((whole.content, file))
+        return Sent(message_id=f"3EB0{len(self.calls):04}", jid=f"{whole.to}@s.whatsapp.net", sent_at=MOMENT)
+
+    def outgoing(self) -> list[Path]:
+        """The files that wait to be sent."""
+        return list((self._data_dir / "outbox").glob("*"))
 
     def media(self, name: str, message_id: str) -> MediaFile:
         self.directory.view(name)
@@ -266,8 +289,8 @@ def own_store(tmp_path: Path) -> Iterator[EventStore]:
 
 
 @pytest.fixture
-def manager(store: EventStore) -> FakeManager:
-    return FakeManager(store)
+def manager(store: EventStore, tmp_path: Path) -> FakeManager:
+    return FakeManager(store, tmp_path)
 
 
 @pytest.fixture
@@ -298,9 +321,9 @@ def restarted(manager: FakeManager, config: Config) -> Callable[[], Caller]:
 
 
 @pytest.fixture(scope="module")
-def shared_manager(store: EventStore) -> FakeManager:
+def shared_manager(store: EventStore, tmp_path_factory: pytest.TempPathFactory) -> FakeManager:
     """For tests of many examples: `a` is connected, `pairing` waits for its phone."""
-    manager = FakeManager(store)
+    manager = FakeManager(store, tmp_path_factory.mktemp("shared"))
     manager.bring("a", Status.CONNECTED)
     manager.bring("pairing", Status.SCAN_QR_CODE)
     return manager
