@@ -37,9 +37,9 @@ class Outbox:
     def take(self, pieces: Iterable[bytes], *, mime_type: str = "", name: str = "") -> Parcel:
         """Write a file. Raises `MediaTooLarge`, `Unavailable` (the disk), and what `pieces` raises; then there is none."""
         id_ = str(uuid4())
-        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         checksum, size = hashlib.sha256(), 0
         try:
+            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             with open(os.open(self.path(id_), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
                 for piece in pieces:
                     size += len(piece)
@@ -61,7 +61,7 @@ class Outbox:
 
     def remove(self, command_id: str) -> None:
         """The command has its verdict, or will never be carried out."""
-        with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError, NotADirectoryError):
             os.unlink(self.path(command_id))
 
     def tidy(self, now: datetime) -> None:

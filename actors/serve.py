@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -78,6 +79,8 @@ def run(config: Config, *, sandbox: bool, sandbox_network: str | None) -> int:
         with ExitStack() as stack:
             network = _enter_network(stack, sandbox, sandbox_network)
             manager = stack.enter_context(open_house(config, _surroundings(network)))
+            # Large bodies are kept in files without a name; elsewhere there may be little room, or only memory.
+            tempfile.tempdir = str(config.data_dir.absolute())
             address = stack.enter_context(_listen(manager, config, network))
             print(f"chatbot-erp listens on {address}", flush=True)
             if not await_end(ending, manager.pulse_age_s):

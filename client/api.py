@@ -12,9 +12,13 @@
 What has no method of its own is asked with `call`. Any thread may use a client; a call that fails is not repeated.
 """
 
+import secrets
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from datetime import datetime
-from typing import Any, TypeVar
+from io import BytesIO
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -25,8 +29,12 @@ from chatbot_erp.client.shapes import Created, Event, Instance, Page, Problem, S
 T = TypeVar("T")
 
 PAGE = 500
+PIECE = 256 * 1024
 TIMEOUT_S = 100.0
 """A send is answered within 90 s, whatever WhatsApp does."""
+
+UPLOAD_S = 600.0
+"""So much longer may one with a file take."""
 
 
 class ClientError(Exception):
@@ -51,7 +59,8 @@ class Client:
     def __init__(self, url: str, *, key: str | None = None, timeout_s: float = TIMEOUT_S) -> None:
         self._url = url.rstrip("/")
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self._pool = urllib3.PoolManager(timeout=timeout_s, retries=False)
+        self._timeout_s = timeout_s
+        self._pool = urllib3.PoolManager(retries=False)
 
     def create(self, name: str, webhook_url: str) -> Created:
         """Begin a new instance; its QR code is in `instance` a moment later."""
@@ -70,6 +79,33 @@ class Client:
         body = {"number": number, "message": text}
         path = f"/instances/{quote(name)}/message"
         return self.call("POST", path, body, idempotency_key=idempotency_key, answer=Sent)
+
+    def send(
+        self,
+        name: str,
+        to: str,
+        type: str,  # noqa: A002 - as the JSON calls it
+        *,
+        file: bytes | Path | None = None,
+        file_name: str = "",
+        idempotency_key: str | None = None,
+        **fields: Any,
+    ) -> Sent:
+        """Send a message of any type, and wait for WhatsApp's acknowledgement; `fields` by the names of the JSON.
+
+        client.send("empresa_x", "559199999999", "document", file=Path("nota.pdf"), text="A nota")
+        client.send("empresa_x", "559199999999", "text", text="Sim", quoted={"messageId": "3EB0…"})
+        """
+        message = {**fields, "to": to, "type": type}
+        path = f"/instances/{quote(name)}/messages"
+        if file is None:
+            return self.call("POST", path, message, idempotency_key=idempotency_key, answer=Sent)
+        with ExitStack() as stack:
+            opened = stack.enter_context(file.open("rb")) if isinstance(file, Path) else BytesIO(file)
+            name_of_file = file_name or (file.name if isinstance(file, Path) else "file")
+            headers, body, length = form(msgspec.json.encode(message), opened, name_of_file)
+            headers["Content-Length"] = str(length)
+            return self._exchange("POST", path, body, headers, idempotency_key, Sent, patience_s=UPLOAD_S)
 
     def pairing_code(self, name: str, number: str) -> str:
         """A code that the owner of `number` can type into the phone instead of scanning."""
@@ -122,16 +158,33 @@ class Client:
 
         Raises `Refused` or `Unreachable`.
         """
-        headers = dict(self._headers)
+        headers = {}
         content = None
         if body is not None:
             headers["Content-Type"] = "application/json"
             content = msgspec.json.encode(body)
+        path += f"?{urlencode(query)}" if query else ""
+        return self._exchange(method, path, content, headers, idempotency_key, answer)
+
+    def _exchange(
+        self,
+        method: str,
+        path: str,
+        content: bytes | Iterator[bytes] | None,
+        headers: dict[str, str],
+        idempotency_key: str | None,
+        answer: type[T] | None,
+        *,
+        patience_s: float = 0.0,
+    ) -> T | Any:
+        timeout_s = self._timeout_s + patience_s
+        headers |= self._headers
         if idempotency_key is not None:
             headers["Idempotency-Key"] = idempotency_key
-        url = f"{self._url}{path}" + (f"?{urlencode(query)}" if query else "")
         try:
-            response = self._pool.request(method, url, body=content, headers=headers, redirect=False)
+            response = self._pool.request(
+                method, self._url + path, body=content, headers=headers, timeout=timeout_s, redirect=False
+            )
         except urllib3.exceptions.HTTPError as ex:
             raise Unreachable(f"{self._url} does not answer: {ex}") from ex
         if not 200 <= response.status < 300:
@@ -139,6 +192,28 @@ class Client:
         if not response.data:
             return None
         return msgspec.json.decode(response.data, type=answer if answer is not None else Any)
+
+
+def form(message: bytes, file: BinaryIO, name: str) -> tuple[dict[str, str], Iterator[bytes], int]:
+    """A multipart/form-data body with a message and a file, piece by piece: its headers, itself, its length."""
+    boundary = secrets.token_hex(16)
+    shown = name.replace("\\", "_").replace('"', "_").replace("\r", "_").replace("\n", "_")
+    head = (
+        f'--{boundary}\r\nContent-Disposition: form-data; name="message"\r\nContent-Type: application/json\r\n\r\n'
+    ).encode()
+    middle = f'\r\n--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{shown}"\r\n\r\n'.encode()
+    end = f"\r\n--{boundary}--\r\n".encode()
+    size = file.seek(0, 2)
+    file.seek(0)
+
+    def body() -> Iterator[bytes]:
+        yield head + message + middle
+        while piece := file.read(PIECE):
+            yield piece
+        yield end
+
+    length = len(head) + len(message) + len(middle) + size + len(end)
+    return {"Content-Type": f"multipart/form-data; boundary={boundary}"}, body(), length
 
 
 def _problem(response: urllib3.BaseHTTPResponse) -> Problem:

@@ -36,6 +36,15 @@ STUCK_S = 60.0
 LINGER_BYTES = 8 * 1024 * 1024
 
 
+UPLOADS_AT_ONCE = 16
+"""So many requests may bring a file at a time: each has a temporary file, before anybody has looked at its key."""
+
+
+class TooManyUploads(BadRequest):
+    code = 503
+    reason = "Service Unavailable"
+
+
 class RequestTimeout(BadRequest):
     code = 408
     reason = "Request Timeout"
@@ -57,6 +66,8 @@ class ProblemTask(ErrorTask):
             ("X-Request-Id", str(request)),
             *SECURITY_HEADERS.items(),
         ]
+        if kind.retry_after_s is not None:
+            self.response_headers.append(("Retry-After", str(kind.retry_after_s)))
         self.set_close_on_finish()
         self.content_length = len(body)
         self.write(body)
@@ -76,10 +87,13 @@ class Parser(HTTPRequestParser):
     # The stubs know no path, and take the method for bytes.
     command: str  # type: ignore[assignment]
     path: str
+    is_upload = False
+    """Whether it may bring more than other requests, and does, or does not say."""
 
     def parse_header(self, header_plus: bytes) -> None:
         super().parse_header(header_plus)
         if self.command == "POST" and self.path.endswith(UPLOAD_CALLS) and isinstance(self.adj, Knobs):
+            self.is_upload = self.chunked or self.content_length >= self.adj.max_request_body_size
             self.adj = self.adj.uploads
 
 
@@ -88,7 +102,9 @@ class Channel(HTTPChannel):
 
     error_task_class = ProblemTask
     parser_class = Parser
-    requests: list[HTTPRequestParser]
+    requests: list[Parser]
+    request: Parser | None
+    server: Any
     began: float | None
     """Since when a request is waited for or arrives; None while a connection that had one is kept for the next."""
     refused = False
@@ -104,10 +120,19 @@ class Channel(HTTPChannel):
         """As waitress, and note when a request began."""
         if self.began is None:
             self.began = time.monotonic()
+        was_upload = self.brings_upload
         taken = super().received(data)
+        if self.brings_upload and not was_upload and self.server.uploads() > UPLOADS_AT_ONCE:
+            self._refuse(TooManyUploads("Too many files are being uploaded"))
         if self.request is None:
             self.began = None
         return taken
+
+    @property
+    def brings_upload(self) -> bool:
+        """Whether a large body arrives, or is there and its request not yet answered."""
+        arriving = self.request is not None and self.request.is_upload
+        return arriving or any(request.is_upload for request in self.requests)
 
     def begin_stream(self) -> None:
         """The answer will have no end."""
@@ -128,6 +153,9 @@ class Channel(HTTPChannel):
 
     def refuse_slow(self) -> None:
         """Answer a request that has not arrived in time; runs in the server's own thread."""
+        self._refuse(RequestTimeout("The request did not arrive in time"))
+
+    def _refuse(self, error: BadRequest) -> None:
         with self.requests_lock:  # type: ignore[attr-defined]
             if self.requests:
                 return
@@ -135,10 +163,10 @@ class Channel(HTTPChannel):
             if request is None:
                 self.end()
                 return
-            request.error = RequestTimeout("The request did not arrive in time")
+            request.error = error
             request.completed = True
             self.requests.append(request)
-            self.server.add_task(self)  # type: ignore[arg-type]
+            self.server.add_task(self)
 
     def is_idle(self) -> bool:
         """Whether no request of this connection is being carried out and no answer is under way."""

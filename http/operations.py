@@ -153,6 +153,7 @@ OPERATIONS = (
         problems=(
             *BODY,
             p.BAD_REQUEST,
+            p.TOO_MANY_UPLOADS,
             *ONE,
             *KEYED,
             p.OF_ERROR[e.BadNumber],

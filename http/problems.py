@@ -144,7 +144,7 @@ CONTENT_TOO_LARGE = ProblemType(
     code="content-too-large",
     status=413,
     title="The body is too large.",
-    action="Send at most 1 MiB.",
+    action="Send at most 1 MiB; what brings a file to be sent may be larger, as --media-max-mib says.",
 )
 UNSUPPORTED_MEDIA_TYPE = ProblemType(
     code="unsupported-media-type",
@@ -187,6 +187,9 @@ NOT_IMPLEMENTED = ProblemType(
 NOT_READY = _later("not-ready", 503, "The manager takes no new work now.", "Try again after the time in Retry-After.")
 TOO_MANY_STREAMS = _later(
     "too-many-streams", 503, "All places for streams are taken.", "Try again later, or page through GET /events."
+)
+TOO_MANY_UPLOADS = _later(
+    "too-many-uploads", 503, "Too many files are being uploaded.", "Nothing was done; try again in a moment."
 )
 STORE_FULL = _later(
     "store-full", 507, "The disk is full.", "Nothing was done; free disk space, the manager goes on by itself."
@@ -251,6 +254,7 @@ OF_STATUS: dict[int, ProblemType] = {
         CONTENT_TOO_LARGE,
         UNSUPPORTED_MEDIA_TYPE,
         HEADERS_TOO_LARGE,
+        TOO_MANY_UPLOADS,
         INTERNAL,
         NOT_IMPLEMENTED,
     )

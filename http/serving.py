@@ -115,6 +115,10 @@ class Listener(TcpWSGIServer):
             elif channel.is_stuck() or channel.has_lingered():
                 channel.end()
 
+    def uploads(self) -> int:
+        """How many connections bring a large body."""
+        return sum(channel.brings_upload for channel in self.active_channels.values())
+
     def pull_trigger(self) -> None:
         """Wake the loop. A thread that outlives the server must not: the pipe's number may be someone else's by then."""
         with PIPES:

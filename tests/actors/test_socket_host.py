@@ -32,8 +32,8 @@ class Manager:
         self.order(frames.OpenSocket(instance=instance, generation=generation, session="", pairing=False, ping=ping))
         self.hear(lambda word: isinstance(word.observation, frames.SocketConnected))
 
-    def send(self, instance: str, text: str) -> None:
-        self.order(frames.Transmit(instance=instance, command_id=text, to="55", text=text))
+    def send(self, instance: str, text: str, *, file: str = "") -> None:
+        self.order(frames.Transmit(instance=instance, command_id=text, to="55", text=text, file=file))
 
     def ask(self, instance: str, request: str) -> None:
         self.order(Ask(instance=instance, request=request, question=ListGroups()))
@@ -94,6 +94,41 @@ def test_a_number_that_waits_for_whatsapp_delays_no_other(manager: Manager) -> N
     assert manager.hear_of(frames.SocketSent).instance == "quick"
     slow.gate.set()
     assert manager.hear_of(frames.SocketSent).instance == "slow"
+
+
+def test_a_text_does_not_wait_for_a_file_and_files_keep_their_order(manager: Manager) -> None:
+    manager.open("a")
+    socket = manager.sockets.made("a")
+    socket.uploading.clear()
+    for name in ("file-1", "file-2"):
+        manager.send("a", name, file="/a/file")
+    manager.send("a", "text")
+    assert manager.hear_of(frames.SocketSent).observation.command_id == "text"  # type: ignore[union-attr]
+    socket.uploading.set()
+    said = [manager.hear_of(frames.SocketSent) for _ in range(2)]
+    assert [word.observation.command_id for word in said] == ["file-1", "file-2"]  # type: ignore[union-attr]
+
+
+def test_files_that_are_not_uploaded_when_the_socket_closes_are_certainly_not_sent(manager: Manager) -> None:
+    manager.open("a")
+    socket = manager.sockets.made("a")
+    socket.uploading.clear()
+    for name in ("file-1", "file-2"):
+        manager.send("a", name, file="/a/file")
+    manager.order(frames.CloseSocket(instance="a"))
+    failed = [manager.hear_of(frames.SocketFailedToSend).observation for _ in range(2)]
+    assert {(each.command_id, each.reason) for each in failed} == {  # type: ignore[union-attr]
+        ("file-1", "not_connected"),
+        ("file-2", "not_connected"),
+    }
+    assert socket.sent == []
+
+
+def test_an_upload_that_fails_in_an_unforeseen_way_is_certainly_not_sent(manager: Manager) -> None:
+    manager.open("a")
+    manager.send("a", "raise", file="/a/file")
+    failed = manager.hear_of(frames.SocketFailedToSend).observation
+    assert (failed.command_id, failed.reason) == ("raise", "refused")  # type: ignore[union-attr]
 
 
 def test_a_word_is_said_again_until_it_is_confirmed(manager: Manager) -> None:

@@ -1,6 +1,7 @@
 """The client against a real server of the HTTP room's making, and against servers that misbehave."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -103,3 +104,33 @@ def test_events_are_read_page_by_page_to_the_present_end(httpserver: HTTPServer)
     httpserver.expect_request("/instances/empresa_x/events").respond_with_handler(answer)
     found = list(Client(httpserver.url_for("/")).events("empresa_x", types=("ping.sent",)))
     assert [event.position for event in found] == list(range(1, PAGE + 3))
+
+
+@pytest.mark.parametrize("as_path", [True, False])
+def test_a_file_is_sent_as_a_part_of_a_form(httpserver: HTTPServer, tmp_path: Path, as_path: bool) -> None:
+    seen: list[Request] = []
+
+    def answer(request: Request) -> Response:
+        seen.append(request)
+        file = request.files["file"]
+        assert (file.filename, file.read()) == ("nota _1_.pdf", b"%PDF" * 200_000)
+        assert msgspec.json.decode(request.form["message"]) == {"to": "5591", "type": "document", "text": "A nota"}
+        sent = {"messageId": "M", "jid": "5591@s.whatsapp.net", "status": 1, "timestamp": "2026-01-01T00:00:00Z"}
+        return Response(msgspec.json.encode(sent), content_type="application/json")
+
+    httpserver.expect_oneshot_request("/instances/empresa_x/messages", method="POST").respond_with_handler(answer)
+    path = tmp_path / 'nota "1".pdf'
+    path.write_bytes(b"%PDF" * 200_000)
+    file, name = (path, "") if as_path else (path.read_bytes(), path.name)
+    client = Client(httpserver.url_for("/"))
+    sent = client.send("empresa_x", "5591", "document", file=file, file_name=name, text="A nota", idempotency_key="k")
+    assert sent.message_id == "M"
+    assert seen[0].headers["Idempotency-Key"] == "k"
+    assert int(seen[0].headers["Content-Length"]) > 800_000
+
+
+def test_what_has_no_file_is_sent_as_json(httpserver: HTTPServer) -> None:
+    httpserver.expect_oneshot_request(
+        "/instances/a/messages", method="POST", json={"to": "5591", "type": "text", "text": "Olá"}
+    ).respond_with_json({"messageId": "M", "jid": "j", "status": 1, "timestamp": "2026-01-01T00:00:00Z"})
+    assert Client(httpserver.url_for("/")).send("a", "5591", "text", text="Olá").message_id == "M"

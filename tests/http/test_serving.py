@@ -14,6 +14,7 @@ import pytest
 
 from chatbot_erp.actors.config import Config
 from chatbot_erp.eventstore.events import Status
+from chatbot_erp.http.channel import UPLOADS_AT_ONCE
 from chatbot_erp.http.exchange import LARGEST_BODY
 from chatbot_erp.http.serving import LOOKING_THREADS, Serving, start_http
 
@@ -169,6 +170,49 @@ def test_a_chunked_body_has_the_same_bound(start: Callable[..., Serving]) -> Non
     head = b"POST /instances/create HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
     chunk = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
     assert_problem(hear(say(start(), head + 40 * chunk)), 413, "content-too-large")
+
+
+UPLOAD = b"POST /instances/a/messages HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+
+
+def test_a_file_to_be_sent_may_be_larger_than_other_bodies(start: Callable[..., Serving], manager: FakeManager) -> None:
+    server = start()
+    body = b'{"to": "5591999999999", "type": "document", "data": "' + b"QUJD" * (LARGEST_BODY // 2) + b'"}'
+    headers = {"Content-Type": "application/json"}
+    assert ask(server, "POST", "/instances/a/messages", body, headers)[0] == 200
+    chunks = (body[at : at + LARGEST_BODY] for at in range(0, len(body), LARGEST_BODY))
+    assert ask(server, "POST", "/instances/a/messages", chunks, headers)[0] == 200  # type: ignore[arg-type]
+    assert manager.uploaded == [b"ABC" * (LARGEST_BODY // 2)] * 2
+    assert_problem(hear(say(server, UPLOAD + b"Content-Length: 2147483648\r\n\r\n")), 413, "content-too-large")
+
+
+def test_a_file_that_takes_longer_because_it_is_large_is_waited_for(start: Callable[..., Serving]) -> None:
+    server = start(request_patience_s=0.2)
+    with say(server, UPLOAD + b"Content-Length: 104857600\r\n\r\n{") as large:
+        assert_problem(hear(say(server, UPLOAD + b"Content-Length: 100\r\n\r\n{")), 408, "request-timeout")
+        large.settimeout(0.0)
+        with pytest.raises(BlockingIOError):
+            large.recv(1)
+
+
+def test_a_file_too_many_is_told_to_come_later(start: Callable[..., Serving]) -> None:
+    server = start()
+    arriving = [say(server, UPLOAD + b"Content-Length: 9999999\r\n\r\n{") for _ in range(UPLOADS_AT_ONCE)]
+    # The server's one thread reads what came before this first.
+    assert ask(server, "GET", "/livez")[0] == 200
+    answer = hear(say(server, UPLOAD + b"Transfer-Encoding: chunked\r\n\r\n1\r\n"))
+    assert_problem(answer, 503, "too-many-uploads")
+    assert answer[1]["Retry-After"] == "5"
+    assert send(server)[0] == 200
+    arriving.pop().close()
+    assert ask(server, "GET", "/livez")[0] == 200
+    arriving.append(say(server, UPLOAD + b"Content-Length: 9999999\r\n\r\n{"))
+    assert ask(server, "GET", "/livez")[0] == 200
+    arriving[-1].settimeout(0.0)
+    with pytest.raises(BlockingIOError):
+        arriving[-1].recv(1)
+    for each in arriving:
+        each.close()
 
 
 def test_who_goes_on_talking_after_a_refusal_is_cut_off(start: Callable[..., Serving]) -> None:

@@ -69,6 +69,8 @@ class FakeSocket:
         self.report(SocketConnected(jid="5511@s.whatsapp.net", lid=None, push_name="Shop"))
 
     def upload(self, order: Transmit) -> Loaded | SocketFailedToSend:
+        if order.text == "raise":
+            raise RuntimeError("Nobody foresaw this.")
         assert self.uploading.wait(PATIENCE_S)
         if self.closing.is_set():
             return SocketFailedToSend(command_id=order.command_id, reason="not_connected", detail="Closing.")
