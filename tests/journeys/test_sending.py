@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from pytest_httpserver import HTTPServer
 from werkzeug import Response
 
 from chatbot_erp.client.api import Client
 from chatbot_erp.sandbox.client import InboxMessage, Network, Phone
-from chatbot_erp.sandbox.faults import CutMedia, RefuseMedia
+from chatbot_erp.sandbox.faults import CutMedia, Drop, RefuseMedia
 from manager_process import ManagerProcess
 from receiver import Receiver
 from samples import mp4, opus, picture
@@ -365,9 +367,42 @@ def test_a_media_server_in_trouble_is_tried_again_and_then_told(
     assert world.outbox() == []
 
 
-def test_a_large_file_passes_through_without_growing_anything_and_holds_up_nobody(
-    world: World, customer: Phone, tmp_path: Path
-) -> None:
+def test_a_number_that_has_sent_a_file_comes_back_after_a_loss_and_sends_another(world: World, customer: Phone) -> None:
+    def is_up(payload: Json) -> bool:
+        return bool(payload["event"] == "instance.status" and payload["instance"]["previous"] == "DISCONNECTED")
+
+    # Asking the library where files go touches its proxy settings.
+    world.send(customer.number, type="document", data="JVBERg==")
+    before = sum(is_up(each.payload) for each in world.receiver.deliveries())
+    world.shop.fault(Drop())
+    world.receiver.wait_for(is_up, count=before + 1)
+    message_id = world.send(customer.number, type="document", data="JVBERg==")
+    world.told("message.ack", message_id, ack="delivered")
+    assert customer.open(got(customer, message_id)) == b"%PDF"
+
+
+TEXTS = st.lists(st.text(min_size=1, max_size=60).filter(str.strip), min_size=2, max_size=6, unique=True)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(texts=TEXTS)
+def test_any_words_come_through_unchanged_wherever_they_stand(world: World, customer: Phone, texts: list[str]) -> None:
+    poll = world.send(customer.number, type="poll", text=texts[0], options=texts)
+    document = world.send(customer.number, type="document", data="JVBERg==", text=texts[0], fileName=texts[1])
+    card = world.send(customer.number, type="contact", contacts=[{"name": texts[0], "numbers": ["5511999990001"]}])
+    world.told("message.ack", card, ack="delivered")
+    asked = got(customer, poll).content.poll
+    assert asked is not None
+    assert (asked.question, list(asked.options)) == (texts[0], texts)
+    media = got(customer, document).content.media
+    assert media is not None
+    assert (got(customer, document).text, media.name) == (texts[0], texts[1])
+    assert got(customer, card).content.contacts[0].name == texts[0]
+    told = world.told("message.sent", poll)["message"]
+    assert (told["text"], told["options"]) == (texts[0], texts)
+
+
+def test_a_large_file_passes_through_without_growing_anything(world: World, customer: Phone, tmp_path: Path) -> None:
     source, digest = tmp_path / "source", hashlib.sha256()
     with source.open("wb") as file:
         for _ in range(64):
