@@ -61,7 +61,6 @@ def examine(data_dir: Path, host: str, port: int) -> Iterator[Finding]:
     yield python()
     yield from libraries()
     yield whatsapp_library()
-    yield ffmpeg()
     yield descriptors()
     yield place(data_dir)
     yield disk(data_dir)
@@ -119,18 +118,6 @@ def whatsapp_library() -> Finding:
         advice = f"pip install --force-reinstall neonize; it says: {last}"
         return Finding(what="neonize", health=Health.ILL, seen="does not load", advice=advice)
     return Finding(what="neonize", health=Health.WELL, seen=version("neonize"))
-
-
-def ffmpeg() -> Finding:
-    found = shutil.which("ffmpeg")
-    if found is None:
-        return Finding(
-            what="ffmpeg",
-            health=Health.DOUBTFUL,
-            seen="not on the PATH",
-            advice="Install it if you send media: previews and durations are made with it.",
-        )
-    return Finding(what="ffmpeg", health=Health.WELL, seen=found)
 
 
 def descriptors() -> Finding:

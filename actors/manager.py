@@ -151,7 +151,7 @@ class Manager:
             if view.status not in OPERATIONAL or view.account is None:
                 raise InstanceNotOperational(f"The instance is {view.status}, not CONNECTED or DEGRADED.")
             find = partial(find_message, self.store, view.id)
-            whole = complete(draft, find, view.account.lid or view.account.jid)
+            whole = complete(draft, find, view.account)
             if isinstance(whole.content, Media) != (file is not None):
                 raise BadContent("A file belongs to this type." if file is None else "No file belongs to this type.")
             if isinstance(file, str):

@@ -10,6 +10,7 @@ import msgspec
 from chatbot_erp.actors import contents as c
 from chatbot_erp.actors.errors import BadContent, BadMessage, MessageNotFound
 from chatbot_erp.actors.phone_numbers import digits, normalise, person
+from chatbot_erp.actors.state import Account
 from chatbot_erp.eventstore.events import MessageReceived, MessageSent
 
 LONGEST_TEXT = 65_536
@@ -37,8 +38,8 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     content: c.Sendable
 
 
-def complete(draft: Draft, find: Find, me: str) -> Draft:
-    """The draft as it can be sent, of the account with the jid `me`.
+def complete(draft: Draft, find: Find, me: Account) -> Draft:
+    """The draft as this account can send it.
 
     Raises `BadNumber`, `BadContent`, `BadMessage`, `MessageNotFound`.
     """
@@ -61,20 +62,21 @@ def complete(draft: Draft, find: Find, me: str) -> Draft:
     return Draft(to=to, content=whole)
 
 
-def _looked_up(wanted: Named, find: Find, me: str, *, own: bool = False) -> tuple[Named, str]:
+def _looked_up(wanted: Named, find: Find, me: Account, *, own: bool = False) -> tuple[Named, str]:
     """The message that is meant, and its kind where the log knows it. What the caller says of it goes first."""
     found = find(wanted.message_id)
     is_own, chat, sender, text, kind = wanted.is_own or own, "", "", "", ""
     match found:
         case MessageSent():
-            is_own, chat, sender, text, kind = True, found.jid, me, found.text, found.kind
+            is_own, chat, text, kind = True, found.jid, found.text, found.kind
         case MessageReceived():
             if own:
                 raise BadContent("The message is somebody else's: only own ones can be changed or taken back.")
             is_own, chat, sender, text, kind = False, found.jid, found.participant or found.jid, found.text, found.kind
-        case None if is_own:
-            sender = me
     chat = wanted.chat or chat
+    if is_own:
+        # Where a chat goes by numbers, so do its messages.
+        sender = me.jid if chat.endswith("@s.whatsapp.net") else me.lid or me.jid
     sender = wanted.sender or sender or ("" if chat.endswith("@g.us") else chat)
     known = msgspec.structs.replace(wanted, chat=chat, sender=sender, is_own=is_own)
     if not known.chat or not known.sender:

@@ -9,7 +9,6 @@ may be a LID, whose phone number only the library's own store knows; where files
 import ctypes
 import itertools
 import logging
-import re
 import secrets
 import threading
 import time
@@ -17,8 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import quote, unquote_plus
-from urllib.request import getproxies, proxy_bypass
+from urllib.parse import quote
 
 # python-magic, which neonize imports, finds the libmagic of this package where the system has none.
 import pylibmagic  # noqa: F401
@@ -43,13 +41,14 @@ from chatbot_erp.actors.wa_client import (
 )
 from chatbot_erp.actors.wa_compose import compose
 from chatbot_erp.actors.wa_guard import MapGuard
+from chatbot_erp.actors.wa_media_connection import overhear
 from chatbot_erp.actors.wa_message import jid_text
 
 log = logging.getLogger(__name__)
 
 # Left alone, the Go side formats every node it sees and hands it over, only to be dropped here.
 logging.getLogger("neonize.utils.log").setLevel(logging.WARNING)
-# It warns that ffmpeg is missing, which only media need.
+# It warns that ffmpeg is missing, which is not used here.
 logging.getLogger("neonize.utils.ffmpeg").setLevel(logging.ERROR)
 
 # neonize 0.5.2 reads the answers of all functions of Go but this one, which it hands on as a pointer.
@@ -69,9 +68,6 @@ class _UntilSet(threading.Event):
 client.ThreadEvent = _UntilSet
 
 START_PATIENCE_S = 60.0
-
-_NOWHERE = "http://127.0.0.1:0"
-_UPLOAD = re.compile(r'"https://(?P<host>[a-z0-9.-]+)/mms/[^"?]*\?auth=(?P<auth>[^&"]+)')
 
 Heard = TypeVar("Heard")
 
@@ -154,21 +150,11 @@ class NeonizeClient:
         return Receipt(message_id=response.ID, at=response.Timestamp)
 
     def media_connection(self) -> MediaConnection:
-        # Go has it from WhatsApp and hands it on nowhere, but an upload that cannot be dialled says where it would have
-        # gone, with the proof. For the one byte that is not sent, files of any size need not go through Go's memory.
         with self._asking, self._client() as library:
-            library.set_proxy_address(_NOWHERE, no_websocket=True)
-            try:
-                library.upload(b"\0", MediaType.MediaDocument)
-                error = "it was not refused"
-            except NeonizeError as ex:
-                error = str(ex)
-            finally:
-                library.set_proxy_address(_proxy(), no_websocket=True)
-        told = _UPLOAD.search(error)
-        if told is None:
-            raise LibraryError(error)
-        return MediaConnection(told["host"], unquote_plus(told["auth"]))
+            return overhear(
+                lambda: _translated(library.upload, b"\0", MediaType.MediaDocument),
+                lambda proxy: library.set_proxy_address(proxy, no_websocket=True),
+            )
 
     def find(self, numbers: Sequence[str]) -> dict[str, str]:
         with self._client() as library:
@@ -268,11 +254,6 @@ def _translated(call: Callable[..., Any], *arguments: object) -> Any:
         return call(*arguments)
     except NeonizeError as ex:
         raise LibraryError(str(ex)) from ex
-
-
-def _proxy() -> str | None:
-    """The proxy to WhatsApp's media servers that the environment names."""
-    return None if proxy_bypass("mmg.whatsapp.net") else getproxies().get("https")
 
 
 def _jid(text: str) -> Any:

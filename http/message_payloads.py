@@ -1,15 +1,11 @@
-"""The messages a caller can have sent: one type of JSON for each, and what the manager makes of them."""
+"""The messages a caller can have sent: one type of JSON for each."""
 
-from typing import Annotated, Any, assert_never
+from typing import Annotated
 
-import msgspec
 from msgspec import Meta
 
-from chatbot_erp.actors import contents as c
-from chatbot_erp.actors.outbox import Parcel
-from chatbot_erp.actors.sending import LONGEST_TEXT, Draft
-from chatbot_erp.http.payloads import Number, Payload, faults, why_not_json
-from chatbot_erp.http.problems import INVALID, MALFORMED_JSON, FieldError, RequestRefused
+from chatbot_erp.actors.sending import LONGEST_TEXT
+from chatbot_erp.http.payloads import Number, Payload
 
 To = Annotated[
     Number,
@@ -201,111 +197,3 @@ AnyRequest = (
 """The body of the call, by its `type`."""
 
 BY_TYPE: dict[str, type[SendRequest]] = {str(kind.__struct_config__.tag): kind for kind in AnyRequest.__args__}
-
-
-def parse(body: bytes) -> AnyRequest:
-    """The body by its `type`. Raises `RequestRefused`, with `errors` that name each wrong field."""
-    try:
-        asked: AnyRequest = msgspec.json.decode(body, type=AnyRequest)
-    except msgspec.ValidationError as ex:
-        raise RequestRefused(INVALID, "The body is not what this call takes.", _faults(body)) from ex
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as ex:
-        raise RequestRefused(MALFORMED_JSON, why_not_json(body, ex)) from ex
-    return asked
-
-
-def _faults(body: bytes) -> list[FieldError]:
-    given: Any = msgspec.json.decode(body)
-    kind = given.get("type") if isinstance(given, dict) else None
-    if not isinstance(kind, str) or kind not in BY_TYPE:
-        return [FieldError(field="type", location="body", detail=f"It is one of {', '.join(BY_TYPE)}.")]
-    return faults(body, BY_TYPE[kind])
-
-
-def source(asked: AnyRequest, parcel: Parcel | None) -> Parcel | str | None:
-    """Where the file of a message is. Raises `RequestRefused` where two are given."""
-    url = asked.url if isinstance(asked, WithFile) else None
-    if url is not None and parcel is not None:
-        one = [
-            FieldError(field="url", location="body", detail="Give the file once: as 'data', 'url' or a part 'file'.")
-        ]
-        raise RequestRefused(INVALID, "The body names two files.", one)
-    return parcel or url
-
-
-def draft(asked: AnyRequest) -> Draft:
-    """What the manager is asked to send."""
-    return Draft(to=asked.to, content=content(asked))
-
-
-def content(asked: AnyRequest) -> c.Sendable:
-    """The content that is asked for; of messages that it names only what the caller has said."""
-    match asked:
-        case SendReaction(text=text, message=message):
-            return c.Reaction(text=text, message=_named(message))
-        case SendEdit(text=text, message=message):
-            return c.Edit(text=text, message=_named(message))
-        case SendRevoke(message=message):
-            return c.Revoke(message=_named(message))
-        case SendText(text=text):
-            return c.Text(text=text, **_context(asked))
-        case SendLocation():
-            return c.Location(
-                text=asked.text,
-                latitude=asked.latitude,
-                longitude=asked.longitude,
-                name=asked.name,
-                address=asked.address,
-                **_context(asked),
-            )
-        case SendContact(contacts=contacts):
-            cards = tuple(c.Card(name=each.name, numbers=each.numbers, vcard=each.vcard) for each in contacts)
-            return c.Contact(contacts=cards, **_context(asked))
-        case SendPoll():
-            return c.Poll(text=asked.text, options=asked.options, selectable=asked.selectable, **_context(asked))
-        case WithFile():
-            return _media(asked)
-        case _:
-            assert_never(asked)
-
-
-def _media(asked: SendImage | SendVideo | SendAudio | SendVoice | SendDocument | SendSticker) -> c.Sendable:
-    said = {**_context(asked), "mime_type": asked.mime_type, "file_name": asked.file_name}
-    match asked:
-        case SendImage():
-            return c.Image(text=asked.text, view_once=asked.view_once, **said)
-        case SendVideo():
-            return c.Video(
-                text=asked.text,
-                view_once=asked.view_once,
-                animation=asked.animation,
-                note=asked.note,
-                seconds=asked.seconds,
-                width=asked.width,
-                height=asked.height,
-                **said,
-            )
-        case SendAudio():
-            return c.Audio(seconds=asked.seconds, **said)
-        case SendVoice():
-            return c.Voice(view_once=asked.view_once, seconds=asked.seconds, **said)
-        case SendDocument():
-            return c.Document(text=asked.text, pages=asked.pages, **said)
-        case SendSticker():
-            return c.Sticker(**said)
-        case _:
-            assert_never(asked)
-
-
-def _named(message: Named) -> c.Reference:
-    return c.Reference(message_id=message.message_id, chat=message.chat, sender=message.sender, is_own=message.is_own)
-
-
-def _context(asked: Saying) -> dict[str, Any]:
-    quoted = asked.quoted
-    return {
-        "quoting": quoted and c.Quote(**msgspec.structs.asdict(quoted)),
-        "mentions": asked.mentions,
-        "forwarded": asked.forwarded,
-        "disappears_after": asked.disappears_after,
-    }

@@ -2,7 +2,7 @@
 
 from chatbot_erp.actors.errors import BadNumber, NotOnWhatsApp
 from chatbot_erp.actors.manager import Manager
-from chatbot_erp.http import message_payloads, payloads
+from chatbot_erp.http import drafts, payloads
 from chatbot_erp.http.exchange import Incoming, Request, Response
 from chatbot_erp.http.media import json_body
 from chatbot_erp.http.problems import FieldError, RequestRefused, kind_of
@@ -39,12 +39,12 @@ class AnyMessages:
 
     def on_post(self, req: Request, resp: Response, name: str) -> None:
         incoming = self._take_in(req)
-        asked = message_payloads.parse(incoming.message)
-        file = message_payloads.source(asked, incoming.parcel)
+        asked = drafts.parse(incoming.message)
+        file = drafts.source(asked, incoming.parcel)
         # From here on the file is the manager's.
         req.incoming = None
         try:
-            sent = self._manager.send(name, message_payloads.draft(asked), file)
+            sent = self._manager.send(name, drafts.draft(asked), file)
         except (BadNumber, NotOnWhatsApp) as ex:
             blamed = FieldError(field="to", location="body", detail=str(ex))
             raise RequestRefused(kind_of(ex), str(ex), [blamed]) from ex

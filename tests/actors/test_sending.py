@@ -8,9 +8,11 @@ import pytest
 from chatbot_erp.actors import contents as c
 from chatbot_erp.actors.errors import BadContent, BadMessage, BadNumber, MessageNotFound, Refused
 from chatbot_erp.actors.sending import LONGEST_TEXT, Draft, complete
+from chatbot_erp.actors.state import Account
 from chatbot_erp.eventstore.events import MessageReceived, MessageSent
 
 ME, MARIA, GROUP = "777777@lid", "111111@lid", "12345-67890@g.us"
+ACCOUNT = Account(jid="559199999999@s.whatsapp.net", lid=ME, push_name="Empresa X")
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -49,7 +51,7 @@ def named(message_id: str, **more: object) -> c.Reference:
 
 
 def whole(content: c.Sendable, to: str = "5511999990001") -> Draft:
-    return complete(Draft(to=to, content=content), lambda message_id: LOG.get(message_id), ME)
+    return complete(Draft(to=to, content=content), lambda message_id: LOG.get(message_id), ACCOUNT)
 
 
 def quoting(message_id: str, **more: object) -> c.Quote:
@@ -75,6 +77,7 @@ def test_what_the_caller_says_of_a_message_goes_before_the_log() -> None:
     assert old == c.Quote(message_id="old", chat=jid, sender=jid, text="velha")
     assert quoting("old", chat=MARIA).sender == MARIA
     assert quoting("old", chat=GROUP, is_own=True).sender == ME
+    assert quoting("old", chat=jid, is_own=True).sender == ACCOUNT.jid
 
 
 @pytest.mark.parametrize(("message_id", "chat"), [("old", ""), ("old", GROUP), ("erased", "")])

@@ -49,7 +49,7 @@ from fake_inquiries import FakeInquiries
 
 LARGEST_FILE = 4 << 20
 MOMENT = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
-ACCOUNT = Account(jid="559199999999@s.whatsapp.net", lid="77@lid", push_name="Empresa X")
+ACCOUNT = Account(jid="559199999999@s.whatsapp.net", lid="777777@lid", push_name="Empresa X")
 
 
 class FakeVault:
@@ -178,7 +178,7 @@ class FakeManager(Manager):
             self.outbox.remove(file.id)
         if view.status not in (Status.CONNECTED, Status.DEGRADED):
             raise InstanceNotOperational(f"It is {view.status}.")
-        whole = complete(draft, lambda _: None, ACCOUNT.jid)
+        whole = complete(draft, lambda _: None, ACCOUNT)
         self._note("send", name, whole.to, whole.content.text)
         self.sent.append((whole.content, file))
         return Sent(message_id=f"3EB0{len(self.calls):04}", jid=f"{whole.to}@s.whatsapp.net", sent_at=MOMENT)

@@ -49,7 +49,7 @@ def test_one_instance_is_shown_with_all_that_is_known(api: Caller, manager: Fake
         "reason": None,
         "since": since,
         "webhookUrl": "http://receiver/",
-        "user": {"jid": "559199999999@s.whatsapp.net", "lid": "77@lid", "pushName": "Empresa X"},
+        "user": {"jid": "559199999999@s.whatsapp.net", "lid": "777777@lid", "pushName": "Empresa X"},
         "qr": None,
         "qrExpiresAt": None,
         "restarts": 0,

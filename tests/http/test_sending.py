@@ -66,7 +66,7 @@ def test_the_answer_is_that_of_a_text(api: Caller) -> None:
 
 def test_every_type_becomes_its_content(api: Caller, manager: FakeManager) -> None:
     ours = {"messageId": "3EB0", "chat": "111111@lid", "isOwn": True}
-    own = c.Reference(message_id="3EB0", chat="111111@lid", sender="559199999999@s.whatsapp.net", is_own=True)
+    own = c.Reference(message_id="3EB0", chat="111111@lid", sender="777777@lid", is_own=True)
     quote = c.Quote(message_id="3EB0", chat="111111@lid", sender="222222@lid", text="Oi")
     asked: list[tuple[dict[str, Any], c.Content]] = [
         (
