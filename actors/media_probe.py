@@ -13,6 +13,7 @@ from PIL import Image as Pictures
 
 from chatbot_erp.actors import contents as c
 from chatbot_erp.actors.errors import BadMedia
+from chatbot_erp.actors.mp4 import film_in
 from chatbot_erp.actors.outbox import Parcel
 
 PICTURE_TYPES = ("JPEG", "PNG", "WEBP")
@@ -65,7 +66,9 @@ def inspected(content: AnyMedia, path: Path, parcel: Parcel) -> AnyMedia:
             with path.open("rb") as file:
                 if file.read(12)[4:8] != b"ftyp":
                     raise BadMedia("A video is an MP4, best with H.264 and AAC.")
-            return known
+                film = film_in(file)
+            area = {"width": known.width or film.width, "height": known.height or film.height}
+            return _with(known, seconds=known.seconds or film.seconds, **area)
         case c.Voice():
             with path.open("rb") as file:
                 seconds = opus_seconds(file)

@@ -89,7 +89,10 @@ class SendImage(WithFile, frozen=True, kw_only=True, tag="image"):
 
 
 class SendVideo(WithFile, frozen=True, kw_only=True, tag="video"):
-    """An MP4. `animation` plays it silently and again and again; `note` is a round one, without a caption."""
+    """An MP4. `animation` plays it silently and again and again; `note` is a round one.
+
+    `seconds`, `width` and `height` are read from the file, if they are left out.
+    """
 
     text: Caption = ""
     view_once: bool = False

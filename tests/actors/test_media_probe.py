@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from chatbot_erp.actors import contents as c
 from chatbot_erp.actors.errors import BadMedia
 from chatbot_erp.actors.media_probe import inspected, opus_seconds
+from chatbot_erp.actors.mp4 import film_in
 from chatbot_erp.actors.outbox import Parcel
 from chatbot_erp.actors.wa_files import thumbnail
-from samples import mp4, opus, picture
+from samples import box, mp4, opus, picture
 
 
 def probe(content: c.Media, file: bytes, tmp_path: Path, *, mime_type: str = "", name: str = "") -> c.Media:
@@ -46,6 +47,28 @@ def test_a_voice_message_tells_how_long_it_plays(tmp_path: Path, seconds: float)
     voice = probe(c.Voice(mime_type="audio/mpeg"), opus(seconds), tmp_path)
     assert isinstance(voice, c.Voice)
     assert (voice.seconds, voice.mime_type) == (max(1, round(seconds)), "audio/ogg; codecs=opus")
+
+
+def test_a_video_tells_how_long_it_plays_and_how_large_it_is_unless_its_caller_does(tmp_path: Path) -> None:
+    video = probe(c.Video(width=640), mp4(12, 320, 240), tmp_path)
+    assert isinstance(video, c.Video)
+    assert (video.seconds, video.width, video.height, video.mime_type) == (12, 640, 240, "video/mp4")
+
+
+def test_the_newer_and_the_longest_boxes_of_a_film_are_read_too() -> None:
+    wide = b"\1" + bytes(19) + (90_000).to_bytes(4, "big") + (90_000 * 7).to_bytes(8, "big") + bytes(76)
+    moov = box(b"mvhd", wide)
+    vast = (1).to_bytes(4, "big") + b"mdat" + (16 + 5).to_bytes(8, "big") + b"12345"
+    to_the_end = bytes(4) + b"moov" + moov
+    assert film_in(BytesIO(vast + to_the_end)).seconds == 7
+
+
+@given(st.binary(max_size=300), st.integers(0, 600), st.binary(max_size=4))
+def test_no_film_at_all_upsets_the_reading_of_a_film(noise: bytes, cut: int, change: bytes) -> None:
+    film_in(BytesIO(noise))
+    film_in(BytesIO(box(b"moov", noise)))
+    whole = mp4()
+    film_in(BytesIO(whole[:cut] + change + whole[cut + len(change) :]))
 
 
 @pytest.mark.parametrize(

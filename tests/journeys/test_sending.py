@@ -29,7 +29,7 @@ IMAGE, STICKER = picture("JPEG", 640, 480), picture("WEBP", 512, 512, frames=2)
 FILES: list[tuple[str, bytes, Json, Json]] = [
     ("image", IMAGE, {"text": "Veja"}, {"mimetype": "image/jpeg", "width": 640, "height": 480}),
     ("image", picture("PNG", 32, 16), {}, {"mimetype": "image/png", "width": 32, "height": 16}),
-    ("video", mp4(), {"text": "Veja", "seconds": 3}, {"mimetype": "video/mp4", "seconds": 3}),
+    ("video", mp4(), {"text": "Veja"}, {"mimetype": "video/mp4", "seconds": 3, "width": 320, "height": 240}),
     ("video", mp4(), {"animation": True}, {"mimetype": "video/mp4", "animated": True}),
     ("audio", b"ID3" + bytes(500), {"seconds": 9}, {"mimetype": "audio/mpeg", "seconds": 9}),
     ("voice", opus(4), {}, {"mimetype": "audio/ogg; codecs=opus", "seconds": 4}),

@@ -19,9 +19,21 @@ def opus(seconds: float) -> bytes:
     return _page(0, head) + _page(round(seconds * 48_000) + 312, b"sound" * 20)
 
 
-def mp4() -> bytes:
-    """An MP4 by its first box; nothing plays it."""
-    return (24).to_bytes(4, "big") + b"ftypisom" + bytes(12) + b"film" * 100
+def mp4(seconds: int = 3, width: int = 320, height: int = 240) -> bytes:
+    """An MP4 by the heads of its boxes, a sound track before the film; nothing plays it."""
+    movie = box(b"mvhd", bytes(12) + (1000).to_bytes(4, "big") + (seconds * 1000).to_bytes(4, "big") + bytes(80))
+    tracks = [box(b"trak", box(b"tkhd", bytes(76) + side(w) + side(h))) for w, h in ((0, 0), (width, height))]
+    return box(b"ftyp", b"isom" + bytes(12)) + box(b"mdat", b"film" * 100) + box(b"moov", movie + b"".join(tracks))
+
+
+def box(kind: bytes, content: bytes) -> bytes:
+    """A part of an MP4."""
+    return (len(content) + 8).to_bytes(4, "big") + kind + content
+
+
+def side(pixels: int) -> bytes:
+    """A length in 16.16 fixed point."""
+    return pixels.to_bytes(2, "big") + bytes(2)
 
 
 def _page(granules: int, payload: bytes) -> bytes:
