@@ -25,7 +25,11 @@ from chatbot_erp.http.sessions import Session, Sessions
 from chatbot_erp.http.stream import EventStream
 from chatbot_erp.http.subjects import Subject, Verification
 
-App = falcon.App[Request, Response]
+
+class App(falcon.App[Request, Response]):
+    """The application; `gate` is asked once more for what it guards, before a large body arrives."""
+
+    gate: Gate
 
 
 def create_app(manager: Manager, config: Config, playground: Playground | None = None) -> App:
@@ -34,7 +38,8 @@ def create_app(manager: Manager, config: Config, playground: Playground | None =
     sessions = Sessions(doorkeeper)
     app = App(request_type=Request, response_type=Response)
     app.add_middleware(Exchange())
-    app.add_middleware(Gate(doorkeeper, sessions.find))
+    app.gate = Gate(doorkeeper, sessions.find)
+    app.add_middleware(app.gate)
     app.add_middleware(Idempotency(manager.store, utc_now))
     add_error_handlers(app)
 

@@ -18,7 +18,15 @@ from waitress.task import ErrorTask
 from waitress.utilities import BadRequest
 
 from chatbot_erp.http.exchange import SECURITY_HEADERS
-from chatbot_erp.http.problems import MEDIA_TYPE, describe, encode, of_status
+from chatbot_erp.http.problems import (
+    CHALLENGE,
+    MEDIA_TYPE,
+    UNAUTHENTICATED,
+    RequestRefused,
+    describe,
+    encode,
+    of_status,
+)
 
 log = structlog.get_logger()
 
@@ -37,12 +45,21 @@ LINGER_BYTES = 8 * 1024 * 1024
 
 
 UPLOADS_AT_ONCE = 16
-"""So many requests may bring a file at a time: each has a temporary file, before anybody has looked at its key."""
+"""So many requests may bring a file at a time: each has a temporary file."""
 
 
 class TooManyUploads(BadRequest):
     code = 503
     reason = "Service Unavailable"
+
+
+class NotAdmitted(BadRequest):
+    """What the gate has against a request."""
+
+    def __init__(self, refusal: RequestRefused) -> None:
+        super().__init__(str(refusal).rstrip("."))
+        self.problem = refusal.kind
+        self.code, self.reason = refusal.kind.status, "Refused"
 
 
 class RequestTimeout(BadRequest):
@@ -57,7 +74,7 @@ class ProblemTask(ErrorTask):
         # The stubs call `request` an error; it is the parser, which has one.
         error = self.request.error  # type: ignore[attr-defined]
         request = uuid4()
-        kind = of_status(error.code)
+        kind = error.problem if isinstance(error, NotAdmitted) else of_status(error.code)
         body = encode(describe(kind, request, f"{error.body}."))
         self.status = f"{error.code} {error.reason}"
         self.response_headers = [
@@ -66,6 +83,8 @@ class ProblemTask(ErrorTask):
             ("X-Request-Id", str(request)),
             *SECURITY_HEADERS.items(),
         ]
+        if kind is UNAUTHENTICATED:
+            self.response_headers.append(("WWW-Authenticate", CHALLENGE))
         if kind.retry_after_s is not None:
             self.response_headers.append(("Retry-After", str(kind.retry_after_s)))
         self.set_close_on_finish()
@@ -122,8 +141,12 @@ class Channel(HTTPChannel):
             self.began = time.monotonic()
         was_upload = self.brings_upload
         taken = super().received(data)
-        if self.brings_upload and not was_upload and self.server.uploads() > UPLOADS_AT_ONCE:
-            self._refuse(TooManyUploads("Too many files are being uploaded"))
+        if self.request is not None and self.brings_upload and not was_upload:
+            refusal = self.server.refusal(self, self.request)
+            if refusal is not None:
+                self._refuse(NotAdmitted(refusal))
+            elif self.server.uploads() > UPLOADS_AT_ONCE:
+                self._refuse(TooManyUploads("Too many files are being uploaded"))
         if self.request is None:
             self.began = None
         return taken

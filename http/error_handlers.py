@@ -7,6 +7,7 @@ import structlog
 
 from chatbot_erp.http.exchange import Request, Response
 from chatbot_erp.http.problems import (
+    CHALLENGE,
     INTERNAL,
     MEDIA_TYPE,
     METHOD_NOT_ALLOWED,
@@ -58,4 +59,4 @@ def answer(
     if kind.retry_after_s is not None:
         resp.set_header("Retry-After", str(kind.retry_after_s))
     if kind is UNAUTHENTICATED:
-        resp.set_header("WWW-Authenticate", 'Bearer realm="chatbot-erp"')
+        resp.set_header("WWW-Authenticate", CHALLENGE)

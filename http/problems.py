@@ -13,6 +13,8 @@ from chatbot_erp.eventstore import errors as store
 
 MEDIA_TYPE = "application/problem+json"
 LONGEST_DETAIL = 500
+CHALLENGE = 'Bearer realm="chatbot-erp"'
+"""What a refusal for want of a key asks for."""
 
 
 class FieldError(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,14 +13,17 @@ from typing import Any
 import structlog
 from waitress import wasyncore
 from waitress.server import TcpWSGIServer
-from waitress.task import ThreadedTaskDispatcher
+from waitress.task import ThreadedTaskDispatcher, WSGITask
 
 from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.manager import Manager
+from chatbot_erp.eventstore.errors import StoreError
 from chatbot_erp.http.app import App, create_app
-from chatbot_erp.http.channel import Channel, Knobs
-from chatbot_erp.http.exchange import LARGEST_BODY
+from chatbot_erp.http.auth import Gate
+from chatbot_erp.http.channel import Channel, Knobs, Parser
+from chatbot_erp.http.exchange import LARGEST_BODY, Request, Response
 from chatbot_erp.http.playground import Playground
+from chatbot_erp.http.problems import RequestRefused
 from chatbot_erp.http.stream import PATH as STREAM_PATH
 from chatbot_erp.http.stream import STREAMS
 
@@ -97,6 +100,7 @@ class Listener(TcpWSGIServer):
     request_patience_s = REQUEST_PATIENCE_S
     looked_at = 0.0
     ended = False
+    gate: Gate
     active_channels: dict[int, Channel]  # type: ignore[assignment]
 
     def readable(self) -> bool:
@@ -114,6 +118,18 @@ class Listener(TcpWSGIServer):
                 channel.refuse_slow()
             elif channel.is_stuck() or channel.has_lingered():
                 channel.end()
+
+    def refusal(self, channel: Channel, request: Parser) -> RequestRefused | None:
+        """Why a large body is not even taken in: nobody here knows who sends it. Else None."""
+        environ = WSGITask(channel, request).get_environment()  # type: ignore[arg-type]
+        try:
+            self.gate.process_request(Request(environ), Response())
+        except RequestRefused as ex:
+            return ex
+        except StoreError:
+            # Asked again when the body is there, and answered in more words.
+            return None
+        return None
 
     def uploads(self) -> int:
         """How many connections bring a large body."""
@@ -157,6 +173,7 @@ class Serving:
             raise OSError(f"{config.host}:{config.port} cannot be listened on: {ex}") from ex
         for listener in self._listeners:
             listener.request_patience_s = request_patience_s
+            listener.gate = app.gate
         self.port = int(self._listeners[0].effective_port)  # type: ignore[attr-defined]
         self.url = f"http://[{config.host}]:{self.port}" if ":" in config.host else f"http://{config.host}:{self.port}"
         self._stopping = Event()

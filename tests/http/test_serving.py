@@ -31,8 +31,8 @@ Answer = tuple[int, dict[str, str], bytes]
 def start(manager: FakeManager) -> Iterator[Callable[..., Serving]]:
     started: list[Serving] = []
 
-    def start(*, threads: int = 4, **more: Any) -> Serving:
-        started.append(start_http(manager, Config(port=0, http_threads=threads), **more))
+    def start(*, threads: int = 4, api_key: str | None = None, **more: Any) -> Serving:
+        started.append(start_http(manager, Config(port=0, http_threads=threads, api_key=api_key), **more))
         return started[-1]
 
     manager.bring("a", Status.CONNECTED)
@@ -213,6 +213,20 @@ def test_a_file_too_many_is_told_to_come_later(start: Callable[..., Serving]) ->
         arriving[-1].recv(1)
     for each in arriving:
         each.close()
+
+
+def test_a_file_of_somebody_without_a_key_is_not_even_taken_in(start: Callable[..., Serving]) -> None:
+    server = start(api_key="right")
+    head = UPLOAD + b"Content-Length: 9999999\r\n"
+    answer = hear(say(server, head + b"\r\n{"))
+    assert_problem(answer, 401, "unauthenticated")
+    assert answer[1]["Www-Authenticate"].startswith("Bearer")
+    assert_problem(hear(say(server, head + b"X-API-Key: wrong\r\n\r\n{")), 401, "unauthenticated")
+    with say(server, head + b"X-API-Key: right\r\n\r\n{") as admitted:
+        assert ask(server, "GET", "/livez")[0] == 200
+        admitted.settimeout(0.0)
+        with pytest.raises(BlockingIOError):
+            admitted.recv(1)
 
 
 def test_who_goes_on_talking_after_a_refusal_is_cut_off(start: Callable[..., Serving]) -> None:
