@@ -58,7 +58,9 @@ def measure(note: Notes, count: int, callers: Sequence[int], asked: argparse.Nam
         begun = time.monotonic()
         one.admit(count)
         note("pairing", at, {"s": time.monotonic() - begun, "empty_mb": empty_mb})
-        sends(one, 4, asked.size, 1.0)  # caches and keys of the customer
+        # The first message of a chat costs a key exchange, which is not what is measured.
+        sends(one, 8, asked.size, max(1.0, count / 25))
+        receives(one, max(1.0, count / 100))
         note("memory", at, standing.memory(one, empty_mb))
         for number in callers:
             note("sends", {**at, "callers": number}, sends(one, number, asked.size, asked.seconds))

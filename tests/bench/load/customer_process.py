@@ -24,12 +24,14 @@ def main(url: str, wanted: dict[str, Any]) -> None:
     end = begun + wanted["seconds"]
 
     def write(part: int) -> None:
+        # Their chats are the same each time, so that what a first message costs is paid in the first run.
+        mine = numbers[part::count] or [numbers[part % len(numbers)]]
         due = time.monotonic() + part / max(1.0, per_s)
         while due < end and time.monotonic() < end:
             if per_s:
                 time.sleep(max(0.0, due - time.monotonic()))
                 due += count / per_s
-            customers[part].send(numbers[(written[part] * count + part) % len(numbers)], f"oi {time.time()}")
+            customers[part].send(mine[written[part] % len(mine)], f"oi {time.time()}")
             written[part] += 1
 
     writers = [threading.Thread(target=write, args=(part,)) for part in range(count)]
