@@ -66,28 +66,28 @@ class Eraser:
         """Forget them. A second time finds nothing to do. Raises `BadNumber`, `Unavailable` (it is finished later)."""
         names = self._names(number)
         with _Turn(self._turn):
-            self._finish_all()
-            return self._go_on(self._subjects.begin(names, now))
+            self._finish_all(now)
+            return self._go_on(self._subjects.begin(names, now), now)
 
     def expire(self, keep_days: int, now: datetime) -> None:
         """Destroy the keys of what was said longer ago than so many days, of whomever."""
         before = f"{now - timedelta(days=keep_days):%Y-%m-%d}"
         with _Turn(self._turn):
-            self._finish_all()
+            self._finish_all(now)
             traces.drop_parked_before(self._directory, now - timedelta(days=keep_days))
             if expired := self._subjects.expire(before, now):
                 self._subjects.finish(expired)
 
-    def resume(self) -> None:
+    def resume(self, now: datetime) -> None:
         """Finish what an earlier life began. Raises `OSError` where a file cannot be changed."""
         with _Turn(self._turn):
-            self._finish_all()
+            self._finish_all(now)
 
-    def _finish_all(self) -> None:
+    def _finish_all(self, now: datetime) -> None:
         for erasure in self._subjects.unfinished():
-            self._go_on(erasure)
+            self._go_on(erasure, now)
 
-    def _go_on(self, erasure: Erasure) -> Erased:
+    def _go_on(self, erasure: Erasure, now: datetime) -> Erased:
         if isinstance(erasure.stage, Begun):
             person = self._subjects.person(erasure.stage.addresses)
             try:
@@ -95,7 +95,7 @@ class Eraser:
             except OSError as ex:
                 log.error("an erasure is not finished", action="erasure_stuck", erasure=erasure.id, error=str(ex))
                 raise Unavailable(f"A file cannot be changed now ({ex}); the erasure goes on by itself.") from ex
-            erasure = self._subjects.destroy(erasure, person.addresses)
+            erasure = self._subjects.destroy(erasure, person.addresses, now)
         position = self._subjects.finish(erasure)
         count = len(erasure.stage.subjects) if isinstance(erasure.stage, Destroyed) else 0
         return Erased(id=erasure.id, position=position, subjects=count)

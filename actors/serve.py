@@ -32,7 +32,7 @@ from chatbot_erp.actors.erasing import Eraser
 from chatbot_erp.actors.errors import Unavailable
 from chatbot_erp.actors.host_process import HostDeath, HostProcess, await_former_hosts
 from chatbot_erp.actors.hosts import LATE_S, SocketHosts
-from chatbot_erp.actors.house import HostGone, House, Switchboard, hide_qr
+from chatbot_erp.actors.house import HostGone, House, Switchboard, hide_qr, utc_now
 from chatbot_erp.actors.logs import configure_logs
 from chatbot_erp.actors.manager import Manager
 from chatbot_erp.actors.media_files import MediaFiles
@@ -173,7 +173,7 @@ def open_house(config: Config, surroundings: Surroundings) -> Iterator[Manager]:
         await_former_hosts(config.data_dir, FORMER_HOSTS_PATIENCE_S)
         eraser = Eraser(store, config)
         with contextlib.suppress(Unavailable):
-            eraser.resume()
+            eraser.resume(utc_now())
         Outbox(config).empty()
         alarms = Alarms()
         alarms.start()
@@ -211,7 +211,7 @@ def _forget_old_content(house: House, eraser: Eraser) -> None:
 
     def forget() -> None:
         try:
-            eraser.resume()
+            eraser.resume(house.now())
             if house.config.content_keep_days:
                 eraser.expire(house.config.content_keep_days, house.now())
         except (StoreError, Unavailable, OSError) as ex:

@@ -78,12 +78,12 @@ def write_down(connection: sqlite3.Connection, erasure: Erasure) -> None:
     connection.execute("INSERT OR REPLACE INTO erasures VALUES (?, ?, ?)", row)
 
 
-def destroy(connection: sqlite3.Connection, erasure: Erasure, addresses: Iterable[str]) -> Erasure:
-    """Destroy the keys of whoever has any of these addresses, and forget the addresses."""
+def destroy(connection: sqlite3.Connection, erasure: Erasure, addresses: Iterable[str], at: datetime) -> Erasure:
+    """Destroy the keys of whoever has any of these addresses, and forget the addresses. `at` is the moment of its event."""
     found = person(connection, addresses)
     connection.executemany("DELETE FROM subjects WHERE subject = ?", [(each,) for each in found.subjects])
     connection.executemany("DELETE FROM addresses WHERE address = ?", [(each,) for each in found.addresses])
-    done = msgspec.structs.replace(erasure, stage=Destroyed(subjects=found.subjects))
+    done = msgspec.structs.replace(erasure, at=at, stage=Destroyed(subjects=found.subjects))
     write_down(connection, done)
     return done
 

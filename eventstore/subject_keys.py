@@ -112,13 +112,13 @@ class SubjectKeys:
             self.losses += 1
         return erasure
 
-    def destroy(self, erasure: Erasure, addresses: Iterable[str]) -> Erasure:
+    def destroy(self, erasure: Erasure, addresses: Iterable[str], at: datetime) -> Erasure:
         """Destroy the keys of whoever has these addresses, and the addresses. What is read from now on is empty.
 
         A message of theirs that is being appended at this very moment is erased, too.
         """
         with self._turn:
-            done = self._write(lambda connection: erasures.destroy(connection, erasure, addresses))
+            done = self._write(lambda connection: erasures.destroy(connection, erasure, addresses, at))
             self._lose()
         return done
 

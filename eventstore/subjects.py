@@ -72,9 +72,9 @@ class Subjects:
         """Put on record that somebody is to be forgotten."""
         return self._keys.begin_erasure(addresses, at)
 
-    def destroy(self, erasure: Erasure, addresses: Iterable[str]) -> Erasure:
+    def destroy(self, erasure: Erasure, addresses: Iterable[str], at: datetime) -> Erasure:
         """Destroy the keys of whoever has any of these addresses: nobody can read any more what was theirs."""
-        return self._keys.destroy(erasure, addresses)
+        return self._keys.destroy(erasure, addresses, at)
 
     def expire(self, before: str, at: datetime) -> Erasure | None:
         """Destroy the keys of all days before one (YYYY-MM-DD, UTC); None where that was done already."""

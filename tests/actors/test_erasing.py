@@ -28,6 +28,7 @@ from chatbot_erp.eventstore.verify import verify
 from fake_sockets import received
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+LATER = NOW + timedelta(minutes=10)
 HER, HIM = "5511987654321", "5511911111111"
 HER_LID = "200000000000001"
 IMAGE = msgspec.Raw(
@@ -169,13 +170,13 @@ def test_an_erasure_that_a_file_refuses_is_finished_later(config: Config, store:
         eraser.erase(HER, NOW)
     assert text_of(store) == ["her wish"], "nothing is told to be forgotten that is not"
     with pytest.raises(Unavailable):
-        eraser.resume()
+        eraser.resume(LATER)
     obstacle.rmdir()
-    eraser.resume()
+    eraser.resume(LATER)
     assert text_of(store) == [""]
     (event,) = store.read(types={"subject.erased"})
-    assert event.recorded_at == NOW
-    eraser.resume()
+    assert event.recorded_at == LATER, "when the keys were destroyed"
+    eraser.resume(LATER)
     assert len(store.read(types={"subject.erased"})) == 1
 
 
@@ -189,7 +190,7 @@ def test_a_session_that_cannot_be_cleaned_is_named_and_keeps_the_erasure_open(
     with pytest.raises(Unavailable, match="shop cannot be cleaned"):
         eraser.erase(HER, NOW)
     damaged.unlink()
-    eraser.resume()
+    eraser.resume(LATER)
     assert text_of(store) == [""]
 
 
@@ -228,11 +229,11 @@ CHILD = """
 import itertools, sys
 from pathlib import Path
 sys.path[:0] = sys.argv[2:]
-from test_erasing import Config, EventStore, Eraser, NOW, message, tell
+from test_erasing import Config, EventStore, Eraser, LATER, NOW, message, tell
 config = Config(data_dir=Path(sys.argv[1]))
 with EventStore.open(config.data_dir) as store:
     eraser = Eraser(store, config)
-    eraser.resume()
+    eraser.resume(LATER)
     for n in itertools.count(store.head()):
         number = f"4917{n:08}"
         tell(store, message(number, "a wish that must go"))
@@ -257,7 +258,7 @@ def test_a_kill_at_any_moment_leaves_no_erasure_undone_and_no_chain_broken(confi
         assert verify(data).problem is None
     with EventStore.open(data) as store:
         eraser = Eraser(store, config)
-        eraser.resume()
+        eraser.resume(LATER)
         assert store.keys.unfinished_erasures() == []
         assert all(eraser.held(number, after=0, limit=9).records == () for number in erased)
         assert len(store.read(types={"subject.erased"}, limit=1000)) >= len(erased) >= 19

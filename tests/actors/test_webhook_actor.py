@@ -303,7 +303,7 @@ def test_what_was_erased_while_it_waited_is_not_told_though_it_was_in_memory(
     number.actor.tell(Wake())
     assert began.wait(10)
     subjects = Subjects(desk.store)
-    subjects.destroy(subjects.begin(["2"], datetime.now(UTC)), ["2"])
+    subjects.destroy(subjects.begin(["2"], datetime.now(UTC)), ["2"], datetime.now(UTC))
     goes_on.set()
     number.settled(3)
     assert texts(receiver) == ["his first", "his last"]

@@ -67,7 +67,7 @@ def story(store: EventStore, new: Facts, created: Callable[[str], InstanceCreate
 def forget(store: EventStore, number: str, at: datetime) -> int | None:
     people = Subjects(store)
     erasure = people.begin([canonical(number)], at)
-    return people.finish(people.destroy(erasure, people.person([canonical(number)]).addresses))
+    return people.finish(people.destroy(erasure, people.person([canonical(number)]).addresses, at))
 
 
 def bytes_of(directory: Path) -> bytes:
@@ -149,7 +149,7 @@ def test_an_erasure_that_was_cut_off_goes_on_in_the_next_life(
     people = Subjects(store)
     erasure = people.begin([canonical(NUMBER)], noon)
     if reached != "begun":
-        erasure = people.destroy(erasure, HERS)
+        erasure = people.destroy(erasure, HERS, noon)
     if reached == "appended":
         event = SubjectErased(subjects=tuple(getattr(erasure.stage, "subjects", ())))
         new = NewEvent(id=erasure.id, event=event, recorded_at=noon)
@@ -160,7 +160,7 @@ def test_an_erasure_that_was_cut_off_goes_on_in_the_next_life(
         (left,) = people.unfinished()
         assert left == erasure
         if reached == "begun":
-            left = people.destroy(left, HERS)
+            left = people.destroy(left, HERS, noon)
         position = people.finish(left)
         assert people.unfinished() == []
         (record,) = later.read(stream=STREAM)
@@ -219,7 +219,7 @@ def test_an_erasure_needs_no_address_once_the_keys_are_gone(
     store: EventStore, directory: Path, story: list[Recorded], noon: datetime
 ) -> None:
     people = Subjects(store)
-    people.destroy(people.begin([canonical(NUMBER)], noon), HERS)
+    people.destroy(people.begin([canonical(NUMBER)], noon), HERS, noon)
     with closing(sqlite3.connect(directory / "keys.db")) as keys:
         ((kept,),) = keys.execute("SELECT erased FROM erasures").fetchall()
     assert "addresses" not in kept
