@@ -36,10 +36,17 @@ from fault_matrix import holders
 from manager_process import ManagerProcess
 from receiver import Delivery, Receiver
 
+Falls = list[tuple[float, float]]
+
 CERTAINLY_NOT_SENT = (404, 409, 422, 502, 503, 507)
 BURST = 20
 WINDOW_S = 10.0
 DAWDLE_S = 0.5
+
+
+def may_have_fallen(said: float, falls: Falls) -> bool:
+    """Whether what was said at this moment may have been in hand of a process that was killed."""
+    return any(since < said < killed for since, killed in falls)
 
 
 @dataclass(slots=True)
@@ -216,27 +223,37 @@ class Chaos:
         self._note(line.name)
         return line
 
-    def fell_with_its_process(self, line: Line, said: float) -> float | None:
-        """How long after this moment the process of a number was killed, if that was soon.
+    def falls(self, line: Line) -> Falls:
+        """Since when and until when something said to or by this number may have fallen with its process.
 
-        The library acknowledges a message or a receipt before it hands it over: what such a process had in hand is the
-        one thing that may be lost (README, What is guaranteed).
+        The library acknowledges a message or a receipt before it hands it over: what a process that is killed has in
+        hand is the one thing that may be lost (README, What is guaranteed). That is what came in shortly before, or, to
+        a number that was connected again just then, what was said since its connection before that.
         """
-        after = (killed - said for killed, carried in self.killed if line.name in carried)
-        return min((each for each in after if 0 < each < WINDOW_S), default=None)
+        connected = [self._monotonic(event) for event in self.log_of(line, "instance.connected")]
+        found: Falls = []
+        for killed, carried in self.killed:
+            if line.name in carried:
+                shortly = killed - WINDOW_S
+                again = any(shortly < at < killed for at in connected)
+                former = max((at for at in connected if at < shortly), default=self.began)
+                found.append((former if again else shortly, killed))
+        return found
+
+    def _monotonic(self, event: Any) -> float:
+        """When an event was recorded, on the clock of the ledger."""
+        return datetime.fromisoformat(event["recordedAt"]).timestamp() - self.began_at + self.began
 
     def explain(self, line: Line, lost: list[str]) -> None:
         """Print what fell around the first message that is missing, and what the log says of the time."""
         at = line.said_to_it[lost[0]]
         print(f"{line.name} has lost {lost}")
         print(*(f"{struck - at:+.3f} s: {what}" for struck, what in self.struck if abs(struck - at) < 5), sep="\n")
-        events = self.log_of(line)
-        moment = self.began_at + at - self.began
-        for event in events:
-            recorded = datetime.fromisoformat(event["recordedAt"]).timestamp()
-            if abs(recorded - moment) < 5:
+        for event in self.log_of(line):
+            after = self._monotonic(event) - at
+            if abs(after) < 5:
                 what = event["data"].get("text") or event["data"].get("reason") or event["data"].get("cause")
-                print(f"{recorded - moment:+.3f} s: {event['type']} {what}")
+                print(f"{after:+.3f} s: {event['type']} {what}")
 
     def _drop_one(self) -> None:
         self._pick().phone.fault(Drop())
