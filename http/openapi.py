@@ -25,6 +25,9 @@ from chatbot_erp.http.queries import LARGEST_PAGE, TYPES, USUAL_PAGE
 Json = dict[str, Any]
 
 REF = "#/components/schemas/{name}"
+REQUEST_ID = (
+    "As the caller gave it (visible ASCII, at most 128), else the request's own id: the `commandId` of what it sent."
+)
 EXAMPLE_REQUEST = "urn:uuid:6f1c2f0e-8a53-4c57-9a55-0f6d6e0a9b11"
 
 
@@ -207,7 +210,7 @@ def _operation_id(operation: Operation) -> str:
 def _answer(operation: Operation, schemas: dict[Any, Json]) -> Json:
     answer: Json = {
         "description": operation.summary,
-        "headers": {"X-Request-Id": {"schema": {"type": "string", "format": "uuid"}}},
+        "headers": {"X-Request-Id": {"schema": {"type": "string"}, "description": REQUEST_ID}},
     }
     if isinstance(operation.answer, list):
         answer["content"] = {media: {} for media in operation.answer}
