@@ -91,7 +91,10 @@ def run(config: Config, *, sandbox: bool, sandbox_network: str | None) -> int:
                 os._exit(EXIT_HANGS)
             manager.drain()
             log.info("shutting down", action="shutdown")
-    except (StoreError, Timeout, OSError, TracesUnavailable) as ex:
+    except Timeout:
+        print(f"chatbot-erp cannot run: another manager works in {config.data_dir}.", file=sys.stderr)
+        return 1
+    except (StoreError, OSError, TracesUnavailable) as ex:
         print(f"chatbot-erp cannot run: {ex}", file=sys.stderr)
         return 1
     return 0
