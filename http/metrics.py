@@ -47,6 +47,10 @@ class Metrics:
         resp.content_type = CONTENT_TYPE_LATEST
         resp.data = generate_latest(self._registry)
 
+    def families(self) -> Iterator[Metric]:
+        """What there is to be told."""
+        return iter(self._registry.collect())
+
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a call. `route` is the template of its path, of which there are few."""
         self._calls.labels(method, route, f"{status // 100}xx").observe(seconds)

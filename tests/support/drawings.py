@@ -94,9 +94,19 @@ def first_generation(state: Instance) -> Instance:
 
 def states() -> str:
     """The life of a number, as a Mermaid diagram."""
+    found = transitions()
+    everywhere = {
+        (label, end)
+        for (_, end), labels in found.items()
+        for label in labels
+        if all(label in found.get((status.value, end), ()) for status in Status if status.value != end)
+    }
     lines = ["stateDiagram-v2", "    [*] --> INITIALIZING: create"]
-    lines += [f"    {start} --> {end}: {', '.join(labels)}" for (start, end), labels in transitions().items()]
-    return fenced("mermaid", lines)
+    for (start, end), labels in found.items():
+        if own := [label for label in labels if (label, end) not in everywhere]:
+            lines.append(f"    {start} --> {end}: {', '.join(own)}")
+    rest = (f"*{label}* → {'(gone)' if end == '[*]' else end}" for label, end in sorted(everywhere))
+    return f"{fenced('mermaid', lines)}\n\nFrom every status: {', '.join(rest)}."
 
 
 def tree() -> str:
