@@ -8,12 +8,15 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
+from threading import Thread
 from typing import Any, Literal
 
 Kind = Literal["server", "client", "internal"]
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 PROTOCOLS = ("OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL")
 NO_PARENT: Mapping[str, str] = {}
+CLOSE_PATIENCE_S = 2.0
+"""What the last spans may cost the end; a collector that does not answer would hold it up for ten."""
 
 _tracer: Any = None
 
@@ -124,6 +127,8 @@ def trace_with(processor: Any) -> Callable[[], None]:
     def end() -> None:
         global _tracer
         _tracer = None
-        provider.shutdown()
+        last = Thread(target=provider.shutdown, name="traces", daemon=True)
+        last.start()
+        last.join(CLOSE_PATIENCE_S)
 
     return end

@@ -141,7 +141,7 @@ export class Timeline {
     this.#past.replaceChildren(
       h("h4", {}, this.#chosen === null ? t("asNow") : t("then"), " ", h("small", {}, t("position", { n: wanted }))),
       h("p", { class: "state" }, badge(then.status ?? "REMOVED"), " ", then.reason ? h("code", {}, then.reason) : "",
-        ` ${then.user ? then.user.jid.split("@")[0] : t("noAccount")} · ${t("restarts")}: ${then.restarts}`),
+        ` ${t("account")}: ${then.user ? then.user.jid.split("@")[0] : t("noAccount")} · ${t("restarts")}: ${then.restarts}`),
       h("p", {}, `${t("messages")}: ${then.messages.length || t("noMessages")}`),
       latest.length ? h("ul", { class: "fates" }, ...latest.map((message) =>
         h("li", {}, h("span", { class: "fate", "data-fate": message.fate }, t(`fate.${message.fate}`)), ` ${message.jid}`,

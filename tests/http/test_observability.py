@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from threading import Event
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -171,3 +173,18 @@ def test_without_traces_a_span_is_nothing() -> None:
         span.note({"a": 1})
         span.fail()
         assert (span.trace_id, spans.headers()) == (None, {})
+
+
+def test_a_collector_that_does_not_take_the_last_spans_does_not_hold_up_the_end(
+    exporter: InMemorySpanExporter,
+) -> None:
+    class Stubborn(SimpleSpanProcessor):
+        def shutdown(self) -> None:
+            stuck.wait(60)
+
+    stuck = Event()
+    end = spans.trace_with(Stubborn(exporter))
+    begun = time.monotonic()
+    end()
+    stuck.set()
+    assert time.monotonic() - begun < 30

@@ -14,7 +14,7 @@ from manager_process import ManagerProcess
 from receiver import Receiver
 
 PLACE = Path(__file__).resolve().parents[2] / "docs" / "screenshots"
-WIDE = {"viewport": {"width": 1200, "height": 860}}
+WIDE = {"viewport": {"width": 1200, "height": 1000}}
 SMALL = {"viewport": {"width": 360, "height": 740}}
 SHOP, CUSTOMER = "5591988887777", "5591977776666"
 
@@ -29,7 +29,7 @@ def main() -> None:
         tempfile.TemporaryDirectory() as folder,
         Network.start() as network,
         Receiver() as receiver,
-        ManagerProcess(Path(folder) / "data", network) as manager,
+        ManagerProcess(Path(folder) / "data", network, "--node", "node-1") as manager,
         open_browser(path) as browser,
     ):
         fill(manager, network, receiver)
