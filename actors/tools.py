@@ -214,7 +214,8 @@ def qr(*, name: str, url: str, key: str | None, as_json: bool) -> None:
 @manager_url
 @manager_key
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def erase(*, number: str, data_dir: Path, url: str, key: str | None, yes: bool) -> None:
+@as_json
+def erase(*, number: str, data_dir: Path, url: str, key: str | None, yes: bool, as_json: bool) -> None:
     """Forget the person with NUMBER (or a LID): nobody can read any more what they said. This cannot be undone.
 
     Where a manager runs on the data directory it is asked to do it, at --url.
@@ -226,7 +227,7 @@ def erase(*, number: str, data_dir: Path, url: str, key: str | None, yes: bool) 
 
     if not yes:
         click.confirm(f"Forget {number} for ever?", abort=True, err=True)
-    asking(lambda: reporting(lambda: forget(data_dir, number, Client(url, key=key))))
+    asking(lambda: reporting(lambda: forget(data_dir, number, Client(url, key=key), as_json=as_json)))
 
 
 COMMANDS = (instances, send, qr, events, replay, verify, export, erase, backup, restore, doctor, keys)
