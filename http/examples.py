@@ -28,7 +28,7 @@ BY_NAME = {
 def examples(schema: Json, components: dict[str, Json]) -> dict[str, Any]:
     """One example for each kind of document that the schema allows, by the kind's name."""
     whole = _resolved(schema, components)
-    kinds = [kind for kind in whole.get("anyOf", ()) if "$ref" in kind]
+    kinds = [kind for kind in whole.get("oneOf") or whole.get("anyOf", ()) if "$ref" in kind]
     if len(kinds) > 1:
         return {kind["$ref"].rpartition("/")[2]: example(kind, components) for kind in kinds}
     return {"usual": example(schema, components)}

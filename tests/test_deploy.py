@@ -52,7 +52,6 @@ def test_the_image_is_built_in_two_stages_and_runs_as_nobody_special() -> None:
     assert last["EXPOSE"] == "3000"
     assert last["ENTRYPOINT"] == '["chatbot-erp"]'
     assert "/livez" in last["HEALTHCHECK"]
-    assert any("ffmpeg" in rest for word, rest in steps if word == "RUN")
 
 
 def test_the_composition_has_the_old_name_and_port_and_may_write_its_data_only() -> None:
