@@ -62,7 +62,7 @@ def _of_type(schema: Json, components: dict[str, Json]) -> Any:
             return {name: _field(name, field, components) for name, field in _telling(schema).items()}
         case "array":
             items = schema.get("items")
-            return [example(items, components)] if isinstance(items, dict) else []
+            return [example(items, components)] * schema.get("minItems", 1) if isinstance(items, dict) else []
         case "string":
             return BY_FORMAT.get(schema.get("format", ""), "text")
         case "integer" | "number":
