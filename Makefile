@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint format bench package clean
+.PHONY: demo test lint format bench drawings screenshots package audit clean
 
 demo: .venv/installed
 	$(BIN)/python -m chatbot_erp.sandbox.demo
@@ -24,6 +24,13 @@ bench: .venv/installed
 	$(BIN)/python tests/bench/bench_program.py --out build/bench
 	$(BIN)/python tests/bench/bench_store.py
 
+# What the handbook draws from the code, and its pictures (look at them): commit what has changed.
+drawings: .venv/installed
+	PYTHONPATH=tests/support $(BIN)/python tests/support/drawings.py
+
+screenshots: .venv/installed
+	PYTHONPATH=tests/support $(BIN)/python tests/support/screenshots.py
+
 # The source archive, the wheel made of it, and the wheel tried in an environment that has nothing else.
 package: .venv/installed
 	rm -rf build
@@ -32,6 +39,12 @@ package: .venv/installed
 	$(PYTHON) -m venv build/bare
 	build/bare/bin/python -m pip install --quiet --disable-pip-version-check "$$(ls build/dist/*.whl)[sandbox]"
 	cd build && bare/bin/chatbot-erp --version && bare/bin/python -m chatbot_erp.sandbox.demo --once
+
+# Known vulnerabilities of what is installed, as far as the public advisories can be asked.
+audit: .venv/installed
+	$(PYTHON) -m venv build/audit
+	build/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
+	$(BIN)/python tests/support/audit.py build/audit/bin/pip-audit "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 
 .venv/installed: setup.cfg pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "chatbot-erp needs Python 3.11 or newer")'

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import click
+import msgspec
 from rich.console import Console
 from rich.progress import Progress
 
@@ -13,20 +14,26 @@ from chatbot_erp.eventstore.database import FILE
 from chatbot_erp.eventstore.verify import verify
 
 
-def make_backup(data_dir: Path, *, target: Path) -> None:
+def make_backup(data_dir: Path, *, target: Path, as_json: bool) -> None:
     """Copy `data_dir`, of a running or a stopped manager, and check the copy. Raises `click.ClickException`."""
     _must_hold_a_log(data_dir)
-    _copy(data_dir, target)
-    print(f"{target} holds a whole copy: {_events_in(target)} events, as far as the log went when it began.")
+    events = _copy(data_dir, target)
+    _tell(
+        f"{target} holds a whole copy: {events} events, as far as the log went when it began.", target, events, as_json
+    )
 
 
-def restore_backup(data_dir: Path, *, source: Path) -> None:
+def restore_backup(data_dir: Path, *, source: Path, as_json: bool) -> None:
     """Copy a backup to `data_dir`, which must not exist, and check the copy. Raises `click.ClickException`."""
     _must_hold_a_log(source)
     if data_dir.is_dir() and not any(data_dir.iterdir()):
         data_dir.rmdir()
-    _copy(source, data_dir)
-    print(f"{data_dir} is ready to be served: {_events_in(data_dir)} events.")
+    events = _copy(source, data_dir)
+    _tell(f"{data_dir} is ready to be served: {events} events.", data_dir, events, as_json)
+
+
+def _tell(words: str, directory: Path, events: int, as_json: bool) -> None:
+    print(msgspec.json.encode({"directory": str(directory), "events": events}).decode() if as_json else words)
 
 
 def _must_hold_a_log(directory: Path) -> None:
@@ -34,20 +41,18 @@ def _must_hold_a_log(directory: Path) -> None:
         raise click.ClickException(f"{directory} holds no event log.")
 
 
-def _copy(source: Path, target: Path) -> None:
+def _copy(source: Path, target: Path) -> int:
+    """Copy and check the copy; how many events it holds."""
     if target.exists():
         raise click.ClickException(f"{target} is there already; name a directory that is not.")
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task("copying", total=None)
+        copying, checking = bar.add_task("copying", total=None), bar.add_task("checking the copy", total=None)
         try:
-            copy(source, target, lambda done, count: bar.update(task, completed=done, total=count))
+            copy(source, target, lambda done, count: bar.update(copying, completed=done, total=count))
         except (OSError, sqlite3.Error) as ex:
             raise click.ClickException(f"Nothing was copied: {ex}.") from ex
-
-
-def _events_in(directory: Path) -> int:
-    report = verify(directory)
+        report = verify(target, progress=lambda done, total: bar.update(checking, completed=done, total=total))
     if report.problem is not None:
         raise click.ClickException(f"The copy does not verify at position {report.position}: {report.problem}")
     return report.events

@@ -1,9 +1,9 @@
 """`chatbot-erp doctor`: looks at a machine and a data directory and says what will hurt. Changes nothing."""
 
 import os
+import re
 import resource
 import shutil
-import socket
 import sqlite3
 import stat
 import subprocess
@@ -11,7 +11,8 @@ import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from enum import StrEnum
-from importlib.metadata import PackageNotFoundError, version
+from http.client import HTTPConnection, HTTPException
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
 import msgspec
@@ -25,6 +26,7 @@ from chatbot_erp.eventstore.events import EVENT_NAMES, InstanceConnected, Instan
 from chatbot_erp.eventstore.log_reader import LogReader
 
 LIBRARY_PATIENCE_S = 60.0
+PORT_PATIENCE_S = 2.0
 LITTLE_DISK_BYTES = 1 << 30
 NO_DISK_BYTES = 64 << 20
 DESCRIPTORS_WANTED = 4096
@@ -90,7 +92,11 @@ def python() -> Finding:
 
 
 def libraries() -> Iterator[Finding]:
-    for name in ("pykka", "falcon", "waitress", "aiosqlite", "msgspec", "cryptography"):
+    """Every one that this program cannot do without, and the system's SQLite."""
+    needed = [
+        re.split(r"[^\w.-]", each, maxsplit=1)[0] for each in requires("chatbot-erp") or () if "extra ==" not in each
+    ]
+    for name in sorted(set(needed) - {"neonize"}):
         try:
             yield Finding(what=name, health=Health.WELL, seen=version(name))
         except PackageNotFoundError:
@@ -186,11 +192,22 @@ def manager(data_dir: Path) -> Finding:
 
 
 def listening(host: str, port: int) -> Finding:
-    with socket.socket() as probe:
-        probe.settimeout(2)
-        if probe.connect_ex(("127.0.0.1" if host in ("0.0.0.0", "::", "localhost") else host, port)) == 0:
-            return Finding(what=f"port {port}", health=Health.WELL, seen="somebody answers: a manager, one hopes")
-    return Finding(what=f"port {port}", health=Health.WELL, seen="free")
+    """Whether the port is free, or who has it."""
+    what, here = f"port {port}", "127.0.0.1" if host in ("0.0.0.0", "::", "localhost") else host
+    connection = HTTPConnection(here, port, timeout=PORT_PATIENCE_S)
+    try:
+        connection.request("GET", "/livez")
+        answer = connection.getresponse().read(64)
+    except ConnectionRefusedError:
+        return Finding(what=what, health=Health.WELL, seen="free")
+    except (OSError, HTTPException) as ex:
+        answer = str(ex).encode()
+    finally:
+        connection.close()
+    if answer == b'{"status":"alive"}':
+        return Finding(what=what, health=Health.WELL, seen="a manager answers")
+    advice = f"Choose another with --port, or end what listens on {here}:{port}."
+    return Finding(what=what, health=Health.DOUBTFUL, seen="another program has it", advice=advice)
 
 
 def log(data_dir: Path, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Iterator[Finding]:
@@ -215,6 +232,10 @@ def log(data_dir: Path, now: Callable[[], datetime] = lambda: datetime.now(UTC))
         yield Finding(what="clock", health=Health.ILL, seen=f"{ahead:.0f} s behind the log", advice=advice)
     else:
         yield Finding(what="clock", health=Health.WELL, seen=f"{now():%Y-%m-%d %H:%M:%S} UTC")
-    if any(outdated.values()):
+    if not outdated:
+        yield Finding(what="WhatsApp client", health=Health.WELL, seen="no number was connected of late")
+    elif not any(outdated.values()):
+        yield Finding(what="WhatsApp client", health=Health.WELL, seen="WhatsApp takes it")
+    else:
         advice = "pip install --upgrade chatbot-erp: WhatsApp refuses the version that neonize says it is."
         yield Finding(what="WhatsApp client", health=Health.ILL, seen="outdated, says WhatsApp", advice=advice)

@@ -7,6 +7,7 @@ import msgspec
 
 from chatbot_erp.eventstore.events import (
     Ack,
+    Event,
     MessageAccepted,
     MessageAcknowledged,
     MessageFailed,
@@ -41,6 +42,25 @@ BY_ACK = {
     Ack.READ: Fate.READ,
     Ack.PLAYED: Fate.PLAYED,
 }
+
+BY_EVENT: dict[type[Event], Fate] = {
+    MessageAccepted: Fate.ACCEPTED,
+    MessageSent: Fate.SENT,
+    MessageFailed: Fate.FAILED,
+    MessageOutcomeUnknown: Fate.UNKNOWN,
+    MessageReceived: Fate.RECEIVED,
+    MessageUndecryptable: Fate.UNDECRYPTABLE,
+    MessageRevoked: Fate.REVOKED,
+}
+
+
+def fate_of(event: Event) -> Fate | None:
+    """How far a message has come by this event alone; None where it is about none."""
+    match event:
+        case MessageAcknowledged(ack=ack):
+            return BY_ACK[ack]
+        case _:
+            return BY_EVENT.get(type(event))
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

@@ -189,6 +189,10 @@ class SocketHosts:
         """Hosts that carry numbers."""
         return [*self._shared.values(), *self._pairing.values()]
 
+    def vitals(self) -> tuple[frames.Alive, ...]:
+        """What the hosts last said of themselves."""
+        return tuple(host.vitals for host in self.processes() if host.vitals is not None)
+
     def end_all(self, patience_s: float) -> None:
         """End every host without logout and wait; what has not ended by then is killed."""
         everyone = [*self.processes(), *(host for host, _ in self._leaving.values())]

@@ -13,6 +13,7 @@ from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.directory import Directory
 from chatbot_erp.actors.frames import Order
 from chatbot_erp.actors.inquiries import Inquiries
+from chatbot_erp.actors.latencies import Latencies
 from chatbot_erp.actors.tallies import Pulse, Tallies
 from chatbot_erp.eventstore.store import EventStore
 from chatbot_erp.eventstore.vault import Vault
@@ -72,6 +73,7 @@ class House:
     supervisor: pykka.ActorRef[Any]
     switchboard: Switchboard = field(default_factory=Switchboard)
     tallies: Tallies = field(default_factory=Tallies)
+    latencies: Latencies = field(default_factory=Latencies)
     inquiries: Inquiries = field(default_factory=Inquiries)
     pulse: Pulse = field(default_factory=Pulse)
     now: Callable[[], datetime] = utc_now

@@ -32,6 +32,7 @@ from chatbot_erp.actors.directory import Qr
 from chatbot_erp.actors.downloads import Downloads
 from chatbot_erp.actors.endpoint import DisableEndpoint, EndpointCommand
 from chatbot_erp.actors.errors import NotPairing, Refused, WhatsAppRefused
+from chatbot_erp.actors.fates import fate_of
 from chatbot_erp.actors.house import HostGone, House
 from chatbot_erp.actors.instance_mail import Mailbox
 from chatbot_erp.actors.journal import Journal, JournalBroken, Settle
@@ -42,7 +43,7 @@ from chatbot_erp.actors.media_specs import KINDS
 from chatbot_erp.actors.outbox import Outbox
 from chatbot_erp.actors.parking import Parking, kind_of
 from chatbot_erp.actors.state import Instance, State
-from chatbot_erp.actors.tallies import EVENTS
+from chatbot_erp.actors.tallies import EVENTS, FATES
 from chatbot_erp.actors.webhooks import Webhooks
 from chatbot_erp.eventstore.errors import NotStorable, StoreError
 from chatbot_erp.eventstore.events import MessageReceived, MessageSent, Status
@@ -173,12 +174,15 @@ class InstanceActor(pykka.ThreadingActor):
     def _write(self) -> None:
         """Append what is staged, then do what follows from it, which may stage more."""
         while len(self._journal):
-            written = self._journal.write()
+            with self._house.latencies.append.time():
+                written = self._journal.write()
             if not written:
                 continue
             self._publish()
             for each in written:
                 self._house.tallies.count(EVENTS, each.record.type)
+                if (fate := fate_of(each.record.event)) is not None:
+                    self._house.tallies.count(FATES, fate)
                 for effect in effects.follow_up(each.record.event, each.state):
                     self._run(effect)
             if any(each.record.sequence is not None for each in written):

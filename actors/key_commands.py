@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
@@ -24,11 +25,16 @@ def has_keys(data_dir: Path) -> bool:
         return not ring.is_empty()
 
 
-def create_key(data_dir: Path, *, scopes: tuple[str, ...], instances: tuple[str, ...], label: str) -> None:
+def create_key(
+    data_dir: Path, *, scopes: tuple[str, ...], instances: tuple[str, ...], label: str, as_json: bool
+) -> None:
     """Make a key and print it, this once. Raises `StoreError`."""
     reach = frozenset(instances) or None
     with key_ring(data_dir) as ring:
         key, record = ring.create(frozenset(map(Scope, scopes)), reach, label, datetime.now(UTC))
+    if as_json:
+        print(msgspec.json.encode({"key": key, **shown(record)}).decode())
+        return
     print(key)
     print(f"This is key {record.id}: {description(record)}. It is shown this once.", file=sys.stderr)
 
@@ -39,8 +45,7 @@ def list_keys(data_dir: Path, *, as_json: bool) -> None:
         records = ring.all()
     if as_json:
         for record in records:
-            shown = {field: getattr(record, field) for field in ("id", "label", "grant", "created_at", "revoked_at")}
-            print(msgspec.json.encode(shown).decode())
+            print(msgspec.json.encode(shown(record)).decode())
         return
     table = Table("id", "label", "allows", "made", "revoked")
     for record in records:
@@ -49,12 +54,19 @@ def list_keys(data_dir: Path, *, as_json: bool) -> None:
     Console().print(table)
 
 
-def revoke_key(data_dir: Path, key_id: str) -> None:
+def revoke_key(data_dir: Path, key_id: str, *, as_json: bool) -> None:
     """Let nobody in with a key any more; a running manager heeds it at once. Raises `ClickException`, `StoreError`."""
     with key_ring(data_dir) as ring:
-        if ring.revoke(key_id, datetime.now(UTC)) is None:
-            raise click.ClickException(f"There is no key {key_id}: look at `chatbot-erp keys list`.")
-    print(f"Nobody gets in with key {key_id} any more.")
+        record = ring.revoke(key_id, datetime.now(UTC))
+    if record is None:
+        raise click.ClickException(f"There is no key {key_id}: look at `chatbot-erp keys list`.")
+    words = f"Nobody gets in with key {key_id} any more."
+    print(msgspec.json.encode(shown(record)).decode() if as_json else words)
+
+
+def shown(record: ApiKey) -> dict[str, Any]:
+    """A key for machines, without what opens with it."""
+    return {field: getattr(record, field) for field in ("id", "label", "grant", "created_at", "revoked_at")}
 
 
 def description(record: ApiKey) -> str:

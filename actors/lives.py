@@ -172,4 +172,5 @@ class Lives:
             drained=lambda: supervisor.tell(tidings.Drained(instance=instance, endpoint=endpoint)),
             disabled=lambda reason: self.tell(instance, DisableEndpoint(endpoint=endpoint, reason=reason)),
             failed=lambda: supervisor.tell(tidings.WebhookFailed(instance=instance, endpoint=endpoint)),
+            observe=house.latencies.observe_post,
         )

@@ -3,7 +3,7 @@
 import logging
 import sys
 from contextlib import suppress
-from typing import TextIO, cast
+from typing import Any, TextIO, cast
 
 import structlog
 
@@ -26,6 +26,7 @@ class Forgiving:
 def configure_logs() -> None:
     """One line a record on stderr: JSON where nobody reads along, coloured where a person does."""
     person = sys.stderr.isatty()
+    stream = cast(TextIO, Forgiving(sys.stderr))
     renderer = structlog.dev.ConsoleRenderer() if person else structlog.processors.JSONRenderer()
     structlog.configure(
         processors=[
@@ -36,7 +37,22 @@ def configure_logs() -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.WriteLoggerFactory(cast(TextIO, Forgiving(sys.stderr))),
+        logger_factory=structlog.WriteLoggerFactory(stream),
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s %(message)s")
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(of_libraries(renderer))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
+
+
+def of_libraries(renderer: Any) -> logging.Formatter:
+    """What libraries warn of, in the form of our own lines."""
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[
+            structlog.stdlib.add_logger_name,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+        ],
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+    )

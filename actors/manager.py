@@ -6,6 +6,7 @@ then says truly what happened: nothing, or unknown.
 
 import os
 import re
+from collections.abc import Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from datetime import datetime
@@ -15,8 +16,9 @@ from uuid import uuid4
 
 import msgspec
 import pykka
+from prometheus_client.metrics_core import Metric
 
-from chatbot_erp.actors import tidings
+from chatbot_erp.actors import spans, tidings
 from chatbot_erp.actors.api_keys import KeyRing
 from chatbot_erp.actors.audit import Audit
 from chatbot_erp.actors.commands import CreateInstance, RemoveInstance, SendMessage
@@ -34,6 +36,7 @@ from chatbot_erp.actors.errors import (
     Unavailable,
     WhatsAppRefused,
 )
+from chatbot_erp.actors.frames import Alive
 from chatbot_erp.actors.house import House
 from chatbot_erp.actors.instance import OPERATIONAL
 from chatbot_erp.actors.lookup import find_message, find_received
@@ -45,6 +48,7 @@ from chatbot_erp.actors.outbox import Outbox, Parcel
 from chatbot_erp.actors.people import People
 from chatbot_erp.actors.phone_numbers import digits, normalise
 from chatbot_erp.actors.rebuild import Past, past
+from chatbot_erp.actors.requests import command_id
 from chatbot_erp.actors.sending import Draft, check_text, complete
 from chatbot_erp.actors.webhook_address import check_url
 from chatbot_erp.actors.webhook_control import WebhookControl
@@ -137,7 +141,7 @@ class Manager:
         """
         to = normalise(number)
         check_text(text)
-        return self._deliver(name, SendMessage(command_id=str(uuid4()), number=to, content=Text(text=text)))
+        return self._deliver(name, SendMessage(command_id=command_id(), number=to, content=Text(text=text)))
 
     def send(self, name: str, draft: Draft, file: Parcel | str | None = None) -> Sent:
         """As `send_text`, for a message of any kind; `file` is in the outbox, or the URL of one.
@@ -160,9 +164,9 @@ class Manager:
             content: Sendable = whole.content
             if isinstance(content, Media) and parcel is not None:
                 content = inspected(content, self.outbox.path(parcel.id), parcel)
-            command_id = parcel.id if parcel is not None else str(uuid4())
+            own_id = parcel.id if parcel is not None else command_id()
             patience_s = UPLOAD_PATIENCE_S if parcel is not None else 0.0
-            return self._deliver(name, SendMessage(command_id=command_id, number=whole.to, content=content), patience_s)
+            return self._deliver(name, SendMessage(command_id=own_id, number=whole.to, content=content), patience_s)
         except OutcomeUnknown:
             # The host may still need it; it goes when there is a verdict.
             raise
@@ -175,7 +179,8 @@ class Manager:
         """Have it sent, and wait for the verdict; `patience_s` longer than for a text."""
         caller: Future[MessageSent | MessageFailed | MessageOutcomeUnknown] = self._ask(name, command)
         try:
-            verdict = caller.result(self._house.config.send_timeout_s + patience_s)
+            with spans.span("await acknowledgement"):
+                verdict = caller.result(self._house.config.send_timeout_s + patience_s)
         except FutureTimeout as ex:
             raise OutcomeUnknown("WhatsApp has not acknowledged the message in time.") from ex
         match verdict:
@@ -270,6 +275,14 @@ class Manager:
     def tallies(self) -> dict[tuple[str, str], int]:
         """What was counted since the start, as in `Tallies`: restarts by cause, hosts lost by cause, parked by kind."""
         return self._house.tallies.read()
+
+    def latencies(self) -> Iterator[Metric]:
+        """How long appends and deliveries took since the start, for Prometheus."""
+        return self._house.latencies.collect()
+
+    def host_vitals(self) -> tuple[Alive, ...]:
+        """What each socket host last said of itself, some seconds ago at most."""
+        return self._house.pulse.hosts
 
     def _ask(self, name: str, message: object) -> Any:
         """Ask the actor of this name. Raises what it raises.

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
-from uuid import uuid4
 
 import msgspec
 
 from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.errors import MediaTooLarge, Unavailable
+from chatbot_erp.actors.requests import command_id
 
 FORGOTTEN_AFTER = timedelta(hours=1)
 """No send takes so long: what is older is nobody's."""
@@ -36,7 +36,7 @@ class Outbox:
 
     def take(self, pieces: Iterable[bytes], *, mime_type: str = "", name: str = "") -> Parcel:
         """Write a file. Raises `MediaTooLarge`, `Unavailable` (the disk), and what `pieces` raises; then there is none."""
-        id_ = str(uuid4())
+        id_ = command_id()
         checksum, size = hashlib.sha256(), 0
         try:
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)

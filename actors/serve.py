@@ -37,6 +37,7 @@ from chatbot_erp.actors.logs import configure_logs
 from chatbot_erp.actors.manager import Manager
 from chatbot_erp.actors.media_files import MediaFiles
 from chatbot_erp.actors.outbox import Outbox
+from chatbot_erp.actors.spans import TracesUnavailable, configure_traces
 from chatbot_erp.actors.spool import read_spools
 from chatbot_erp.actors.supervisor_actor import LOOK_EVERY_S, SupervisorActor
 from chatbot_erp.eventstore.errors import StoreError
@@ -77,6 +78,7 @@ def run(config: Config, *, sandbox: bool, sandbox_network: str | None) -> int:
         signal.signal(number, partial(_heed, ending))
     try:
         with ExitStack() as stack:
+            stack.callback(configure_traces())
             network = _enter_network(stack, sandbox, sandbox_network)
             manager = stack.enter_context(open_house(config, _surroundings(network)))
             # Large bodies are kept in files without a name; elsewhere there may be little room, or only memory.
@@ -89,7 +91,10 @@ def run(config: Config, *, sandbox: bool, sandbox_network: str | None) -> int:
                 os._exit(EXIT_HANGS)
             manager.drain()
             log.info("shutting down", action="shutdown")
-    except (StoreError, Timeout, OSError) as ex:
+    except Timeout:
+        print(f"chatbot-erp cannot run: another manager works in {config.data_dir}.", file=sys.stderr)
+        return 1
+    except (StoreError, OSError, TracesUnavailable) as ex:
         print(f"chatbot-erp cannot run: {ex}", file=sys.stderr)
         return 1
     return 0

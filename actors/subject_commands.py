@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 import click
+import msgspec
 from filelock import FileLock, Timeout
 
 from chatbot_erp.actors import session_traces
@@ -36,7 +37,7 @@ def print_held(data_dir: Path, *, number: str) -> None:
             print(line(record, as_json=True))
 
 
-def forget(data_dir: Path, number: str, manager: Asked) -> None:
+def forget(data_dir: Path, number: str, manager: Asked, *, as_json: bool) -> None:
     """Erase somebody, or have it done by the manager that runs. Raises `click.ClickException`, `StoreError`."""
     _names(data_dir, number)
     if not (data_dir / FILE).is_file():
@@ -50,7 +51,8 @@ def forget(data_dir: Path, number: str, manager: Asked) -> None:
         erasure = manager.erase(number)
     except ManagerError as ex:
         raise click.ClickException(str(ex)) from ex
-    print(f"Forgotten. The erasure is {erasure}; backups from before still hold the keys: erase there, too.")
+    words = f"Forgotten. The erasure is {erasure}; backups from before still hold the keys: erase there, too."
+    print(msgspec.json.encode({"erasure": erasure}).decode() if as_json else words)
 
 
 def _names(data_dir: Path, number: str) -> set[str]:

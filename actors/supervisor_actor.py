@@ -238,7 +238,7 @@ class SupervisorActor(pykka.ThreadingActor):
         if self._ending:
             return
         self._look_again()
-        self._house.pulse.beat()
+        self._house.pulse.beat(self._hosts.vitals())
         self._looks += 1
         thoroughly = self._looks % STAND_EVERY_LOOKS == 0
         self._hosts.look()

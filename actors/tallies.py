@@ -4,8 +4,13 @@ import time
 from collections import Counter
 from threading import Lock
 
+from chatbot_erp.actors.frames import Alive
+
 EVENTS = "events"
 """What the actors wrote into the log, by type."""
+
+FATES = "fates"
+"""How far messages have come, by fate."""
 
 
 class Tallies:
@@ -25,13 +30,15 @@ class Tallies:
 
 
 class Pulse:
-    """When the supervisor last looked around."""
+    """When the supervisor last looked around, and what socket hosts had said of themselves by then."""
 
     def __init__(self) -> None:
         self._beaten_at = time.monotonic()
+        self.hosts: tuple[Alive, ...] = ()
 
-    def beat(self) -> None:
+    def beat(self, hosts: tuple[Alive, ...] = ()) -> None:
         self._beaten_at = time.monotonic()
+        self.hosts = hosts
 
     def age_s(self) -> float:
         return time.monotonic() - self._beaten_at

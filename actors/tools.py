@@ -64,6 +64,7 @@ def verify(**settings: Any) -> None:
 @click.command()
 @click.argument("target", type=click.Path(path_type=Path))
 @data_dir
+@as_json
 def backup(**settings: Any) -> None:
     """Copy everything to a new directory TARGET, also while the manager runs, and verify the copy.
 
@@ -78,6 +79,7 @@ def backup(**settings: Any) -> None:
 @click.command()
 @click.argument("source", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @data_dir
+@as_json
 def restore(**settings: Any) -> None:
     """Make a new data directory from the backup SOURCE. Never run the old and the new one at the same time."""
     from chatbot_erp.actors.backup_commands import restore_backup
@@ -118,6 +120,7 @@ def keys() -> None:
     "--instance", "-i", "instances", multiple=True, help="Only this instance; may be repeated.  [default: all]"
 )
 @click.option("--label", default="", help="Who has it, for `keys list`.")
+@as_json
 def create(**settings: Any) -> None:
     """Make a key and print it, this once. From the first one on, every caller needs a key."""
     from chatbot_erp.actors.key_commands import create_key
@@ -140,6 +143,7 @@ def list_them(**settings: Any) -> None:
 @keys.command()
 @click.argument("key_id", metavar="ID")
 @data_dir
+@as_json
 def revoke(**settings: Any) -> None:
     """Let nobody in with a key any more."""
     from chatbot_erp.actors.key_commands import revoke_key
@@ -195,12 +199,13 @@ def send(*, url: str, key: str | None, as_json: bool, **message: Any) -> None:
 @click.argument("name")
 @manager_url
 @manager_key
-def qr(*, name: str, url: str, key: str | None) -> None:
+@as_json
+def qr(*, name: str, url: str, key: str | None, as_json: bool) -> None:
     """Show the QR code of the instance NAME, and each that follows, until the phone has scanned one."""
     from chatbot_erp.client.api import Client
     from chatbot_erp.client.commands import asking, show_qr
 
-    sys.exit(0 if asking(lambda: show_qr(Client(url, key=key), name)) else 1)
+    sys.exit(0 if asking(lambda: show_qr(Client(url, key=key), name, as_json=as_json)) else 1)
 
 
 @click.command()
@@ -209,7 +214,8 @@ def qr(*, name: str, url: str, key: str | None) -> None:
 @manager_url
 @manager_key
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def erase(*, number: str, data_dir: Path, url: str, key: str | None, yes: bool) -> None:
+@as_json
+def erase(*, number: str, data_dir: Path, url: str, key: str | None, yes: bool, as_json: bool) -> None:
     """Forget the person with NUMBER (or a LID): nobody can read any more what they said. This cannot be undone.
 
     Where a manager runs on the data directory it is asked to do it, at --url.
@@ -221,7 +227,7 @@ def erase(*, number: str, data_dir: Path, url: str, key: str | None, yes: bool) 
 
     if not yes:
         click.confirm(f"Forget {number} for ever?", abort=True, err=True)
-    asking(lambda: reporting(lambda: forget(data_dir, number, Client(url, key=key))))
+    asking(lambda: reporting(lambda: forget(data_dir, number, Client(url, key=key), as_json=as_json)))
 
 
 COMMANDS = (instances, send, qr, events, replay, verify, export, erase, backup, restore, doctor, keys)

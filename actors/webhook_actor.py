@@ -14,6 +14,7 @@ from typing import Any, Literal, assert_never
 import pykka
 import structlog
 
+from chatbot_erp.actors import spans
 from chatbot_erp.actors.alarms import Alarm, Alarms
 from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.endpoint import Endpoint
@@ -64,8 +65,8 @@ class WebhookActor(pykka.ThreadingActor):
     when the attempt that runs has ended. All callables are called on its thread and must return at once: `settings`
     (None: nothing is known of the endpoint now) before each attempt and `keys` before the first one and after
     `RetryNow`; `report` with the verdicts, and again with the same ones if the log does not show them after half a minute;
-    `disabled` where the endpoint is not worth trying any more; `drained` once after `Finish`; `failed` when it dies of
-    an error nobody foresaw.
+    `disabled` where the endpoint is not worth trying any more; `observe` with each attempt's outcome; `drained` once
+    after `Finish`; `failed` when it dies of an error nobody foresaw.
     """
 
     use_daemon_thread = True
@@ -85,6 +86,7 @@ class WebhookActor(pykka.ThreadingActor):
         drained: Callable[[], None],
         disabled: Callable[[Literal["gone", "failing"]], None],
         failed: Callable[[], None] = lambda: None,
+        observe: Callable[[Outcome], None] = lambda outcome: None,
         draw: Callable[[], float] = random.random,
     ) -> None:
         super().__init__()
@@ -98,6 +100,7 @@ class WebhookActor(pykka.ThreadingActor):
         self._say_drained = drained
         self._say_disabled = disabled
         self._say_failed = failed
+        self._observe = observe
         self._draw = draw
         self._backlog = Backlog(instance, endpoint, store, report)
         self._postman = Postman(timeout_s=config.webhook_timeout_s, deny=Deny.of(config.webhook_deny))
@@ -264,7 +267,12 @@ class WebhookActor(pykka.ThreadingActor):
             log.exception("an event cannot be told", action="webhook_poison", **self._of(head))
             self._abandon(head, attempts, at, error="unreadable")
             return
-        outcome = self._post(endpoint, head, content, at)
+        with spans.span("POST webhook", "client") as span:
+            outcome = self._post(endpoint, head, content, at)
+            span.note({**self._of(head), **told(head, attempts, outcome)})
+            if failed(outcome):
+                span.fail()
+        self._observe(outcome)
         now = datetime.now(UTC)
         step = next_step(
             outcome,
@@ -325,7 +333,7 @@ class WebhookActor(pykka.ThreadingActor):
                 keys=signing,
                 instance=self._id,
                 name=self._name,
-                own=self._keys.headers,
+                own={**self._keys.headers, **spans.headers()},
             )
             return self._postman.post(endpoint.url, content, signed)
         except Exception:
@@ -340,6 +348,18 @@ class WebhookActor(pykka.ThreadingActor):
             "sequence": head.sequence,
             "position": head.record.position,
         }
+
+
+def told(head: Delivery, attempts: int, outcome: Outcome) -> dict[str, str | int | None]:
+    """What a trace shows of an attempt; `command_id` is the id of the request that the event is about."""
+    return {
+        "event_id": head.record.id,
+        "event_type": head.record.type,
+        "command_id": getattr(head.record.event, "command_id", None),
+        "attempts": attempts,
+        "http.response.status_code": None if isinstance(outcome, NoAnswer) else outcome.status,
+        "error.type": outcome.error if isinstance(outcome, NoAnswer) else None,
+    }
 
 
 def failed(outcome: Outcome) -> bool:

@@ -57,8 +57,8 @@ ReceivedMessage = Annotated[
 class WebhookStatus(WebhookInstance, frozen=True, kw_only=True):
     """Whose status changed, and how."""
 
-    status: Status
-    previous: Status
+    status: Annotated[Status, Meta(examples=["DISCONNECTED"])]
+    previous: Annotated[Status, Meta(examples=["CONNECTED"])]
 
 
 class WebhookSender(Shape, frozen=True, kw_only=True):
@@ -82,7 +82,7 @@ class WebhookMessageId(Shape, frozen=True, kw_only=True):
 class WebhookAck(Shape, frozen=True, kw_only=True):
     """How far a message has come."""
 
-    status: Ack
+    status: Annotated[Ack, Meta(examples=[2])]
     name: Annotated[str, Meta(examples=["delivered"])]
 
 
@@ -163,7 +163,7 @@ class InstanceStatusWebhook(WebhookEvent, frozen=True, kw_only=True, tag="instan
     """The status of an instance changed."""
 
     instance: WebhookStatus
-    reason: str | None
+    reason: Annotated[str | None, Meta(examples=["dropped"])]
 
 
 Told = (

@@ -19,6 +19,7 @@ from chatbot_erp.client.shapes import Instance
 T = TypeVar("T")
 
 LOOK_EVERY_S = 0.5
+LINKING, LINKED = ("INITIALIZING", "SCAN_QR_CODE"), ("CONNECTED", "DEGRADED")
 COLOURS = {"CONNECTED": "green", "DEGRADED": "yellow", "INVALID": "red", "DISCONNECTED": "red"}
 
 
@@ -52,18 +53,32 @@ def send_text(client: Client, name: str, number: str, text: str, *, idempotency_
     print(msgspec.json.encode(sent).decode() if as_json else f"{sent.message_id} is on its way to {sent.jid}.")
 
 
-def show_qr(client: Client, name: str) -> bool:
+def show_qr(client: Client, name: str, *, as_json: bool) -> bool:
     """Show an instance's code, each new one in place of the last, until it is linked. Whether it is.
 
-    Raises `ClientError`.
+    For machines each change is a line, with the code to be drawn. Raises `ClientError`.
     """
+    if as_json:
+        return _tell_qr(client, name)
     with Live(console=Console(), transient=True, auto_refresh=False) as screen:
-        while (instance := client.instance(name)).status in ("INITIALIZING", "SCAN_QR_CODE"):
+        while (instance := client.instance(name)).status in LINKING:
             screen.update(_picture(instance), refresh=True)
             time.sleep(LOOK_EVERY_S)
     user = f" as {instance.user.jid}" if instance.user else ""
     print(f"{name} is {instance.status}{user}{f' ({instance.reason})' if instance.reason else ''}.")
-    return instance.status in ("CONNECTED", "DEGRADED")
+    return instance.status in LINKED
+
+
+def _tell_qr(client: Client, name: str) -> bool:
+    last = None
+    while True:
+        instance = client.instance(name)
+        if (now := (instance.status, instance.qr)) != last:
+            print(msgspec.json.encode(instance).decode(), flush=True)
+            last = now
+        if instance.status not in LINKING:
+            return instance.status in LINKED
+        time.sleep(LOOK_EVERY_S)
 
 
 def _picture(instance: Instance) -> Text:

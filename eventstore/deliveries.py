@@ -8,7 +8,7 @@ from hashlib import sha256
 from chatbot_erp.eventstore.chain import moment
 from chatbot_erp.eventstore.events import Event, StatusEvent
 from chatbot_erp.eventstore.reader import recorded
-from chatbot_erp.eventstore.records import DeadLetter, Delivery, Standing
+from chatbot_erp.eventstore.records import DeadLetter, Delivery, Outstanding, Standing
 from chatbot_erp.eventstore.sealing import Sealer
 from chatbot_erp.eventstore.sql import QUERIES
 
@@ -74,6 +74,12 @@ def standing(connection: sqlite3.Connection, stream: str, endpoint: str) -> Stan
         failed_at=parsed(last),
         sequence=sequence,
     )
+
+
+def outstanding(connection: sqlite3.Connection) -> Outstanding:
+    """What all endpoints together have still to be told."""
+    waiting, oldest, dead = connection.execute(QUERIES["backlog"]).fetchone()
+    return Outstanding(waiting=waiting, oldest=parsed(oldest), dead=dead)
 
 
 def dead_letters(

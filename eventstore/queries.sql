@@ -153,6 +153,11 @@ SELECT count(*), min(sequence), min(due),
        coalesce((SELECT sequence FROM streams WHERE stream = :stream), 0)
 FROM deliveries WHERE stream = :stream AND endpoint = :endpoint;
 
+-- name: backlog
+SELECT (SELECT count(*) FROM deliveries),
+       (SELECT recorded_at FROM events WHERE position = (SELECT min(position) FROM deliveries)),
+       (SELECT count(*) FROM dead_letters);
+
 -- name: count_attempt
 UPDATE deliveries
 SET attempts = attempts + 1, due = :due, first_attempt_at = coalesce(first_attempt_at, :at)

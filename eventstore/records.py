@@ -94,6 +94,15 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """The last one of the stream."""
 
 
+class Outstanding(msgspec.Struct, frozen=True, kw_only=True):
+    """What all endpoints together have still to be told."""
+
+    waiting: int
+    oldest: datetime | None
+    """When the oldest of it happened."""
+    dead: int
+
+
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     """A delivery that was given up."""
 

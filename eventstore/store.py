@@ -39,6 +39,7 @@ from chatbot_erp.eventstore.records import (
     Delivery,
     Mismatched,
     NewEvent,
+    Outstanding,
     Recorded,
     RecordedAttempt,
     Redelivery,
@@ -65,6 +66,7 @@ __all__ = [
     "EventStore",
     "Mismatched",
     "NewEvent",
+    "Outstanding",
     "Recorded",
     "RecordedAttempt",
     "Redelivery",
@@ -239,6 +241,10 @@ class EventStore:
     def standing(self, stream: str, endpoint: str = MAIN) -> Standing:
         """Where the deliveries to an endpoint stand."""
         return self._readers.run(lambda connection: deliveries.standing(connection, stream, endpoint))
+
+    def outstanding(self) -> Outstanding:
+        """What all endpoints together have still to be told."""
+        return self._readers.run(deliveries.outstanding)
 
     def dead_letters(self, stream: str, endpoint: str = MAIN, *, after: int = 0, limit: int) -> list[DeadLetter]:
         """What was given up and not asked for again, oldest first, behind the position `after`."""

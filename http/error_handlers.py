@@ -33,7 +33,7 @@ def on_exception(req: Request, resp: Response, ex: Exception, params: dict[str, 
     """Ours and the manager's errors by the table; what nobody foresaw is told to the log only."""
     kind = kind_of(ex)
     if kind is INTERNAL:
-        log.error("a request failed", action="request_failed", request_id=str(req.id), exc_info=ex)
+        log.error("a request failed", action="request_failed", exc_info=ex)
         answer(req, resp, kind, "Something that nobody foresaw went wrong.")
     else:
         answer(req, resp, kind, str(ex) or kind.title, getattr(ex, "errors", None))

@@ -1,5 +1,8 @@
-"""One request and its answer, and what holds for all of them: an id, a line in the log, headers."""
+"""One request and its answer, and what holds for all of them: an id, a span, a line in the log, headers."""
 
+import re
+from collections.abc import Callable
+from contextlib import ExitStack
 from time import perf_counter
 from typing import Any
 from urllib.parse import quote
@@ -9,12 +12,15 @@ import falcon
 import msgspec
 import structlog
 
+from chatbot_erp.actors import requests, spans
 from chatbot_erp.actors.api_keys import Grant
 from chatbot_erp.actors.outbox import Parcel
 from chatbot_erp.http.problems import CONTENT_TOO_LARGE, ProblemType, RequestRefused
 
 LARGEST_BODY = 1024 * 1024
 LONGEST_PATH_IN_LOG = 200
+CALLERS_ID = re.compile(r"[!-~]{1,128}")
+"""What is taken as a caller's own X-Request-Id."""
 
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -42,7 +48,7 @@ class Incoming(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Request(falcon.Request):
-    """A request with an id of its own.
+    """A request with an id of its own, which no other has; `callers_id` is the X-Request-Id that it came with.
 
     `caller` is who asks, `grant` what they may do (None: nobody whom a key names), `claim` the idempotency slot,
     `incoming` what a resource has taken in that spools.
@@ -51,6 +57,10 @@ class Request(falcon.Request):
     def __init__(self, env: dict[str, Any], options: falcon.RequestOptions | None = None) -> None:
         super().__init__(env, options)
         self.id = uuid4()
+        given = self.get_header("X-Request-Id", default="")
+        self.callers_id = given if CALLERS_ID.fullmatch(given) else None
+        self.span = spans.Span(None)
+        self.ending = ExitStack()
         self.begun = perf_counter()
         self.caller = ""
         self.grant: Grant | None = None
@@ -80,31 +90,54 @@ class Response(falcon.Response):
 
 
 class Exchange:
-    """Outermost: sees each request first and each answer last."""
+    """Outermost: sees each request first and each answer last. `count` is told of each method, route, status, seconds."""
+
+    def __init__(self, count: Callable[[str, str, int, float], None]) -> None:
+        self._count = count
 
     def process_request(self, req: Request, resp: Response) -> None:
         """HEAD is GET without the body, as HTTP wants it; Falcon would have no such method."""
+        parent = {"traceparent": req.get_header("traceparent", default="")}
+        req.span = req.ending.enter_context(spans.span(req.method, "server", parent))
+        known = {"callers_request_id": req.callers_id, "trace_id": req.span.trace_id}
+        requests.begin(str(req.id), **{key: value for key, value in known.items() if value is not None})
+        req.ending.callback(requests.end)
         if req.method == "HEAD":
             req.method = "GET"
 
     def process_response(self, req: Request, resp: Response, resource: object, succeeded: bool) -> None:
         """Add what every answer has, and tell the log who asked what: never a query, a header or a body."""
         req.method = req.env["REQUEST_METHOD"]
-        resp.set_header("X-Request-Id", str(req.id))
+        resp.set_header("X-Request-Id", req.callers_id or str(req.id))
         for name, value in SECURITY_HEADERS.items():
             resp.set_header(name, value)
         if resp.get_header("Cache-Control") is None:
             resp.set_header("Cache-Control", "no-store")
+        took_s = perf_counter() - req.begun
         log.info(
             "answered",
             action="request_answered",
-            request_id=str(req.id),
             method=req.method,
             path=quote(named_path(req), safe="/{}")[:LONGEST_PATH_IN_LOG],
             status=resp.status_code,
             problem=resp.problem.code if resp.problem else None,
-            ms=round((perf_counter() - req.begun) * 1000, 1),
+            ms=round(took_s * 1000, 1),
         )
+        route = req.uri_template or "none"
+        self._count(req.method, route, resp.status_code, took_s)
+        req.span.rename(f"{req.method} {route}")
+        req.span.note(
+            {
+                "http.request.method": req.method,
+                "http.route": route,
+                "http.response.status_code": resp.status_code,
+                "request_id": str(req.id),
+                "problem": resp.problem.code if resp.problem else None,
+            }
+        )
+        if resp.status_code >= 500:
+            req.span.fail()
+        req.ending.close()
 
 
 def named_path(req: Request) -> str:

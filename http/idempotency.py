@@ -133,7 +133,7 @@ class Idempotency:
             self._save(req.claim, kept)
         except StoreError as ex:
             # The answer is true all the same; who repeats the request is told it when the disk is well again.
-            log.error("an answer is not kept", action="answer_not_kept", request_id=str(req.id), error=str(ex))
+            log.error("an answer is not kept", action="answer_not_kept", error=str(ex))
 
     def _claim(self, slot: str, fingerprint: str, req: Request) -> Claim:
         """The store's word on the slot, after saving what may be said of a first request that does not run."""

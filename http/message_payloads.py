@@ -74,6 +74,7 @@ class WithFile(Saying, frozen=True, kw_only=True):
         str | None,
         Meta(
             description="Where the manager fetches it, without following redirects.",
+            examples=["https://files.example/pedido-42"],
             extra_json_schema={"format": "uri"},
         ),
     ] = None
@@ -130,8 +131,8 @@ class SendSticker(WithFile, frozen=True, kw_only=True, tag="sticker"):
 class SendLocation(Saying, frozen=True, kw_only=True, tag="location"):
     """A place, in degrees."""
 
-    latitude: Annotated[float, Meta(ge=-90, le=90)]
-    longitude: Annotated[float, Meta(ge=-180, le=180)]
+    latitude: Annotated[float, Meta(ge=-90, le=90, examples=[-3.1316])]
+    longitude: Annotated[float, Meta(ge=-180, le=180, examples=[-60.0233])]
     name: str = ""
     address: str = ""
     text: Annotated[str, Meta(description="A comment.")] = ""
@@ -140,8 +141,8 @@ class SendLocation(Saying, frozen=True, kw_only=True, tag="location"):
 class CardRequest(Payload, frozen=True, kw_only=True):
     """A person: a name, and numbers or a whole vCard."""
 
-    name: str
-    numbers: tuple[Number, ...] = ()
+    name: Annotated[str, Meta(examples=["Maria"])]
+    numbers: Annotated[tuple[Number, ...], Meta(examples=[["559199999999"]])] = ()
     vcard: str = ""
 
 
@@ -154,8 +155,10 @@ class SendContact(Saying, frozen=True, kw_only=True, tag="contact"):
 class SendPoll(Saying, frozen=True, kw_only=True, tag="poll"):
     """A question; `selectable` answers may be chosen, 0: any number."""
 
-    text: Annotated[str, Meta(description="The question.")]
-    options: Annotated[tuple[str, ...], Meta(extra_json_schema={"minItems": 2, "maxItems": 12})]
+    text: Annotated[str, Meta(description="The question.", examples=["Quando entregamos?"])]
+    options: Annotated[
+        tuple[str, ...], Meta(examples=[["Hoje", "Amanhã"]], extra_json_schema={"minItems": 2, "maxItems": 12})
+    ]
     selectable: Annotated[int, Meta(ge=0, le=12)] = 1
 
 

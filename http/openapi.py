@@ -1,12 +1,14 @@
 """The OpenAPI 3.1 document, made from the types that validate, the problems' table and operations.py."""
 
 import re
+from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
 import msgspec
 
 from chatbot_erp.actors.webhook_shapes import WEBHOOKS
+from chatbot_erp.http.examples import examples
 from chatbot_erp.http.operation import SANDBOX, TAGS, Operation
 from chatbot_erp.http.operations import OPERATIONS
 from chatbot_erp.http.problems import (
@@ -23,8 +25,13 @@ from chatbot_erp.http.problems import (
 from chatbot_erp.http.queries import LARGEST_PAGE, TYPES, USUAL_PAGE
 
 Json = dict[str, Any]
+Body = Callable[[Any], Json]
+"""The content of a body, for its type."""
 
 REF = "#/components/schemas/{name}"
+REQUEST_ID = (
+    "As the caller gave it (visible ASCII, at most 128), else the request's own id: the `commandId` of what it sent."
+)
 EXAMPLE_REQUEST = "urn:uuid:6f1c2f0e-8a53-4c57-9a55-0f6d6e0a9b11"
 
 
@@ -100,6 +107,13 @@ def document(*, sandbox: bool) -> Json:
     """The whole document, as JSON types; the sandbox's calls stand in it where they exist."""
     operations = [each for each in OPERATIONS if not each.is_private and (sandbox or each.tag != SANDBOX)]
     schemas, components = _schemas(operations)
+
+    def json(kind: Any) -> Json:
+        """A body of this type."""
+        schema = schemas[repr(kind)]
+        shown = {name: {"value": value} for name, value in examples(schema, components).items()}
+        return {"application/json": {"schema": schema, "examples": shown}}
+
     return {
         "openapi": "3.1.0",
         "info": {
@@ -118,8 +132,8 @@ def document(*, sandbox: bool) -> Json:
             *({"name": name, "description": text} for name, text in TAGS.items() if sandbox or name != SANDBOX),
             WEBHOOK_TAG,
         ],
-        "paths": _paths(operations, schemas),
-        "webhooks": {name: {"post": _webhook(name, schemas)} for name in WEBHOOKS},
+        "paths": _paths(operations, json, schemas[repr(Problem)]),
+        "webhooks": {name: {"post": _webhook(name, json)} for name in WEBHOOKS},
         "components": {
             "schemas": components,
             "parameters": PARAMETERS,
@@ -156,14 +170,14 @@ def _exclusive(schema: Json) -> Json:
     return {"oneOf": schema["anyOf"], "discriminator": schema["discriminator"]} if "discriminator" in schema else schema
 
 
-def _paths(operations: list[Operation], schemas: dict[Any, Json]) -> Json:
+def _paths(operations: list[Operation], json: Body, problem: Json) -> Json:
     paths: Json = {}
     for each in operations:
-        paths.setdefault(each.path, {})[each.method.lower()] = _operation(each, schemas)
+        paths.setdefault(each.path, {})[each.method.lower()] = _operation(each, json, problem)
     return paths
 
 
-def _operation(operation: Operation, schemas: dict[Any, Json]) -> Json:
+def _operation(operation: Operation, json: Body, problem: Json) -> Json:
     names = [part[1:-1] for part in operation.path.split("/") if part.startswith("{")]
     names += operation.parameters
     if operation.method == "POST":
@@ -173,25 +187,27 @@ def _operation(operation: Operation, schemas: dict[Any, Json]) -> Json:
         "tags": [operation.tag],
         "summary": operation.summary,
         "parameters": [{"$ref": f"#/components/parameters/{name}"} for name in names],
-        "responses": {str(operation.status): _answer(operation, schemas), **_problems(operation, schemas)},
+        "responses": {str(operation.status): _answer(operation, json), **_problems(operation, problem)},
     }
     if operation.description:
         described["description"] = operation.description
     roles = [] if operation.scope is None else [operation.scope]
     described["security"] = [{"bearer": roles}, {"apiKey": roles}] if roles else []
     if operation.body is not None:
-        described["requestBody"] = {"required": True, "content": _bodies(operation, schemas)}
+        described["requestBody"] = {"required": True, "content": _bodies(operation, json)}
     return described
 
 
-def _bodies(operation: Operation, schemas: dict[Any, Json]) -> Json:
+def _bodies(operation: Operation, json: Body) -> Json:
     """What a call takes, by media type."""
     if isinstance(operation.body, str):
         return {operation.body: {}}
-    schema = schemas[repr(operation.body)]
-    bodies: Json = {"application/json": {"schema": schema}}
+    bodies = json(operation.body)
     if operation.takes_file:
-        parts = {"message": schema, "file": {"type": "string", "contentMediaType": "application/octet-stream"}}
+        parts = {
+            "message": bodies["application/json"]["schema"],
+            "file": {"type": "string", "contentMediaType": "application/octet-stream"},
+        }
         bodies["multipart/form-data"] = {
             "schema": {"type": "object", "properties": parts, "required": ["message"]},
             "encoding": {"message": {"contentType": "application/json"}},
@@ -204,19 +220,19 @@ def _operation_id(operation: Operation) -> str:
     return "-".join([operation.method.lower(), *words.strip("/").split("/")])
 
 
-def _answer(operation: Operation, schemas: dict[Any, Json]) -> Json:
+def _answer(operation: Operation, json: Body) -> Json:
     answer: Json = {
         "description": operation.summary,
-        "headers": {"X-Request-Id": {"schema": {"type": "string", "format": "uuid"}}},
+        "headers": {"X-Request-Id": {"schema": {"type": "string"}, "description": REQUEST_ID}},
     }
     if isinstance(operation.answer, list):
         answer["content"] = {media: {} for media in operation.answer}
     elif operation.answer is not None:
-        answer["content"] = {"application/json": {"schema": schemas[repr(operation.answer)]}}
+        answer["content"] = json(operation.answer)
     return answer
 
 
-def _problems(operation: Operation, schemas: dict[Any, Json]) -> Json:
+def _problems(operation: Operation, problem: Json) -> Json:
     """The problem answers by status, each with an example for every problem that has it."""
     kinds = [*operation.problems, FOREIGN_HOST, FOREIGN_ORIGIN, INTERNAL]
     if operation.scope is not None:
@@ -225,7 +241,7 @@ def _problems(operation: Operation, schemas: dict[Any, Json]) -> Json:
     for kind in sorted(kinds, key=lambda kind: kind.status):
         answer = answers.setdefault(
             str(kind.status),
-            {"description": "", "content": {MEDIA_TYPE: {"schema": schemas[repr(Problem)], "examples": {}}}},
+            {"description": "", "content": {MEDIA_TYPE: {"schema": problem, "examples": {}}}},
         )
         answer["content"][MEDIA_TYPE]["examples"][kind.code] = {"value": _example(kind)}
         answer["description"] = " · ".join(answer["content"][MEDIA_TYPE]["examples"])
@@ -245,7 +261,7 @@ def _example(kind: ProblemType) -> Json:
     }
 
 
-def _webhook(name: str, schemas: dict[Any, Json]) -> Json:
+def _webhook(name: str, json: Body) -> Json:
     kind = WEBHOOKS[name]
     return {
         "operationId": f"webhook-{name.replace('.', '-')}",
@@ -255,7 +271,7 @@ def _webhook(name: str, schemas: dict[Any, Json]) -> Json:
             _parameter(header, "header", text, {"type": "string"}, required=True)
             for header, text in WEBHOOK_HEADERS.items()
         ],
-        "requestBody": {"required": True, "content": {"application/json": {"schema": schemas[repr(kind)]}}},
+        "requestBody": {"required": True, "content": json(kind)},
         "responses": {
             "2XX": {"description": "Taken."},
             "default": {"description": "Not taken: it is sent again. Redirects are not followed."},

@@ -126,7 +126,7 @@ class SentMessage(Payload, frozen=True, kw_only=True):
 
     message_id: str
     jid: Jid
-    status: Ack
+    status: Annotated[Ack, Meta(examples=[1])]
     timestamp: Moment
 
 
@@ -137,8 +137,13 @@ class LoggedEvent(Payload, frozen=True, kw_only=True):
     stream: Annotated[str, Meta(description="The instance's id.")]
     version: Annotated[int, Meta(description="Place in the instance's own log, from 1, without gaps.")]
     id: str
-    type: Annotated[str, Meta(examples=["message.sent"])]
-    data: Annotated[msgspec.Raw, Meta(description="What happened, as it was stored.")]
+    type: Annotated[str, Meta(examples=["message.acknowledged"])]
+    data: Annotated[
+        msgspec.Raw,
+        Meta(
+            description="What happened, as it was stored.", examples=[{"messageId": "3EB0C767D0A8F5B1D2E4", "ack": 2}]
+        ),
+    ]
     recorded_at: Moment
     sequence: Annotated[int | None, Meta(description="Number of its webhook delivery; null where no webhook is told.")]
     hash: Annotated[str, Meta(description="SHA-256 of the log up to and including this event.")]

@@ -33,7 +33,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     status: int
     detail: str
     action: Annotated[str, msgspec.Meta(description="What the caller can do.")]
-    instance: Annotated[str, msgspec.Meta(description="This request's id, as in the X-Request-Id header.")]
+    instance: Annotated[str, msgspec.Meta(description="This request's own id, in every log line about it.")]
     errors: list[FieldError] = []
 
 

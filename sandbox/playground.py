@@ -30,12 +30,16 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
     "refuse_send": (RefuseSend(times=1),),
 }
 
+CUSTOMER = "559199999999"
+"""Somebody to write to from the first minute: the number of the handbook's examples."""
+
 
 class Playground:
     """Any thread. Methods raise ValueError where the network refuses, and TimeoutError; both with a sentence."""
 
     def __init__(self, network: Network) -> None:
         self._network = network
+        network.phone(CUSTOMER, name="Maria")
 
     def scan(self, number: str, qr: str) -> None:
         """Have the phone of this number scan a code, and wait until the link is accepted."""

@@ -11,14 +11,42 @@ function element(tag, text, ...children) {
   return made;
 }
 
+function code(text) {
+  const made = element("pre", text);
+  made.tabIndex = 0; // what is too wide can be scrolled without a mouse
+  return made;
+}
+
 function resolve(api, schema) {
   return schema.$ref ? schema.$ref.slice(2).split("/").reduce((at, key) => at[key], api) : schema;
 }
 
-function body(api, content) {
-  const [media, form] = Object.entries(content)[0];
-  const shown = form.example ?? (form.schema ? resolve(api, form.schema) : {});
-  return [element("p", media), element("pre", JSON.stringify(shown, null, 2))];
+/** An example for each kind of body; where there is none, at least what it is. */
+function body(content) {
+  return Object.entries(content).flatMap(([media, form]) => {
+    const shown = Object.entries(form.examples ?? {});
+    if (!shown.length) return [element("p", media)];
+    return shown.flatMap(([name, { value }]) =>
+      [element("p", shown.length > 1 ? `${media} · ${name}` : media), code(JSON.stringify(value, null, 2))]);
+  });
+}
+
+/** The problems that a status can be, each leading to its page. */
+function problems(answer) {
+  return Object.entries(answer.content?.["application/problem+json"]?.examples ?? {}).map(([name, { value }]) => {
+    const link = element("a", name);
+    link.href = value.type;
+    return element("li", "", link, ` – ${value.title}`);
+  });
+}
+
+/** The call from a terminal, up to what the caller must fill in. */
+function curl(method, path, about) {
+  const parts = [`curl ${method === "get" ? "" : `-X ${method.toUpperCase()} `}${location.origin}${path}`];
+  if (about.security.length) parts.push("-H 'Authorization: Bearer KEY'");
+  const json = about.requestBody?.content["application/json"];
+  if (json) parts.push("-H 'Content-Type: application/json'", `-d '${JSON.stringify(Object.values(json.examples)[0].value)}'`);
+  return code(parts.join(" \\\n     "));
 }
 
 function operation(api, method, path, about) {
@@ -26,14 +54,20 @@ function operation(api, method, path, about) {
   label.className = "method";
   const drawn = element("details", "", element("summary", "", label, element("code", path), ` ${about.summary}`));
   if (about.description) drawn.append(element("p", about.description));
+  const [role] = about.security?.[0]?.bearer ?? [];
+  if (role) drawn.append(element("p", `Needs a key with the scope “${role}”, if keys are needed.`));
   const rows = (about.parameters ?? []).map((parameter) => resolve(api, parameter)).map((parameter) =>
     element("tr", "", element("td", "", element("code", parameter.name)), element("td", parameter.in),
       element("td", parameter.description)));
   if (rows.length) drawn.append(element("table", "", ...rows));
-  if (about.requestBody) drawn.append(element("strong", "Body"), ...body(api, about.requestBody.content));
+  if (about.security) drawn.append(curl(method, path, about));
+  if (about.requestBody) drawn.append(element("h3", "Body"), ...body(about.requestBody.content));
+  drawn.append(element("h3", "Answers"));
   for (const [status, answer] of Object.entries(about.responses ?? {})) {
-    drawn.append(element("p", "", element("strong", `${status} `), answer.description));
-    if (status < 300 && answer.content) drawn.append(...body(api, answer.content));
+    const found = problems(answer);
+    drawn.append(element("p", "", element("strong", `${status} `), found.length ? "" : answer.description));
+    if (found.length) drawn.append(element("ul", "", ...found));
+    else if (answer.content) drawn.append(...body(answer.content));
   }
   return drawn;
 }

@@ -39,7 +39,7 @@ export class Instance {
         may("manage") && this.#actions()),
       this.#link?.element, may("send") && this.#test(),
       this.#sandbox?.element,
-      this.#timeline?.element, this.#webhook?.element);
+      this.#webhook?.element, this.#timeline?.element);
   }
 
   async open() {

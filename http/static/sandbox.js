@@ -40,7 +40,7 @@ export class SandboxCard {
   }
 
   #contactForm() {
-    const contact = number("5521912345678");
+    const contact = number("559199999999");
     const text = h("textarea", { required: true, rows: "2" }, "Olá!");
     return form({ id: "sandbox-contact" }, async () => {
       await post(`${this.#path}/message`, { number: contact.value, message: text.value });

@@ -75,6 +75,7 @@ export class Timeline {
 
   #choose(index) {
     this.#chosen = index;
+    this.#past.classList.add("stale");
     this.#draw();
     clearTimeout(this.#settling);
     this.#settling = setTimeout(() => this.#showState(), SETTLE_MS);
@@ -135,14 +136,15 @@ export class Timeline {
     const latest = then.messages.slice(-MESSAGES).reverse();
     const data = JSON.stringify(event.data, null, 2);
     const open = this.#past.querySelector("details")?.open ?? false;
+    this.#past.classList.remove("stale");
     this.#past.dataset.position = String(wanted);
     this.#past.replaceChildren(
       h("h4", {}, this.#chosen === null ? t("asNow") : t("then"), " ", h("small", {}, t("position", { n: wanted }))),
       h("p", { class: "state" }, badge(then.status ?? "REMOVED"), " ", then.reason ? h("code", {}, then.reason) : "",
-        ` ${then.user ? then.user.jid.split("@")[0] : t("noAccount")} · ${t("restarts")}: ${then.restarts}`),
+        ` ${t("account")}: ${then.user ? then.user.jid.split("@")[0] : t("noAccount")} · ${t("restarts")}: ${then.restarts}`),
       h("p", {}, `${t("messages")}: ${then.messages.length || t("noMessages")}`),
       latest.length ? h("ul", { class: "fates" }, ...latest.map((message) =>
-        h("li", {}, h("span", { class: "fate", "data-fate": message.fate }, message.fate), ` ${message.jid}`,
+        h("li", {}, h("span", { class: "fate", "data-fate": message.fate }, t(`fate.${message.fate}`)), ` ${message.jid}`,
           message.reason ? ` (${message.reason})` : ""))) : "",
       h("details", { open }, h("summary", {}, `${t("data")}: ${event.type}`),
         h("pre", { tabindex: "0", "aria-label": t("data") }, data)));

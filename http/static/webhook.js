@@ -4,7 +4,7 @@ import { at, get, post } from "./api.js";
 import { field, form, h, say } from "./dom.js";
 import { t, time } from "./words.js";
 
-const ATTEMPTS = 8;
+const ATTEMPTS = 5;
 const LETTERS = 20;
 
 export class WebhookCard {
@@ -42,7 +42,7 @@ export class WebhookCard {
   }
 
   #drawFacts(stands) {
-    const state = stands.disabled ? `${t("paused")} (${stands.disabled})` : stands.breaker;
+    const state = stands.disabled ? `${t("paused")} (${stands.disabled})` : t(`breaker.${stands.breaker}`);
     this.#facts.replaceChildren(...[["URL", stands.url], [t("breaker"), state], [t("waiting"), stands.backlog],
       [t("dead"), stands.deadLetters], ["#", `${stands.cursor.sequence} / ${stands.cursor.latest}`]]
       .map(([word, value]) => h("div", {}, h("dt", {}, word), h("dd", {}, String(value)))));

@@ -21,12 +21,13 @@ const EN = {
   sent: "Sent to {jid}: the server has it.",
   log: "Log", moment: "Moment", now: "Back to now", then: "As it was then", asNow: "As it is now", events: "Events",
   older: "Only the latest {n} events are shown here; the API has them all.", empty: "Nothing has happened yet.",
-  messages: "Messages until then", noMessages: "none", removedThen: "removed", position: "position {n}", data: "Data",
+  messages: "Messages until then", noMessages: "none", position: "position {n}", data: "Data",
   deliveries: "Webhook", waiting: "Waiting", dead: "Given up", lastAttempts: "Last attempts", breaker: "State",
   replay: "Replay…", replayFrom: "From position", replayNow: "Replay", replayed: "{n} events are delivered again.",
-  resend: "Resend", resent: "Delivered again: position {n}.", deadLetters: "Dead letters", redrive: "Deliver again",
+  deadLetters: "Dead letters", redrive: "Deliver again",
   redriven: "{n} dead letters are delivered again.", testWebhook: "Send a test event", tested: "The receiver took the test event.", testFailed: "The receiver did not take it ({why}).",
   enable: "Enable", disable: "Disable", noAttempts: "none yet", paused: "disabled",
+  "breaker.closed": "works", "breaker.open": "fails, waits", "breaker.half-open": "fails, tries again",
   tools: "Sandbox", scan: "Scan the code", scanNumber: "Phone to link (number)", scanned: "The phone has scanned it.",
   contact: "Contact (number)", contactSend: "Send as this contact", contactSent: "The contact has sent it.",
   fault: "Fault", play: "Play the fault", heal: "Heal all", played: "Played: {fault}.", healed: "All faults are healed.",
@@ -48,8 +49,21 @@ const EN = {
   "event.message.sent": "To {jid}: “{text}”, at the server", "event.message.failed": "Not sent ({reason})",
   "event.message.outcome_unknown": "Nobody knows whether it was sent ({reason})",
   "event.message.received": "{pushName}: “{text}”", "event.message.undecryptable": "A message that could not be read",
-  "event.message.acknowledged": "Acknowledged ({ack}) by {jid}",
+  "event.message.acknowledged.0": "Refused by {jid}", "event.message.acknowledged.1": "At the server, for {jid}",
+  "event.message.acknowledged.2": "Delivered to {jid}", "event.message.acknowledged.3": "Read by {jid}",
+  "event.message.acknowledged.4": "Played by {jid}",
+  "event.message.edited": "{pushName} changed it to: “{text}”", "event.message.revoked": "{pushName} took a message back",
+  "event.call.received": "A call from {jid}", "event.group.joined": "In the group “{subject}” now",
+  "event.group.updated": "The group {jid} was changed", "event.blocklist.changed": "The block list was changed",
   "event.webhook.delivered": "Webhook {sequence} delivered", "event.webhook.abandoned": "Webhook {sequence} given up",
+  "event.endpoint.configured": "Endpoint {endpoint} has new settings", "event.endpoint.removed": "Endpoint {endpoint} removed",
+  "event.endpoint.disabled": "Endpoint {endpoint} is told nothing ({reason})",
+  "event.endpoint.enabled": "Endpoint {endpoint} is told again", "event.endpoint.replayed": "Endpoint {endpoint} is told some again",
+  "event.endpoint.secret_rotated": "Endpoint {endpoint} has a new secret",
+  "event.subject.erased": "Somebody was forgotten", "event.content.expired": "What was said is forgotten before {before}",
+  "fate.accepted": "accepted", "fate.sent": "sent", "fate.delivered": "delivered", "fate.read": "read", "fate.played": "played",
+  "fate.failed": "failed", "fate.unknown": "nobody knows", "fate.received": "received", "fate.undecryptable": "unreadable",
+  "fate.revoked": "taken back",
 };
 
 const PT = {
@@ -73,12 +87,13 @@ const PT = {
   sent: "Enviada para {jid}: o servidor recebeu.",
   log: "Registro", moment: "Momento", now: "Voltar para agora", then: "Como estava", asNow: "Como está agora", events: "Eventos",
   older: "Só os últimos {n} eventos aparecem aqui; a API tem todos.", empty: "Nada aconteceu ainda.",
-  messages: "Mensagens até então", noMessages: "nenhuma", removedThen: "removida", position: "posição {n}", data: "Dados",
+  messages: "Mensagens até então", noMessages: "nenhuma", position: "posição {n}", data: "Dados",
   deliveries: "Webhook", waiting: "Na fila", dead: "Desistidas", lastAttempts: "Últimas tentativas", breaker: "Estado",
   replay: "Reenviar histórico…", replayFrom: "Desde a posição", replayNow: "Reenviar", replayed: "{n} eventos são entregues de novo.",
-  resend: "Reenviar", resent: "Entregue de novo: posição {n}.", deadLetters: "Não entregues", redrive: "Entregar de novo",
+  deadLetters: "Não entregues", redrive: "Entregar de novo",
   redriven: "{n} não entregues vão de novo.", testWebhook: "Enviar evento de teste", tested: "O destino aceitou o evento de teste.", testFailed: "O destino não aceitou ({why}).",
   enable: "Ativar", disable: "Desativar", noAttempts: "nenhuma ainda", paused: "desativado",
+  "breaker.closed": "funciona", "breaker.open": "falha, espera", "breaker.half-open": "falha, tenta de novo",
   tools: "Sandbox", scan: "Escanear o código", scanNumber: "Celular a vincular (número)", scanned: "O celular escaneou.",
   contact: "Contato (número)", contactSend: "Enviar como este contato", contactSent: "O contato enviou.",
   fault: "Falha", play: "Provocar a falha", heal: "Curar tudo", played: "Provocada: {fault}.", healed: "Todas as falhas foram curadas.",
@@ -100,8 +115,21 @@ const PT = {
   "event.message.sent": "Para {jid}: “{text}”, no servidor", "event.message.failed": "Não enviada ({reason})",
   "event.message.outcome_unknown": "Ninguém sabe se foi enviada ({reason})",
   "event.message.received": "{pushName}: “{text}”", "event.message.undecryptable": "Uma mensagem que não se pôde ler",
-  "event.message.acknowledged": "Confirmada ({ack}) por {jid}",
+  "event.message.acknowledged.0": "Recusada por {jid}", "event.message.acknowledged.1": "No servidor, para {jid}",
+  "event.message.acknowledged.2": "Entregue a {jid}", "event.message.acknowledged.3": "Lida por {jid}",
+  "event.message.acknowledged.4": "Ouvida por {jid}",
+  "event.message.edited": "{pushName} mudou para: “{text}”", "event.message.revoked": "{pushName} apagou uma mensagem",
+  "event.call.received": "Uma chamada de {jid}", "event.group.joined": "Agora no grupo “{subject}”",
+  "event.group.updated": "O grupo {jid} foi alterado", "event.blocklist.changed": "A lista de bloqueio foi alterada",
   "event.webhook.delivered": "Webhook {sequence} entregue", "event.webhook.abandoned": "Webhook {sequence} abandonado",
+  "event.endpoint.configured": "O destino {endpoint} tem novos ajustes", "event.endpoint.removed": "Destino {endpoint} removido",
+  "event.endpoint.disabled": "O destino {endpoint} não recebe mais nada ({reason})",
+  "event.endpoint.enabled": "O destino {endpoint} recebe de novo", "event.endpoint.replayed": "O destino {endpoint} recebe uma parte de novo",
+  "event.endpoint.secret_rotated": "O destino {endpoint} tem um novo segredo",
+  "event.subject.erased": "Alguém foi esquecido", "event.content.expired": "O que foi dito está esquecido antes de {before}",
+  "fate.accepted": "aceita", "fate.sent": "enviada", "fate.delivered": "entregue", "fate.read": "lida", "fate.played": "ouvida",
+  "fate.failed": "falhou", "fate.unknown": "ninguém sabe", "fate.received": "recebida", "fate.undecryptable": "ilegível",
+  "fate.revoked": "apagada",
 };
 
 export const LANGUAGES = { en: ["English", EN], pt: ["Português", PT] };
@@ -123,6 +151,7 @@ export const time = (iso) => clock.format(new Date(iso));
 
 /** What an event says, in a line. */
 export function told(event) {
-  const words = t(`event.${event.type}`, event.data);
-  return words.startsWith("event.") ? event.type : words;
+  const key = event.type === "message.acknowledged" ? `event.${event.type}.${event.data.ack}` : `event.${event.type}`;
+  const words = t(key, event.data);
+  return words === key ? event.type : words;
 }

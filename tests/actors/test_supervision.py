@@ -1,8 +1,5 @@
 """The table of remedies, as a plan for one loss after another."""
 
-import re
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,8 +17,6 @@ from chatbot_erp.actors.supervision import (
     plan,
     recovered,
 )
-
-README = Path(__file__).resolve().parents[2] / "README.md"
 
 
 @pytest.mark.parametrize("cause", [cause for cause, remedy in REMEDIES.items() if remedy is Remedy.NONE])
@@ -114,17 +109,6 @@ def test_ten_minutes_of_trouble_are_not() -> None:
         plan("refused", lost, now=HEALTHY_AFTER_S + 1, draw=0.9).delay_s
         != plan("refused", Healing(), now=0, draw=0.9).delay_s
     )
-
-
-def test_the_readme_has_the_table() -> None:
-    """Each cause stands there once, beside the others with the same remedy."""
-    section = README.read_text().partition("## When a connection is lost")[2].partition("\n## ")[0]
-    rows = [line for line in section.splitlines() if line.startswith("| `")]
-    listed = [(frozenset(re.findall(r"`(\w+)`", line.split("|")[1])), line.split("|")[2].strip()) for line in rows]
-    by_remedy: dict[str, set[str]] = {}
-    for cause, remedy in REMEDIES.items():
-        by_remedy.setdefault(remedy.value, set()).add(cause)
-    assert {remedy: causes for causes, remedy in listed} == by_remedy
 
 
 @given(

@@ -13,6 +13,7 @@ from uuid import uuid4
 import msgspec
 import pytest
 from falcon import testing
+from prometheus_client.metrics_core import Metric
 
 from chatbot_erp.actors.api_keys import KeyRing
 from chatbot_erp.actors.audit import Audit
@@ -29,8 +30,10 @@ from chatbot_erp.actors.errors import (
     MessageNotFound,
     NotPairing,
 )
+from chatbot_erp.actors.frames import Alive
 from chatbot_erp.actors.house import House
 from chatbot_erp.actors.instance import decide
+from chatbot_erp.actors.latencies import Latencies
 from chatbot_erp.actors.manager import NAME, Created, Manager, MediaFile, Sent
 from chatbot_erp.actors.outbox import Outbox, Parcel
 from chatbot_erp.actors.people import People
@@ -110,9 +113,17 @@ class FakeManager(Manager):
         self.failure: Exception | None = None
         self.on_send: Callable[[], None] = lambda: None
         self.counted = Tallies()
+        self.measured = Latencies()
+        self.vitals: tuple[Alive, ...] = ()
 
     def tallies(self) -> dict[tuple[str, str], int]:
         return self.counted.read()
+
+    def latencies(self) -> Iterator[Metric]:
+        return self.measured.collect()
+
+    def host_vitals(self) -> tuple[Alive, ...]:
+        return self.vitals
 
     def _name_of(self, instance: str) -> str:
         return next(view.name for view in self.directory.views() if view.id == instance)

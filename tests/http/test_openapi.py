@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -105,3 +106,21 @@ def test_answers_are_as_the_document_says(api: Caller, manager: FakeManager, doc
         schema = described["content"][answer.headers["Content-Type"]]["schema"]
         whole = schema | {"components": document["components"]}
         OAS31Validator(whole, format_checker=OAS31Validator.FORMAT_CHECKER).validate(answer.json)
+
+
+def test_every_body_has_examples_that_its_schema_allows(document: Any) -> None:
+    for where, form in bodies(document):
+        assert form["examples"], where
+        whole = form["schema"] | {"components": document["components"]}
+        for shown in form["examples"].values():
+            OAS31Validator(whole, format_checker=OAS31Validator.FORMAT_CHECKER).validate(shown["value"])
+
+
+def bodies(document: Any) -> Iterator[tuple[str, Any]]:
+    """Every JSON body of a call, an answer or a webhook, problems left out."""
+    for where, item in (document["paths"] | document["webhooks"]).items():
+        for operation in item.values():
+            answers = operation["responses"].values()
+            for content in (each.get("content", {}) for each in (operation.get("requestBody", {}), *answers)):
+                if "schema" in content.get("application/json", {}):
+                    yield where, content["application/json"]

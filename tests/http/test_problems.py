@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from falcon import testing
+from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
 from chatbot_erp.actors import errors as manager_errors
@@ -67,7 +68,7 @@ def test_an_error_has_its_status(api: Caller, manager: FakeManager, failure: Exc
 def test_a_failure_tells_the_log_but_not_the_caller(api: Caller, manager: FakeManager) -> None:
     manager.bring("a", Status.CONNECTED)
     manager.failure = RuntimeError("the password is 1234")
-    with capture_logs() as lines:
+    with capture_logs(processors=[merge_contextvars]) as lines:
         answer = api.post("/instances/a/message", MESSAGE)
     assert "1234" not in answer.text
     (failed,) = (line for line in lines if line["action"] == "request_failed")

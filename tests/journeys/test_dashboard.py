@@ -14,8 +14,11 @@ from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-unt
 from playwright.sync_api import Browser, Page, expect
 
 from browser import NOT_RUN, PATIENCE_MS, Visitor, find_chromium, open_browser
+from chatbot_erp.actors.fates import Fate
+from chatbot_erp.eventstore.events import EVENT_NAMES, Ack
 from chatbot_erp.sandbox.client import Network, Phone
 from manager_process import ManagerProcess
+from receiver import Receiver
 
 KEY = "a-key-for-the-dashboard"
 LIGHT_AND_SMALL = {"viewport": {"width": 360, "height": 740}, "color_scheme": "light", "locale": "en-US"}
@@ -113,7 +116,8 @@ def test_a_number_is_created_scanned_used_restarted_and_deleted_with_clicks_alon
     said(page, "Copied.")
 
     expect(page.get_by_alt_text("QR code to scan")).to_be_visible()
-    page.wait_for_function("document.querySelector('img.qr').naturalWidth > 100")
+    expect(page.locator("img.qr")).to_have_js_property("complete", True)
+    assert page.locator("img.qr").evaluate("image => image.naturalWidth") > 100
     expect(page.locator(".scan")).to_contain_text(re.compile(r"new code in \d+ s"))
 
     page.get_by_role("button", name="Scan the code").click()
@@ -221,6 +225,52 @@ def test_a_fault_is_played_seen_and_healed(page: Page, linked: Phone, name: str)
     page.get_by_role("button", name="Heal all").click()
     said(page, "All faults are healed.")
     expect(page.locator(".heading .badge")).to_have_text("connected")
+
+
+def test_a_receiver_is_tried_switched_off_and_on_and_told_again(
+    page: Page, house: ManagerProcess, receiver: Receiver, new_phone: Callable[[str], Phone], name: str
+) -> None:
+    shop, customer = new_phone("Empresa X"), new_phone("Maria")
+    house.pair(name, shop, receiver.url())
+    settings = {"webhook": {"events": ["message.received"], "rejectAfterS": 0}}
+    house.call("PATCH", f"/instances/{name}", json=settings)
+    go_to(page, name)
+    card = page.locator("#webhook")
+    card.get_by_role("button", name="Send a test event").click()
+    said(page, "The receiver took the test event.")
+    receiver.wait_for(lambda payload: payload["event"] == "webhook.test")
+
+    receiver.answer = lambda delivery: 422
+    customer.send(shop.number, "Recusada")
+    expect(card.locator(".letters")).to_contain_text("message.received")
+    expect(card.locator(".attempts")).to_contain_text("422")
+    receiver.answer = lambda delivery: 200
+    card.get_by_role("button", name="Deliver again").click()
+    said(page, "1 dead letters are delivered again.")
+    receiver.wait_for(lambda payload: payload.get("message", {}).get("text") == "Recusada", count=2)
+    expect(card.locator(".letters")).to_be_empty()
+
+    card.get_by_role("button", name="Disable", exact=True).click()
+    expect(card.locator(".facts")).to_contain_text("disabled")
+    customer.send(shop.number, "Espera")
+    expect(card.locator(".facts")).to_contain_text(re.compile(r"Waiting\s*1"))
+    card.get_by_role("button", name="Enable", exact=True).click()
+    receiver.wait_for(lambda payload: payload.get("message", {}).get("text") == "Espera")
+
+    card.get_by_text("Replay…").click()
+    card.get_by_label("From position").fill("1")
+    card.get_by_role("button", name="Replay", exact=True).click()
+    said(page, "2 events are delivered again.")
+    receiver.wait_for(lambda payload: payload.get("message", {}).get("text") == "Espera", count=2)
+
+
+def test_every_event_and_every_fate_has_words(new_visitor: NewVisitor) -> None:
+    page = new_visitor().visit()
+    keys = page.evaluate("import('/static/words.js').then(({LANGUAGES}) => Object.keys(LANGUAGES.en[1]))")
+    acknowledged = {f"event.message.acknowledged.{ack.value}" for ack in Ack}
+    wanted = {f"event.{name}" for name in EVENT_NAMES.values()} - {"event.message.acknowledged"} | acknowledged
+    assert {key for key in keys if key.startswith("event.")} == wanted
+    assert {key for key in keys if key.startswith("fate.")} == {f"fate.{fate}" for fate in Fate}
 
 
 def test_what_goes_wrong_is_said_where_it_was_asked_for(page: Page, linked: Phone, name: str) -> None:

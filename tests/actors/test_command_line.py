@@ -1,0 +1,71 @@
+"""The command line as programs and shells use it."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from chatbot_erp.actors.main import main
+from chatbot_erp.eventstore.store import EventStore
+
+
+def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from commands(command, (*path, name))
+        else:
+            yield (*path, name), command
+
+
+COMMANDS = dict(commands(main))
+
+
+def lines(*words: str) -> list[dict[str, object]]:
+    done = CliRunner().invoke(main, [*words, "--json"], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_every_command_that_prints_for_people_has_a_form_for_machines(path: tuple[str, ...]) -> None:
+    command = COMMANDS[path]
+    assert command.help
+    assert any("--json" in parameter.opts for parameter in command.params) == (path not in {("serve",), ("export",)})
+
+
+def test_keys_are_made_listed_and_revoked_by_a_program(tmp_path: Path) -> None:
+    where = ("--data-dir", str(tmp_path / "data"))
+    (made,) = lines("keys", "create", "--scope", "send", "--instance", "a", "--label", "orders", *where)
+    assert str(made.pop("key")).startswith("cerp_")
+    assert lines("keys", "list", *where) == [made]
+    (revoked,) = lines("keys", "revoke", str(made["id"]), *where)
+    assert revoked["revoked_at"] is not None
+
+
+def test_a_backup_and_its_restoration_tell_a_program_where_and_how_much(tmp_path: Path) -> None:
+    with EventStore.open(tmp_path):
+        pass
+    copy, again = tmp_path / "copies" / "1", tmp_path / "again"
+    assert lines("backup", str(copy), "--data-dir", str(tmp_path)) == [{"directory": str(copy), "events": 0}]
+    assert lines("restore", str(copy), "--data-dir", str(again)) == [{"directory": str(again), "events": 0}]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shells_can_complete_it(shell: str) -> None:
+    variables = {**os.environ, "_CHATBOT_ERP_COMPLETE": f"{shell}_source"}
+    program = Path(sys.executable).with_name("chatbot-erp")
+    script = subprocess.run([program], env=variables, capture_output=True, text=True, check=False).stdout
+    assert "_CHATBOT_ERP_COMPLETE" in script
+
+
+def test_completion_knows_commands_and_options() -> None:
+    variables = {"_CHATBOT_ERP_COMPLETE": "fish_complete", "COMP_WORDS": "chatbot-erp keys ", "COMP_CWORD": ""}
+    program = Path(sys.executable).with_name("chatbot-erp")
+    done = subprocess.run([program], env={**os.environ, **variables}, capture_output=True, text=True, check=False)
+    assert all(f"plain,{word}" in done.stdout for word in ("create", "list", "revoke"))

@@ -1,0 +1,62 @@
+"""Whatever a caller sends, the answer is one that the API document has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from chatbot_erp.http.operation import SANDBOX
+from chatbot_erp.http.operations import OPERATIONS
+
+if TYPE_CHECKING:
+    from tests.http.conftest import Caller
+
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+NAMES = ("a", "pairing", "nobody")
+"""The two instances that there are, and one that is not; behind names drawn at random nothing would be found."""
+
+WITHOUT_END = "/events/stream"
+ASKED = [each for each in OPERATIONS if not each.is_private and each.path != WITHOUT_END and each.tag != SANDBOX]
+
+
+@pytest.fixture(scope="module")
+def schema(shared_api: Caller) -> Any:
+    return schemathesis.openapi.from_wsgi("/openapi.json", shared_api.app)
+
+
+@pytest.mark.parametrize("asked", ASKED, ids=lambda each: f"{each.method} {each.path}")
+def test_every_answer_is_documented(schema: Any, asked: Any) -> None:
+    operation = schema[asked.path][asked.method]
+
+    @given(
+        st.one_of(
+            operation.as_strategy(generation_mode=GenerationMode.POSITIVE),
+            operation.as_strategy(generation_mode=GenerationMode.NEGATIVE),
+        ),
+        st.sampled_from(NAMES),
+    )
+    @settings(max_examples=12, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+    def ask(case: Any, name: str) -> None:
+        if "name" in case.path_parameters and asked.method != "DELETE":
+            case.path_parameters["name"] = name
+        case.call_and_validate(checks=CHECKS)
+
+    ask()

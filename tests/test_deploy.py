@@ -1,0 +1,84 @@
+"""What is handed out for running it somewhere is well-formed and says what the program understands.
+
+No container engine is needed: the files are read as the engine reads them, and the steps of the image are those of
+`make package`.
+"""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+import yaml
+
+from chatbot_erp.actors.main import main
+
+ROOT = Path(__file__).resolve().parents[1]
+DEPLOY = ROOT / "deploy"
+VARIABLES = {
+    variable
+    for command in main.commands.values()
+    for parameter in command.params
+    if isinstance(parameter, click.Option) and (variable := parameter.envvar)
+}
+ORDERLY_END_S = 30
+
+
+def instructions() -> list[tuple[str, str]]:
+    """The Dockerfile, one instruction after another."""
+    text = re.sub(r"^\s*#.*\n", "", (DEPLOY / "Dockerfile").read_text(), flags=re.MULTILINE).replace("\\\n", " ")
+    return [(word, rest.strip()) for word, _, rest in (line.partition(" ") for line in text.splitlines() if line)]
+
+
+def seconds(text: str) -> int:
+    return int(text.removesuffix("s"))
+
+
+@pytest.mark.parametrize("file", sorted(DEPLOY.iterdir()), ids=lambda path: path.name)
+def test_every_variable_is_an_option_of_the_program(file: Path) -> None:
+    assert set(re.findall(r"CHATBOT_ERP_[A-Z_]+", file.read_text())) <= VARIABLES
+
+
+def test_the_image_is_built_in_two_stages_and_runs_as_nobody_special() -> None:
+    steps = instructions()
+    words = [word for word, _ in steps]
+    assert words.count("FROM") == 2
+    last = dict(steps[len(words) - 1 - words[::-1].index("FROM") :])
+    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", last["USER"])
+    assert last["VOLUME"] == last["WORKDIR"] == "/data"
+    assert last["EXPOSE"] == "3000"
+    assert last["ENTRYPOINT"] == '["chatbot-erp"]'
+    assert "/livez" in last["HEALTHCHECK"]
+
+
+def test_the_composition_has_the_old_name_and_port_and_may_write_its_data_only() -> None:
+    services = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
+    service = services["chatbot-erp"]
+    assert service["container_name"] == "chatbot-erp"
+    assert [port.rpartition(":")[2] for port in service["ports"]] == ["3000"]
+    assert service["read_only"] is True
+    assert [volume.partition(":")[2] for volume in service["volumes"]] == ["/data"]
+    assert service["cap_drop"] == ["ALL"]
+    assert (DEPLOY / service["build"]["context"] / service["build"]["dockerfile"]).resolve() == DEPLOY / "Dockerfile"
+    assert "?" in service["environment"]["CHATBOT_ERP_API_KEY"]  # refused where none is given
+    assert seconds(service["stop_grace_period"]) > ORDERLY_END_S
+
+
+def test_the_unit_gives_the_end_its_time() -> None:
+    text = (DEPLOY / "chatbot-erp.service").read_text()
+    settings = dict(line.split("=", 1) for line in text.splitlines() if "=" in line and not line.startswith("#"))
+    assert int(settings["TimeoutStopSec"]) > ORDERLY_END_S
+    assert settings["ProtectSystem"] == "strict"
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not there to judge the unit")
+def test_the_unit_is_valid(tmp_path: Path) -> None:
+    text = (DEPLOY / "chatbot-erp.service").read_text()
+    program = Path(sys.executable).with_name("chatbot-erp")
+    unit = tmp_path / "chatbot-erp.service"
+    unit.write_text(text.replace("/opt/chatbot-erp/bin/chatbot-erp", str(program)))
+    done = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
