@@ -6,7 +6,6 @@ keeps it until the manager confirms that it is committed (or, if the manager die
 """
 
 from datetime import datetime
-from typing import Literal
 
 import msgspec
 
@@ -19,6 +18,7 @@ from chatbot_erp.actors.people_frames import (
     SocketSawBlocklist,
     SocketSawGroupChange,
 )
+from chatbot_erp.actors.wa_verdicts import FailureReason
 
 # Orders: manager → host
 
@@ -171,7 +171,7 @@ class SocketFailedToSend(Frame, frozen=True, kw_only=True):
     """What `Transmit` asked for was not acknowledged; `unknown` means that WhatsApp may have it all the same."""
 
     command_id: str
-    reason: Literal["not_on_whatsapp", "refused", "not_connected", "unknown"]
+    reason: FailureReason
     detail: str
 
 

@@ -63,6 +63,9 @@ from chatbot_erp.eventstore.events import (
 OPERATIONAL = frozenset({Status.CONNECTED, Status.DEGRADED})
 """Where a message can be sent."""
 
+REFUSALS = frozenset({"refused", "reachout_locked", "addressing_rejected", "too_many"})
+"""Reasons for which WhatsApp itself did not take a message."""
+
 Events = tuple[Event, ...]
 
 
@@ -240,7 +243,7 @@ def decide_fact(state: Instance, seen: frames.Fact) -> Events:
             return (MessageOutcomeUnknown(command_id=command_id, reason=without_numbers(detail)),)
         case frames.SocketFailedToSend(command_id=command_id, reason=reason, detail=detail):
             failed = MessageFailed(command_id=command_id, reason=reason, detail=without_numbers(detail))
-            return (failed, *(weigh(state, "", Ack.ERROR) if reason == "refused" else ()))
+            return (failed, *(weigh(state, "", Ack.ERROR) if reason in REFUSALS else ()))
         case _:
             assert_never(seen)
 

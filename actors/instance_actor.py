@@ -32,7 +32,7 @@ from chatbot_erp.actors.confirmations import Confirmations
 from chatbot_erp.actors.directory import Qr
 from chatbot_erp.actors.downloads import Downloads
 from chatbot_erp.actors.endpoint import DisableEndpoint, EndpointCommand
-from chatbot_erp.actors.errors import NotPairing, Refused, WhatsAppRefused
+from chatbot_erp.actors.errors import NotPairing, Refused, Unavailable, WhatsAppRefused
 from chatbot_erp.actors.house import HostGone, House
 from chatbot_erp.actors.instance_mail import Mailbox
 from chatbot_erp.actors.journal import Journal, JournalBroken, Settle
@@ -51,8 +51,8 @@ log = structlog.get_logger()
 LARGEST_BATCH = 64
 """Commands that share an append at most."""
 
-STEPS_TO_A_POLL = 4
-"""How far back a vote looks for its poll (lookup.py): some 60,000 events, for the actor waits."""
+MOST_PENDING = 256
+"""Messages that may wait for WhatsApp, where no caller waits with them: all of them are in every snapshot."""
 
 REPEAT_AFTER_S = 1.0
 
@@ -142,6 +142,8 @@ class InstanceActor(pykka.ThreadingActor):
                 self._hear(message)
             case SendMessage():
                 return self._send(message)
+            case tidings.Accept(command=command):
+                return self._accept(command)
             case RecordVerdict():
                 self._owe(message)
             case tidings.Ping():
@@ -254,7 +256,7 @@ class InstanceActor(pykka.ThreadingActor):
 
     def _find(self, message_id: str) -> MessageReceived | MessageSent | None:
         try:
-            return find_message(self._house.store, self._id, message_id, steps=STEPS_TO_A_POLL)
+            return find_message(self._house.store, self._id, message_id)
         except StoreError as ex:
             log.warning("a poll was not found", action="poll_missed", instance=self._id, error=str(ex))
             return None
@@ -345,6 +347,14 @@ class InstanceActor(pykka.ThreadingActor):
         self._callers.check_room()
         self._journal.stage(command, settle)
         return self._callers.await_verdict(command.command_id)
+
+    def _accept(self, command: SendMessage) -> Future[None]:
+        """Answers a future that is done when the message is in the log."""
+        state = self._journal.state
+        if isinstance(state, Instance) and len(state.pending) >= MOST_PENDING:
+            raise Unavailable(f"{MOST_PENDING} messages of this instance wait for WhatsApp already.")
+        self._journal.stage(command, lambda failure: self._callers.tell_recorded(command.command_id, failure))
+        return self._callers.await_record(command.command_id)
 
     def _seek_code(self, number: str) -> Future[str]:
         if not isinstance(self._journal.state, Instance) or self._journal.state.status is not Status.SCAN_QR_CODE:

@@ -21,9 +21,9 @@ from chatbot_erp.actors.commands import CreateInstance, RemoveInstance, SendMess
 from chatbot_erp.actors.contents import Text
 from chatbot_erp.actors.directory import Directory, InstanceView
 from chatbot_erp.actors.errors import (
+    OF_FAILURE,
     BadMessage,
     BadName,
-    InstanceNotOperational,
     MessageNotFound,
     NoMedia,
     NotOnWhatsApp,
@@ -31,8 +31,9 @@ from chatbot_erp.actors.errors import (
     Unavailable,
     WhatsAppRefused,
 )
+from chatbot_erp.actors.fates import Story
 from chatbot_erp.actors.house import House
-from chatbot_erp.actors.lookup import find_received
+from chatbot_erp.actors.lookup import find_received, find_story
 from chatbot_erp.actors.media_files import MediaFiles
 from chatbot_erp.actors.media_specs import media_in
 from chatbot_erp.actors.people import People
@@ -122,11 +123,9 @@ class Manager:
         """Send and wait for the server's acknowledgement.
 
         Raises `InstanceNotFound`, `InstanceNotOperational`, `BadNumber`, `BadMessage`, `NotOnWhatsApp`,
-        `WhatsAppRefused`, `OutcomeUnknown`, `Unavailable`.
+        `WhatsAppRefused`, `AskedTooMuch`, `SendingTooFast`, `OutcomeUnknown`, `Unavailable`.
         """
-        to = normalise(number)
-        check_text(text)
-        command = SendMessage(command_id=str(uuid4()), number=to, content=Text(text=text))
+        command = text_message(number, text)
         caller: Future[MessageSent | MessageFailed | MessageOutcomeUnknown] = self._ask(name, command)
         try:
             verdict = caller.result(self._house.config.send_timeout_s)
@@ -136,15 +135,36 @@ class Manager:
             case MessageSent():
                 return Sent(message_id=verdict.message_id, jid=verdict.jid, sent_at=verdict.sent_at)
             case MessageFailed(reason="not_on_whatsapp"):
-                raise NotOnWhatsApp(f"{to} is not on WhatsApp.")
-            case MessageFailed(reason="not_connected", detail=detail):
-                raise InstanceNotOperational(detail)
-            case MessageFailed(detail=detail):
-                raise WhatsAppRefused(detail)
+                raise NotOnWhatsApp(f"{command.number} is not on WhatsApp.")
+            case MessageFailed(reason=reason, detail=detail):
+                raise OF_FAILURE.get(reason, WhatsAppRefused)(detail)
             case MessageOutcomeUnknown(reason=reason):
                 raise OutcomeUnknown(f"No acknowledgement came ({reason}).")
             case _:
                 assert_never(verdict)
+
+    def accept_text(self, name: str, number: str, text: str) -> str:
+        """Put a message on record, to be sent as soon as can be; the id of the command, by which `story` knows it.
+
+        Raises as `send_text` what is wrong before anything is sent.
+        """
+        command = text_message(number, text)
+        accepted: Future[None] = self._ask(name, tidings.Accept(command=command))
+        try:
+            accepted.result(ASK_PATIENCE_S)
+        except FutureTimeout as ex:
+            raise OutcomeUnknown("The disk has not answered in time; it may still be sent.") from ex
+        return command.command_id
+
+    def story(self, instance: str, message_id: str) -> Story:
+        """What became of a message of the instance with this id, sent or received. Raises `MessageNotFound`.
+
+        `message_id` is WhatsApp's, or the id of an accepted command.
+        """
+        found = find_story(self.store, instance, message_id)
+        if found is None:
+            raise MessageNotFound(f"There is no message {message_id}.")
+        return found
 
     def pairing_code(self, name: str, number: str) -> str:
         """A code to type into the phone instead of scanning. Raises `NotPairing`, `BadNumber`, `WhatsAppRefused`."""
@@ -236,6 +256,13 @@ def ask(actor: pykka.ActorRef[Any], message: object) -> Any:
         raise Unavailable("The instance is being brought back to life.") from ex
     except pykka.Timeout as ex:
         raise OutcomeUnknown("The instance has not answered in time; it may still do what was asked.") from ex
+
+
+def text_message(number: str, text: str) -> SendMessage:
+    """The command for a text to a number or jid as a caller wrote it. Raises `BadNumber`, `BadMessage`."""
+    to = normalise(number)
+    check_text(text)
+    return SendMessage(command_id=str(uuid4()), number=to, content=Text(text=text))
 
 
 def check_text(text: str) -> None:

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from chatbot_erp.actors.statuses import status_after
+from chatbot_erp.actors.webhook_failures import MessageFailedWebhook, failure
 from chatbot_erp.actors.webhook_groups import (
     GroupJoinedWebhook,
     GroupUpdatedWebhook,
@@ -23,6 +24,8 @@ from chatbot_erp.eventstore.events import (
     GroupUpdated,
     MessageAcknowledged,
     MessageEdited,
+    MessageFailed,
+    MessageOutcomeUnknown,
     MessageReceived,
     MessageRevoked,
     MessageSent,
@@ -106,6 +109,7 @@ class MessageSentWebhook(WebhookEvent, frozen=True, kw_only=True, tag="message.s
     instance: WebhookInstance
     whatsapp: WebhookMessageId
     message: Message
+    command_id: Annotated[str, Meta(description="The id that a send got which was answered with 202.")]
 
 
 class MessageAckWebhook(WebhookEvent, frozen=True, kw_only=True, tag="message.ack"):
@@ -172,6 +176,7 @@ Told = (
     | MessageRevokedWebhook
     | MessageUndecryptableWebhook
     | MessageSentWebhook
+    | MessageFailedWebhook
     | MessageAckWebhook
     | CallReceivedWebhook
     | InstanceStatusWebhook
@@ -185,6 +190,7 @@ WEBHOOKS: dict[str, type[WebhookNotice]] = {
     "message.revoked": MessageRevokedWebhook,
     "message.undecryptable": MessageUndecryptableWebhook,
     "message.sent": MessageSentWebhook,
+    "message.failed": MessageFailedWebhook,
     "message.ack": MessageAckWebhook,
     "call.received": CallReceivedWebhook,
     "instance.status": InstanceStatusWebhook,
@@ -200,6 +206,8 @@ KINDS: dict[type[Event], str] = {
     MessageRevoked: "message.revoked",
     MessageUndecryptable: "message.undecryptable",
     MessageSent: "message.sent",
+    MessageFailed: "message.failed",
+    MessageOutcomeUnknown: "message.failed",
     MessageAcknowledged: "message.ack",
     CallReceived: "call.received",
     GroupJoined: "group.joined",
@@ -211,7 +219,15 @@ KINDS: dict[type[Event], str] = {
 
 FromOutside = MessageReceived | MessageEdited | MessageRevoked | MessageUndecryptable
 TellableEvent = (
-    FromOutside | MessageSent | MessageAcknowledged | CallReceived | GroupJoined | GroupUpdated | StatusEvent
+    FromOutside
+    | MessageSent
+    | MessageFailed
+    | MessageOutcomeUnknown
+    | MessageAcknowledged
+    | CallReceived
+    | GroupJoined
+    | GroupUpdated
+    | StatusEvent
 )
 
 
@@ -274,6 +290,14 @@ def shape(record: Recorded, event: TellableEvent, sequence: int, instance: str, 
                 instance=whose,
                 whatsapp=WebhookMessageId(jid=event.jid, message_id=event.message_id),
                 message=said(event),
+                command_id=event.command_id,
+            )
+        case MessageFailed() | MessageOutcomeUnknown():
+            return MessageFailedWebhook(
+                timestamp=record.recorded_at.astimezone(UTC),
+                **head,
+                instance=whose,
+                failure=failure(event),
             )
         case MessageAcknowledged():
             return MessageAckWebhook(

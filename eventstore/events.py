@@ -169,7 +169,7 @@ class MessageSent(Event, frozen=True, kw_only=True):
 
 
 class MessageFailed(Event, frozen=True, kw_only=True):
-    """The message was certainly not sent; `reason` is the code of a problem type."""
+    """The message was certainly not sent; `reason` is a key of `errors.OF_FAILURE`."""
 
     command_id: str
     reason: str
@@ -429,6 +429,8 @@ DELIVERED: frozenset[type[Event]] = frozenset(
         InstanceDisconnected,
         InstanceInvalidated,
         MessageSent,
+        MessageFailed,
+        MessageOutcomeUnknown,
         MessageReceived,
         MessageEdited,
         MessageRevoked,

@@ -15,7 +15,7 @@ from chatbot_erp.http.health import Livez, Nodes, Readyz
 from chatbot_erp.http.history import Events, PastStates
 from chatbot_erp.http.idempotency import Idempotency
 from chatbot_erp.http.instances import Creation, Instances, OneInstance, Restart
-from chatbot_erp.http.messages import MessageMedia, Messages
+from chatbot_erp.http.messages import MessageMedia, Messages, OneMessage
 from chatbot_erp.http.metrics import Metrics
 from chatbot_erp.http.pages import STATIC, ApiDocument, Page, ProblemPages
 from chatbot_erp.http.pairing import PairingCodes, QrCode
@@ -45,6 +45,7 @@ def create_app(manager: Manager, config: Config, playground: Playground | None =
     app.add_route("/instances/{name}/qr", QrCode(manager))
     app.add_route("/instances/{name}/pairing-code", PairingCodes(manager))
     app.add_route("/instances/{name}/message", Messages(manager))
+    app.add_route("/instances/{name}/messages/{message_id}", OneMessage(manager))
     app.add_route("/instances/{name}/messages/{message_id}/media", MessageMedia(manager))
     app.add_route("/instances/{name}/restart", Restart(manager))
     app.add_route("/instances/{name}/events", events, suffix="instance")

@@ -46,6 +46,8 @@ from chatbot_erp.eventstore.events import (
     InstanceRestarted,
     MessageAcknowledged,
     MessageEdited,
+    MessageFailed,
+    MessageOutcomeUnknown,
     MessageReceived,
     MessageRevoked,
     MessageSent,
@@ -118,6 +120,8 @@ EVENTS: tuple[Event, ...] = (
         invite_reset=True,
         deleted=False,
     ),
+    MessageFailed(command_id="c", reason="not_on_whatsapp", detail="(number) is not on WhatsApp."),
+    MessageOutcomeUnknown(command_id="c", reason="host_died"),
 )
 
 
@@ -238,6 +242,7 @@ def test_every_event_that_is_delivered_has_a_payload() -> None:
         "group.updated",
         "message.received",
         "message.sent",
+        "message.failed",
         "message.ack",
         "message.edited",
         "message.revoked",
@@ -245,6 +250,19 @@ def test_every_event_that_is_delivered_has_a_payload() -> None:
         "call.received",
         "instance.status",
     }
+
+
+def test_a_send_without_an_acknowledgement_is_told_with_its_command_and_the_problem_it_is() -> None:
+    failed, unknown = told(EVENTS[-2]), told(EVENTS[-1])
+    assert failed["event"] == unknown["event"] == "message.failed"
+    assert failed["failure"] == {
+        "commandId": "c",
+        "outcome": "failed",
+        "type": "/problems/not-on-whatsapp",
+        "detail": "(number) is not on WhatsApp.",
+    }
+    assert (unknown["failure"]["outcome"], unknown["failure"]["type"]) == ("unknown", "/problems/outcome-unknown")
+    assert told(EVENTS[1])["commandId"] == "c"
 
 
 def test_an_edit_is_told_with_the_old_messages_id_and_the_new_words() -> None:

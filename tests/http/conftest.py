@@ -21,7 +21,7 @@ from chatbot_erp.actors.endpoint import TellAgain, recipients
 from chatbot_erp.actors.errors import BadName, BadWebhookUrl, InstanceNotOperational, MessageNotFound, NotPairing
 from chatbot_erp.actors.house import House
 from chatbot_erp.actors.instance import decide
-from chatbot_erp.actors.manager import NAME, Created, Manager, MediaFile, Sent, check_text
+from chatbot_erp.actors.manager import NAME, Created, Manager, MediaFile, Sent, check_text, text_message
 from chatbot_erp.actors.people import People
 from chatbot_erp.actors.phone_numbers import normalise
 from chatbot_erp.actors.rebuild import Past, past
@@ -138,6 +138,12 @@ class FakeManager(Manager):
         self._note("send", name, digits, text)
         self.on_send()
         return Sent(message_id=f"3EB0{len(self.calls):04}", jid=f"{digits}@s.whatsapp.net", sent_at=MOMENT)
+
+    def accept_text(self, name: str, number: str, text: str) -> str:
+        command = text_message(number, text)
+        self._note("accept", name, command.number, text)
+        self._carry_out(name, command)
+        return command.command_id
 
     def media(self, name: str, message_id: str) -> MediaFile:
         self.directory.view(name)

@@ -144,12 +144,18 @@ def test_what_whatsapp_refuses_is_502_and_degrades(manager: ManagerProcess, new_
     manager.pair("empresa_x", shop)
     # The ping to oneself is a send, too: it is to be through before the next one is refused.
     manager.wait_until("empresa_x", lambda view: bool(manager.events("empresa_x", "ping.sent")))
-    shop.fault(RefuseSend(error=479, times=1))
-    answer = manager.send("empresa_x", customer.number, "Olá")
-    assert answer.status_code == 502
-    assert answer.json()["type"].endswith("whatsapp-refused")
-    assert "479" in answer.json()["detail"]
-    assert manager.view("empresa_x")["status"] == "DEGRADED"
+    for error, status, code in (
+        (400, 502, "whatsapp-refused"),
+        (463, 502, "reachout-locked"),
+        (479, 502, "addressing-rejected"),
+        (429, 429, "asked-too-much"),
+    ):
+        shop.fault(RefuseSend(error=error, times=1))
+        answer = manager.send("empresa_x", customer.number, "Olá")
+        assert (answer.status_code, answer.json()["type"]) == (status, f"/problems/{code}")
+        assert str(error) in answer.json()["detail"]
+        assert manager.view("empresa_x")["status"] == "DEGRADED"
+    assert answer.headers["Retry-After"]
     assert manager.send("empresa_x", customer.number, "de novo").status_code == 200
 
 
