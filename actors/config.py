@@ -27,6 +27,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     webhook_retry_for_s: float = 76 * 3600.0
     webhook_deny: tuple[str, ...] = ()
     send_timeout_s: float = 90.0
+    default_region: str | None = None
     media_keep_days: float = 0.0
     http_threads: int = 48
     node: str = msgspec.field(default_factory=socket.gethostname)

@@ -4,6 +4,8 @@ The actor is the only writer of its stream. What it is told while the disk refus
 in `_owed`, and what a socket saw stays with its host; `RepeatDue` takes both up again.
 """
 
+import random
+import time
 from concurrent.futures import Future
 from contextlib import suppress
 from datetime import timedelta
@@ -19,6 +21,7 @@ from chatbot_erp.actors import effects, frames, polls, tidings
 from chatbot_erp.actors.callers import Callers, Verdict
 from chatbot_erp.actors.commands import (
     Command,
+    ConfigurePacing,
     CreateInstance,
     DoubtPending,
     LoseSocket,
@@ -39,6 +42,7 @@ from chatbot_erp.actors.journal import Journal, JournalBroken, Settle
 from chatbot_erp.actors.lookup import find_message
 from chatbot_erp.actors.media_files import MediaFiles
 from chatbot_erp.actors.media_frames import SocketFailedToFetch, SocketFetched
+from chatbot_erp.actors.pacing import UNPACED, Pacer, Pacing
 from chatbot_erp.actors.parking import Parking, kind_of
 from chatbot_erp.actors.state import Instance, State
 from chatbot_erp.actors.tallies import EVENTS
@@ -50,6 +54,9 @@ log = structlog.get_logger()
 
 LARGEST_BATCH = 64
 """Commands that share an append at most."""
+
+SAID_BY_HAND = frozenset({"text", "voice"})
+"""Kinds of messages that take a person time."""
 
 MOST_PENDING = 256
 """Messages that may wait for WhatsApp, where no caller waits with them: all of them are in every snapshot."""
@@ -82,6 +89,7 @@ class InstanceActor(pykka.ThreadingActor):
         self._stalled = False
         self._in_haste = False
         self._write_due = False
+        self._pacer = Pacer(time.monotonic, random.random)
         self._confirmations = Confirmations(instance)
         self._parking = Parking(instance, house)
         self._downloads = Downloads(instance, MediaFiles(house.config), self._order)
@@ -171,7 +179,7 @@ class InstanceActor(pykka.ThreadingActor):
             case DisableEndpoint(reason="gone" | "failing"):
                 self._owe(message)
                 self._write()
-            case CreateInstance() | RemoveInstance():
+            case CreateInstance() | RemoveInstance() | ConfigurePacing():
                 self._perform(message)
             case _ if isinstance(message, EndpointCommand):
                 self._perform(message)
@@ -345,7 +353,7 @@ class InstanceActor(pykka.ThreadingActor):
                 self._callers.refuse(command.command_id, failure)
 
         self._callers.check_room()
-        self._journal.stage(command, settle)
+        self._stage_send(command, settle)
         return self._callers.await_verdict(command.command_id)
 
     def _accept(self, command: SendMessage) -> Future[None]:
@@ -353,8 +361,14 @@ class InstanceActor(pykka.ThreadingActor):
         state = self._journal.state
         if isinstance(state, Instance) and len(state.pending) >= MOST_PENDING:
             raise Unavailable(f"{MOST_PENDING} messages of this instance wait for WhatsApp already.")
-        self._journal.stage(command, lambda failure: self._callers.tell_recorded(command.command_id, failure))
+        self._stage_send(command, lambda failure: self._callers.tell_recorded(command.command_id, failure))
         return self._callers.await_record(command.command_id)
+
+    def _stage_send(self, command: SendMessage, settle: Settle) -> None:
+        pacing = self._pacing()
+        self._pacer.check(pacing)
+        self._journal.stage(command, settle)
+        self._pacer.spend(pacing)
 
     def _seek_code(self, number: str) -> Future[str]:
         if not isinstance(self._journal.state, Instance) or self._journal.state.status is not Status.SCAN_QR_CODE:
@@ -403,6 +417,7 @@ class InstanceActor(pykka.ThreadingActor):
             text=effect.parts.text,
             kind=effect.parts.kind,
             content=bytes(effect.parts.content).decode(),
+            typing_s=self._pacing().typing_s if effect.parts.kind in SAID_BY_HAND else 0.0,
         )
         if not self._order(order):
             self._report_unsent(effect.command_id)
@@ -420,6 +435,10 @@ class InstanceActor(pykka.ThreadingActor):
             command_id=command_id, reason="not_connected", detail="The socket was gone before the message left."
         )
         self._owe(Observed(generation=0, observation=failed, at=self._house.now()))
+
+    def _pacing(self) -> Pacing:
+        state = self._journal.state
+        return state.pacing if isinstance(state, Instance) else UNPACED
 
     def _endpoints(self) -> tuple[str, ...]:
         state = self._journal.state

@@ -17,7 +17,7 @@ import pykka
 
 from chatbot_erp.actors import tidings
 from chatbot_erp.actors.api_keys import KeyRing
-from chatbot_erp.actors.commands import CreateInstance, RemoveInstance, SendMessage
+from chatbot_erp.actors.commands import ConfigurePacing, CreateInstance, RemoveInstance, SendMessage
 from chatbot_erp.actors.contents import Text
 from chatbot_erp.actors.directory import Directory, InstanceView
 from chatbot_erp.actors.errors import (
@@ -36,6 +36,7 @@ from chatbot_erp.actors.house import House
 from chatbot_erp.actors.lookup import find_received, find_story
 from chatbot_erp.actors.media_files import MediaFiles
 from chatbot_erp.actors.media_specs import media_in
+from chatbot_erp.actors.pacing import Pacing
 from chatbot_erp.actors.people import People
 from chatbot_erp.actors.phone_numbers import digits, normalise
 from chatbot_erp.actors.rebuild import Past, past
@@ -90,6 +91,7 @@ class Manager:
     def __init__(self, house: House) -> None:
         self._house = house
         self._files = MediaFiles(house.config)
+        self._region = house.config.default_region
         self.store: EventStore = house.store
         self.directory: Directory = house.directory
         self.people = People(house)
@@ -125,7 +127,7 @@ class Manager:
         Raises `InstanceNotFound`, `InstanceNotOperational`, `BadNumber`, `BadMessage`, `NotOnWhatsApp`,
         `WhatsAppRefused`, `AskedTooMuch`, `SendingTooFast`, `OutcomeUnknown`, `Unavailable`.
         """
-        command = text_message(number, text)
+        command = text_message(number, text, self._region)
         caller: Future[MessageSent | MessageFailed | MessageOutcomeUnknown] = self._ask(name, command)
         try:
             verdict = caller.result(self._house.config.send_timeout_s)
@@ -148,7 +150,7 @@ class Manager:
 
         Raises as `send_text` what is wrong before anything is sent.
         """
-        command = text_message(number, text)
+        command = text_message(number, text, self._region)
         accepted: Future[None] = self._ask(name, tidings.Accept(command=command))
         try:
             accepted.result(ASK_PATIENCE_S)
@@ -168,7 +170,7 @@ class Manager:
 
     def pairing_code(self, name: str, number: str) -> str:
         """A code to type into the phone instead of scanning. Raises `NotPairing`, `BadNumber`, `WhatsAppRefused`."""
-        seeker: Future[str] = self._ask(name, tidings.AskPairingCode(number=digits(number)))
+        seeker: Future[str] = self._ask(name, tidings.AskPairingCode(number=digits(number, self._region)))
         try:
             return seeker.result(ASK_PATIENCE_S)
         except FutureTimeout as ex:
@@ -196,6 +198,10 @@ class Manager:
                 raise Unavailable("The file has not come in time.") from ex
             file = self._files.take(instance, media, target)
         return MediaFile(file=file, size=os.fstat(file.fileno()).st_size, mime_type=media.mime_type, name=media.name)
+
+    def pace(self, name: str, pacing: Pacing) -> None:
+        """Have the instance send so fast from now on."""
+        self._ask(name, ConfigurePacing(pacing=pacing))
 
     def restart(self, name: str) -> None:
         """Have the instance make a new socket."""
@@ -258,9 +264,9 @@ def ask(actor: pykka.ActorRef[Any], message: object) -> Any:
         raise OutcomeUnknown("The instance has not answered in time; it may still do what was asked.") from ex
 
 
-def text_message(number: str, text: str) -> SendMessage:
+def text_message(number: str, text: str, region: str | None) -> SendMessage:
     """The command for a text to a number or jid as a caller wrote it. Raises `BadNumber`, `BadMessage`."""
-    to = normalise(number)
+    to = normalise(number, region)
     check_text(text)
     return SendMessage(command_id=str(uuid4()), number=to, content=Text(text=text))
 

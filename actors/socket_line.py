@@ -47,6 +47,7 @@ class Line:
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._door = threading.Lock()
         self._closing = False
+        self._hurry = threading.Event()
         self._close_turn = threading.Lock()
         self._closed = False
         self._ping_due = order.ping
@@ -103,6 +104,7 @@ class Line:
         """Take no more jobs; give back those that were not begun."""
         with self._door:
             self._closing = True
+            self._hurry.set()
             waiting: list[Job] = []
             while not self._jobs.empty():
                 job = self._jobs.get()
@@ -125,9 +127,21 @@ class Line:
             self._hear(SocketEnded(cause="socket_failed", detail=repr(ex)))
         while (job := self._jobs.get()) is not None:
             if isinstance(job, Transmit):
-                self._transmit(job)
+                if job.typing_s and not self._type(job):
+                    self._decline(job)
+                else:
+                    self._transmit(job)
             else:
                 self._say(self._do(job))
+
+    def _type(self, job: Transmit) -> bool:
+        """Be seen typing for as long as is wanted; whether the line is still open then."""
+        try:
+            seen = self._socket.show_typing(job)
+        except Exception:
+            log.exception("The socket of %s could not be seen typing.", self.order.instance)
+            seen = False
+        return not (seen and self._hurry.wait(job.typing_s))
 
     def _transmit(self, job: Transmit) -> None:
         """Say the verdict before the receipts: the library may hear those before its own send has returned."""

@@ -24,12 +24,15 @@ Report = Callable[[Observation], None]
 class Socket(Protocol):
     """One WhatsApp connection.
 
-    `open`, `send`, `offer_pairing_code` and `ping` are called by one thread, one after another, and may block;
+    `open`, `show_typing`, `send`, `offer_pairing_code` and `ping` are called by one thread, one after another, and may block;
     `answer` by another one; `standing` and `close` may come at any time from other threads.
     """
 
     def open(self) -> None:
         """Begin to connect. What becomes of it is reported; a raise means that it cannot even begin."""
+
+    def show_typing(self, order: Transmit) -> bool:
+        """Be seen typing, or recording, to whom this will go. Whether that was possible; the send says why not."""
 
     def send(self, order: Transmit) -> SocketSent | SocketFailedToSend:
         """Send, and wait for the verdict of WhatsApp's server."""

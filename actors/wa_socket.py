@@ -28,6 +28,7 @@ from chatbot_erp.actors.frames import (
     Transmit,
 )
 from chatbot_erp.actors.people_frames import Ask, Reply, SocketDeclined
+from chatbot_erp.actors.questions import Activity
 from chatbot_erp.actors.wa_addresses import Addresses, NotOnWhatsApp
 from chatbot_erp.actors.wa_client import ClientFactory, Hearing, LibraryError
 from chatbot_erp.actors.wa_message import jid_text
@@ -79,6 +80,14 @@ class WhatsAppSocket:
         # After an expired QR this thread never ends, nor does the library's own behind it: see `run_host`.
         threading.Thread(target=self._connect, name=f"connect-{self._order.instance}", daemon=True).start()
         self._client.await_life(LIFE_PATIENCE_S)
+
+    def show_typing(self, order: Transmit) -> bool:
+        activity: Activity = "recording" if order.kind == "voice" else "typing"
+        try:
+            self._people.show_activity(order.to, activity)
+        except (NotOnWhatsApp, LibraryError):
+            return False
+        return True
 
     def send(self, order: Transmit) -> SocketSent | SocketFailedToSend:
         def failed(reason: Any, detail: str) -> SocketFailedToSend:
@@ -208,6 +217,10 @@ class WhatsAppSocket:
                 self._pass_on(wa_groups.changed(event))
             case "BlocklistEvent":
                 self._pass_on(wa_groups.blocklist(event))
+            case "Presence":
+                self._pass_on(self._people.watched.presence(event))
+            case "ChatPresence":
+                self._pass_on(self._people.watched.activity(event))
             case "PairStatus":
                 if event.HasField("Error"):
                     self._end("pairing_failed", event.Error)
@@ -230,6 +243,7 @@ class WhatsAppSocket:
                 self._watch.was_complained_of()
             case "Disconnected":
                 self._pass_on(SocketDisconnected(reason="dropped"))
+                self._people.watched.forget()
                 if not self._pairing:
                     self._watch.broke()
             case name:

@@ -14,6 +14,7 @@ from chatbot_erp.actors.webhook_groups import (
     WebhookGroup,
     group_change,
 )
+from chatbot_erp.actors.webhook_presence import PresenceChangedWebhook, presence
 from chatbot_erp.actors.webhook_shape import Jid, Shape, WebhookEvent, WebhookInstance, WebhookNotice
 from chatbot_erp.eventstore.events import (
     DELIVERED,
@@ -30,6 +31,7 @@ from chatbot_erp.eventstore.events import (
     MessageRevoked,
     MessageSent,
     MessageUndecryptable,
+    PresenceChanged,
     Status,
     StatusEvent,
 )
@@ -182,6 +184,7 @@ Told = (
     | InstanceStatusWebhook
     | GroupJoinedWebhook
     | GroupUpdatedWebhook
+    | PresenceChangedWebhook
 )
 
 WEBHOOKS: dict[str, type[WebhookNotice]] = {
@@ -196,6 +199,7 @@ WEBHOOKS: dict[str, type[WebhookNotice]] = {
     "instance.status": InstanceStatusWebhook,
     "group.joined": GroupJoinedWebhook,
     "group.updated": GroupUpdatedWebhook,
+    "presence.changed": PresenceChangedWebhook,
     "webhook.test": WebhookTest,
 }
 """What a receiver can be sent."""
@@ -212,6 +216,7 @@ KINDS: dict[type[Event], str] = {
     CallReceived: "call.received",
     GroupJoined: "group.joined",
     GroupUpdated: "group.updated",
+    PresenceChanged: "presence.changed",
     **{kind: "instance.status" for kind in DELIVERED if issubclass(kind, StatusEvent)},
 }
 """How receivers call the events of the log that they are told of."""
@@ -227,6 +232,7 @@ TellableEvent = (
     | CallReceived
     | GroupJoined
     | GroupUpdated
+    | PresenceChanged
     | StatusEvent
 )
 
@@ -332,6 +338,13 @@ def shape(record: Recorded, event: TellableEvent, sequence: int, instance: str, 
                 position=record.position,
                 instance=whose,
                 group=group_change(event),
+            )
+        case PresenceChanged():
+            return PresenceChangedWebhook(
+                timestamp=record.recorded_at.astimezone(UTC),
+                **head,
+                instance=whose,
+                presence=presence(event),
             )
         case StatusEvent():
             status, reason = status_after(event)

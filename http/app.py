@@ -8,6 +8,7 @@ from chatbot_erp.actors.manager import Manager
 from chatbot_erp.actors.people import People
 from chatbot_erp.http import webhooks
 from chatbot_erp.http.auth import Doorkeeper, Gate
+from chatbot_erp.http.chats import Presences, ReadMarks
 from chatbot_erp.http.error_handlers import add_error_handlers
 from chatbot_erp.http.exchange import Exchange, Request, Response
 from chatbot_erp.http.groups import Groups, OneGroup
@@ -73,10 +74,16 @@ def create_app(manager: Manager, config: Config, playground: Playground | None =
 
 def _add_people(app: App, people: People) -> None:
     persons, blocklist, profile = Persons(people), Blocklist(people), Profile(people)
+    presences, marks = Presences(people), ReadMarks(people)
     groups, group = Groups(people), OneGroup(people)
     app.add_route("/instances/{name}/contacts/check", ContactChecks(people))
     app.add_route("/instances/{name}/contacts/{number}", persons)
     app.add_route("/instances/{name}/contacts/{number}/picture", persons, suffix="picture")
+    app.add_route("/instances/{name}/contacts/{number}/presence", presences, suffix="contact")
+    app.add_route("/instances/{name}/chats/{chat}/presence", presences, suffix="chat")
+    app.add_route("/instances/{name}/presence", presences)
+    app.add_route("/instances/{name}/messages/read", marks)
+    app.add_route("/instances/{name}/messages/{message_id}/read", marks, suffix="one")
     app.add_route("/instances/{name}/blocklist", blocklist)
     app.add_route("/instances/{name}/blocklist/{number}", blocklist, suffix="entry")
     app.add_route("/instances/{name}/profile", profile)

@@ -45,6 +45,9 @@ PARAMETERS: dict[str, Json] = {
     "number": _parameter(
         "number", "path", "Digits with country and area code, or a JID.", {"type": "string"}, required=True
     ),
+    "chat": _parameter(
+        "chat", "path", "A number or JID of somebody, or a group's JID.", {"type": "string"}, required=True
+    ),
     "group": _parameter("group", "path", "The group's JID.", {"type": "string"}, required=True),
     "preview": _parameter(
         "preview", "query", "true: a small one instead of the whole one.", {"type": "boolean", "default": False}

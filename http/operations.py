@@ -63,7 +63,8 @@ OPERATIONS = (
         scope=MANAGE,
         tag=INSTANCES,
         summary="Change one",
-        description="`webhookUrl`, and in `webhook` how deliveries there are made; what is left out stays.",
+        description="`webhookUrl`, in `webhook` how deliveries there are made, and in `pacing` how fast it sends (null: as fast"
+        " as it is told to); what is left out stays.",
         body=webhook_payloads.ChangeRequest,
         answer=payloads.InstanceDetails,
         problems=(*BODY, *ONE, *LATER, p.OF_ERROR[e.BadWebhookUrl], p.OF_ERROR[e.BadEndpoint]),

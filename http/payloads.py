@@ -10,6 +10,7 @@ from typing import Annotated, TypeVar
 import msgspec
 from msgspec import Meta
 
+from chatbot_erp.actors import pacing as pace
 from chatbot_erp.actors.directory import InstanceView
 from chatbot_erp.actors.fates import Message
 from chatbot_erp.actors.manager import Created, Sent
@@ -50,6 +51,16 @@ class MessageRequest(Payload, frozen=True, kw_only=True):
 
     number: Number
     message: Annotated[str, Meta(examples=["Olá!"], extra_json_schema={"minLength": 1, "maxLength": 65536})]
+
+
+class Pacing(Payload, frozen=True, kw_only=True):
+    """How fast an instance sends; what outruns it is 429. Whatever is left out is off."""
+
+    per_minute: Annotated[float, Meta(gt=0, le=6000)] | None = None
+    burst: Annotated[int, Meta(ge=1, le=1000, description="So many may go at once after a rest.")] = 1
+    typing: Annotated[
+        float, Meta(ge=0, le=15, description="Seconds that it is seen typing before a text, or recording before voice.")
+    ] = 0.0
 
 
 class PairingRequest(Payload, frozen=True, kw_only=True):
@@ -112,6 +123,7 @@ class InstanceDetails(Payload, frozen=True, kw_only=True):
     ]
     qr_expires_at: Moment | None
     restarts: int
+    pacing: Annotated[Pacing | None, Meta(description="null where it sends as fast as it is told to.")]
     node: Annotated[str, Meta(description="The manager that runs it.")]
 
 
@@ -240,8 +252,15 @@ def details(view: InstanceView, node: str, *, with_qr: bool) -> InstanceDetails:
         qr=qr.text if qr else None,
         qr_expires_at=qr.expires_at if qr else None,
         restarts=view.restarts,
+        pacing=pacing(view.pacing),
         node=node,
     )
+
+
+def pacing(wanted: pace.Pacing) -> Pacing | None:
+    if wanted == pace.UNPACED:
+        return None
+    return Pacing(per_minute=wanted.per_minute, burst=wanted.burst, typing=wanted.typing_s)
 
 
 def user(account: Account | None) -> User | None:

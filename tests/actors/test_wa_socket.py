@@ -229,7 +229,7 @@ def test_a_send_has_one_of_four_failures(linked: Scene) -> None:
     reasons.append(linked.send())
     assert [failed.reason for failed in reasons if isinstance(failed, frames.SocketFailedToSend)] == [
         "not_on_whatsapp",
-        "refused",
+        "addressing_rejected",
         "unknown",
         "not_connected",
     ]

@@ -54,6 +54,7 @@ from chatbot_erp.eventstore.events import (
     MessageUndecryptable,
     PairingOffered,
     PingSent,
+    PresenceChanged,
     Status,
 )
 from chatbot_erp.eventstore.records import Recorded
@@ -120,6 +121,7 @@ EVENTS: tuple[Event, ...] = (
         invite_reset=True,
         deleted=False,
     ),
+    PresenceChanged(jid="7@lid", jid_alt="1@s.whatsapp.net", state="unavailable", last_seen=SENT_AT),
     MessageFailed(command_id="c", reason="not_on_whatsapp", detail="(number) is not on WhatsApp."),
     MessageOutcomeUnknown(command_id="c", reason="host_died"),
 )
@@ -248,6 +250,7 @@ def test_every_event_that_is_delivered_has_a_payload() -> None:
         "message.revoked",
         "message.undecryptable",
         "call.received",
+        "presence.changed",
         "instance.status",
     }
 
@@ -263,6 +266,16 @@ def test_a_send_without_an_acknowledgement_is_told_with_its_command_and_the_prob
     }
     assert (unknown["failure"]["outcome"], unknown["failure"]["type"]) == ("unknown", "/problems/outcome-unknown")
     assert told(EVENTS[1])["commandId"] == "c"
+
+
+def test_who_is_watched_is_told_with_when_they_were_seen() -> None:
+    payload = told(EVENTS[-3])
+    assert payload["presence"] == {
+        "jid": "7@lid",
+        "jidAlt": "1@s.whatsapp.net",
+        "state": "unavailable",
+        "lastSeen": "2026-01-02T03:04:05Z",
+    }
 
 
 def test_an_edit_is_told_with_the_old_messages_id_and_the_new_words() -> None:

@@ -15,6 +15,7 @@ import pytest
 from falcon import testing
 
 from chatbot_erp.actors.api_keys import KeyRing
+from chatbot_erp.actors.commands import ConfigurePacing
 from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.directory import Directory, Qr
 from chatbot_erp.actors.endpoint import TellAgain, recipients
@@ -22,6 +23,7 @@ from chatbot_erp.actors.errors import BadName, BadWebhookUrl, InstanceNotOperati
 from chatbot_erp.actors.house import House
 from chatbot_erp.actors.instance import decide
 from chatbot_erp.actors.manager import NAME, Created, Manager, MediaFile, Sent, check_text, text_message
+from chatbot_erp.actors.pacing import Pacing
 from chatbot_erp.actors.people import People
 from chatbot_erp.actors.phone_numbers import normalise
 from chatbot_erp.actors.rebuild import Past, past
@@ -67,7 +69,11 @@ class FakeManager(Manager):
         self.keys = KeyRing(vault)
         self.webhooks = WebhookControl(store, vault, self.directory, Config(), lambda: MOMENT, self._carry_out)
         self.inquiries = FakeInquiries(lambda question, instance: self._note(question, self._name_of(instance)))
-        self.people = People(cast(House, SimpleNamespace(directory=self.directory, inquiries=self.inquiries)))
+        self.people = People(
+            cast(
+                House, SimpleNamespace(directory=self.directory, inquiries=self.inquiries, store=store, config=Config())
+            )
+        )
         self.draining = False
         self.calls: list[tuple[str, ...]] = []
         self.secrets: dict[str, str] = {}
@@ -140,7 +146,7 @@ class FakeManager(Manager):
         return Sent(message_id=f"3EB0{len(self.calls):04}", jid=f"{digits}@s.whatsapp.net", sent_at=MOMENT)
 
     def accept_text(self, name: str, number: str, text: str) -> str:
-        command = text_message(number, text)
+        command = text_message(number, text, None)
         self._note("accept", name, command.number, text)
         self._carry_out(name, command)
         return command.command_id
@@ -160,6 +166,9 @@ class FakeManager(Manager):
         self._note("pair", name, normalise(number))
         self.codes += 1
         return f"ABCD-{self.codes:04}"
+
+    def pace(self, name: str, pacing: Pacing) -> None:
+        self._carry_out(name, ConfigurePacing(pacing=pacing))
 
     def restart(self, name: str) -> None:
         self._note("restart", self.directory.find(name).name)

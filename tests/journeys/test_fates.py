@@ -69,11 +69,9 @@ def test_a_message_nobody_waits_for_is_sent_told_and_followed_until_it_is_read(w
     assert world.fate(accepted["location"])["fate"] == "sent"
     for ack in ("delivered", "read", "played"):
         customer.acknowledge(message_id, ack)
-        world.receiver.wait_for(
-            lambda payload, ack=ack: (
-                payload.get("ack", {}).get("name") == ack and payload["whatsapp"]["messageId"] == message_id
-            )
-        )
+    world.receiver.wait_for(
+        lambda payload: payload["event"] == "message.ack" and payload["whatsapp"]["messageId"] == message_id, count=3
+    )
     fate = world.fate(f"/instances/empresa_x/messages/{message_id}")
     assert fate == world.fate(accepted["location"])
     assert (fate["id"], fate["jid"], fate["fate"], fate["status"]) == (accepted["id"], customer.jid, "played", 4)

@@ -49,7 +49,7 @@ class FakeSocket:
     def __init__(self, order: OpenSocket, report: Report) -> None:
         self.order = order
         self.report = report
-        self.opened, self.begun, self.closing, self.closed = (threading.Event() for _ in range(4))
+        self.opened, self.typing, self.begun, self.closing, self.closed = (threading.Event() for _ in range(5))
         self.gate, self.may_close = threading.Event(), threading.Event()
         self.gate.set()
         self.may_close.set()
@@ -62,6 +62,10 @@ class FakeSocket:
     def open(self) -> None:
         self.opened.set()
         self.report(SocketConnected(jid="5511@s.whatsapp.net", lid=None, push_name="Shop"))
+
+    def show_typing(self, order: Transmit) -> bool:
+        self.typing.set()
+        return True
 
     def send(self, order: Transmit) -> SocketSent | SocketFailedToSend:
         self.begun.set()
