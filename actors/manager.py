@@ -150,7 +150,9 @@ class Manager:
 
         Raises as `send_text` what is wrong before anything is sent.
         """
-        command = text_message(number, text, self._region)
+        return self._accept(name, text_message(number, text, self._region))
+
+    def _accept(self, name: str, command: SendMessage) -> str:
         accepted: Future[None] = self._ask(name, tidings.Accept(command=command))
         try:
             accepted.result(ASK_PATIENCE_S)

@@ -4,6 +4,8 @@ Fields that nobody knows are ignored, so that callers of other gateways and of l
 that names no known field is refused, so that a misspelt one is not taken for done.
 """
 
+import json
+import re
 from datetime import UTC, datetime
 from typing import Annotated, TypeVar
 
@@ -18,6 +20,8 @@ from chatbot_erp.actors.state import Account, Instance, Removed
 from chatbot_erp.eventstore.events import Ack, Status
 from chatbot_erp.eventstore.records import Recorded
 from chatbot_erp.http.problems import INVALID, MALFORMED_JSON, FieldError, RequestRefused
+
+_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -194,7 +198,18 @@ def why_not_json(body: bytes, ex: Exception) -> str:
         return "The body is empty."
     if isinstance(ex, UnicodeDecodeError):
         return "The body is not UTF-8."
-    return "The body is nested too deep." if isinstance(ex, RecursionError) else f"{ex}."
+    if isinstance(ex, RecursionError):
+        return "The body is nested too deep."
+    return "A text in the body is not valid Unicode (a lone surrogate)." if _is_lenient_json(body) else f"{ex}."
+
+
+def _is_lenient_json(body: bytes) -> bool:
+    """Whether all that is wrong are halves of characters: Python's own reader takes them, and msgspec misnames them."""
+    try:
+        json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    return _HALF.search(body) is not None
 
 
 def faults(body: bytes, kind: type[msgspec.Struct]) -> list[FieldError]:

@@ -19,6 +19,7 @@ from chatbot_erp.eventstore.events import (
     MessageReceived,
     MessageSent,
 )
+from chatbot_erp.eventstore.sql import MIGRATIONS
 from chatbot_erp.eventstore.store import EventStore, NewEvent
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -94,7 +95,8 @@ def test_a_log_from_before_the_index_is_indexed_when_it_is_opened(tmp_path: Path
     with EventStore.open(tmp_path) as store:
         append(store, "i", 0, received("first"), *(received(f"m{n}") for n in range(2500)))
     with closing(sqlite3.connect(tmp_path / "events.db")) as old:
-        old.executescript("DROP TABLE message_positions; PRAGMA user_version = 4")
+        (script,) = (script for script in MIGRATIONS if "CREATE TABLE message_positions" in script)
+        old.executescript(f"DROP TABLE message_positions; {script}")
     with EventStore.open(tmp_path) as store:
         assert find_received(store, "i", "first") is not None
         assert find_received(store, "i", "m2499") is not None

@@ -108,3 +108,26 @@ def test_what_was_received_has_a_fate_too(world: World) -> None:
     world.receiver.wait_for(lambda payload: payload.get("whatsapp", {}).get("messageId") == message_id)
     fate = world.fate(f"/instances/empresa_x/messages/{message_id}")
     assert (fate["fate"], fate["id"], fate["status"]) == ("received", None, None)
+
+
+@pytest.mark.parametrize(
+    "text", ["\u202eolá\u202c \u05e9\u05dc\u05d5\u05dd", "👩‍👩‍👧\ufeff\U0010ffff", "a\0b", "👋" * 65_536], ids=len
+)
+def test_any_text_goes_out_unchanged(world: World, text: str) -> None:
+    customer = world.phone()
+    answer = world.manager.send("empresa_x", customer.number, text)
+    assert answer.status_code == 200, answer.text
+    message_id = answer.json()["messageId"]
+    (received,) = customer.inbox()
+    assert (received.id, received.text) == (message_id, text)
+    (told,) = world.receiver.wait_for(
+        lambda payload: payload["event"] == "message.sent" and payload["whatsapp"]["messageId"] == message_id
+    )
+    assert told.payload["message"]["text"] == text
+
+
+def test_half_a_character_is_refused_with_a_reason(world: World) -> None:
+    body = b'{"number": "5511999999999", "message": "x\\ud800y"}'
+    answer = world.manager.call("POST", "/instances/empresa_x/message", data=body)
+    assert (answer.status_code, answer.json()["type"]) == (400, "/problems/malformed-json")
+    assert "surrogate" in answer.json()["detail"]
