@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import standardwebhooks
 import svix.webhooks
@@ -129,6 +130,27 @@ def test_the_brazilian_ninth_digit_reaches_the_account_that_exists(
     assert answer.status_code == 200, answer.text
     assert answer.json()["jid"] == without_nine.jid
     without_nine.receive(text="Olá")
+
+
+def test_in_a_region_numbers_are_written_as_they_are_dialled_there(
+    tmp_path: Path, network: Network, new_phone: NewPhone
+) -> None:
+    with_nine, without_nine = network.phone("5591985556666", name="Ana"), network.phone("559185557777", name="Joana")
+    with ManagerProcess(tmp_path / "data", network, "--default-region", "br") as manager:
+        manager.pair("empresa_x", new_phone("Empresa X"))
+        for number, customer in (
+            ("(91) 98555-6666", with_nine),
+            ("091 8555-6666", with_nine),
+            ("91 98555-7777", without_nine),
+            ("+55 91 8555-7777", without_nine),
+            ("559185557777", without_nine),
+        ):
+            answer = manager.send("empresa_x", number, number)
+            assert (answer.status_code, answer.json()["jid"]) == (200, customer.jid), answer.text
+            customer.receive(text=number)
+        found = manager.call("POST", "/instances/empresa_x/contacts/check", json={"numbers": ["91 98555-7777"]})
+        assert found.json()["contacts"][0]["jid"] == without_nine.jid
+        assert manager.call("GET", "/instances/empresa_x/contacts/(91) 98555-6666").json()["jid"] == with_nine.jid
 
 
 def test_a_number_that_is_not_on_whatsapp_is_a_clear_404(manager: ManagerProcess, new_phone: NewPhone) -> None:
