@@ -8,8 +8,8 @@ CREATE TABLE message_positions (
     PRIMARY KEY (block, message, position)
 ) STRICT, WITHOUT ROWID;
 
-INSERT INTO message_positions (block, message, position)
-SELECT DISTINCT (position - 1) / 1024, ids.value, position
+INSERT OR IGNORE INTO message_positions (block, message, position)
+SELECT (position - 1) / 1024, ids.value, position
 FROM events, json_each(json_array(json_extract(data, '$.messageId'), json_extract(data, '$.commandId'))) AS ids
 WHERE events.type GLOB 'message.*' AND ids.value <> ''
   AND position <= (SELECT coalesce(max(position), 0) / 1024 * 1024 FROM events);

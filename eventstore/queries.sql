@@ -113,8 +113,8 @@ INSERT INTO stream_positions (stream, position)
 SELECT stream, position FROM events WHERE position > ? AND position <= ? ORDER BY stream, position;
 
 -- name: index_messages
-INSERT INTO message_positions (block, message, position)
-SELECT DISTINCT (position - 1) / 1024, ids.value, position
+INSERT OR IGNORE INTO message_positions (block, message, position)
+SELECT (position - 1) / 1024, ids.value, position
 FROM events, json_each(json_array(json_extract(data, '$.messageId'), json_extract(data, '$.commandId'))) AS ids
 WHERE position > ? AND position <= ? AND +events.type GLOB 'message.*' AND ids.value <> ''
 ORDER BY 1, 2, 3;

@@ -49,6 +49,7 @@ const EN = {
   "event.message.outcome_unknown": "Nobody knows whether it was sent ({reason})",
   "event.message.received": "{pushName}: “{text}”", "event.message.undecryptable": "A message that could not be read",
   "event.message.acknowledged": "Acknowledged ({ack}) by {jid}",
+  "event.instance.pacing_configured": "Another pace for what is sent", "event.presence.changed": "{jid}: {state}",
   "event.webhook.delivered": "Webhook {sequence} delivered", "event.webhook.abandoned": "Webhook {sequence} given up",
 };
 
@@ -101,6 +102,7 @@ const PT = {
   "event.message.outcome_unknown": "Ninguém sabe se foi enviada ({reason})",
   "event.message.received": "{pushName}: “{text}”", "event.message.undecryptable": "Uma mensagem que não se pôde ler",
   "event.message.acknowledged": "Confirmada ({ack}) por {jid}",
+  "event.instance.pacing_configured": "Outro ritmo para o que é enviado", "event.presence.changed": "{jid}: {state}",
   "event.webhook.delivered": "Webhook {sequence} entregue", "event.webhook.abandoned": "Webhook {sequence} abandonado",
 };
 
