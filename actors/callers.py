@@ -18,6 +18,7 @@ class Callers:
     def __init__(self, most: int) -> None:
         self._most = most
         self._senders: dict[str, Future[Verdict]] = {}
+        self._depositors: dict[str, Future[None]] = {}
         self._code_seekers: dict[str, Future[str]] = {}
 
     def check_room(self) -> None:
@@ -37,6 +38,14 @@ class Callers:
         if sender := self._senders.pop(command_id, None):
             sender.set_exception(failure)
 
+    def await_record(self, command_id: str) -> Future[None]:
+        """Done when the message is on record; this caller does not wait for the verdict."""
+        return self._depositors.setdefault(command_id, Future())
+
+    def tell_recorded(self, command_id: str, failure: Exception | None) -> None:
+        depositor = self._depositors.pop(command_id)
+        depositor.set_result(None) if failure is None else depositor.set_exception(failure)
+
     def await_code(self, command_id: str) -> Future[str]:
         return self._code_seekers.setdefault(command_id, Future())
 
@@ -50,7 +59,11 @@ class Callers:
 
     def release(self) -> None:
         """Nobody waits for an actor that is gone."""
-        waiting: list[Future[Any]] = [*self._senders.values(), *self._code_seekers.values()]
+        waiting: list[Future[Any]] = [
+            *self._senders.values(),
+            *self._depositors.values(),
+            *self._code_seekers.values(),
+        ]
         for future in waiting:
             if not future.done():
                 future.set_exception(OutcomeUnknown("The instance stopped before there was an answer."))

@@ -7,6 +7,7 @@ import msgspec
 from chatbot_erp.actors.contents import Sendable
 from chatbot_erp.actors.endpoint import EndpointCommand
 from chatbot_erp.actors.frames import Observation
+from chatbot_erp.actors.pacing import Pacing
 from chatbot_erp.eventstore.events import WebhookAbandoned, WebhookDelivered
 
 
@@ -36,6 +37,12 @@ class SendMessage(msgspec.Struct, frozen=True, kw_only=True):
     command_id: str
     number: str
     content: Sendable
+
+
+class ConfigurePacing(msgspec.Struct, frozen=True, kw_only=True):
+    """Send so fast from now on."""
+
+    pacing: Pacing
 
 
 class Observed(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +78,7 @@ Command = (
     | RestartInstance
     | RemoveInstance
     | SendMessage
+    | ConfigurePacing
     | Observed
     | LoseSocket
     | DoubtPending

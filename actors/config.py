@@ -27,6 +27,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     webhook_retry_for_s: float = 76 * 3600.0
     webhook_deny: tuple[str, ...] = ()
     send_timeout_s: float = 90.0
+    default_region: str | None = None
     media_keep_days: float = 0.0
     content_keep_days: int = 0
     media_max_bytes: int = 100 << 20

@@ -13,6 +13,7 @@ import pykka
 
 from chatbot_erp.actors.endpoint import Endpoints
 from chatbot_erp.actors.errors import InstanceNotFound, NameTaken
+from chatbot_erp.actors.pacing import UNPACED, Pacing
 from chatbot_erp.actors.state import Account, Instance, Removed
 from chatbot_erp.eventstore.events import Status
 
@@ -40,6 +41,7 @@ class InstanceView(msgspec.Struct, frozen=True, kw_only=True):
     qr: Qr | None
     restarts: int
     retry_at: datetime | None = None
+    pacing: Pacing = UNPACED
 
     @property
     def webhook_url(self) -> str:
@@ -106,6 +108,7 @@ class Directory:
                 qr=qr,
                 restarts=state.restarts,
                 retry_at=state.retry_at,
+                pacing=state.pacing,
             )
             self._entries[instance] = msgspec.structs.replace(entry, view=view, endpoints=state.endpoints)
 

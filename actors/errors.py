@@ -21,6 +21,7 @@
     │   ├── NotPermitted
     │   ├── InvitationVoid
     │   ├── NotAccepted
+    │   ├── SendingTooFast
     │   ├── MessageNotFound
     │   ├── NoMedia
     │   ├── MediaGone
@@ -31,6 +32,8 @@
     └── Failed                      ours or WhatsApp's
         ├── AskedTooMuch            certain: it was not done
         ├── WhatsAppRefused         certain: it was not sent
+        │   ├── ReachoutLocked
+        │   └── AddressingRejected
         ├── MediaUnavailable        certain: the file was not had
         ├── OutcomeUnknown          nobody can say: never re-sent by itself
         └── Unavailable             certain: nothing was done; try again later
@@ -38,6 +41,8 @@
 Each class has a stable `code` (the last part of a problem's `type`), a `title`, and an `action` for the caller.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import ClassVar
 
 
@@ -169,10 +174,22 @@ class NotAccepted(Refused):
     action = "Read the detail; nothing was changed by what it names."
 
 
+class SendingTooFast(Refused):
+    """Raised where an instance's own pace is outrun; `retry_after_s` is when the next message may go."""
+
+    code = "sending-too-fast"
+    title = "The instance sends no faster than its pacing allows."
+    action = "Nothing was sent; send it again after the time in Retry-After, or change the instance's pacing."
+
+    def __init__(self, retry_after_s: float) -> None:
+        super().__init__(f"The next message may go in {retry_after_s:.1f} seconds.")
+        self.retry_after_s = retry_after_s
+
+
 class MessageNotFound(Refused):
     code = "message-not-found"
-    title = "This instance knows no message with this id."
-    action = "Use the messageId of a message.received webhook of this instance, or of what it has sent."
+    title = "This instance has no message with this id."
+    action = "Use a messageId that a webhook or an answer of this instance named, or the id of an accepted send."
 
 
 class NoMedia(Refused):
@@ -235,6 +252,24 @@ class WhatsAppRefused(Failed):
     action = "Read the detail; nothing was sent."
 
 
+class ReachoutLocked(WhatsAppRefused):
+    code = "reachout-locked"
+    title = "WhatsApp does not let this number begin a conversation now (error 463)."
+    action = (
+        "Nothing was sent. Do not repeat it, each attempt can prolong the lock: let the other party write first, answer"
+        " those who have, and wait for hours or days."
+    )
+
+
+class AddressingRejected(WhatsAppRefused):
+    code = "addressing-rejected"
+    title = "WhatsApp rejected how the message was addressed (errors 421 and 479)."
+    action = (
+        "Nothing was sent. Mostly a session or member list is out of date: send it again once, and if that fails"
+        " restart the instance."
+    )
+
+
 class MediaUnavailable(Failed):
     code = "media-unavailable"
     title = "The file could not be had from WhatsApp."
@@ -251,3 +286,16 @@ class Unavailable(Failed):
     code = "unavailable"
     title = "The manager cannot do it right now."
     action = "Nothing was done; try again after the time in Retry-After."
+
+
+OF_FAILURE: Mapping[str, type[ManagerError]] = MappingProxyType(
+    {
+        "not_on_whatsapp": NotOnWhatsApp,
+        "not_connected": InstanceNotOperational,
+        "refused": WhatsAppRefused,
+        "reachout_locked": ReachoutLocked,
+        "addressing_rejected": AddressingRejected,
+        "too_many": AskedTooMuch,
+    }
+)
+"""What the reason of a `MessageFailed` is for callers."""

@@ -1,5 +1,6 @@
 """What became of each message, folded from the log: the same answer for a caller, the command line and an auditor."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 
@@ -76,6 +77,21 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """When its fate last changed."""
 
 
+class Step(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Something that happened to a message. `participant` is whose device says so, where the chat is a group."""
+
+    fate: Fate
+    at: datetime
+    participant: str | None = None
+
+
+class Story(msgspec.Struct, frozen=True, kw_only=True):
+    """A message as it is now, and what has happened to it, in order."""
+
+    message: Message
+    steps: tuple[Step, ...]
+
+
 class Fates:
     """The messages of one stream; give it the stream's events in order."""
 
@@ -145,3 +161,39 @@ class Fates:
             self._put(key, jid=jid, fate=BY_ACK[ack], at=at, message_id=message_id, ack=ack)
         elif known.ack is None or ack is Ack.ERROR or ack > known.ack:
             self._messages[key] = msgspec.structs.replace(known, fate=BY_ACK[ack], ack=ack, at=at)
+
+
+def story(records: Iterable[Recorded], message_id: str) -> Story | None:
+    """What became of a message, named as in `Fates.find`, from all records about it, in order; None: there is none."""
+    fates = Fates()
+    steps = []
+    for record in records:
+        fates.take(record)
+        if (step := step_of(record)) is not None:
+            steps.append(step)
+    message = fates.find(message_id)
+    return None if message is None else Story(message=message, steps=tuple(steps))
+
+
+def step_of(record: Recorded) -> Step | None:
+    """What a record tells of its message, in the word for a fate."""
+    match record.event:
+        case MessageAccepted():
+            fate = Fate.ACCEPTED
+        case MessageSent():
+            fate = Fate.SENT
+        case MessageFailed():
+            fate = Fate.FAILED
+        case MessageOutcomeUnknown():
+            fate = Fate.UNKNOWN
+        case MessageAcknowledged(ack=ack, participant=participant):
+            return Step(fate=BY_ACK[ack], at=record.recorded_at, participant=participant)
+        case MessageReceived():
+            fate = Fate.RECEIVED
+        case MessageUndecryptable():
+            fate = Fate.UNDECRYPTABLE
+        case MessageRevoked():
+            fate = Fate.REVOKED
+        case _:
+            return None
+    return Step(fate=fate, at=record.recorded_at)

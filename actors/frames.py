@@ -6,7 +6,6 @@ keeps it until the manager confirms that it is committed (or, if the manager die
 """
 
 from datetime import datetime
-from typing import Literal
 
 import msgspec
 
@@ -18,7 +17,9 @@ from chatbot_erp.actors.people_frames import (
     SocketJoinedGroup,
     SocketSawBlocklist,
     SocketSawGroupChange,
+    SocketSawPresence,
 )
+from chatbot_erp.actors.wa_verdicts import FailureReason
 
 # Orders: manager → host
 
@@ -48,6 +49,7 @@ class Transmit(Frame, frozen=True, kw_only=True):
     """Send this. `to` is a full jid, or E.164 digits that WhatsApp is asked about first.
 
     `kind`, `text` and `content` (JSON text) are the parts of a `contents.Sendable`; `file` is the path of its file.
+    The number is seen typing (recording, before a voice message) for `typing_s` seconds before it goes.
     """
 
     instance: str
@@ -57,6 +59,7 @@ class Transmit(Frame, frozen=True, kw_only=True):
     kind: str = "text"
     content: str = "{}"
     file: str = ""
+    typing_s: float = 0.0
 
 
 class OfferPairingCode(Frame, frozen=True, kw_only=True):
@@ -171,7 +174,7 @@ class SocketFailedToSend(Frame, frozen=True, kw_only=True):
     """What `Transmit` asked for was not acknowledged; `unknown` means that WhatsApp may have it all the same."""
 
     command_id: str
-    reason: Literal["not_on_whatsapp", "refused", "not_connected", "unknown"]
+    reason: FailureReason
     detail: str
 
 
@@ -270,6 +273,7 @@ Turn = (
     | SocketPinged
     | SocketFetched
     | SocketFailedToFetch
+    | SocketSawPresence
 )
 """A turn in the life of a socket: true of now, and of no use later."""
 

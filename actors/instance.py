@@ -16,6 +16,7 @@ import msgspec
 from chatbot_erp.actors import frames, people_frames
 from chatbot_erp.actors.commands import (
     Command,
+    ConfigurePacing,
     CreateInstance,
     DoubtPending,
     LoseSocket,
@@ -54,6 +55,7 @@ from chatbot_erp.eventstore.events import (
     MessageRevoked,
     MessageSent,
     MessageUndecryptable,
+    PacingConfigured,
     PairingOffered,
     PingFailed,
     PingSent,
@@ -62,6 +64,9 @@ from chatbot_erp.eventstore.events import (
 
 OPERATIONAL = frozenset({Status.CONNECTED, Status.DEGRADED})
 """Where a message can be sent."""
+
+REFUSALS = frozenset({"refused", "reachout_locked", "addressing_rejected", "too_many"})
+"""Reasons for which WhatsApp itself did not take a message."""
 
 Events = tuple[Event, ...]
 
@@ -98,6 +103,10 @@ def decide(state: State, command: Command) -> Events:
                     command_id=command_id, number=number, kind=said.kind, text=said.text, content=said.content
                 ),
             )
+        case ConfigurePacing(pacing=pacing):
+            if pacing == state.pacing:
+                return ()
+            return (PacingConfigured(per_minute=pacing.per_minute, burst=pacing.burst, typing_s=pacing.typing_s),)
         case LoseSocket(generation=generation, cause=cause):
             lost = lose(state, cause) if generation == state.generation else ()
             return (*doubt(state, cause), *lost)
@@ -134,6 +143,8 @@ def decide_turn(state: Instance, seen: frames.Turn) -> Events:
             return lose(state, "dropped")
         case frames.SocketEnded(cause=cause, retry_at=retry_at):
             return lose(state, cause, retry_at)
+        case people_frames.SocketSawPresence(changed=changed):
+            return (changed,)
         case frames.SocketPinged(message_id=message_id, error=""):
             return (PingSent(message_id=message_id),)
         case frames.SocketPinged(error=error):
@@ -240,7 +251,7 @@ def decide_fact(state: Instance, seen: frames.Fact) -> Events:
             return (MessageOutcomeUnknown(command_id=command_id, reason=without_numbers(detail)),)
         case frames.SocketFailedToSend(command_id=command_id, reason=reason, detail=detail):
             failed = MessageFailed(command_id=command_id, reason=reason, detail=without_numbers(detail))
-            return (failed, *(weigh(state, "", Ack.ERROR) if reason == "refused" else ()))
+            return (failed, *(weigh(state, "", Ack.ERROR) if reason in REFUSALS else ()))
         case _:
             assert_never(seen)
 

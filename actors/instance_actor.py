@@ -4,6 +4,8 @@ The actor is the only writer of its stream. What it is told while the disk refus
 in `_owed`, and what a socket saw stays with its host; `RepeatDue` takes both up again.
 """
 
+import random
+import time
 from concurrent.futures import Future
 from datetime import timedelta
 from pathlib import Path
@@ -18,6 +20,7 @@ from chatbot_erp.actors import effects, frames, polls, tidings
 from chatbot_erp.actors.callers import Callers, Verdict
 from chatbot_erp.actors.commands import (
     Command,
+    ConfigurePacing,
     CreateInstance,
     DoubtPending,
     LoseSocket,
@@ -31,7 +34,7 @@ from chatbot_erp.actors.confirmations import Confirmations
 from chatbot_erp.actors.directory import Qr
 from chatbot_erp.actors.downloads import Downloads
 from chatbot_erp.actors.endpoint import DisableEndpoint, EndpointCommand
-from chatbot_erp.actors.errors import NotPairing, Refused, WhatsAppRefused
+from chatbot_erp.actors.errors import NotPairing, Refused, Unavailable, WhatsAppRefused
 from chatbot_erp.actors.fates import fate_of
 from chatbot_erp.actors.house import HostGone, House
 from chatbot_erp.actors.instance_mail import Mailbox
@@ -41,6 +44,7 @@ from chatbot_erp.actors.media_files import MediaFiles
 from chatbot_erp.actors.media_frames import SocketFailedToFetch, SocketFetched
 from chatbot_erp.actors.media_specs import KINDS
 from chatbot_erp.actors.outbox import Outbox
+from chatbot_erp.actors.pacing import UNPACED, Pacer, Pacing
 from chatbot_erp.actors.parking import Parking, kind_of
 from chatbot_erp.actors.state import Instance, State
 from chatbot_erp.actors.tallies import EVENTS, FATES
@@ -53,8 +57,11 @@ log = structlog.get_logger()
 LARGEST_BATCH = 64
 """Commands that share an append at most."""
 
-STEPS_TO_A_POLL = 4
-"""How far back a vote looks for its poll (lookup.py): some 60,000 events, for the actor waits."""
+SAID_BY_HAND = frozenset({"text", "voice"})
+"""Kinds of messages that take a person time."""
+
+MOST_PENDING = 256
+"""Messages that may wait for WhatsApp, where no caller waits with them: all of them are in every snapshot."""
 
 REPEAT_AFTER_S = 1.0
 
@@ -78,6 +85,7 @@ class InstanceActor(pykka.ThreadingActor):
         self._callers = Callers(most=max(1, house.config.http_threads // 2))
         self._owed: list[Command] = []
         self._stalled = False
+        self._pacer = Pacer(time.monotonic, random.random)
         self._confirmations = Confirmations(instance)
         self._parking = Parking(instance, house)
         self._downloads = Downloads(instance, MediaFiles(house.config), self._order, lambda: house.store.losses)
@@ -125,6 +133,8 @@ class InstanceActor(pykka.ThreadingActor):
             case tidings.Settled(verdicts=verdicts):
                 for verdict in verdicts:
                     self._owe(verdict)
+            case tidings.Accept(command=command):
+                return self._accept(command)
             case tidings.Ping():
                 self._house.supervisor.tell(tidings.Pong(instance=self._id, urn=self.actor_urn))
             case _:
@@ -150,7 +160,7 @@ class InstanceActor(pykka.ThreadingActor):
             case DisableEndpoint(reason="gone" | "failing"):
                 self._owe(message)
                 self._write()
-            case CreateInstance() | RemoveInstance():
+            case CreateInstance() | RemoveInstance() | ConfigurePacing():
                 self._perform(message)
             case _ if isinstance(message, EndpointCommand):
                 self._perform(message)
@@ -238,7 +248,7 @@ class InstanceActor(pykka.ThreadingActor):
 
     def _find(self, message_id: str) -> MessageReceived | MessageSent | None:
         try:
-            return find_message(self._house.store, self._id, message_id, steps=STEPS_TO_A_POLL)
+            return find_message(self._house.store, self._id, message_id)
         except StoreError as ex:
             log.warning("a poll was not found", action="poll_missed", instance=self._id, error=str(ex))
             return None
@@ -327,8 +337,22 @@ class InstanceActor(pykka.ThreadingActor):
                 self._callers.refuse(command.command_id, failure)
 
         self._callers.check_room()
-        self._journal.stage(command, settle)
+        self._stage_send(command, settle)
         return self._callers.await_verdict(command.command_id)
+
+    def _accept(self, command: SendMessage) -> Future[None]:
+        """Answers a future that is done when the message is in the log."""
+        state = self._journal.state
+        if isinstance(state, Instance) and len(state.pending) >= MOST_PENDING:
+            raise Unavailable(f"{MOST_PENDING} messages of this instance wait for WhatsApp already.")
+        self._stage_send(command, lambda failure: self._callers.tell_recorded(command.command_id, failure))
+        return self._callers.await_record(command.command_id)
+
+    def _stage_send(self, command: SendMessage, settle: Settle) -> None:
+        pacing = self._pacing()
+        self._pacer.check(pacing)
+        self._journal.stage(command, settle)
+        self._pacer.spend(pacing)
 
     def _seek_code(self, number: str) -> Future[str]:
         if not isinstance(self._journal.state, Instance) or self._journal.state.status is not Status.SCAN_QR_CODE:
@@ -378,6 +402,7 @@ class InstanceActor(pykka.ThreadingActor):
             text=effect.parts.text,
             kind=effect.parts.kind,
             content=bytes(effect.parts.content).decode(),
+            typing_s=self._pacing().typing_s if effect.parts.kind in SAID_BY_HAND else 0.0,
             file=str(self._outbox.path(effect.command_id).absolute()) if effect.parts.kind in KINDS else "",
         )
         if not self._order(order):
@@ -396,6 +421,10 @@ class InstanceActor(pykka.ThreadingActor):
             command_id=command_id, reason="not_connected", detail="The socket was gone before the message left."
         )
         self._owe(Observed(generation=0, observation=failed, at=self._house.now()))
+
+    def _pacing(self) -> Pacing:
+        state = self._journal.state
+        return state.pacing if isinstance(state, Instance) else UNPACED
 
     def _endpoints(self) -> tuple[str, ...]:
         state = self._journal.state

@@ -63,6 +63,11 @@ def main() -> None:
 @option("--webhook-retry-for", default=76.0, type=click.FloatRange(0.001), help="Hours an event is retried.")
 @option("--webhook-deny", multiple=True, help="Networks no webhook may reach; `private`: also RFC 1918 and loopback.")
 @option(
+    "--default-region",
+    default=None,
+    help="Where numbers without a country code are dialled, such as BR.  [default: they begin with a country code]",
+)
+@option(
     "--media-keep-days",
     default=0.0,
     type=click.FloatRange(0, 3650),
@@ -100,6 +105,7 @@ def serve(
     webhook_timeout: float,
     webhook_retry_for: float,
     webhook_deny: tuple[str, ...],
+    default_region: str | None,
     media_keep_days: float,
     content_keep_days: int,
     media_max_mib: int,
@@ -129,15 +135,20 @@ def serve(
         webhook_timeout_s=webhook_timeout,
         webhook_retry_for_s=webhook_retry_for * 3600,
         webhook_deny=webhook_deny,
+        default_region=default_region.upper() if default_region else None,
         media_keep_days=media_keep_days,
         content_keep_days=content_keep_days,
         media_max_bytes=media_max_mib << 20,
         http_threads=http_threads,
         node=node or gethostname(),
     )
+    from phonenumbers import SUPPORTED_REGIONS
+
     from chatbot_erp.actors.serve import run
     from chatbot_erp.actors.webhook_address import Deny
 
+    if config.default_region is not None and config.default_region not in SUPPORTED_REGIONS:
+        raise click.UsageError(f"--default-region: {default_region} is no region of two letters such as BR or PT.")
     try:
         Deny.of(webhook_deny)
     except ValueError as ex:

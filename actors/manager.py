@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
+from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from typing import Any, BinaryIO, assert_never
@@ -21,11 +22,12 @@ from prometheus_client.metrics_core import Metric
 from chatbot_erp.actors import spans, tidings
 from chatbot_erp.actors.api_keys import KeyRing
 from chatbot_erp.actors.audit import Audit
-from chatbot_erp.actors.commands import CreateInstance, RemoveInstance, SendMessage
-from chatbot_erp.actors.contents import Media, Sendable, Text
+from chatbot_erp.actors.commands import ConfigurePacing, CreateInstance, RemoveInstance, SendMessage
+from chatbot_erp.actors.contents import Media, Text
 from chatbot_erp.actors.directory import Directory, InstanceView
 from chatbot_erp.actors.erasing import Erased, Eraser, Held
 from chatbot_erp.actors.errors import (
+    OF_FAILURE,
     BadContent,
     BadName,
     InstanceNotOperational,
@@ -36,15 +38,17 @@ from chatbot_erp.actors.errors import (
     Unavailable,
     WhatsAppRefused,
 )
+from chatbot_erp.actors.fates import Story
 from chatbot_erp.actors.frames import Alive
 from chatbot_erp.actors.house import House
 from chatbot_erp.actors.instance import OPERATIONAL
-from chatbot_erp.actors.lookup import find_message, find_received
+from chatbot_erp.actors.lookup import find_message, find_received, find_story
 from chatbot_erp.actors.media_files import MediaFiles
 from chatbot_erp.actors.media_probe import inspected
 from chatbot_erp.actors.media_specs import media_in
 from chatbot_erp.actors.media_url import UrlFetcher
 from chatbot_erp.actors.outbox import Outbox, Parcel
+from chatbot_erp.actors.pacing import Pacing
 from chatbot_erp.actors.people import People
 from chatbot_erp.actors.phone_numbers import digits, normalise
 from chatbot_erp.actors.rebuild import Past, past
@@ -101,6 +105,7 @@ class Manager:
         self._house = house
         self._eraser = eraser
         self._files = MediaFiles(house.config)
+        self._region = house.config.default_region
         self._urls = UrlFetcher(house.config.webhook_deny, house.config.media_max_bytes)
         self.outbox = Outbox(house.config)
         self.store: EventStore = house.store
@@ -137,11 +142,16 @@ class Manager:
         """Send and wait for the server's acknowledgement.
 
         Raises `InstanceNotFound`, `InstanceNotOperational`, `BadNumber`, `BadMessage`, `NotOnWhatsApp`,
-        `WhatsAppRefused`, `OutcomeUnknown`, `Unavailable`.
+        `WhatsAppRefused`, `AskedTooMuch`, `SendingTooFast`, `OutcomeUnknown`, `Unavailable`.
         """
-        to = normalise(number)
-        check_text(text)
-        return self._deliver(name, SendMessage(command_id=command_id(), number=to, content=Text(text=text)))
+        return self._deliver(name, text_message(number, text, self._region))
+
+    def accept_text(self, name: str, number: str, text: str) -> str:
+        """Put a message on record, to be sent as soon as can be; the id of the command, by which `story` knows it.
+
+        Raises as `send_text` what is wrong before anything is sent.
+        """
+        return self._accept(name, text_message(number, text, self._region))
 
     def send(self, name: str, draft: Draft, file: Parcel | str | None = None) -> Sent:
         """As `send_text`, for a message of any kind; `file` is in the outbox, or the URL of one.
@@ -149,24 +159,34 @@ class Manager:
         Raises also `BadContent`, `BadMedia`, `BadMediaUrl`, `MediaTooLarge`, `MessageNotFound`. Whatever becomes of the
         message, a parcel is removed when that is known.
         """
+        with self._drafted(name, draft, file) as command:
+            return self._deliver(name, command, UPLOAD_PATIENCE_S if file is not None else 0.0)
+
+    def accept(self, name: str, draft: Draft, file: Parcel | str | None = None) -> str:
+        """As `accept_text`, for a message of any kind; see `send`."""
+        with self._drafted(name, draft, file) as command:
+            return self._accept(name, command)
+
+    @contextmanager
+    def _drafted(self, name: str, draft: Draft, file: Parcel | str | None) -> Iterator[SendMessage]:
+        """The command for a draft. Its parcel is removed where the caller of this is told that nothing is sent."""
         parcel = file if isinstance(file, Parcel) else None
         try:
             view = self.directory.view(name)
             if view.status not in OPERATIONAL or view.account is None:
                 raise InstanceNotOperational(f"The instance is {view.status}, not CONNECTED or DEGRADED.")
             find = partial(find_message, self.store, view.id)
-            whole = complete(draft, find, view.account)
-            if isinstance(whole.content, Media) != (file is not None):
+            whole = complete(draft, find, view.account, self._region)
+            content = whole.content
+            if isinstance(content, Media) != (file is not None):
                 raise BadContent("A file belongs to this type." if file is None else "No file belongs to this type.")
             if isinstance(file, str):
                 with self._urls.open(file) as visit:
                     parcel = self.outbox.take(visit.file, mime_type=visit.file.mime_type)
-            content: Sendable = whole.content
             if isinstance(content, Media) and parcel is not None:
                 content = inspected(content, self.outbox.path(parcel.id), parcel)
             own_id = parcel.id if parcel is not None else command_id()
-            patience_s = UPLOAD_PATIENCE_S if parcel is not None else 0.0
-            return self._deliver(name, SendMessage(command_id=own_id, number=whole.to, content=content), patience_s)
+            yield SendMessage(command_id=own_id, number=whole.to, content=content)
         except OutcomeUnknown:
             # The host may still need it; it goes when there is a verdict.
             raise
@@ -174,6 +194,14 @@ class Manager:
             if parcel is not None:
                 self.outbox.remove(parcel.id)
             raise
+
+    def _accept(self, name: str, command: SendMessage) -> str:
+        accepted: Future[None] = self._ask(name, tidings.Accept(command=command))
+        try:
+            accepted.result(ASK_PATIENCE_S)
+        except FutureTimeout as ex:
+            raise OutcomeUnknown("The disk has not answered in time; it may still be sent.") from ex
+        return command.command_id
 
     def _deliver(self, name: str, command: SendMessage, patience_s: float = 0.0) -> Sent:
         """Have it sent, and wait for the verdict; `patience_s` longer than for a text."""
@@ -188,18 +216,26 @@ class Manager:
                 return Sent(message_id=verdict.message_id, jid=verdict.jid, sent_at=verdict.sent_at)
             case MessageFailed(reason="not_on_whatsapp"):
                 raise NotOnWhatsApp(f"{command.number} is not on WhatsApp.")
-            case MessageFailed(reason="not_connected", detail=detail):
-                raise InstanceNotOperational(detail)
-            case MessageFailed(detail=detail):
-                raise WhatsAppRefused(detail)
+            case MessageFailed(reason=reason, detail=detail):
+                raise OF_FAILURE.get(reason, WhatsAppRefused)(detail)
             case MessageOutcomeUnknown(reason=reason):
                 raise OutcomeUnknown(f"No acknowledgement came ({reason}).")
             case _:
                 assert_never(verdict)
 
+    def story(self, instance: str, message_id: str) -> Story:
+        """What became of a message of the instance with this id, sent or received. Raises `MessageNotFound`.
+
+        `message_id` is WhatsApp's, or the id of an accepted command.
+        """
+        found = find_story(self.store, instance, message_id)
+        if found is None:
+            raise MessageNotFound(f"There is no message {message_id}.")
+        return found
+
     def pairing_code(self, name: str, number: str) -> str:
         """A code to type into the phone instead of scanning. Raises `NotPairing`, `BadNumber`, `WhatsAppRefused`."""
-        seeker: Future[str] = self._ask(name, tidings.AskPairingCode(number=digits(number)))
+        seeker: Future[str] = self._ask(name, tidings.AskPairingCode(number=digits(number, self._region)))
         try:
             return seeker.result(ASK_PATIENCE_S)
         except FutureTimeout as ex:
@@ -229,6 +265,10 @@ class Manager:
             if self.store.losses != losses:
                 self._files.drop(instance, media)  # it may be of somebody who was forgotten meanwhile
         return MediaFile(file=file, size=os.fstat(file.fileno()).st_size, mime_type=media.mime_type, name=media.name)
+
+    def pace(self, name: str, pacing: Pacing) -> None:
+        """Have the instance send so fast from now on."""
+        self._ask(name, ConfigurePacing(pacing=pacing))
 
     def restart(self, name: str) -> None:
         """Have the instance make a new socket."""
@@ -309,3 +349,10 @@ def ask(actor: pykka.ActorRef[Any], message: object) -> Any:
         raise Unavailable("The instance is being brought back to life.") from ex
     except pykka.Timeout as ex:
         raise OutcomeUnknown("The instance has not answered in time; it may still do what was asked.") from ex
+
+
+def text_message(number: str, text: str, region: str | None) -> SendMessage:
+    """The command for a text to a number or jid as a caller wrote it. Raises `BadNumber`, `BadMessage`."""
+    to = normalise(number, region)
+    check_text(text)
+    return SendMessage(command_id=command_id(), number=to, content=Text(text=text))

@@ -14,6 +14,7 @@ from chatbot_erp.actors import errors, phone_numbers
 from chatbot_erp.actors import questions as q
 from chatbot_erp.actors.house import HostGone, House
 from chatbot_erp.actors.instance import OPERATIONAL
+from chatbot_erp.actors.lookup import find_received
 from chatbot_erp.actors.people_frames import Ask, Reply, SocketAnswered, SocketDeclined
 
 A = TypeVar("A", bound=q.Answer)
@@ -33,22 +34,23 @@ class People:
 
     def __init__(self, house: House) -> None:
         self._house = house
+        self._region = house.config.default_region
 
     def check(self, name: str, numbers: Sequence[str]) -> tuple[q.Known, ...]:
         """Who is on WhatsApp, in the order asked and by the numbers as they were given. Raises `BadNumber`."""
         if not 0 < len(numbers) <= MOST_NUMBERS:
             raise errors.BadNumber(f"Ask about 1 to {MOST_NUMBERS} numbers at once.")
-        digits = tuple(phone_numbers.digits(number) for number in numbers)
+        digits = tuple(phone_numbers.digits(number, self._region) for number in numbers)
         found = self._ask(name, q.FindPeople(numbers=digits), q.Found)
         return tuple(replace(known, number=number) for known, number in zip(found.people, numbers, strict=True))
 
     def person(self, name: str, number: str) -> q.Person:
         """What somebody shows. Raises `BadNumber`, `NotOnWhatsApp`."""
-        return self._ask(name, q.DescribePerson(who=phone_numbers.person(number)), q.Person)
+        return self._ask(name, q.DescribePerson(who=self._person(number)), q.Person)
 
     def picture(self, name: str, number: str, *, preview: bool) -> q.Picture:
         """Where somebody's picture is. Raises `BadNumber`, `NotOnWhatsApp`."""
-        return self._ask(name, q.FetchPicture(who=phone_numbers.person(number), preview=preview), q.Picture)
+        return self._ask(name, q.FetchPicture(who=self._person(number), preview=preview), q.Picture)
 
     def blocked(self, name: str) -> tuple[q.Known, ...]:
         """Everybody this number does not want to hear."""
@@ -56,7 +58,7 @@ class People:
 
     def set_blocked(self, name: str, number: str, blocked: bool) -> tuple[q.Known, ...]:
         """Hear somebody no longer, or again; everybody who is blocked then. Raises `BadNumber`, `NotOnWhatsApp`."""
-        return self._ask(name, q.SetBlocked(who=phone_numbers.person(number), blocked=blocked), q.Blocked).people
+        return self._ask(name, q.SetBlocked(who=self._person(number), blocked=blocked), q.Blocked).people
 
     def own_profile(self, name: str) -> q.Person:
         """What this number itself shows."""
@@ -91,7 +93,7 @@ class People:
     def create_group(self, name: str, subject: str, participants: Sequence[str]) -> q.Group:
         """Found a group. Raises `BadText`, `BadNumber`, `NotOnWhatsApp`."""
         question = q.CreateGroup(
-            subject=_checked(subject, LONGEST_SUBJECT, least=1), participants=_people(participants)
+            subject=_checked(subject, LONGEST_SUBJECT, least=1), participants=self._people(participants)
         )
         return self._ask(name, question, q.Group)
 
@@ -110,7 +112,7 @@ class People:
         self, name: str, group: str, change: q.MemberChange, participants: Sequence[str]
     ) -> tuple[q.MemberResult, ...]:
         """Add, remove, promote or demote; what became of each, in the order asked. Raises `BadGroup`, `BadNumber`."""
-        which, people = phone_numbers.group(group), _people(participants)
+        which, people = phone_numbers.group(group), self._people(participants)
         if not people:
             raise errors.BadNumber("Name at least one participant.")
         question = q.ChangeMembers(group=which, change=change, participants=people)
@@ -129,6 +131,46 @@ class People:
     def leave(self, name: str, group: str) -> None:
         """Go. Raises `BadGroup`."""
         self._ask(name, q.LeaveGroup(group=phone_numbers.group(group)), q.Done)
+
+    def mark_read(self, name: str, message_ids: Sequence[str], *, played: bool) -> None:
+        """Tell those who wrote them that these messages were read, or played. Raises `MessageNotFound`.
+
+        Then nothing was marked; a refusal of WhatsApp's may come with a part done.
+        """
+        instance = self._house.directory.view(name).id
+        marks: dict[tuple[str, str], list[str]] = {}
+        for message_id in dict.fromkeys(message_ids):
+            message = find_received(self._house.store, instance, message_id)
+            if message is None:
+                raise errors.MessageNotFound(f"{name} has received no message {message_id}.")
+            marks.setdefault((message.jid, message.participant or message.jid), []).append(message_id)
+        for (chat, sender), ids in marks.items():
+            self._ask(name, q.MarkRead(chat=chat, sender=sender, message_ids=tuple(ids), played=played), q.Done)
+
+    def show_activity(self, name: str, chat: str, activity: q.Activity) -> None:
+        """Be seen typing or recording, or to have stopped, by somebody or in a group. Raises `BadNumber`, `NotOnWhatsApp`."""
+        to = phone_numbers.normalise(chat, self._region)
+        self._ask(name, q.ShowActivity(chat=to, activity=activity), q.Done)
+
+    def show_presence(self, name: str, *, available: bool) -> None:
+        """Be shown as online, or not."""
+        self._ask(name, q.ShowPresence(available=available), q.Done)
+
+    def watch(self, name: str, number: str) -> None:
+        """Have it on record, and told, when somebody comes, goes or types. Raises `BadNumber`, `NotOnWhatsApp`.
+
+        WhatsApp tells it while this number is shown as online, until its connection ends.
+        """
+        self._ask(name, q.WatchPresence(who=self._person(number)), q.Watching)
+
+    def _person(self, number: str) -> str:
+        return phone_numbers.person(number, self._region)
+
+    def _people(self, numbers: Sequence[str]) -> tuple[str, ...]:
+        """Each once, whatever spellings a caller repeats them in."""
+        if len(numbers) > MOST_PARTICIPANTS:
+            raise errors.BadNumber(f"Name at most {MOST_PARTICIPANTS} participants at once.")
+        return tuple(dict.fromkeys(self._person(number) for number in numbers))
 
     def _ask(self, name: str, question: q.AnyQuestion, kind: type[A]) -> A:
         view = self._house.directory.view(name)
@@ -171,22 +213,16 @@ REFUSALS: dict[str, type[errors.ManagerError]] = {
     "not_accepted": errors.NotAccepted,
     "invitation_void": errors.InvitationVoid,
     "too_many": errors.AskedTooMuch,
+    "not_yet": errors.Unavailable,
     "refused": errors.WhatsAppRefused,
 }
 
 
 def unanswered(question: q.AnyQuestion) -> errors.ManagerError:
-    """Nobody can say whether a change was made; a look-up has changed nothing."""
-    if isinstance(question, q.LOOK_UPS):
+    """Nobody can say whether a change was made; what can be repeated is as good as not done."""
+    if isinstance(question, q.REPEATABLE):
         return errors.Unavailable("WhatsApp has not answered in time.")
     return errors.OutcomeUnknown("WhatsApp has not answered in time; it may have been done.")
-
-
-def _people(numbers: Sequence[str]) -> tuple[str, ...]:
-    """Each once, whatever spellings a caller repeats them in."""
-    if len(numbers) > MOST_PARTICIPANTS:
-        raise errors.BadNumber(f"Name at most {MOST_PARTICIPANTS} participants at once.")
-    return tuple(dict.fromkeys(phone_numbers.person(number) for number in numbers))
 
 
 def _checked(text: str, longest: int, *, least: int = 0) -> str:

@@ -2,7 +2,7 @@
 
 from chatbot_erp.actors.frame import Frame
 from chatbot_erp.actors.questions import AnyAnswer, AnyQuestion, Refusal
-from chatbot_erp.eventstore.events import BlocklistChanged, GroupJoined, GroupUpdated
+from chatbot_erp.eventstore.events import BlocklistChanged, GroupJoined, GroupUpdated, PresenceChanged
 
 
 class Ask(Frame, frozen=True, kw_only=True):
@@ -43,6 +43,12 @@ class SocketSawGroupChange(Frame, frozen=True, kw_only=True):
     """WhatsApp says that somebody changed a group."""
 
     change: GroupUpdated
+
+
+class SocketSawPresence(Frame, frozen=True, kw_only=True):
+    """Somebody who is watched came, went, or does something."""
+
+    changed: PresenceChanged
 
 
 class SocketSawBlocklist(Frame, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ import msgspec
 
 MemberChange = Literal["add", "remove", "promote", "demote"]
 Rank = Literal["member", "admin", "superadmin"]
+Activity = Literal["typing", "recording", "paused"]
 
 
 class _Part(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +69,37 @@ class SetPicture(Question, frozen=True, kw_only=True):
 
     group: str | None
     image: bytes
+
+
+# chats
+
+
+class MarkRead(Question, frozen=True, kw_only=True):
+    """Tell `sender` (a jid) that these messages of a chat (a jid) were read, or played. Answer: `Done`."""
+
+    chat: str
+    sender: str
+    message_ids: tuple[str, ...]
+    played: bool = False
+
+
+class ShowActivity(Question, frozen=True, kw_only=True):
+    """Be seen typing, recording, or stopping, in a chat (digits or jid). Answer: `Done`."""
+
+    chat: str
+    activity: Activity
+
+
+class ShowPresence(Question, frozen=True, kw_only=True):
+    """Be seen as somebody who has WhatsApp open, or not. Answer: `Done`."""
+
+    available: bool
+
+
+class WatchPresence(Question, frozen=True, kw_only=True):
+    """Hear whether somebody (digits or jid) has WhatsApp open, or types; until the connection ends. Answer: `Watching`."""
+
+    who: str
 
 
 # groups
@@ -136,6 +168,10 @@ AnyQuestion = (
     | SetBlocked
     | SetAbout
     | SetPicture
+    | MarkRead
+    | ShowActivity
+    | ShowPresence
+    | WatchPresence
     | ListGroups
     | DescribeGroup
     | CreateGroup
@@ -146,8 +182,19 @@ AnyQuestion = (
     | LeaveGroup
 )
 
-LOOK_UPS = (FindPeople, DescribePerson, FetchPicture, ListBlocked, ListGroups, DescribeGroup)
-"""What changes nothing: it may be asked again whatever came of it."""
+REPEATABLE = (
+    FindPeople,
+    DescribePerson,
+    FetchPicture,
+    ListBlocked,
+    ListGroups,
+    DescribeGroup,
+    MarkRead,
+    ShowActivity,
+    ShowPresence,
+    WatchPresence,
+)
+"""What may be asked again whatever came of it: it changes nothing, or nothing more the second time."""
 
 
 # answers
@@ -165,6 +212,12 @@ class Found(Answer, frozen=True, kw_only=True):
     """In the order of the question."""
 
     people: tuple[Known, ...]
+
+
+class Watching(Answer, frozen=True, kw_only=True):
+    """Whom, by both addresses."""
+
+    person: Known
 
 
 class Picture(Answer, frozen=True, kw_only=True):
@@ -245,7 +298,7 @@ class Done(Answer, frozen=True, kw_only=True):
     """It is so now."""
 
 
-AnyAnswer = Found | Picture | Person | Blocked | Group | Groups | MembersChanged | Invite | Joined | Done
+AnyAnswer = Found | Watching | Picture | Person | Blocked | Group | Groups | MembersChanged | Invite | Joined | Done
 
 Refusal = Literal[
     "not_connected",
@@ -255,7 +308,8 @@ Refusal = Literal[
     "not_accepted",
     "invitation_void",
     "too_many",
+    "not_yet",
     "unanswered",
     "refused",
 ]
-"""Why there is no answer. `unanswered`: nobody can say whether it was done."""
+"""Why there is no answer. `unanswered`: nobody can say whether it was done. `not_yet`: the library waits for something."""

@@ -38,31 +38,31 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     content: c.Sendable
 
 
-def complete(draft: Draft, find: Find, me: Account) -> Draft:
-    """The draft as this account can send it.
+def complete(draft: Draft, find: Find, me: Account, region: str | None = None) -> Draft:
+    """The draft as this account can send it; numbers are read as in `normalise`.
 
     Raises `BadNumber`, `BadContent`, `BadMessage`, `MessageNotFound`.
     """
     content = draft.content
     check_content(content)
     if isinstance(content, AboutMessage):
-        about, kind = _looked_up(content.message, find, me, own=not isinstance(content, c.Reaction))
+        about, kind = _looked_up(content.message, find, me, region, own=not isinstance(content, c.Reaction))
         if isinstance(content, c.Edit) and kind not in ("", "text"):
             raise BadContent(f"Of a message of the type {kind} nothing can be changed: only a text can.")
-        return Draft(to=_chat(draft.to, about), content=msgspec.structs.replace(content, message=about))
-    to = normalise(draft.to)
-    mentions = tuple(_jid(person(number)) for number in content.mentions)
+        return Draft(to=_chat(draft.to, about, region), content=msgspec.structs.replace(content, message=about))
+    to = normalise(draft.to, region)
+    mentions = tuple(_jid(person(number, region)) for number in content.mentions)
     quote = content.quoting
     if quote is not None:
-        found, kind = _looked_up(quote, find, me)
+        found, kind = _looked_up(quote, find, me, region)
         quote = msgspec.structs.replace(found, kind=kind or quote.kind)
     whole = msgspec.structs.replace(content, mentions=mentions, quoting=quote)
     if isinstance(whole, c.Contact):
-        whole = msgspec.structs.replace(whole, contacts=tuple(map(_card, whole.contacts)))
+        whole = msgspec.structs.replace(whole, contacts=tuple(_card(card, region) for card in whole.contacts))
     return Draft(to=to, content=whole)
 
 
-def _looked_up(wanted: Named, find: Find, me: Account, *, own: bool = False) -> tuple[Named, str]:
+def _looked_up(wanted: Named, find: Find, me: Account, region: str | None, *, own: bool = False) -> tuple[Named, str]:
     """The message that is meant, and its kind where the log knows it. What the caller says of it goes first."""
     found = find(wanted.message_id)
     is_own, chat, sender, text, kind = wanted.is_own or own, "", "", "", ""
@@ -81,15 +81,17 @@ def _looked_up(wanted: Named, find: Find, me: Account, *, own: bool = False) -> 
     known = msgspec.structs.replace(wanted, chat=chat, sender=sender, is_own=is_own)
     if not known.chat or not known.sender:
         raise MessageNotFound(f"No message {wanted.message_id} is in the log; give 'chat' and 'sender' to name it.")
-    known = msgspec.structs.replace(known, chat=_jid(normalise(known.chat)), sender=_jid(person(known.sender)))
+    known = msgspec.structs.replace(
+        known, chat=_jid(normalise(known.chat, region)), sender=_jid(person(known.sender, region))
+    )
     if isinstance(known, c.Quote) and not known.text:
         known = msgspec.structs.replace(known, text=text)
     return known, kind
 
 
-def _chat(to: str, about: c.Reference) -> str:
+def _chat(to: str, about: c.Reference, region: str | None) -> str:
     """Where a message about a message goes: to where that stands, by whichever of its names the caller uses."""
-    wanted = normalise(to) if to else about.chat
+    wanted = normalise(to, region) if to else about.chat
     groups = {jid for jid in (wanted, about.chat) if jid.endswith("@g.us")}
     if groups and wanted != about.chat:
         raise BadContent("The message stands in another chat than 'to'.")
@@ -100,8 +102,8 @@ def _jid(number: str) -> str:
     return number if "@" in number else f"{number}@s.whatsapp.net"
 
 
-def _card(card: c.Card) -> c.Card:
-    return msgspec.structs.replace(card, numbers=tuple(map(digits, card.numbers)))
+def _card(card: c.Card, region: str | None) -> c.Card:
+    return msgspec.structs.replace(card, numbers=tuple(digits(number, region) for number in card.numbers))
 
 
 def check_text(text: str) -> None:

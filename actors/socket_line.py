@@ -49,6 +49,7 @@ class Line:
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._door = threading.Lock()
         self._closing = False
+        self._hurry = threading.Event()
         self._close_turn = threading.Lock()
         self._closed = False
         self._ping_due = order.ping
@@ -110,6 +111,7 @@ class Line:
         """Take no more jobs; give back those that were not begun."""
         with self._door:
             self._closing = True
+            self._hurry.set()
             waiting: list[Job] = []
             while not self._jobs.empty():
                 job = self._jobs.get()
@@ -132,7 +134,11 @@ class Line:
             self._hear(SocketEnded(cause="socket_failed", detail=repr(ex)))
         while (job := self._jobs.get()) is not None:
             if isinstance(job, Transmit | Loaded):
-                self._transmit(job)
+                order = job.order if isinstance(job, Loaded) else job
+                if order.typing_s and not self._type(order):
+                    self._decline(job)
+                else:
+                    self._transmit(job)
             else:
                 self._say(self._do(job))
 
@@ -141,6 +147,15 @@ class Line:
             self.put(upload)
         else:
             self._say(upload)
+
+    def _type(self, order: Transmit) -> bool:
+        """Be seen typing for as long as is wanted; whether the line is still open then."""
+        try:
+            seen = self._socket.show_typing(order)
+        except Exception:
+            log.exception("The socket of %s could not be seen typing.", self.order.instance)
+            seen = False
+        return not (seen and self._hurry.wait(order.typing_s))
 
     def _transmit(self, job: Transmit | Loaded) -> None:
         """Say the verdict before the receipts: the library may hear those before its own send has returned."""

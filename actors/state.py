@@ -5,6 +5,7 @@ from datetime import datetime
 import msgspec
 
 from chatbot_erp.actors.endpoint import Endpoint, Endpoints, evolve_endpoints
+from chatbot_erp.actors.pacing import UNPACED, Pacing
 from chatbot_erp.actors.statuses import status_after
 from chatbot_erp.actors.supervision import SESSION_DESTROYED
 from chatbot_erp.eventstore.events import (
@@ -20,6 +21,7 @@ from chatbot_erp.eventstore.events import (
     MessageFailed,
     MessageOutcomeUnknown,
     MessageSent,
+    PacingConfigured,
     Status,
     StatusEvent,
 )
@@ -51,6 +53,7 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True, tag="instance"):
     generation: int
     restarts: int
     pending: tuple[str, ...]
+    pacing: Pacing = UNPACED
     retry_at: datetime | None = None
     """Before this moment WhatsApp wants to see no new attempt."""
 
@@ -126,6 +129,8 @@ def evolve_live(state: Instance, event: Event, at: datetime) -> Instance:
             return with_status(replace(state, paired=paired), *status_after(event), at)
         case StatusEvent():
             return with_status(state, *status_after(event), at)
+        case PacingConfigured(per_minute=per_minute, burst=burst, typing_s=typing_s):
+            return replace(state, pacing=Pacing(per_minute=per_minute, burst=burst, typing_s=typing_s))
         case MessageAccepted(command_id=command_id):
             return replace(state, pending=(*state.pending, command_id))
         case (

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import msgspec
 
-from chatbot_erp.actors.commands import Observed, RecordVerdict
+from chatbot_erp.actors.commands import Observed, RecordVerdict, SendMessage
 from chatbot_erp.actors.house import Host
 from chatbot_erp.actors.media_specs import Media
 
@@ -139,6 +139,12 @@ class EndAll(Tiding, frozen=True, kw_only=True):
 
 
 # to an instance
+
+
+class Accept(Tiding, frozen=True, kw_only=True):
+    """Ask: take this message. Answers a future that is done when it is on record; nobody waits for what becomes of it."""
+
+    command: SendMessage
 
 
 class Heard(Tiding, frozen=True, kw_only=True):

@@ -91,6 +91,8 @@ _HEARD = (
     events.JoinedGroupEv,
     events.GroupInfoEv,
     events.BlocklistEv,
+    events.PresenceEv,
+    events.ChatPresenceEv,
 )
 
 _guard = MapGuard()
@@ -180,10 +182,10 @@ class NeonizeClient:
         with self._client() as library:
             return tuple(_translated(library.decrypt_poll_vote, vote).selectedOptions)
 
-    def _call(self, method: str, *arguments: object) -> Any:
+    def _call(self, method: str, *arguments: object, **named: object) -> Any:
         """One method of the library: what makes several calls must be admitted to the maps for each."""
         with self._client() as library:
-            return getattr(library, method)(*arguments)
+            return getattr(library, method)(*arguments, **named)
 
     @contextmanager
     def _client(self) -> "Iterator[_Library]":

@@ -11,7 +11,14 @@ from typing import Any, assert_never
 
 from neonize.exc import NeonizeError  # type: ignore[import-untyped]
 from neonize.proto.Neonize_pb2 import GetProfilePictureParams  # type: ignore[import-untyped]
-from neonize.utils.enum import BlocklistAction, ParticipantChange  # type: ignore[import-untyped]
+from neonize.utils.enum import (  # type: ignore[import-untyped]
+    BlocklistAction,
+    ChatPresence,
+    ChatPresenceMedia,
+    ParticipantChange,
+    Presence,
+    ReceiptType,
+)
 from neonize.utils.jid import build_jid  # type: ignore[import-untyped]
 
 from chatbot_erp.actors import questions as q
@@ -60,6 +67,23 @@ def answer(call: Call, question: q.AnyQuestion) -> q.AnyAnswer:
             return q.Invite(link=call("get_group_invite_link", _jid(group), reset))
         case q.JoinGroup(invite=invite):
             return q.Joined(group=jid_text(call("join_group_with_link", invite)) or "")
+        case q.MarkRead(chat=chat, sender=sender, message_ids=ids, played=played):
+            receipt = ReceiptType.PLAYED if played else ReceiptType.READ
+            call("mark_read", *ids, chat=_jid(chat), sender=_jid(sender), receipt=receipt)
+            return q.Done()
+        case q.ShowActivity(chat=chat, activity=activity):
+            state = ChatPresence.CHAT_PRESENCE_PAUSED if activity == "paused" else ChatPresence.CHAT_PRESENCE_COMPOSING
+            media = ChatPresenceMedia.CHAT_PRESENCE_MEDIA_TEXT
+            if activity == "recording":
+                media = ChatPresenceMedia.CHAT_PRESENCE_MEDIA_AUDIO
+            call("send_chat_presence", _jid(chat), state, media)
+            return q.Done()
+        case q.ShowPresence(available=available):
+            call("send_presence", Presence.AVAILABLE if available else Presence.UNAVAILABLE)
+            return q.Done()
+        case q.WatchPresence(who=who):
+            call("subscribe_presence", _jid(who))
+            return q.Watching(person=person_of(call, who))
         case q.LeaveGroup(group=group):
             call("leave_group", _jid(group))
             return q.Done()

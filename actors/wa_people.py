@@ -14,6 +14,7 @@ from chatbot_erp.actors.people_frames import Ask, Reply, SocketAnswered, SocketD
 from chatbot_erp.actors.wa_addresses import Addresses, NotOnWhatsApp
 from chatbot_erp.actors.wa_client import Client, LibraryError
 from chatbot_erp.actors.wa_port import Report
+from chatbot_erp.actors.wa_presence import Watched
 from chatbot_erp.eventstore.events import BlocklistChanged
 
 NOT_ON_WHATSAPP = 404
@@ -21,6 +22,7 @@ NOT_ON_WHATSAPP = 404
 _REASONS: tuple[tuple[q.Refusal, tuple[str, ...]], ...] = (
     ("unanswered", ("info query timed out", "websocket disconnected before", "context deadline exceeded")),
     ("not_connected", ("websocket not connected", "frame socket is closed", "doesn't contain a device JID", "is nil")),
+    ("not_yet", ("without PushName set",)),
     ("not_on_whatsapp", ("no LID found for",)),
     (
         "not_found",
@@ -54,6 +56,7 @@ class People:
         self._client = client
         self._report = report
         self._addresses = addresses
+        self.watched = Watched()
 
     def answer(self, order: Ask) -> Reply:
         """What WhatsApp says, or why it says nothing."""
@@ -68,8 +71,12 @@ class People:
         match question:
             case q.FindPeople(numbers=numbers):
                 return q.Found(people=tuple(self._found(numbers)))
+            case q.WatchPresence(who=who):
+                return self._watch(self._addresses.resolve(who))
             case q.DescribePerson(who=who) | q.FetchPicture(who=who):
                 return self._client.ask(replace(question, who=self._addresses.resolve(who)))
+            case q.ShowActivity(chat=chat, activity=activity):
+                return self.show_activity(chat, activity)
             case q.SetBlocked():
                 return self._set_blocked(question)
             case q.CreateGroup(participants=participants):
@@ -87,10 +94,22 @@ class People:
                 | q.FetchInvite()
                 | q.JoinGroup()
                 | q.LeaveGroup()
+                | q.MarkRead()
+                | q.ShowPresence()
             ):
                 return self._client.ask(question)
             case _:
                 assert_never(question)
+
+    def show_activity(self, chat: str, activity: q.Activity) -> q.AnyAnswer:
+        """Be seen typing, or the like. Raises `NotOnWhatsApp`, `LibraryError`."""
+        return self._client.ask(q.ShowActivity(chat=self._addresses.resolve(chat), activity=activity))
+
+    def _watch(self, who: str) -> q.AnyAnswer:
+        answer = self._client.ask(q.WatchPresence(who=who))
+        assert isinstance(answer, q.Watching)
+        self.watched.add(answer.person)
+        return answer
 
     def _found(self, numbers: tuple[str, ...]) -> Iterable[q.Known]:
         accounts = self._addresses.look_up(numbers)

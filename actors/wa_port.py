@@ -34,8 +34,8 @@ class Loaded(msgspec.Struct, frozen=True):
 class Socket(Protocol):
     """One WhatsApp connection.
 
-    `open`, `send`, `offer_pairing_code` and `ping` are called by one thread, one after another, and may block;
-    `answer` by another one and `upload` by a third; `standing` and `close` may come at any time from other threads.
+    `open`, `show_typing`, `send`, `offer_pairing_code` and `ping` are called by one thread, one after another, and may
+    block; `answer` by another one and `upload` by a third; `standing` and `close` may come at any time from others.
     """
 
     def open(self) -> None:
@@ -43,6 +43,9 @@ class Socket(Protocol):
 
     def upload(self, order: Transmit) -> Loaded | SocketFailedToSend:
         """Upload the file of a message, which is sent after that."""
+
+    def show_typing(self, order: Transmit) -> bool:
+        """Be seen typing, or recording, to whom this will go. Whether that was possible; the send says why not."""
 
     def send(self, order: Transmit, file: Uploaded | None = None) -> SocketSent | SocketFailedToSend:
         """Send, and wait for the verdict of WhatsApp's server."""

@@ -28,6 +28,7 @@ from chatbot_erp.actors.frames import (
     Transmit,
 )
 from chatbot_erp.actors.people_frames import Ask, Reply, SocketDeclined
+from chatbot_erp.actors.questions import Activity
 from chatbot_erp.actors.wa_addresses import Addresses, NotOnWhatsApp
 from chatbot_erp.actors.wa_client import ClientFactory, Hearing, LibraryError, Uploaded
 from chatbot_erp.actors.wa_files import SocketFiles
@@ -87,6 +88,14 @@ class WhatsAppSocket:
         if not self._watch.connected:
             return _failed(order, "not_connected", "The socket is not connected.")
         return self._files.upload(order)
+
+    def show_typing(self, order: Transmit) -> bool:
+        activity: Activity = "recording" if order.kind == "voice" else "typing"
+        try:
+            self._people.show_activity(order.to, activity)
+        except (NotOnWhatsApp, LibraryError):
+            return False
+        return True
 
     def send(self, order: Transmit, file: Uploaded | None = None) -> SocketSent | SocketFailedToSend:
         def failed(reason: FailureReason, detail: str) -> SocketFailedToSend:
@@ -217,6 +226,10 @@ class WhatsAppSocket:
                 self._pass_on(wa_groups.changed(event))
             case "BlocklistEvent":
                 self._pass_on(wa_groups.blocklist(event))
+            case "Presence":
+                self._pass_on(self._people.watched.presence(event))
+            case "ChatPresence":
+                self._pass_on(self._people.watched.activity(event))
             case "PairStatus":
                 if event.HasField("Error"):
                     self._end("pairing_failed", event.Error)
@@ -239,6 +252,7 @@ class WhatsAppSocket:
                 self._watch.was_complained_of()
             case "Disconnected":
                 self._pass_on(SocketDisconnected(reason="dropped"))
+                self._people.watched.forget()
                 if not self._pairing:
                     self._watch.broke()
             case name:

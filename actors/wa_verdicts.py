@@ -4,9 +4,14 @@ The texts are those of the whatsmeow inside neonize 0.5.2 (send.go, user.go, req
 certainly one of them stays `unknown` for a send: better a question to the caller than a message sent twice.
 """
 
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal
 
-FailureReason = Literal["not_on_whatsapp", "refused", "not_connected", "unknown"]
+FailureReason = Literal[
+    "not_on_whatsapp", "refused", "reachout_locked", "addressing_rejected", "too_many", "not_connected", "unknown"
+]
 
 _CAUSES = {
     400: "unusable_session",
@@ -22,6 +27,13 @@ _CAUSES = {
     501: "unavailable",
     503: "unavailable",
 }
+
+_REFUSED = re.compile(r"server returned error ([0-9]{1,9})")
+_REFUSALS: Mapping[int, FailureReason] = MappingProxyType(
+    {421: "addressing_rejected", 429: "too_many", 463: "reachout_locked", 479: "addressing_rejected"}
+)
+"""What `<ack error=…>` is as far as anybody knows. 463: no new conversations, existing ones go on. 421 and 479: a group's
+addressing mode, a device session or its address is out of date."""
 
 _BEFORE_THE_SEND = (
     "failed to get LID for PN",
@@ -85,6 +97,8 @@ def cause_of_raise(error: str) -> str:
 
 def why_not_sent(error: str) -> FailureReason:
     """What the error of a send proves about the message."""
+    if refusal := _REFUSED.fullmatch(error.strip()):
+        return _REFUSALS.get(int(refusal[1]), "refused")
     if error.startswith("server returned error"):
         return "refused"
     if error.startswith(_BEFORE_THE_SEND):
@@ -96,4 +110,6 @@ def why_not_resolved(error: str) -> FailureReason:
     """What the error of a question before the send means; nothing has been sent."""
     if error == "Function returned nothing.":
         return "not_on_whatsapp"
-    return "not_connected" if any(text in error for text in _NO_CONNECTION) else "refused"
+    if any(text in error for text in _NO_CONNECTION):
+        return "not_connected"
+    return "too_many" if "status 429" in error else "refused"

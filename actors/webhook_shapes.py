@@ -7,12 +7,14 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from chatbot_erp.actors.statuses import status_after
+from chatbot_erp.actors.webhook_failures import MessageFailedWebhook, failure
 from chatbot_erp.actors.webhook_groups import (
     GroupJoinedWebhook,
     GroupUpdatedWebhook,
     WebhookGroup,
     group_change,
 )
+from chatbot_erp.actors.webhook_presence import PresenceChangedWebhook, presence
 from chatbot_erp.actors.webhook_shape import Jid, Shape, WebhookEvent, WebhookInstance, WebhookNotice
 from chatbot_erp.eventstore.events import (
     DELIVERED,
@@ -23,10 +25,13 @@ from chatbot_erp.eventstore.events import (
     GroupUpdated,
     MessageAcknowledged,
     MessageEdited,
+    MessageFailed,
+    MessageOutcomeUnknown,
     MessageReceived,
     MessageRevoked,
     MessageSent,
     MessageUndecryptable,
+    PresenceChanged,
     Status,
     StatusEvent,
 )
@@ -106,6 +111,7 @@ class MessageSentWebhook(WebhookEvent, frozen=True, kw_only=True, tag="message.s
     instance: WebhookInstance
     whatsapp: WebhookMessageId
     message: Message
+    command_id: Annotated[str, Meta(description="The id that a send got which was answered with 202.")]
 
 
 class MessageAckWebhook(WebhookEvent, frozen=True, kw_only=True, tag="message.ack"):
@@ -172,11 +178,13 @@ Told = (
     | MessageRevokedWebhook
     | MessageUndecryptableWebhook
     | MessageSentWebhook
+    | MessageFailedWebhook
     | MessageAckWebhook
     | CallReceivedWebhook
     | InstanceStatusWebhook
     | GroupJoinedWebhook
     | GroupUpdatedWebhook
+    | PresenceChangedWebhook
 )
 
 WEBHOOKS: dict[str, type[WebhookNotice]] = {
@@ -185,11 +193,13 @@ WEBHOOKS: dict[str, type[WebhookNotice]] = {
     "message.revoked": MessageRevokedWebhook,
     "message.undecryptable": MessageUndecryptableWebhook,
     "message.sent": MessageSentWebhook,
+    "message.failed": MessageFailedWebhook,
     "message.ack": MessageAckWebhook,
     "call.received": CallReceivedWebhook,
     "instance.status": InstanceStatusWebhook,
     "group.joined": GroupJoinedWebhook,
     "group.updated": GroupUpdatedWebhook,
+    "presence.changed": PresenceChangedWebhook,
     "webhook.test": WebhookTest,
 }
 """What a receiver can be sent."""
@@ -200,10 +210,13 @@ KINDS: dict[type[Event], str] = {
     MessageRevoked: "message.revoked",
     MessageUndecryptable: "message.undecryptable",
     MessageSent: "message.sent",
+    MessageFailed: "message.failed",
+    MessageOutcomeUnknown: "message.failed",
     MessageAcknowledged: "message.ack",
     CallReceived: "call.received",
     GroupJoined: "group.joined",
     GroupUpdated: "group.updated",
+    PresenceChanged: "presence.changed",
     **{kind: "instance.status" for kind in DELIVERED if issubclass(kind, StatusEvent)},
 }
 """How receivers call the events of the log that they are told of."""
@@ -211,7 +224,16 @@ KINDS: dict[type[Event], str] = {
 
 FromOutside = MessageReceived | MessageEdited | MessageRevoked | MessageUndecryptable
 TellableEvent = (
-    FromOutside | MessageSent | MessageAcknowledged | CallReceived | GroupJoined | GroupUpdated | StatusEvent
+    FromOutside
+    | MessageSent
+    | MessageFailed
+    | MessageOutcomeUnknown
+    | MessageAcknowledged
+    | CallReceived
+    | GroupJoined
+    | GroupUpdated
+    | PresenceChanged
+    | StatusEvent
 )
 
 
@@ -274,6 +296,14 @@ def shape(record: Recorded, event: TellableEvent, sequence: int, instance: str, 
                 instance=whose,
                 whatsapp=WebhookMessageId(jid=event.jid, message_id=event.message_id),
                 message=said(event),
+                command_id=event.command_id,
+            )
+        case MessageFailed() | MessageOutcomeUnknown():
+            return MessageFailedWebhook(
+                timestamp=record.recorded_at.astimezone(UTC),
+                **head,
+                instance=whose,
+                failure=failure(event),
             )
         case MessageAcknowledged():
             return MessageAckWebhook(
@@ -308,6 +338,13 @@ def shape(record: Recorded, event: TellableEvent, sequence: int, instance: str, 
                 position=record.position,
                 instance=whose,
                 group=group_change(event),
+            )
+        case PresenceChanged():
+            return PresenceChangedWebhook(
+                timestamp=record.recorded_at.astimezone(UTC),
+                **head,
+                instance=whose,
+                presence=presence(event),
             )
         case StatusEvent():
             status, reason = status_after(event)

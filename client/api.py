@@ -24,7 +24,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 import urllib3
 
-from chatbot_erp.client.shapes import Created, Event, Instance, Page, Problem, Sent, Summary
+from chatbot_erp.client.shapes import Accepted, Created, Event, Fate, Instance, Page, Problem, Sent, Summary
 
 T = TypeVar("T")
 
@@ -79,6 +79,16 @@ class Client:
         body = {"number": number, "message": text}
         path = f"/instances/{quote(name)}/message"
         return self.call("POST", path, body, idempotency_key=idempotency_key, answer=Sent)
+
+    def accept_text(self, name: str, number: str, text: str, *, idempotency_key: str | None = None) -> Accepted:
+        """Have it sent, without waiting for WhatsApp: a webhook and `fate` tell what became of it."""
+        body = {"number": number, "message": text}
+        path = f"/instances/{quote(name)}/message"
+        return self.call("POST", path, body, idempotency_key=idempotency_key, prefer="respond-async", answer=Accepted)
+
+    def fate(self, name: str, message_id: str) -> Fate:
+        """What became of a message, by WhatsApp's id or that of `accept_text`."""
+        return self.call("GET", f"/instances/{quote(name)}/messages/{quote(message_id)}", answer=Fate)
 
     def send(
         self,
@@ -152,6 +162,7 @@ class Client:
         *,
         query: Mapping[str, str] | list[tuple[str, str]] | None = None,
         idempotency_key: str | None = None,
+        prefer: str | None = None,
         answer: type[T] | None = None,
     ) -> T | Any:
         """Any call of the OpenAPI document: its JSON, as `answer` where given; None where the answer has no body.
@@ -163,6 +174,8 @@ class Client:
         if body is not None:
             headers["Content-Type"] = "application/json"
             content = msgspec.json.encode(body)
+        if prefer is not None:
+            headers["Prefer"] = prefer
         path += f"?{urlencode(query)}" if query else ""
         return self._exchange(method, path, content, headers, idempotency_key, answer)
 

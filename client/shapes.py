@@ -55,6 +55,25 @@ class Sent(_Shape, frozen=True, kw_only=True):
     timestamp: datetime
 
 
+class Accepted(_Shape, frozen=True, kw_only=True):
+    """A message that is on record, and sent as soon as can be; `id` is what its fate is asked by."""
+
+    id: str
+    location: str
+
+
+class Fate(_Shape, frozen=True, kw_only=True):
+    """What became of a message; `type` is the problem that it came to, None where all is well."""
+
+    id: str | None
+    message_id: str | None
+    jid: str
+    fate: str
+    status: int | None
+    type: str | None
+    at: datetime
+
+
 class Event(_Shape, frozen=True, kw_only=True):
     """Something that happened to an instance, as the log has it."""
 

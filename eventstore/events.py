@@ -38,6 +38,8 @@ class Ack(IntEnum):
     PLAYED = 4
 
 
+PresenceState = Literal["available", "unavailable", "typing", "recording", "paused"]
+
 NOTHING_ELSE = msgspec.Raw(b"{}")
 """The `content` of a message that is all text."""
 
@@ -134,6 +136,14 @@ class WebhookUrlChanged(Event, frozen=True, kw_only=True):
     webhook_url: str
 
 
+class PacingConfigured(Event, frozen=True, kw_only=True):
+    """How fast the instance sends from here on, in full; see `actors/pacing.py`."""
+
+    per_minute: float | None
+    burst: int
+    typing_s: float
+
+
 class PingSent(Event, frozen=True, kw_only=True):
     """The sanity message to oneself was acknowledged by the server."""
 
@@ -169,7 +179,7 @@ class MessageSent(Event, frozen=True, kw_only=True):
 
 
 class MessageFailed(Event, frozen=True, kw_only=True):
-    """The message was certainly not sent; `reason` is the code of a problem type."""
+    """The message was certainly not sent; `reason` is a key of `errors.OF_FAILURE`."""
 
     command_id: str
     reason: str
@@ -303,6 +313,15 @@ class BlocklistChanged(Event, frozen=True, kw_only=True):
     version: str
 
 
+class PresenceChanged(Event, frozen=True, kw_only=True):
+    """Somebody that this number watches has WhatsApp open, or not, or does something in their chat with it."""
+
+    jid: str
+    jid_alt: str | None
+    state: PresenceState
+    last_seen: datetime | None
+
+
 class WebhookDelivered(Event, frozen=True, kw_only=True):
     """The receiver answered 2xx to the delivery with this sequence number."""
 
@@ -405,6 +424,7 @@ EVENT_NAMES: dict[type[Event], str] = {
     InstanceInvalidated: "instance.invalidated",
     InstanceRemoved: "instance.removed",
     WebhookUrlChanged: "instance.webhook_url_changed",
+    PacingConfigured: "instance.pacing_configured",
     PingSent: "ping.sent",
     PingFailed: "ping.failed",
     MessageAccepted: "message.accepted",
@@ -420,6 +440,7 @@ EVENT_NAMES: dict[type[Event], str] = {
     GroupJoined: "group.joined",
     GroupUpdated: "group.updated",
     BlocklistChanged: "blocklist.changed",
+    PresenceChanged: "presence.changed",
     WebhookDelivered: "webhook.delivered",
     WebhookAbandoned: "webhook.abandoned",
     EndpointConfigured: "endpoint.configured",
@@ -443,6 +464,8 @@ DELIVERED: frozenset[type[Event]] = frozenset(
         InstanceDisconnected,
         InstanceInvalidated,
         MessageSent,
+        MessageFailed,
+        MessageOutcomeUnknown,
         MessageReceived,
         MessageEdited,
         MessageRevoked,
@@ -451,6 +474,7 @@ DELIVERED: frozenset[type[Event]] = frozenset(
         CallReceived,
         GroupJoined,
         GroupUpdated,
+        PresenceChanged,
     }
 )
 """The facts that a webhook receiver is told; each gets the next `sequence` of its instance."""

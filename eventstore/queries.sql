@@ -112,6 +112,35 @@ ORDER BY position;
 INSERT INTO stream_positions (stream, position)
 SELECT stream, position FROM events WHERE position > ? AND position <= ? ORDER BY stream, position;
 
+-- name: index_messages
+INSERT OR IGNORE INTO message_positions (block, message, position)
+SELECT (position - 1) / 1024, ids.value, position
+FROM events, json_each(json_array(json_extract(data, '$.messageId'), json_extract(data, '$.commandId'))) AS ids
+WHERE position > ? AND position <= ? AND +events.type GLOB 'message.*' AND ids.value <> ''
+ORDER BY 1, 2, 3;
+
+-- name: read_message
+-- As in read_stream, first what full blocks hold.
+WITH RECURSIVE
+    indexed (head) AS (SELECT coalesce(max(position), 0) / 1024 * 1024 FROM events),
+    wanted (type) AS (SELECT value FROM json_each(:types)),
+    blocks (block) AS (
+        SELECT 0 FROM indexed WHERE head > 0
+        UNION ALL
+        SELECT block + 1 FROM blocks WHERE block + 1 < (SELECT head / 1024 FROM indexed)
+    ),
+    old (position) AS (
+        SELECT position FROM blocks CROSS JOIN message_positions AS m ON m.block = blocks.block AND message = :message
+    ),
+    new (position) AS (
+        SELECT position FROM events
+        WHERE position > (SELECT head FROM indexed) AND stream = :stream AND +type GLOB 'message.*'
+        AND :message IN (json_extract(data, '$.messageId'), json_extract(data, '$.commandId'))
+    )
+SELECT position, stream, version, sequence, id, type, schema, recorded_at, data, hash
+FROM (SELECT position FROM old UNION ALL SELECT position FROM new) CROSS JOIN events USING (position)
+WHERE stream = :stream AND (:types IS NULL OR type IN wanted) ORDER BY position LIMIT :limit;
+
 -- name: positions_of_type
 SELECT position FROM events INDEXED BY events_by_type
 WHERE type = :type AND position > :after AND position <= :until ORDER BY position LIMIT :limit;

@@ -88,8 +88,7 @@ def read(
     """Events by position, the conditions joined by AND; no types is all types."""
     bounds = {"after": after, "until": LARGEST_POSITION if until is None else until, "limit": limit}
     if stream is not None:
-        wanted = msgspec.json.encode(list(types)).decode() if types else None
-        rows = connection.execute(QUERIES["read_stream"], {**bounds, "stream": stream, "types": wanted})
+        rows = connection.execute(QUERIES["read_stream"], {**bounds, "stream": stream, "types": _listed(types)})
     elif types:
         found = [
             position
@@ -116,6 +115,25 @@ def version(connection: sqlite3.Connection, stream: str) -> int:
     """How many events a stream has."""
     found = connection.execute(QUERIES["version"], (stream,)).fetchone()
     return int(found[0]) if found else 0
+
+
+def about(
+    connection: sqlite3.Connection, sealer: Sealer, stream: str, message: str, types: Collection[str], limit: int
+) -> list[Recorded]:
+    """The first events of a stream, by position, that speak of the message or command with this id."""
+    if not is_unicode(message):
+        return []
+    values = {"stream": stream, "message": message, "types": _listed(types), "limit": limit}
+    return [recorded(row, sealer) for row in connection.execute(QUERIES["read_message"], values).fetchall()]
+
+
+def is_unicode(text: str) -> bool:
+    """Whether SQLite can take it: half a character is nobody's id."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _listed(types: Collection[str]) -> str | None:
+    return msgspec.json.encode(list(types)).decode() if types else None
 
 
 def head(connection: sqlite3.Connection) -> int:

@@ -212,6 +212,16 @@ class EventStore:
         """It grows when an erasure begins and when keys are destroyed: what was read before may hold what is erased now."""
         return self.keys.losses
 
+    def about(self, stream: str, message: str, *, types: Collection[str] = (), limit: int = 10_000) -> list[Recorded]:
+        """What happened to a message, named by WhatsApp's id or by its command's: the first `limit` events, by position.
+
+        No `types` is all types. Takes some milliseconds, and a few more for each million events in the log. Raises
+        like `read`.
+        """
+        return self._readers.run(
+            lambda connection: reader.about(connection, self._sealer, stream, message, types, limit)
+        )
+
     def head(self) -> int:
         """The last position, 0 in an empty log."""
         return self._readers.run(reader.head)

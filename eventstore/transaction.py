@@ -36,7 +36,7 @@ INSERT_VOCABULARY = Rows("insert_vocabulary")
 
 
 BLOCK = 1024
-"""Events after which their streams are indexed. It is part of the schema (01_log.sql, queries.sql)."""
+"""Events after which their streams and messages are indexed. It is part of the schema (01_log.sql, queries.sql)."""
 
 
 class Entry(msgspec.Struct):
@@ -269,6 +269,7 @@ class Transaction:
         indexed, full = (position // BLOCK * BLOCK for position in (self._ledger.position, self.position))
         if indexed < full:
             self._connection.execute(QUERIES["index_streams"], (indexed, full))
+            self._connection.execute(QUERIES["index_messages"], (indexed, full))
 
     def _is_checkpoint_due(self, cadence: Cadence) -> bool:
         last, now = self._ledger.checkpoint_at, self._recorded_at

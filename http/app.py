@@ -8,6 +8,7 @@ from chatbot_erp.actors.manager import Manager
 from chatbot_erp.actors.people import People
 from chatbot_erp.http import webhooks
 from chatbot_erp.http.auth import Doorkeeper, Gate
+from chatbot_erp.http.chats import Presences, ReadMarks
 from chatbot_erp.http.error_handlers import add_error_handlers
 from chatbot_erp.http.exchange import Exchange, Request, Response
 from chatbot_erp.http.groups import Groups, OneGroup
@@ -15,7 +16,7 @@ from chatbot_erp.http.health import Livez, Nodes, Readyz
 from chatbot_erp.http.history import Events, PastStates
 from chatbot_erp.http.idempotency import Idempotency
 from chatbot_erp.http.instances import Creation, Instances, OneInstance, Restart
-from chatbot_erp.http.messages import AnyMessages, MessageMedia, Messages
+from chatbot_erp.http.messages import AnyMessages, MessageMedia, Messages, OneMessage
 from chatbot_erp.http.metrics import Metrics
 from chatbot_erp.http.pages import STATIC, ApiDocument, Page, ProblemPages
 from chatbot_erp.http.pairing import PairingCodes, QrCode
@@ -52,6 +53,7 @@ def create_app(manager: Manager, config: Config, playground: Playground | None =
     app.add_route("/instances/{name}/qr", QrCode(manager))
     app.add_route("/instances/{name}/pairing-code", PairingCodes(manager))
     app.add_route("/instances/{name}/message", Messages(manager))
+    app.add_route("/instances/{name}/messages/{message_id}", OneMessage(manager))
     app.add_route("/instances/{name}/messages", AnyMessages(manager))
     app.add_route("/instances/{name}/messages/{message_id}/media", MessageMedia(manager))
     app.add_route("/instances/{name}/restart", Restart(manager))
@@ -84,10 +86,16 @@ def create_app(manager: Manager, config: Config, playground: Playground | None =
 
 def _add_people(app: App, people: People) -> None:
     persons, blocklist, profile = Persons(people), Blocklist(people), Profile(people)
+    presences, marks = Presences(people), ReadMarks(people)
     groups, group = Groups(people), OneGroup(people)
     app.add_route("/instances/{name}/contacts/check", ContactChecks(people))
     app.add_route("/instances/{name}/contacts/{number}", persons)
     app.add_route("/instances/{name}/contacts/{number}/picture", persons, suffix="picture")
+    app.add_route("/instances/{name}/contacts/{number}/presence", presences, suffix="contact")
+    app.add_route("/instances/{name}/chats/{chat}/presence", presences, suffix="chat")
+    app.add_route("/instances/{name}/presence", presences)
+    app.add_route("/instances/{name}/messages/read", marks)
+    app.add_route("/instances/{name}/messages/{message_id}/read", marks, suffix="one")
     app.add_route("/instances/{name}/blocklist", blocklist)
     app.add_route("/instances/{name}/blocklist/{number}", blocklist, suffix="entry")
     app.add_route("/instances/{name}/profile", profile)

@@ -33,6 +33,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from chatbot_erp.eventstore.errors import StoreError
 from chatbot_erp.eventstore.records import Answered, Claim, Claimed, Mismatched, Running
 from chatbot_erp.eventstore.store import EventStore
+from chatbot_erp.http.deferred import ACCEPTED, defer_again
 from chatbot_erp.http.exchange import Request, Response
 from chatbot_erp.http.problems import (
     BAD_IDEMPOTENCY_KEY,
@@ -200,4 +201,6 @@ def replay(resp: Response, first: Answered, body: bytes) -> None:
     resp.content_type = first.content_type
     resp.data = body
     resp.set_header("Idempotent-Replay", "true")
+    if first.status == ACCEPTED:
+        defer_again(resp, body)
     resp.complete = True

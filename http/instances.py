@@ -38,13 +38,17 @@ class OneInstance:
 
     def on_patch(self, req: Request, resp: Response, name: str) -> None:
         change = payloads.parse(json_body(req), webhook_payloads.ChangeRequest)
-        if change.webhook_url is UNSET and change.webhook is UNSET:
-            known = [FieldError(field="webhookUrl", location="body", detail="Give this field, or `webhook`.")]
+        if change == webhook_payloads.ChangeRequest():
+            hint = "Give this field, `webhook` or `pacing`."
+            known = [FieldError(field="webhookUrl", location="body", detail=hint)]
             raise RequestRefused(INVALID, "The body names nothing that can be changed.", known)
-        wanted = webhook_payloads.EndpointChange() if change.webhook is UNSET else change.webhook
-        if change.webhook_url is not UNSET:
-            wanted = msgspec.structs.replace(wanted, url=change.webhook_url)
-        self._manager.webhooks.configure(name, webhook_payloads.command(wanted, MAIN), wanted.headers)
+        if change.webhook_url is not UNSET or change.webhook is not UNSET:
+            wanted = webhook_payloads.EndpointChange() if change.webhook is UNSET else change.webhook
+            if change.webhook_url is not UNSET:
+                wanted = msgspec.structs.replace(wanted, url=change.webhook_url)
+            self._manager.webhooks.configure(name, webhook_payloads.command(wanted, MAIN), wanted.headers)
+        if change.pacing is not UNSET:
+            self._manager.pace(name, webhook_payloads.pacing(change.pacing))
         self._show(req, resp, self._manager.directory.view(name))
 
     def on_delete(self, req: Request, resp: Response, name: str) -> None:

@@ -1,9 +1,11 @@
-"""Sending, and the files of what was received."""
+"""Sending, what became of it, and the files of what was received."""
 
 from chatbot_erp.actors.errors import BadNumber, NotOnWhatsApp
 from chatbot_erp.actors.manager import Manager
-from chatbot_erp.http import drafts, payloads
+from chatbot_erp.http import drafts, fate_payloads, payloads
+from chatbot_erp.http.deferred import defer, wants_deferral
 from chatbot_erp.http.exchange import Incoming, Request, Response
+from chatbot_erp.http.history import stream_of
 from chatbot_erp.http.media import json_body
 from chatbot_erp.http.problems import FieldError, RequestRefused, kind_of
 from chatbot_erp.http.uploads import take_in
@@ -17,7 +19,20 @@ class Messages:
 
     def on_post(self, req: Request, resp: Response, name: str) -> None:
         letter = payloads.parse(json_body(req), payloads.MessageRequest)
-        resp.send(payloads.sent(self._manager.send_text(name, letter.number, letter.message)))
+        if wants_deferral(req):
+            defer(resp, name, self._manager.accept_text(name, letter.number, letter.message))
+        else:
+            resp.send(payloads.sent(self._manager.send_text(name, letter.number, letter.message)))
+
+
+class OneMessage:
+    """A message that an instance sent or received."""
+
+    def __init__(self, manager: Manager) -> None:
+        self._manager = manager
+
+    def on_get(self, req: Request, resp: Response, name: str, message_id: str) -> None:
+        resp.send(fate_payloads.fate(self._manager.story(stream_of(self._manager, name), message_id)))
 
 
 class AnyMessages:
@@ -44,11 +59,13 @@ class AnyMessages:
         # From here on the file is the manager's.
         req.incoming = None
         try:
-            sent = self._manager.send(name, drafts.draft(asked), file)
+            if wants_deferral(req):
+                defer(resp, name, self._manager.accept(name, drafts.draft(asked), file))
+            else:
+                resp.send(payloads.sent(self._manager.send(name, drafts.draft(asked), file)))
         except (BadNumber, NotOnWhatsApp) as ex:
             blamed = FieldError(field="to", location="body", detail=str(ex))
             raise RequestRefused(kind_of(ex), str(ex), [blamed]) from ex
-        resp.send(payloads.sent(sent))
 
     def _take_in(self, req: Request) -> Incoming:
         if req.incoming is None:

@@ -41,10 +41,19 @@ def _parameter(name: str, place: str, description: str, schema: Json, **more: An
 
 PARAMETERS: dict[str, Json] = {
     "name": _parameter("name", "path", "The instance's name.", {"type": "string"}, required=True),
-    "message_id": _parameter("message_id", "path", "WhatsApp's id of a message.", {"type": "string"}, required=True),
+    "message_id": _parameter(
+        "message_id",
+        "path",
+        "WhatsApp's id of a message; for its fate also the id of a 202.",
+        {"type": "string"},
+        required=True,
+    ),
     "code": _parameter("code", "path", "The last part of a problem's type.", {"type": "string"}, required=True),
     "number": _parameter(
         "number", "path", "Digits with country and area code, or a JID.", {"type": "string"}, required=True
+    ),
+    "chat": _parameter(
+        "chat", "path", "A number or JID of somebody, or a group's JID.", {"type": "string"}, required=True
     ),
     "group": _parameter("group", "path", "The group's JID.", {"type": "string"}, required=True),
     "preview": _parameter(
@@ -92,6 +101,12 @@ PARAMETERS: dict[str, Json] = {
         "header",
         "The position to go on behind; a browser's EventSource sends it by itself.",
         {"type": "integer", "minimum": 0},
+    ),
+    "Prefer": _parameter(
+        "Prefer",
+        "header",
+        "`respond-async`: answer 202 as soon as the message is on record.",
+        {"type": "string", "examples": ["respond-async"]},
     ),
     "Idempotency-Key": _parameter(
         "Idempotency-Key",
@@ -160,7 +175,11 @@ def _schemas(operations: list[Operation]) -> tuple[dict[Any, Json], dict[str, Js
     """Each type's own schema (mostly a reference), and what the references lead to."""
     types: list[Any] = [Problem, *WEBHOOKS.values()]
     for operation in operations:
-        types += [kind for kind in (operation.body, operation.answer) if kind and not isinstance(kind, list | str)]
+        types += [
+            kind
+            for kind in (operation.body, operation.answer, operation.deferred)
+            if kind and not isinstance(kind, list | str)
+        ]
     found, components = msgspec.json.schema_components(types, ref_template=REF)
     return {repr(kind): _exclusive(schema) for kind, schema in zip(types, found, strict=True)}, components
 
@@ -189,6 +208,8 @@ def _operation(operation: Operation, json: Body, problem: Json) -> Json:
         "parameters": [{"$ref": f"#/components/parameters/{name}"} for name in names],
         "responses": {str(operation.status): _answer(operation, json), **_problems(operation, problem)},
     }
+    if operation.deferred is not None:
+        described["responses"]["202"] = _deferred(operation, json)
     if operation.description:
         described["description"] = operation.description
     roles = [] if operation.scope is None else [operation.scope]
@@ -230,6 +251,17 @@ def _answer(operation: Operation, json: Body) -> Json:
     elif operation.answer is not None:
         answer["content"] = json(operation.answer)
     return answer
+
+
+def _deferred(operation: Operation, json: Body) -> Json:
+    return {
+        "description": "On record, and sent as soon as can be.",
+        "headers": {
+            "Location": {"schema": {"type": "string", "format": "uri-reference"}},
+            "Preference-Applied": {"schema": {"type": "string"}},
+        },
+        "content": json(operation.deferred),
+    }
 
 
 def _problems(operation: Operation, problem: Json) -> Json:

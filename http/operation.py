@@ -40,6 +40,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     summary: str
     status: int = 200
     answer: Any = None
+    deferred: Any = None
+    """What is answered, with 202, to a caller who prefers not to wait; None where that cannot be had."""
     body: Any = None
     """A type for JSON (or a union of them), or the media type of another thing."""
     takes_file: bool = False
@@ -63,4 +65,25 @@ LATER = (
     p.STORE_FULL,
 )
 KEYED = (p.BAD_IDEMPOTENCY_KEY, p.KEY_RUNNING, p.KEY_REUSED, p.OUTCOME_UNKNOWN, *LATER)
+SENT = (
+    *ONE,
+    *KEYED,
+    *(
+        p.OF_ERROR[error]
+        for error in (
+            e.BadNumber,
+            e.BadMessage,
+            e.InstanceNotOperational,
+            e.NotOnWhatsApp,
+            e.WhatsAppRefused,
+            e.ReachoutLocked,
+            e.AddressingRejected,
+            e.AskedTooMuch,
+            e.SendingTooFast,
+            store.NotStorable,
+        )
+    ),
+)
+"""What every send may come to."""
+
 PAGE = ("after", "limit", "type")

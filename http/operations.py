@@ -1,8 +1,7 @@
 """What each route takes and gives, for the API document. A test holds it against the routes of app.py."""
 
 from chatbot_erp.actors import errors as e
-from chatbot_erp.eventstore import errors as store
-from chatbot_erp.http import payloads, playground_payloads, session_payloads, webhook_payloads
+from chatbot_erp.http import fate_payloads, payloads, playground_payloads, session_payloads, webhook_payloads
 from chatbot_erp.http import problems as p
 from chatbot_erp.http.message_operations import SEND_ANY
 from chatbot_erp.http.operation import (
@@ -20,6 +19,7 @@ from chatbot_erp.http.operation import (
     READ,
     SANDBOX,
     SEND,
+    SENT,
     Operation,
 )
 from chatbot_erp.http.people_operations import PEOPLE_AND_GROUPS
@@ -65,7 +65,8 @@ OPERATIONS = (
         scope=MANAGE,
         tag=INSTANCES,
         summary="Change one",
-        description="`webhookUrl`, and in `webhook` how deliveries there are made; what is left out stays.",
+        description="`webhookUrl`, in `webhook` how deliveries there are made, and in `pacing` how fast it sends (null: as fast"
+        " as it is told to); what is left out stays.",
         body=webhook_payloads.ChangeRequest,
         answer=payloads.InstanceDetails,
         problems=(*BODY, *ONE, *LATER, p.OF_ERROR[e.BadWebhookUrl], p.OF_ERROR[e.BadEndpoint]),
@@ -124,20 +125,23 @@ OPERATIONS = (
         scope=SEND,
         tag=MESSAGES,
         summary="Send a text",
-        description="Answers when WhatsApp's server has acknowledged the message.",
+        description="Answers when WhatsApp's server has acknowledged the message; with `Prefer: respond-async` as soon"
+        " as it is on record: what becomes of it is told as `message.sent` or `message.failed`, and at `location`.",
         body=payloads.MessageRequest,
         answer=payloads.SentMessage,
-        problems=(
-            *BODY,
-            *ONE,
-            *KEYED,
-            p.OF_ERROR[e.BadNumber],
-            p.OF_ERROR[e.BadMessage],
-            p.OF_ERROR[e.InstanceNotOperational],
-            p.OF_ERROR[e.NotOnWhatsApp],
-            p.OF_ERROR[e.WhatsAppRefused],
-            p.OF_ERROR[store.NotStorable],
-        ),
+        deferred=fate_payloads.AcceptedMessage,
+        parameters=("Prefer",),
+        problems=(*BODY, *SENT),
+    ),
+    Operation(
+        method="GET",
+        path="/instances/{name}/messages/{message_id}",
+        scope=READ,
+        tag=MESSAGES,
+        summary="What became of a message",
+        description="Of one that was sent or received, by WhatsApp's id or the id that a 202 gave.",
+        answer=fate_payloads.MessageFate,
+        problems=(*ONE, *LATER, p.OF_ERROR[e.MessageNotFound]),
     ),
     SEND_ANY,
     *PEOPLE_AND_GROUPS,

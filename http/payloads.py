@@ -4,12 +4,15 @@ Fields that nobody knows are ignored, so that callers of other gateways and of l
 that names no known field is refused, so that a misspelt one is not taken for done.
 """
 
+import json
+import re
 from datetime import UTC, datetime
 from typing import Annotated, TypeVar
 
 import msgspec
 from msgspec import Meta
 
+from chatbot_erp.actors import pacing as pace
 from chatbot_erp.actors.directory import InstanceView
 from chatbot_erp.actors.fates import Message
 from chatbot_erp.actors.manager import Created, Sent
@@ -17,6 +20,8 @@ from chatbot_erp.actors.state import Account, Instance, Removed
 from chatbot_erp.eventstore.events import Ack, Status
 from chatbot_erp.eventstore.records import Recorded
 from chatbot_erp.http.problems import INVALID, MALFORMED_JSON, FieldError, RequestRefused
+
+_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -50,6 +55,16 @@ class MessageRequest(Payload, frozen=True, kw_only=True):
 
     number: Number
     message: Annotated[str, Meta(examples=["Olá!"], extra_json_schema={"minLength": 1, "maxLength": 65536})]
+
+
+class Pacing(Payload, frozen=True, kw_only=True):
+    """How fast an instance sends; what outruns it is 429. Whatever is left out is off."""
+
+    per_minute: Annotated[float, Meta(gt=0, le=6000)] | None = None
+    burst: Annotated[int, Meta(ge=1, le=1000, description="So many may go at once after a rest.")] = 1
+    typing: Annotated[
+        float, Meta(ge=0, le=15, description="Seconds that it is seen typing before a text, or recording before voice.")
+    ] = 0.0
 
 
 class PairingRequest(Payload, frozen=True, kw_only=True):
@@ -112,6 +127,7 @@ class InstanceDetails(Payload, frozen=True, kw_only=True):
     ]
     qr_expires_at: Moment | None
     restarts: int
+    pacing: Annotated[Pacing | None, Meta(description="null where it sends as fast as it is told to.")]
     node: Annotated[str, Meta(description="The manager that runs it.")]
 
 
@@ -187,7 +203,18 @@ def why_not_json(body: bytes, ex: Exception) -> str:
         return "The body is empty."
     if isinstance(ex, UnicodeDecodeError):
         return "The body is not UTF-8."
-    return "The body is nested too deep." if isinstance(ex, RecursionError) else f"{ex}."
+    if isinstance(ex, RecursionError):
+        return "The body is nested too deep."
+    return "A text in the body is not valid Unicode (a lone surrogate)." if _is_lenient_json(body) else f"{ex}."
+
+
+def _is_lenient_json(body: bytes) -> bool:
+    """Whether all that is wrong are halves of characters: Python's own reader takes them, and msgspec misnames them."""
+    try:
+        json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    return _HALF.search(body) is not None
 
 
 def faults(body: bytes, kind: type[msgspec.Struct]) -> list[FieldError]:
@@ -245,8 +272,15 @@ def details(view: InstanceView, node: str, *, with_qr: bool) -> InstanceDetails:
         qr=qr.text if qr else None,
         qr_expires_at=qr.expires_at if qr else None,
         restarts=view.restarts,
+        pacing=pacing(view.pacing),
         node=node,
     )
+
+
+def pacing(wanted: pace.Pacing) -> Pacing | None:
+    if wanted == pace.UNPACED:
+        return None
+    return Pacing(per_minute=wanted.per_minute, burst=wanted.burst, typing=wanted.typing_s)
 
 
 def user(account: Account | None) -> User | None:

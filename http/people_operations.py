@@ -1,9 +1,10 @@
 """The rows of operations.py that are about people and groups."""
 
 from chatbot_erp.actors import errors as e
+from chatbot_erp.http import chat_payloads as chat
 from chatbot_erp.http import people_payloads as pay
 from chatbot_erp.http import problems as p
-from chatbot_erp.http.operation import BODY, GROUPS, KEYED, LATER, MANAGE, ONE, PEOPLE, READ, Operation
+from chatbot_erp.http.operation import BODY, GROUPS, KEYED, LATER, MANAGE, MESSAGES, ONE, PEOPLE, READ, SEND, Operation
 
 ASKED = (
     *ONE,
@@ -57,6 +58,58 @@ PEOPLE_AND_GROUPS = (
         answer=pay.Picture,
         parameters=("preview",),
         problems=(*ASKED, *SOMEBODY, p.INVALID),
+    ),
+    Operation(
+        method="POST",
+        path="/instances/{name}/contacts/{number}/presence",
+        scope=SEND,
+        tag=PEOPLE,
+        summary="Hear when somebody comes, goes or types",
+        description="As `presence.changed`, while the number is available, until its connection ends. WhatsApp tells it"
+        " of those who show it.",
+        status=204,
+        problems=(p.CONTENT_TOO_LARGE, *KEYED, *ASKED, *SOMEBODY),
+    ),
+    Operation(
+        method="PUT",
+        path="/instances/{name}/presence",
+        scope=SEND,
+        tag=PEOPLE,
+        summary="Be shown as online, or not",
+        description="Until the connection ends. While it is available the phone itself rings for nothing.",
+        status=204,
+        body=chat.PresenceRequest,
+        problems=(*BODY, *ASKED),
+    ),
+    Operation(
+        method="POST",
+        path="/instances/{name}/chats/{chat}/presence",
+        scope=SEND,
+        tag=MESSAGES,
+        summary="Be seen typing or recording in a chat",
+        status=204,
+        body=chat.ActivityRequest,
+        problems=(*BODY, *KEYED, *ASKED, *SOMEBODY),
+    ),
+    Operation(
+        method="POST",
+        path="/instances/{name}/messages/read",
+        scope=SEND,
+        tag=MESSAGES,
+        summary="Mark messages as read, or as played",
+        description="Messages of several chats may be named at once.",
+        status=204,
+        body=chat.ReadRequest,
+        problems=(*BODY, *KEYED, *ASKED, p.OF_ERROR[e.MessageNotFound]),
+    ),
+    Operation(
+        method="POST",
+        path="/instances/{name}/messages/{message_id}/read",
+        scope=SEND,
+        tag=MESSAGES,
+        summary="Mark one as read",
+        status=204,
+        problems=(p.CONTENT_TOO_LARGE, *KEYED, *ASKED, p.OF_ERROR[e.MessageNotFound]),
     ),
     Operation(
         method="GET",

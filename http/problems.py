@@ -212,6 +212,11 @@ OF_ERROR: dict[type[Exception], ProblemType] = {
     manager.NothingToDeliver: _of(manager.NothingToDeliver, 404),
     manager.AuditRunning: _of(manager.AuditRunning, 409),
     manager.NotOnWhatsApp: _of(manager.NotOnWhatsApp, 404, blames="number", final=True),
+    manager.ReachoutLocked: _of(manager.ReachoutLocked, 502, final=True),
+    manager.AddressingRejected: _of(manager.AddressingRejected, 502),
+    manager.SendingTooFast: _later(
+        "sending-too-fast", 429, manager.SendingTooFast.title, manager.SendingTooFast.action
+    ),
     manager.MessageNotFound: _of(manager.MessageNotFound, 404),
     manager.NoMedia: _of(manager.NoMedia, 404),
     manager.MediaGone: _of(manager.MediaGone, 410),

@@ -6,11 +6,12 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from chatbot_erp.actors import pacing as pace
 from chatbot_erp.actors.endpoint import ConfigureEndpoint, Order, Why
 from chatbot_erp.actors.webhook_control import Again, Look
 from chatbot_erp.actors.webhook_holds import BREAKER_AFTER
 from chatbot_erp.eventstore.records import Attempt, DeadLetter
-from chatbot_erp.http.payloads import Id, Moment, Payload, Url
+from chatbot_erp.http.payloads import Id, Moment, Pacing, Payload, Url
 
 Kinds = Annotated[list[str], Meta(description="Which events are told; none is all.", examples=[["message.received"]])]
 
@@ -48,6 +49,7 @@ class ChangeRequest(Payload, frozen=True, kw_only=True):
 
     webhook_url: Url | UnsetType = UNSET
     webhook: EndpointChange | UnsetType = UNSET
+    pacing: Pacing | None | UnsetType = UNSET
 
 
 class Cursor(Payload, frozen=True, kw_only=True):
@@ -238,3 +240,10 @@ def letter(dead: DeadLetter) -> Letter:
         attempts=dead.attempts,
         error=dead.error,
     )
+
+
+def pacing(wanted: Pacing | None) -> pace.Pacing:
+    """What the actors call it."""
+    if wanted is None:
+        return pace.UNPACED
+    return pace.Pacing(per_minute=wanted.per_minute, burst=wanted.burst, typing_s=wanted.typing)

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from chatbot_erp.actors import frames, tidings
-from chatbot_erp.actors.commands import CreateInstance, SendMessage
+from chatbot_erp.actors.commands import ConfigurePacing, CreateInstance, SendMessage
 from chatbot_erp.actors.contents import Text
-from chatbot_erp.actors.errors import InstanceNotOperational, OutcomeUnknown
-from chatbot_erp.actors.instance_actor import InstanceActor
+from chatbot_erp.actors.errors import InstanceNotOperational, OutcomeUnknown, SendingTooFast, Unavailable
+from chatbot_erp.actors.instance_actor import MOST_PENDING, InstanceActor
+from chatbot_erp.actors.pacing import UNPACED, Pacing
 from instance_world import NOW, PATIENCE_S, World, received
 
 
@@ -73,6 +75,52 @@ def test_a_send_without_a_host_is_reported_as_not_sent(world: World) -> None:
     world.house.switchboard.unplug("i")
     caller: Future[Any] = world.actor.ask(SendMessage(command_id="c", number="551", content=Text(text="Olá")))
     assert caller.result(PATIENCE_S).reason == "not_connected"
+
+
+def test_a_send_nobody_waits_for_is_answered_when_it_is_on_record(world: World) -> None:
+    world.connect()
+    command = SendMessage(command_id="c", number="551", content=Text(text="Olá"))
+    accepted: Future[None] = world.actor.ask(tidings.Accept(command=command))
+    accepted.result(PATIENCE_S)
+    assert world.types()[-1] == "message.accepted"
+    assert world.host.next(frames.Transmit).command_id == "c"
+
+
+def test_only_so_many_wait_for_whatsapp_without_a_caller(world: World) -> None:
+    world.connect()
+    for number in range(MOST_PENDING):
+        command = SendMessage(command_id=f"c{number}", number="551", content=Text(text="Olá"))
+        world.actor.ask(tidings.Accept(command=command)).result(PATIENCE_S)
+    one_more = SendMessage(command_id="more", number="551", content=Text(text="Olá"))
+    with pytest.raises(Unavailable):
+        world.actor.ask(tidings.Accept(command=one_more))
+    world.tell(sent("c0"), 1)
+    world.host.next(frames.Confirm)
+    world.actor.ask(tidings.Accept(command=one_more)).result(PATIENCE_S)
+
+
+def test_what_outruns_the_pacing_is_neither_on_record_nor_transmitted(world: World) -> None:
+    world.connect()
+    world.actor.ask(ConfigurePacing(pacing=Pacing(per_minute=0.01, burst=1, typing_s=2)))
+    first = SendMessage(command_id="c1", number="551", content=Text(text="Olá"))
+    world.actor.ask(tidings.Accept(command=first)).result(PATIENCE_S)
+    assert world.host.next(frames.Transmit).typing_s == 2
+    for again in (tidings.Accept(command=replace(first, command_id="c2")), replace(first, command_id="c3")):
+        with pytest.raises(SendingTooFast):
+            world.actor.ask(again)
+    world.actor.ask(ConfigurePacing(pacing=UNPACED))
+    world.actor.ask(tidings.Accept(command=replace(first, command_id="c4"))).result(PATIENCE_S)
+    assert world.types().count("message.accepted") == 2
+    assert world.types().count("instance.pacing_configured") == 2
+
+
+def test_what_cannot_be_sent_costs_nothing_of_the_pace(world: World) -> None:
+    world.actor.ask(ConfigurePacing(pacing=Pacing(per_minute=0.01)))
+    command = SendMessage(command_id="c", number="551", content=Text(text="Olá"))
+    with pytest.raises(InstanceNotOperational):
+        world.actor.ask(command)
+    world.connect()
+    world.actor.ask(tidings.Accept(command=command)).result(PATIENCE_S)
 
 
 def test_nobody_waits_for_an_actor_that_has_stopped(world: World) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from chatbot_erp.actors import errors
 from chatbot_erp.actors import questions as q
+from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.house import HostGone, House
 from chatbot_erp.actors.inquiries import Inquiries
 from chatbot_erp.actors.people import REFUSALS, People, answer_in
@@ -38,7 +39,9 @@ class Host:
 def people(host: Host, status: Status = Status.CONNECTED) -> People:
     view = SimpleNamespace(id="i", status=status, account=None)
     directory = SimpleNamespace(view=lambda name: view)
-    return People(cast(House, SimpleNamespace(directory=directory, switchboard=host, inquiries=host.inquiries)))
+    return People(
+        cast(House, SimpleNamespace(directory=directory, switchboard=host, inquiries=host.inquiries, config=Config()))
+    )
 
 
 def test_an_answer_finds_the_one_who_asked() -> None:

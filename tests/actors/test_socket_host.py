@@ -83,6 +83,21 @@ def test_sends_of_one_number_keep_their_order(manager: Manager) -> None:
     assert [word.number for word in said] == list(range(1, 21))
 
 
+def test_it_is_seen_typing_before_it_sends_and_closing_cuts_that_short(manager: Manager) -> None:
+    manager.open("a")
+    socket = manager.sockets.made("a")
+    manager.order(frames.Transmit(instance="a", command_id="c1", to="551", text="quick", typing_s=0.01))
+    assert manager.hear_of(frames.SocketSent).observation.command_id == "c1"  # type: ignore[union-attr]
+    assert socket.typing.is_set()
+    socket.typing.clear()
+    manager.order(frames.Transmit(instance="a", command_id="c2", to="551", text="slow", typing_s=600))
+    assert socket.typing.wait(PATIENCE_S)
+    manager.order(frames.CloseSocket(instance="a"))
+    failed = manager.hear_of(frames.SocketFailedToSend).observation
+    assert (failed.command_id, failed.reason) == ("c2", "not_connected")  # type: ignore[union-attr]
+    assert socket.sent == ["quick"]
+
+
 def test_a_number_that_waits_for_whatsapp_delays_no_other(manager: Manager) -> None:
     manager.open("slow")
     manager.open("quick")

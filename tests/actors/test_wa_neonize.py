@@ -103,7 +103,7 @@ def test_a_send_that_cannot_be_says_why(world: World) -> None:
     number.phone.fault(RefuseSend(error=479, times=1))
     world.shared.send(number, maria.number, "refused")
     refused = world.shared.see(number.name, frames.SocketFailedToSend)
-    assert (refused.reason, refused.detail) == ("refused", "server returned error 479")
+    assert (refused.reason, refused.detail) == ("addressing_rejected", "server returned error 479")
     world.shared.close(number)
     world.shared.send(number, maria.number, "closed")
     assert world.shared.see(number.name, frames.SocketFailedToSend).reason == "not_connected"

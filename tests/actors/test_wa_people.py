@@ -77,6 +77,7 @@ def test_blocking_somebody_is_told_to_the_log() -> None:
     ("error", "reason"),
     [
         ("info query timed out", "unanswered"),
+        ('b"can\'t send presence without PushName set"', "not_yet"),
         ("websocket disconnected before info query returned response", "unanswered"),
         ("websocket not connected", "not_connected"),
         ("client is nil", "not_connected"),

@@ -10,11 +10,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 import chatbot_erp.actors.host_preload  # noqa: F401  (neonize's protobufs without its shared library)
 from chatbot_erp.actors import frames, wa_socket, wa_watch
 from chatbot_erp.actors.frames import Observation, OpenSocket, Transmit
+from chatbot_erp.actors.people_frames import Ask, SocketSawPresence
+from chatbot_erp.actors.questions import Done, Known, ShowActivity, Watching, WatchPresence
 from chatbot_erp.actors.wa_client import Hearing
 from chatbot_erp.actors.wa_session_file import create_session_file
 from chatbot_erp.actors.wa_socket import WhatsAppSocket
@@ -217,6 +220,36 @@ def test_a_dropped_connection_is_told_and_nothing_is_sent_meanwhile(linked: Scen
     assert isinstance(linked.send(), frames.SocketSent)
 
 
+def test_who_is_watched_is_told_of_until_the_connection_ends(linked: Scene) -> None:
+    linked.connect()
+    linked.next()
+    maria = Known(number="7@lid", jid="55@s.whatsapp.net", lid="7@lid")
+    linked.client.answers = [Watching(person=maria)]
+    linked.socket.answer(Ask(instance="a", request="r", question=WatchPresence(who="55")))
+    linked.hear(neonize.Presence(From=jid("7", "lid"), Unavailable=False, LastSeen=0))
+    source = neonize.MessageSource(Chat=jid("7", "lid"), Sender=jid("7", "lid"), IsFromMe=False, IsGroup=False)
+    linked.hear(neonize.ChatPresence(MessageSource=source, State="COMPOSING", Media="AUDIO"))
+    for state in ("available", "recording"):
+        seen = linked.next()
+        assert isinstance(seen, SocketSawPresence)
+        assert (seen.changed.jid, seen.changed.state) == ("7@lid", state)
+    linked.hear(neonize.Disconnected())
+    linked.hear(neonize.Presence(From=jid("7", "lid"), Unavailable=True, LastSeen=0))
+    assert isinstance(linked.next(), frames.SocketDisconnected)
+    assert linked.seen.empty()
+
+
+def test_it_is_seen_typing_where_the_message_goes_or_not_at_all(linked: Scene) -> None:
+    linked.client.answers = [Done()]
+    text = Transmit(instance="a", command_id="c", to="55", text="hi", typing_s=1)
+    assert linked.socket.show_typing(text)
+    assert linked.client.questions == [ShowActivity(chat="55@s.whatsapp.net", activity="typing")]
+    assert not linked.socket.show_typing(msgspec.structs.replace(text, to="404"))
+    linked.client.send_error = "websocket not connected"
+    assert not linked.socket.show_typing(msgspec.structs.replace(text, kind="voice"))
+    assert linked.client.questions[-1] == ShowActivity(chat="55@s.whatsapp.net", activity="recording")
+
+
 def test_a_send_has_one_of_four_failures(linked: Scene) -> None:
     linked.connect()
     linked.next()
@@ -229,7 +262,7 @@ def test_a_send_has_one_of_four_failures(linked: Scene) -> None:
     reasons.append(linked.send())
     assert [failed.reason for failed in reasons if isinstance(failed, frames.SocketFailedToSend)] == [
         "not_on_whatsapp",
-        "refused",
+        "addressing_rejected",
         "unknown",
         "not_connected",
     ]

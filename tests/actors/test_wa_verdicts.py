@@ -1,9 +1,13 @@
 """What is certain about a message that was not acknowledged, and what a lost connection means."""
 
+from typing import get_args
+
 import pytest
 
 from chatbot_erp.actors import supervision
+from chatbot_erp.actors.errors import OF_FAILURE
 from chatbot_erp.actors.wa_verdicts import (
+    FailureReason,
     cause_of_failure,
     cause_of_logout,
     cause_of_raise,
@@ -15,10 +19,15 @@ from chatbot_erp.actors.wa_verdicts import (
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
-        ("server returned error 479", "refused"),
-        ("server returned error 463", "refused"),
+        ("server returned error 479", "addressing_rejected"),
+        ("server returned error 421", "addressing_rejected"),
+        ("server returned error 463", "reachout_locked"),
+        ("server returned error 429", "too_many"),
+        ("server returned error 400", "refused"),
+        ("server returned error 4630", "refused"),
+        ("server returned error", "refused"),
         ("no LID found for 55@s.whatsapp.net from server", "refused"),
-        ("failed to get device list: failed to send usync query: info query returned status 429: rate", "refused"),
+        ("failed to get device list: failed to send usync query: info query returned status 429: rate", "too_many"),
         ("can't send message to unknown server xyz", "refused"),
         ("failed to get user info for 55@s.whatsapp.net to fill LID cache: websocket not connected", "not_connected"),
         ("failed to get device list: failed to send usync query: info query timed out", "not_connected"),
@@ -42,7 +51,7 @@ def test_only_what_is_certain_is_called_so(error: str, reason: str) -> None:
     [
         ("Function returned nothing.", "not_on_whatsapp"),
         ("failed to send usync query: websocket disconnected before info query returned response", "not_connected"),
-        ("failed to send usync query: info query returned status 429: rate-overlimit", "refused"),
+        ("failed to send usync query: info query returned status 429: rate-overlimit", "too_many"),
     ],
 )
 def test_a_question_that_failed_sent_nothing(error: str, reason: str) -> None:
@@ -63,6 +72,10 @@ def test_a_question_that_failed_sent_nothing(error: str, reason: str) -> None:
 )
 def test_a_dial_that_failed_has_a_cause(error: str, cause: str) -> None:
     assert cause_of_raise(error) == cause
+
+
+def test_every_reason_is_a_problem_for_callers() -> None:
+    assert {*OF_FAILURE, "unknown"} == set(get_args(FailureReason))
 
 
 def test_every_cause_is_a_row_of_the_supervision_table() -> None:

@@ -46,12 +46,15 @@ from chatbot_erp.eventstore.events import (
     InstanceRestarted,
     MessageAcknowledged,
     MessageEdited,
+    MessageFailed,
+    MessageOutcomeUnknown,
     MessageReceived,
     MessageRevoked,
     MessageSent,
     MessageUndecryptable,
     PairingOffered,
     PingSent,
+    PresenceChanged,
     Status,
 )
 from chatbot_erp.eventstore.records import Recorded
@@ -118,6 +121,9 @@ EVENTS: tuple[Event, ...] = (
         invite_reset=True,
         deleted=False,
     ),
+    PresenceChanged(jid="7@lid", jid_alt="1@s.whatsapp.net", state="unavailable", last_seen=SENT_AT),
+    MessageFailed(command_id="c", reason="not_on_whatsapp", detail="(number) is not on WhatsApp."),
+    MessageOutcomeUnknown(command_id="c", reason="host_died"),
 )
 
 
@@ -238,12 +244,37 @@ def test_every_event_that_is_delivered_has_a_payload() -> None:
         "group.updated",
         "message.received",
         "message.sent",
+        "message.failed",
         "message.ack",
         "message.edited",
         "message.revoked",
         "message.undecryptable",
         "call.received",
+        "presence.changed",
         "instance.status",
+    }
+
+
+def test_a_send_without_an_acknowledgement_is_told_with_its_command_and_the_problem_it_is() -> None:
+    failed, unknown = told(EVENTS[-2]), told(EVENTS[-1])
+    assert failed["event"] == unknown["event"] == "message.failed"
+    assert failed["failure"] == {
+        "commandId": "c",
+        "outcome": "failed",
+        "type": "/problems/not-on-whatsapp",
+        "detail": "(number) is not on WhatsApp.",
+    }
+    assert (unknown["failure"]["outcome"], unknown["failure"]["type"]) == ("unknown", "/problems/outcome-unknown")
+    assert told(EVENTS[1])["commandId"] == "c"
+
+
+def test_who_is_watched_is_told_with_when_they_were_seen() -> None:
+    payload = told(EVENTS[-3])
+    assert payload["presence"] == {
+        "jid": "7@lid",
+        "jidAlt": "1@s.whatsapp.net",
+        "state": "unavailable",
+        "lastSeen": "2026-01-02T03:04:05Z",
     }
 
 

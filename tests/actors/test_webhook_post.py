@@ -78,6 +78,9 @@ def receive(sock: socket.socket) -> bytes:
     return data
 
 
+SOON_S = 20.0
+"""A deadline of half a second is kept by then on any machine; who misbehaves does so for longer."""
+
 Listen = Callable[[Script], Peer]
 
 
@@ -149,7 +152,7 @@ def test_a_post_is_plain_http_and_nothing_ambient_is_in_it(
     assert isinstance(outcome, Answer)
     assert (outcome.status, outcome.text, outcome.retry_after) == (200, "ok", None)
     assert outcome.address == f"127.0.0.1:{peer.port}"
-    head, _, body = peer.requests.get(timeout=5).partition(b"\r\n\r\n")
+    head, _, body = peer.requests.get(timeout=30).partition(b"\r\n\r\n")
     assert head.split(b"\r\n")[0] == b"POST /hook?a=b HTTP/1.1"
     names = {line.split(b":")[0].lower() for line in head.split(b"\r\n")[1:]}
     assert names <= {b"host", b"accept-encoding", b"content-length", b"content-type", b"webhook-id", b"user-agent"}
@@ -198,8 +201,8 @@ def test_what_a_receiver_says_to_an_idle_connection_is_not_taken_for_an_answer(l
 
     peer, postman = listen(answer_and_get_bored), hire()
     post(postman, peer.url)
-    assert bored.get(timeout=5)
-    assert peer.closed.get(timeout=5)
+    assert bored.get(timeout=30)
+    assert peer.closed.get(timeout=30)
     outcome = post(postman, peer.url)
     assert isinstance(outcome, Answer)
     assert outcome.status == 200
@@ -210,7 +213,7 @@ def test_a_receiver_that_answered_once_and_reads_no_more_is_cut_at_the_deadline(
 ) -> None:
     def answer_and_fall_asleep(sock: socket.socket, _: bytes) -> None:
         sock.sendall(OK)
-        time.sleep(2)
+        time.sleep(2 * SOON_S)
 
     peer = listen(answer_and_fall_asleep)
     assert isinstance(post(postman, peer.url), Answer)
@@ -218,7 +221,7 @@ def test_a_receiver_that_answered_once_and_reads_no_more_is_cut_at_the_deadline(
     outcome = post(postman, peer.url, b"x" * 60_000_000)
     assert isinstance(outcome, NoAnswer)
     assert outcome.error == "timeout"
-    assert time.monotonic() - begun < 1.2
+    assert time.monotonic() - begun < SOON_S
     assert peer.connections == 1
 
 
@@ -227,14 +230,14 @@ def test_a_receiver_that_hangs_up_on_a_fresh_connection_gets_no_second_post(list
     outcome = post(postman, peer.url)
     assert isinstance(outcome, NoAnswer)
     assert outcome.error == "reset"
-    assert peer.closed.get(timeout=5) == 1
+    assert peer.closed.get(timeout=30) == 1
     assert peer.connections == 1
 
 
 def test_a_failure_ends_the_connection_so_that_the_name_is_looked_up_again(listen: Listen, postman: Postman) -> None:
     peer = listen(says(b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"))
     assert [post(postman, peer.url), post(postman, peer.url)] != []
-    assert {peer.closed.get(timeout=5), peer.closed.get(timeout=5)} == {1, 2}
+    assert {peer.closed.get(timeout=30), peer.closed.get(timeout=30)} == {1, 2}
     assert not postman.connected
 
 
@@ -263,7 +266,7 @@ def test_the_wish_to_wait_is_passed_on(listen: Listen, postman: Postman) -> None
         drips(b"HTTP/1.1 200 OK\r\n", b"X-Drop: 1\r\n", every_s=0.05),
         drips(b"HTTP/1.1 200 OK\r\nX-Long: ", b"a"),
         drips(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
-        lambda sock, _: time.sleep(5),
+        lambda sock, _: time.sleep(2 * SOON_S),
     ],
     ids=["status line", "headers", "one header", "continue for ever", "silence"],
 )
@@ -274,8 +277,8 @@ def test_an_answer_whose_head_only_drips_is_cut_at_the_deadline(
     outcome = post(postman, listen(script).url)
     assert isinstance(outcome, NoAnswer)
     assert outcome.error == "timeout"
-    assert 0.5 < time.monotonic() - begun < 1.2
-    assert 500 < outcome.duration_ms < 1200
+    assert 0.5 < time.monotonic() - begun < SOON_S
+    assert outcome.duration_ms > 500
 
 
 def test_an_answer_counts_even_if_its_body_drips_until_the_deadline(listen: Listen, postman: Postman) -> None:
@@ -284,8 +287,8 @@ def test_an_answer_counts_even_if_its_body_drips_until_the_deadline(listen: List
     outcome = post(postman, peer.url)
     assert isinstance(outcome, Answer)
     assert 0 < len(outcome.text) < KEEP_TEXT
-    assert time.monotonic() - begun < 1.2
-    assert peer.closed.get(timeout=5) == 1
+    assert time.monotonic() - begun < SOON_S
+    assert peer.closed.get(timeout=30) == 1
 
 
 @pytest.mark.parametrize("head", [b"Content-Length: 99999999999\r\n", b"", b"Transfer-Encoding: chunked\r\n"])
@@ -307,8 +310,8 @@ def test_of_an_endless_body_64_kib_are_read_and_one_is_kept(listen: Listen, post
     outcome = post(postman, listen(pour).url)
     assert isinstance(outcome, Answer)
     assert outcome.text == "x" * KEEP_TEXT
-    assert time.monotonic() - begun < 0.5
-    assert sent.get(timeout=5) < READ_AT_MOST + 16 * 1024 * 1024
+    assert time.monotonic() - begun < SOON_S
+    assert sent.get(timeout=30) < READ_AT_MOST + 16 * 1024 * 1024
     assert not postman.connected
 
 
@@ -344,7 +347,7 @@ def test_a_large_event_is_refused_by_a_receiver_that_does_not_read_it(listen: Li
     listener.close()
     assert isinstance(outcome, NoAnswer)
     assert outcome.error == "timeout"
-    assert time.monotonic() - begun < 1.2
+    assert time.monotonic() - begun < SOON_S
 
 
 def test_where_nobody_listens_the_post_is_refused_at_once(postman: Postman) -> None:
@@ -402,12 +405,12 @@ def test_of_a_name_with_several_addresses_only_those_allowed_are_tried(
 def test_a_name_server_that_is_silent_is_not_waited_for_beyond_the_deadline(
     postman: Postman, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(webhook_dial, "look_up", lambda host, port: time.sleep(2))
+    monkeypatch.setattr(webhook_dial, "look_up", lambda host, port: time.sleep(2 * SOON_S))
     begun = time.monotonic()
     outcome = post(postman, "http://slow.example/")
     assert isinstance(outcome, NoAnswer)
     assert outcome.error == "timeout"
-    assert time.monotonic() - begun < 1.2
+    assert time.monotonic() - begun < SOON_S
 
 
 @pytest.mark.parametrize(("url", "error"), [("http://a@b/", "bad_url"), ("http://nowhere.invalid/", "unresolved")])
@@ -463,7 +466,7 @@ def test_a_handshake_that_hangs_is_cut_at_the_deadline(listen: Listen, postman: 
     listener.close()
     assert isinstance(outcome, NoAnswer)
     assert outcome.error == "timeout"
-    assert time.monotonic() - begun < 1.2
+    assert time.monotonic() - begun < SOON_S
 
 
 def test_a_drip_through_tls_is_cut_at_the_deadline(hire: Hire, authority: trustme.CA) -> None:
@@ -476,7 +479,7 @@ def test_a_drip_through_tls_is_cut_at_the_deadline(hire: Hire, authority: trustm
     peer.stop()
     assert isinstance(outcome, NoAnswer)
     assert outcome.error == "timeout"
-    assert time.monotonic() - begun < 1.2
+    assert time.monotonic() - begun < SOON_S
 
 
 def test_a_receiver_that_reads_in_sips_through_tls_is_cut_at_the_deadline(hire: Hire, authority: trustme.CA) -> None:

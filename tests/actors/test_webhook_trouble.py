@@ -10,7 +10,7 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from chatbot_erp.actors import webhook_actor
+from chatbot_erp.actors import webhook, webhook_actor
 from chatbot_erp.actors.alarms import Alarms
 from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.webhook_actor import WebhookActor
@@ -27,7 +27,7 @@ def test_gone_disables_at_once_and_only_this_receiver(begin: Begin, receiver: Re
     receiver.answer = lambda delivery: 410 if delivery.path == "/gone" else 200
     gone, other = begin("/gone"), begin("/there")
     gone.hear("a", "b")
-    assert gone.disabled.get(timeout=5) == "gone"
+    assert gone.disabled.get(timeout=30) == "gone"
     gone.hear("c")
     other.hear("x", "y")
     other.settled(2)
@@ -44,24 +44,25 @@ def test_gone_is_remembered_by_the_next_life(begin: Begin, receiver: Receiver) -
     receiver.answer = lambda _: 410
     number = begin()
     number.hear("a")
-    number.disabled.get(timeout=5)
+    number.disabled.get(timeout=30)
     wait_until(lambda: len(number.attempts()) == 1)
     number.die()
     number.live()
     number.hear("b")
-    number.actor.proxy().ping().get(timeout=5)
+    number.actor.proxy().ping().get(timeout=30)
     assert texts(receiver) == ["a"]
 
 
-def test_a_new_url_takes_effect_at_once_for_what_waits(begin: Begin, receiver: Receiver) -> None:
+def test_a_new_url_takes_effect_at_once_for_what_waits(
+    begin: Begin, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhook, "GAPS_S", (600,))
     receiver.answer = lambda delivery: 500 if delivery.path == "/old" else 200
     number = begin("/old")
     number.hear("a", "b")
     receiver.wait_for(lambda _: True, path="/old", count=1)
-    begun = time.monotonic()
     number.change(url=receiver.url("/new"))
     number.settled(2)
-    assert time.monotonic() - begun < 0.9, "sooner than the retry would have been"
     assert texts(receiver, "/new") == ["a", "b"]
 
 
@@ -107,9 +108,9 @@ def test_a_removed_instance_whose_receiver_is_gone_abandons_what_waits(begin: Be
     receiver.answer = lambda _: 410
     number = begin()
     number.hear("a", "b")
-    number.disabled.get(timeout=5)
+    number.disabled.get(timeout=30)
     number.actor.tell(Finish())
-    assert number.drained.get(timeout=5) == number.id
+    assert number.drained.get(timeout=30) == number.id
     assert [type(verdict) for verdict in number.verdicts] == [WebhookAbandoned, WebhookAbandoned]
 
 
@@ -117,16 +118,15 @@ def test_something_new_is_a_reason_to_try_a_failing_head_again(
     begin: Begin, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(webhook_actor, "PROBE_AFTER_S", 0.0)
+    monkeypatch.setattr(webhook, "GAPS_S", (600,))
     receiver.answer = lambda _: 500
     number = begin()
     number.hear("a")
     at_least(receiver, 1)
-    number.actor.proxy().ping().get(timeout=5)
+    number.actor.proxy().ping().get(timeout=30)
     receiver.answer = lambda _: 200
-    begun = time.monotonic()
     number.hear("b")
     number.settled(2)
-    assert time.monotonic() - begun < 0.9
     assert texts(receiver) == ["a", "a", "b"]
 
 
@@ -146,10 +146,10 @@ def test_a_receiver_that_names_a_time_is_left_in_peace_until_then(
     number = begin()
     number.change(url=httpserver.url_for("/webhook"))
     number.hear("a")
-    first = moments.get(timeout=5)
-    number.actor.proxy().ping().get(timeout=5)
+    first = moments.get(timeout=30)
+    number.actor.proxy().ping().get(timeout=30)
     number.hear("b")
-    assert 2.0 <= moments.get(timeout=5) - first < 3.0
+    assert 2.0 <= moments.get(timeout=30) - first < 3.0
     number.settled(2)
 
 
@@ -160,7 +160,7 @@ def test_a_store_that_cannot_be_read_is_asked_again(
     number = begin()
     desk.refuse = StoreUnavailable("locked", "on purpose")
     number.hear("a")
-    number.actor.proxy().ping().get(timeout=5)
+    number.actor.proxy().ping().get(timeout=30)
     desk.refuse = None
     number.settled(1)
     assert texts(receiver) == ["a"]
@@ -176,11 +176,11 @@ def test_a_store_that_takes_no_attempts_makes_no_storm(desk: Desk, begin: Begin,
     receiver.answer = answer
     number.hear("a")
     at_least(receiver, 1)
-    number.actor.proxy().ping().get(timeout=5)
+    number.actor.proxy().ping().get(timeout=30)
     desk.refuse = None
     for _ in range(20):
         number.actor.tell(Wake())
-        number.actor.proxy().ping().get(timeout=5)
+        number.actor.proxy().ping().get(timeout=30)
     assert len(receiver.deliveries()) == 1
     receiver.answer = lambda _: 200
     assert number.settled(1) == [WebhookDelivered(sequence=1, attempts=2, http_status=200)]
@@ -220,6 +220,6 @@ def test_an_error_nobody_foresaw_is_said_to_the_one_above(desk: Desk, alarms: Al
         failed=died.set,
     )
     actor.tell("nonsense")
-    assert died.wait(5)
+    assert died.wait(30)
     with pytest.raises(pykka.ActorDeadError):
         actor.ask(Wake(), timeout=5)

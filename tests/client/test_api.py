@@ -24,6 +24,8 @@ SCHEMAS: dict[str, Any] = document(sandbox=False)["components"]["schemas"]
         (shapes.User, "User"),
         (shapes.Instance, "InstanceDetails"),
         (shapes.Sent, "SentMessage"),
+        (shapes.Accepted, "AcceptedMessage"),
+        (shapes.Fate, "MessageFate"),
         (shapes.Event, "LoggedEvent"),
         (shapes.Page, "EventPage"),
         (shapes.Problem, "Problem"),
@@ -50,6 +52,19 @@ def test_a_send_shows_the_key_and_is_made_once_by_its_idempotency_key(httpserver
     assert sent == shapes.Sent(
         message_id="M", jid="5591@s.whatsapp.net", status=1, timestamp=datetime(2026, 1, 1, tzinfo=UTC)
     )
+
+
+def test_a_send_that_is_not_waited_for_says_so_and_its_fate_is_asked_by_its_id(httpserver: HTTPServer) -> None:
+    httpserver.expect_oneshot_request(
+        "/instances/empresa_x/message", method="POST", headers={"Prefer": "respond-async"}
+    ).respond_with_json({"id": "c", "status": "accepted", "location": "/instances/empresa_x/messages/c"}, 202)
+    fate = {"id": "c", "messageId": None, "jid": "5591", "fate": "accepted", "status": None, "type": None}
+    httpserver.expect_request("/instances/empresa_x/messages/c").respond_with_json(
+        {**fate, "at": "2026-01-01T00:00:00Z"}
+    )
+    client = Client(httpserver.url_for("/"))
+    accepted = client.accept_text("empresa_x", "5591", "Olá")
+    assert client.fate("empresa_x", accepted.id).fate == "accepted"
 
 
 def test_a_refusal_says_its_type_and_its_sentence(httpserver: HTTPServer) -> None:

@@ -17,6 +17,7 @@ from prometheus_client.metrics_core import Metric
 
 from chatbot_erp.actors.api_keys import KeyRing
 from chatbot_erp.actors.audit import Audit
+from chatbot_erp.actors.commands import ConfigurePacing, SendMessage
 from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.contents import Sendable
 from chatbot_erp.actors.directory import Directory, Qr
@@ -34,8 +35,9 @@ from chatbot_erp.actors.frames import Alive
 from chatbot_erp.actors.house import House
 from chatbot_erp.actors.instance import decide
 from chatbot_erp.actors.latencies import Latencies
-from chatbot_erp.actors.manager import NAME, Created, Manager, MediaFile, Sent
+from chatbot_erp.actors.manager import NAME, Created, Manager, MediaFile, Sent, text_message
 from chatbot_erp.actors.outbox import Outbox, Parcel
+from chatbot_erp.actors.pacing import Pacing
 from chatbot_erp.actors.people import People
 from chatbot_erp.actors.phone_numbers import normalise
 from chatbot_erp.actors.rebuild import Past, past
@@ -96,7 +98,11 @@ class FakeManager(Manager):
         self.keys = KeyRing(vault)
         self.webhooks = WebhookControl(store, vault, self.directory, Config(), lambda: MOMENT, self._carry_out)
         self.inquiries = FakeInquiries(lambda question, instance: self._note(question, self._name_of(instance)))
-        self.people = People(cast(House, SimpleNamespace(directory=self.directory, inquiries=self.inquiries)))
+        self.people = People(
+            cast(
+                House, SimpleNamespace(directory=self.directory, inquiries=self.inquiries, store=store, config=Config())
+            )
+        )
         self._eraser = Eraser(store, Config(data_dir=Path("nowhere")))
         self.audit = FakeAudit()
         self._data_dir = data_dir
@@ -182,17 +188,33 @@ class FakeManager(Manager):
         self.on_send()
         return Sent(message_id=f"3EB0{len(self.calls):04}", jid=f"{digits}@s.whatsapp.net", sent_at=MOMENT)
 
+    def accept_text(self, name: str, number: str, text: str) -> str:
+        command = text_message(number, text, None)
+        self._note("accept", name, command.number, text)
+        self._carry_out(name, command)
+        return command.command_id
+
     def send(self, name: str, draft: Draft, file: Parcel | str | None = None) -> Sent:
+        whole = self._whole(name, draft, file)
+        self._note("send", name, whole.to, whole.content.text)
+        self.sent.append((whole.content, file))
+        return Sent(message_id=f"3EB0{len(self.calls):04}", jid=f"{whole.to}@s.whatsapp.net", sent_at=MOMENT)
+
+    def accept(self, name: str, draft: Draft, file: Parcel | str | None = None) -> str:
+        whole = self._whole(name, draft, file)
+        command = SendMessage(command_id=str(uuid4()), number=whole.to, content=whole.content)
+        self._note("accept", name, whole.to, whole.content.text)
+        self._carry_out(name, command)
+        return command.command_id
+
+    def _whole(self, name: str, draft: Draft, file: Parcel | str | None) -> Draft:
         view = self.directory.view(name)
         if isinstance(file, Parcel):
             self.uploaded.append(self.outbox.path(file.id).read_bytes())
             self.outbox.remove(file.id)
         if view.status not in (Status.CONNECTED, Status.DEGRADED):
             raise InstanceNotOperational(f"It is {view.status}.")
-        whole = complete(draft, lambda _: None, ACCOUNT)
-        self._note("send", name, whole.to, whole.content.text)
-        self.sent.append((whole.content, file))
-        return Sent(message_id=f"3EB0{len(self.calls):04}", jid=f"{whole.to}@s.whatsapp.net", sent_at=MOMENT)
+        return complete(draft, lambda _: None, ACCOUNT)
 
     def outgoing(self) -> list[Path]:
         """The files that wait to be sent."""
@@ -213,6 +235,9 @@ class FakeManager(Manager):
         self._note("pair", name, normalise(number))
         self.codes += 1
         return f"ABCD-{self.codes:04}"
+
+    def pace(self, name: str, pacing: Pacing) -> None:
+        self._carry_out(name, ConfigurePacing(pacing=pacing))
 
     def restart(self, name: str) -> None:
         self._note("restart", self.directory.find(name).name)

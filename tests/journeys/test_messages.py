@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import standardwebhooks
 import svix.webhooks
@@ -131,6 +132,27 @@ def test_the_brazilian_ninth_digit_reaches_the_account_that_exists(
     without_nine.receive(text="Olá")
 
 
+def test_in_a_region_numbers_are_written_as_they_are_dialled_there(
+    tmp_path: Path, network: Network, new_phone: NewPhone
+) -> None:
+    with_nine, without_nine = network.phone("5591985556666", name="Ana"), network.phone("559185557777", name="Joana")
+    with ManagerProcess(tmp_path / "data", network, "--default-region", "br") as manager:
+        manager.pair("empresa_x", new_phone("Empresa X"))
+        for number, customer in (
+            ("(91) 98555-6666", with_nine),
+            ("091 8555-6666", with_nine),
+            ("91 98555-7777", without_nine),
+            ("+55 91 8555-7777", without_nine),
+            ("559185557777", without_nine),
+        ):
+            answer = manager.send("empresa_x", number, number)
+            assert (answer.status_code, answer.json()["jid"]) == (200, customer.jid), answer.text
+            customer.receive(text=number)
+        found = manager.call("POST", "/instances/empresa_x/contacts/check", json={"numbers": ["91 98555-7777"]})
+        assert found.json()["contacts"][0]["jid"] == without_nine.jid
+        assert manager.call("GET", "/instances/empresa_x/contacts/(91) 98555-6666").json()["jid"] == with_nine.jid
+
+
 def test_a_number_that_is_not_on_whatsapp_is_a_clear_404(manager: ManagerProcess, new_phone: NewPhone) -> None:
     manager.pair("empresa_x", new_phone("Empresa X"))
     answer = manager.send("empresa_x", "5511000000001", "Olá")
@@ -144,12 +166,18 @@ def test_what_whatsapp_refuses_is_502_and_degrades(manager: ManagerProcess, new_
     manager.pair("empresa_x", shop)
     # The ping to oneself is a send, too: it is to be through before the next one is refused.
     manager.wait_until("empresa_x", lambda view: bool(manager.events("empresa_x", "ping.sent")))
-    shop.fault(RefuseSend(error=479, times=1))
-    answer = manager.send("empresa_x", customer.number, "Olá")
-    assert answer.status_code == 502
-    assert answer.json()["type"].endswith("whatsapp-refused")
-    assert "479" in answer.json()["detail"]
-    assert manager.view("empresa_x")["status"] == "DEGRADED"
+    for error, status, code in (
+        (400, 502, "whatsapp-refused"),
+        (463, 502, "reachout-locked"),
+        (479, 502, "addressing-rejected"),
+        (429, 429, "asked-too-much"),
+    ):
+        shop.fault(RefuseSend(error=error, times=1))
+        answer = manager.send("empresa_x", customer.number, "Olá")
+        assert (answer.status_code, answer.json()["type"]) == (status, f"/problems/{code}")
+        assert str(error) in answer.json()["detail"]
+        assert manager.view("empresa_x")["status"] == "DEGRADED"
+    assert answer.headers["Retry-After"]
     assert manager.send("empresa_x", customer.number, "de novo").status_code == 200
 
 

@@ -428,3 +428,37 @@ def peak_bytes(pid: int) -> int:
     """The most memory a process ever had resident."""
     status = Path(f"/proc/{pid}/status").read_text()
     return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) << 10
+
+
+def test_a_file_nobody_waits_for_is_sent_followed_and_gone(world: World, customer: Phone) -> None:
+    headers = {"Prefer": "respond-async", "Idempotency-Key": "async-file"}
+    body = {"to": customer.number, "type": "image", "text": "sem pressa", "data": base64.b64encode(IMAGE).decode()}
+    accepted = world.post(body, headers=headers)
+    assert (accepted.status_code, accepted.headers["Preference-Applied"]) == (202, "respond-async")
+    id_ = accepted.json()["id"]
+    (told,) = world.receiver.wait_for(lambda payload: payload.get("commandId") == id_)
+    message_id = told.payload["whatsapp"]["messageId"]
+    assert told.payload["message"]["type"] == "image"
+    world.told("message.ack", message_id, ack="read")
+    fate = world.manager.call("GET", accepted.headers["Location"]).json()
+    assert (fate["messageId"], fate["fate"]) == (message_id, "read")
+    assert customer.receive(text="sem pressa").id == message_id
+    again = world.post(body, headers=headers)
+    assert (again.status_code, again.json(), again.headers["Location"]) == (
+        202,
+        accepted.json(),
+        accepted.json()["location"],
+    )
+    refused = world.post(
+        {**body, "data": base64.b64encode(b"no picture").decode()}, headers={"Prefer": "respond-async"}
+    )
+    assert refused.status_code == 422
+    assert world.outbox() == []
+
+
+def test_typing_comes_before_a_voice_message_as_recording(world: World, customer: Phone) -> None:
+    world.manager.call("PATCH", "/instances/empresa_x", json={"pacing": {"typing": 0.3}})
+    answer = world.upload({"to": customer.number, "type": "voice"}, opus(4))
+    world.manager.call("PATCH", "/instances/empresa_x", json={"pacing": None})
+    assert answer.status_code == 200, answer.text
+    customer.wait_sign(world.shop.number, "recording")

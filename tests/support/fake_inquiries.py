@@ -44,6 +44,10 @@ ANSWERS: dict[type[q.Question], q.AnyAnswer] = {
     q.FetchInvite: q.Invite(link="https://chat.whatsapp.com/AbC"),
     q.JoinGroup: q.Joined(group=GROUP.jid),
     q.LeaveGroup: q.Done(),
+    q.MarkRead: q.Done(),
+    q.ShowActivity: q.Done(),
+    q.ShowPresence: q.Done(),
+    q.WatchPresence: q.Watching(person=q.Known(number="77@lid", jid=None, lid="77@lid")),
 }
 
 

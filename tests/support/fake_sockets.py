@@ -52,7 +52,7 @@ class FakeSocket:
     def __init__(self, order: OpenSocket, report: Report) -> None:
         self.order = order
         self.report = report
-        self.opened, self.begun, self.closing, self.closed = (threading.Event() for _ in range(4))
+        self.opened, self.typing, self.begun, self.closing, self.closed = (threading.Event() for _ in range(5))
         self.gate, self.may_close = threading.Event(), threading.Event()
         self.gate.set()
         self.may_close.set()
@@ -75,6 +75,10 @@ class FakeSocket:
         if self.closing.is_set():
             return SocketFailedToSend(command_id=order.command_id, reason="not_connected", detail="Closing.")
         return Loaded(order, UPLOADED)
+
+    def show_typing(self, order: Transmit) -> bool:
+        self.typing.set()
+        return True
 
     def send(self, order: Transmit, file: Uploaded | None = None) -> SocketSent | SocketFailedToSend:
         self.begun.set()
