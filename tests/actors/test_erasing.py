@@ -195,9 +195,11 @@ def test_a_session_that_cannot_be_cleaned_is_named_and_keeps_the_erasure_open(
     eraser = Eraser(store, config)
     with pytest.raises(Unavailable, match="shop cannot be cleaned"):
         eraser.erase(HER, NOW)
+    tell(store, message(HIM, "his wish"))
+    assert eraser.erase(HIM, NOW).subjects == 1, "one that has to wait holds up no other"
     damaged.unlink()
     eraser.resume(LATER)
-    assert text_of(store) == [""]
+    assert text_of(store) == ["", ""]
 
 
 def test_a_trace_is_found_wherever_it_stands_in_a_large_file(tmp_path: Path) -> None:
