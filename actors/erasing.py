@@ -1,7 +1,7 @@
 """Forgetting somebody: the keys to what the log holds of them, and every trace of them in files beside it.
 
 An erasure is on record before it begins and ends with its event, `subject.erased`. One that was cut off, by a crash or a
-disk that refused, is taken up by the next start, and by the next call.
+disk that refused, is taken up by `resume`, at the next start and every few minutes.
 """
 
 from collections.abc import Iterable
@@ -66,26 +66,27 @@ class Eraser:
         """Forget them. A second time finds nothing to do. Raises `BadNumber`, `Unavailable` (it is finished later)."""
         names = self._names(number)
         with _Turn(self._turn):
-            self._finish_all(now)
             return self._go_on(self._subjects.begin(names, now), now)
 
     def expire(self, keep_days: int, now: datetime) -> None:
         """Destroy the keys of what was said longer ago than so many days, of whomever."""
         before = f"{now - timedelta(days=keep_days):%Y-%m-%d}"
         with _Turn(self._turn):
-            self._finish_all(now)
             traces.drop_parked_before(self._directory, now - timedelta(days=keep_days))
             if expired := self._subjects.expire(before, now):
                 self._subjects.finish(expired)
 
     def resume(self, now: datetime) -> None:
-        """Finish what an earlier life began. Raises `OSError` where a file cannot be changed."""
+        """Finish what was begun and cut off. Raises `Unavailable` where one has to wait on; it holds up no other."""
+        stuck: Unavailable | None = None
         with _Turn(self._turn):
-            self._finish_all(now)
-
-    def _finish_all(self, now: datetime) -> None:
-        for erasure in self._subjects.unfinished():
-            self._go_on(erasure, now)
+            for erasure in self._subjects.unfinished():
+                try:
+                    self._go_on(erasure, now)
+                except Unavailable as ex:
+                    stuck = ex
+        if stuck is not None:
+            raise stuck
 
     def _go_on(self, erasure: Erasure, now: datetime) -> Erased:
         if isinstance(erasure.stage, Begun):

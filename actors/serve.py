@@ -216,9 +216,9 @@ def _forget_old_content(house: House, eraser: Eraser) -> None:
 
     def forget() -> None:
         try:
-            eraser.resume(house.now())
             if house.config.content_keep_days:
                 eraser.expire(house.config.content_keep_days, house.now())
+            eraser.resume(house.now())
         except (StoreError, Unavailable, OSError) as ex:
             log.warning("not forgotten yet", action="forgetting_postponed", error=str(ex))
 

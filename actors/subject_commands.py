@@ -14,6 +14,7 @@ from chatbot_erp.actors.erasing import Eraser
 from chatbot_erp.actors.errors import ManagerError
 from chatbot_erp.actors.host_process import await_former_hosts
 from chatbot_erp.actors.log_commands import line
+from chatbot_erp.actors.outbox import Outbox
 from chatbot_erp.actors.phone_numbers import normalise
 from chatbot_erp.eventstore.addresses import canonical
 from chatbot_erp.eventstore.database import FILE
@@ -45,8 +46,10 @@ def forget(data_dir: Path, number: str, manager: Asked, *, as_json: bool) -> Non
     try:
         with FileLock(data_dir / "manager.lock", timeout=0):
             await_former_hosts(data_dir, HOSTS_PATIENCE_S)
+            config = Config(data_dir=data_dir)
+            Outbox(config).empty()
             with EventStore.open(data_dir) as store:
-                erasure = Eraser(store, Config(data_dir=data_dir)).erase(number, datetime.now(UTC)).id
+                erasure = Eraser(store, config).erase(number, datetime.now(UTC)).id
     except Timeout:
         erasure = manager.erase(number)
     except ManagerError as ex:

@@ -136,6 +136,8 @@ def forget_by_command(manager: ManagerProcess, new_phone: NewPhone) -> None:
     assert manager.call("GET", f"/subjects/{maria.number}/export").json()["events"] == []
 
     manager.kill()
+    (manager.data_dir / "outbox").mkdir(exist_ok=True)
+    (manager.data_dir / "outbox" / "of-a-send-that-was-cut-off").write_bytes(b"um desejo secreto")
     stopped = run(manager.data_dir, "erase", jose.number, "--yes")
     assert stopped.returncode == 0, stopped.stderr
     traces = [*traces_of(maria, "Maria das Dores"), *traces_of(jose, "Jose da Silva"), b"desejo secreto"]
