@@ -1,6 +1,7 @@
 """Twenty numbers, traffic both ways, and trouble of every kind: at the end every message is accounted for.
 
-The seed is printed; CHATBOT_ERP_CHAOS_SEED plays the same faults again, CHATBOT_ERP_CHAOS_S for so many seconds.
+The suite plays one seed, so that a change is judged by what it changed; CHATBOT_ERP_CHAOS_SEED plays another (0: any), and
+CHATBOT_ERP_CHAOS_S for so many seconds. The seed is printed.
 """
 
 import os
@@ -20,19 +21,18 @@ from receiver import Receiver
 
 NUMBERS = 20
 DURATION_S = float(os.environ.get("CHATBOT_ERP_CHAOS_S", "30"))
-SEED = int(os.environ.get("CHATBOT_ERP_CHAOS_SEED", "0")) or random.SystemRandom().randrange(1, 10**9)
+SEED = int(os.environ.get("CHATBOT_ERP_CHAOS_SEED", "299310665")) or random.SystemRandom().randrange(1, 10**9)
 
 
 @pytest.mark.timeout(300 + 3 * DURATION_S)
-@pytest.mark.parametrize("seed", [SEED])
-def test_every_message_is_accounted_for_whatever_goes_wrong(tmp_path: Path, seed: int) -> None:
-    print(f"\nCHATBOT_ERP_CHAOS_SEED={seed} CHATBOT_ERP_CHAOS_S={DURATION_S:.0f}")
+def test_every_message_is_accounted_for_whatever_goes_wrong(tmp_path: Path) -> None:
+    print(f"\nCHATBOT_ERP_CHAOS_SEED={SEED} CHATBOT_ERP_CHAOS_S={DURATION_S:.0f}")
     with (
         Network.start() as network,
         Receiver() as receiver,
         ManagerProcess(tmp_path / "data", network, "--numbers-per-host", "4", "--no-sanity-ping") as manager,
     ):
-        chaos = Chaos(seed, manager, network, receiver)
+        chaos = Chaos(SEED, manager, network, receiver)
         chaos.pair(NUMBERS)
         chaos.run(DURATION_S)
         ended = time.monotonic()
