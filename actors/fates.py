@@ -177,23 +177,8 @@ def story(records: Iterable[Recorded], message_id: str) -> Story | None:
 
 def step_of(record: Recorded) -> Step | None:
     """What a record tells of its message, in the word for a fate."""
-    match record.event:
-        case MessageAccepted():
-            fate = Fate.ACCEPTED
-        case MessageSent():
-            fate = Fate.SENT
-        case MessageFailed():
-            fate = Fate.FAILED
-        case MessageOutcomeUnknown():
-            fate = Fate.UNKNOWN
-        case MessageAcknowledged(ack=ack, participant=participant):
-            return Step(fate=BY_ACK[ack], at=record.recorded_at, participant=participant)
-        case MessageReceived():
-            fate = Fate.RECEIVED
-        case MessageUndecryptable():
-            fate = Fate.UNDECRYPTABLE
-        case MessageRevoked():
-            fate = Fate.REVOKED
-        case _:
-            return None
-    return Step(fate=fate, at=record.recorded_at)
+    fate = fate_of(record.event)
+    if fate is None:
+        return None
+    participant = record.event.participant if isinstance(record.event, MessageAcknowledged) else None
+    return Step(fate=fate, at=record.recorded_at, participant=participant)
