@@ -10,7 +10,7 @@ from datetime import datetime
 
 import msgspec
 
-from chatbot_erp.actors.commands import Command, Observed
+from chatbot_erp.actors.commands import Command, Observed, RecordVerdict
 from chatbot_erp.actors.endpoint import TellAgain, recipients
 from chatbot_erp.actors.identities import event_ids
 from chatbot_erp.actors.instance import decide
@@ -69,11 +69,14 @@ class Journal:
         ids = event_ids(self._instance, command, len(events))
         ahead = self._ahead
         again = command.deliveries if isinstance(command, TellAgain) else ()
+        turn = command.round if isinstance(command, RecordVerdict) else 0
         new = []
         for event, id_ in zip(events, ids, strict=True):
             ahead = evolve(ahead, event, at)
             told = recipients(ahead.endpoints, event) if ahead else ()
-            new.append(NewEvent(id=id_, event=event, recorded_at=at, recipients=told, redeliveries=again))
+            new.append(
+                NewEvent(id=id_, event=event, recorded_at=at, recipients=told, redeliveries=again, round=turn)
+            )
         self._ahead = ahead
         self._staged.append(Staged(tuple(new), settle))
 

@@ -42,5 +42,6 @@ def _entry(sealer: Sealer, stream: str, new: NewEvent, recorded_text: str, lock:
         new.recipients if kind in DELIVERED else None,
         chat_of(stream, event) if kind in DELIVERED else 0,
         new.redeliveries,
+        new.round,
         event.name if isinstance(event, InstanceCreated) else None,
     )

@@ -19,19 +19,24 @@ INSERT INTO deliveries (stream, endpoint, sequence, position, chat)
 SELECT * FROM (VALUES (?, ?, ?, ?, ?)) WHERE column1 IS NOT NULL;
 
 -- name: settle_deliveries
-DELETE FROM deliveries WHERE (stream, endpoint, sequence) IN (VALUES (?, ?, ?));
+-- A verdict on an earlier round leaves what was asked for again since.
+DELETE FROM deliveries WHERE (stream, endpoint, sequence) IN (
+    SELECT stream, endpoint, sequence FROM (VALUES (?, ?, ?, ?)) AS verdict
+    JOIN deliveries ON stream = verdict.column1 AND endpoint = verdict.column2
+        AND sequence = verdict.column3 AND round = verdict.column4
+);
 
 -- name: bury
 -- Before it is settled: what was given up is kept apart.
 INSERT OR REPLACE INTO dead_letters (stream, endpoint, sequence, position, chat, at, attempts, error)
 SELECT stream, endpoint, sequence, position, chat, :at, :attempts, :error FROM deliveries
-WHERE stream = :stream AND endpoint = :endpoint AND sequence = :sequence;
+WHERE stream = :stream AND endpoint = :endpoint AND sequence = :sequence AND round = :round;
 
 -- name: redeliver
--- What still waits will be told anyway.
+-- What still waits may have been posted already, and its verdict be on the way: that settles the round before only.
 INSERT INTO deliveries (stream, endpoint, sequence, position, chat, round)
 VALUES (:stream, :endpoint, :sequence, :position, :chat, :round)
-ON CONFLICT DO NOTHING;
+ON CONFLICT DO UPDATE SET round = excluded.round;
 
 -- name: exhume
 DELETE FROM dead_letters WHERE stream = :stream AND endpoint = :endpoint AND sequence = :sequence;

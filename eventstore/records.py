@@ -32,6 +32,8 @@ class NewEvent(msgspec.Struct, frozen=True, kw_only=True):
     """The endpoints that are told, if it is an event to be told at all."""
     redeliveries: tuple[Redelivery, ...] = ()
     """What is to be told again from this event on."""
+    round: int = 0
+    """Which telling of its event a verdict is on: the position of what asked for it, 0 the first time."""
 
 
 class Recorded(msgspec.Struct, frozen=True, kw_only=True):

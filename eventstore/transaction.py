@@ -57,6 +57,7 @@ class Entry(msgspec.Struct):
     """The endpoints that are told; None where the event is not one to tell."""
     chat: int
     redeliveries: tuple[Redelivery, ...]
+    round: int
     name: str | None
     """The name of the instance that it creates."""
 
@@ -224,13 +225,14 @@ class Transaction:
             case WebhookDelivered() | WebhookAbandoned() as verdict:
                 if verdict.sequence > sequence:  # a verdict says nothing of the future
                     return
-                self._settled += (stream, verdict.endpoint, verdict.sequence)
+                self._settled += (stream, verdict.endpoint, verdict.sequence, entry.round)
                 if isinstance(verdict, WebhookAbandoned) and verdict.error != ERASED:
                     self._buried.append(
                         {
                             "stream": stream,
                             "endpoint": verdict.endpoint,
                             "sequence": verdict.sequence,
+                            "round": entry.round,
                             "at": entry.recorded_text,
                             "attempts": verdict.attempts,
                             "error": verdict.error,

@@ -49,6 +49,20 @@ def test_by_chat_a_failing_chat_holds_up_nobody_but_itself(begin: Begin, receive
     assert (set(told[:-2]), told[-2:]) == ({"bad 1"}, ["bad 1", "bad 2"])
 
 
+def test_what_is_asked_for_again_before_its_verdict_is_in_the_log_is_told_again(
+    begin: Begin, receiver: Receiver
+) -> None:
+    number = begin()
+    number.writing.clear()
+    number.hear("a")
+    at_least(receiver, 1)
+    again(number, 1)
+    number.writing.set()
+    number.settled(2)
+    assert texts(receiver) == ["a", "a"]
+    assert number.desk.store.standing(number.id).waiting == 0
+
+
 def test_a_held_chat_is_passed_over_by_the_next_life_too(begin: Begin, receiver: Receiver) -> None:
     receiver.answer = lambda each: 500 if text_of(each) == "bad" else 200
     number = begin(settings=BY_CHAT)

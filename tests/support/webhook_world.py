@@ -195,7 +195,7 @@ class Number:
             verdict, turn = told
             # The same verdict is the same event, as in identities.py.
             event_id = f"{self.id}-verdict-{verdict.sequence}-{turn}"
-            self._append([NewEvent(id=event_id, event=verdict, recorded_at=datetime.now(UTC))])
+            self._append([NewEvent(id=event_id, event=verdict, recorded_at=datetime.now(UTC), round=turn)])
             with self._settled:
                 self.verdicts.append(verdict)
                 self._settled.notify_all()
