@@ -74,9 +74,7 @@ class Journal:
         for event, id_ in zip(events, ids, strict=True):
             ahead = evolve(ahead, event, at)
             told = recipients(ahead.endpoints, event) if ahead else ()
-            new.append(
-                NewEvent(id=id_, event=event, recorded_at=at, recipients=told, redeliveries=again, round=turn)
-            )
+            new.append(NewEvent(id=id_, event=event, recorded_at=at, recipients=told, redeliveries=again, round=turn))
         self._ahead = ahead
         self._staged.append(Staged(tuple(new), settle))
 
