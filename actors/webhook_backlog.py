@@ -141,7 +141,7 @@ class Backlog:
     def tell(self) -> None:
         """Report the verdicts that are new, and record the attempts that led to them.
 
-        Each of them alone would wake the instance's actor and the writer: together a sixth of all CPU.
+        Each of them alone would wake the instance's actor and the log's writer, four or five times a message.
         """
         untold, self._untold = self._untold, []
         if successes := self._unrecorded:
