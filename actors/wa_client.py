@@ -98,6 +98,9 @@ class Client(Protocol):
     def ask(self, question: AnyQuestion) -> AnyAnswer:
         """Ask WhatsApp about people or groups; people are full jids, and `FindPeople` is not for here."""
 
+    def own_name(self) -> str:
+        """The name that this number goes by; empty until its phone has told it."""
+
     def pairing_code(self, number: str) -> str: ...
 
     def chosen(self, vote: Any) -> tuple[bytes, ...]:

@@ -172,6 +172,10 @@ class NeonizeClient:
         answer: AnyAnswer = _translated(wa_neonize_people.answer, self._call, question)
         return answer
 
+    def own_name(self) -> str:
+        with self._client() as library:
+            return str(_translated(library.get_me).PushName)
+
     def pairing_code(self, number: str) -> str:
         with self._client() as library:
             code: str = _translated(library.PairPhone, number, True)

@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,12 @@ FIRST_QR_S, NEXT_QR_S = 60.0, 20.0
 LIFE_PATIENCE_S = 30.0
 QUIET_S, DRAIN_PATIENCE_S = 0.1, 2.0
 PAIRED_PATIENCE_S = 30.0
+
+NAME_PATIENCE_S = 5.0
+"""The phone tells a new device its owner's name in the first moment, and no more once the socket was made anew. Who does
+not know its name cannot be shown online."""
+
+NAME_LOOK_S = 0.05
 
 
 class WhatsAppSocket:
@@ -202,6 +209,13 @@ class WhatsAppSocket:
         elif word != "err-scanned-without-multidevice":
             self._end("pairing_failed", word)
 
+    def _report_paired_with_name(self) -> None:
+        until = time.monotonic() + NAME_PATIENCE_S
+        with suppress(LibraryError):
+            while not (self._watch.is_over or self._client.own_name() or time.monotonic() > until):
+                time.sleep(NAME_LOOK_S)
+        self._report_paired()
+
     def _report_paired(self) -> None:
         if self._pairing and self._me is not None and not self._watch.is_over:
             self._pairing = False
@@ -262,7 +276,8 @@ class WhatsAppSocket:
         if self._watch.is_over:
             return
         if self._pairing:
-            self._report_paired()
+            # On a thread of its own: the library must not be asked while it calls.
+            later(0, self._report_paired_with_name)
             return
         self._watch.opened()
         self._report(

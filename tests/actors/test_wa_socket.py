@@ -148,6 +148,25 @@ def test_a_number_is_paired_when_it_has_connected(pairing: Scene) -> None:
     assert pairing.seen.empty()
 
 
+def test_a_number_is_paired_when_it_knows_its_name(pairing: Scene) -> None:
+    pairing.client.name = ""
+    pairing.client.hearing.login_word("success")
+    pairing.connect()
+    with pytest.raises(queue.Empty):
+        pairing.seen.get(timeout=0.2)
+    pairing.client.name = "Empresa X"
+    assert isinstance(pairing.next(), frames.SocketPaired)
+
+
+def test_a_number_whose_phone_tells_no_name_is_paired_all_the_same(
+    pairing: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wa_socket, "NAME_PATIENCE_S", 0.01)
+    pairing.client.name = ""
+    pairing.connect()
+    assert isinstance(pairing.next(), frames.SocketPaired)
+
+
 def test_a_number_that_does_not_connect_after_pairing_is_paired_all_the_same(
     pairing: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:

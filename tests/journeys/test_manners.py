@@ -136,7 +136,10 @@ def test_it_hears_when_somebody_who_is_watched_types(world: World, maria: Phone)
 
 
 def test_it_comes_and_goes_and_hears_when_somebody_does(world: World, maria: Phone) -> None:
-    shop, name = named(world)
+    name, shop = "named", world.phone("Empresa X")
+    world.manager.pair(name, shop, world.receiver.url())
+    assert world.manager.view(name)["user"]["pushName"] == "Empresa X"
+    assert show(world, name, "available") == 204
     maria.watch(shop.number)
     maria.wait_sign(shop.number, "available")
     world.manager.call("POST", f"/instances/{name}/contacts/{maria.number}/presence")
@@ -149,17 +152,3 @@ def test_it_comes_and_goes_and_hears_when_somebody_does(world: World, maria: Pho
 
 def show(world: World, name: str, state: str) -> int:
     return world.manager.call("PUT", f"/instances/{name}/presence", json={"state": state}).status_code
-
-
-def named(world: World) -> tuple[Phone, str]:
-    """A number that is shown as online.
-
-    The library learns the number's own name while it pairs, and not any more if its socket is made anew before.
-    """
-    for attempt in range(10):
-        name, shop = f"named_{attempt}", world.phone("Empresa X")
-        world.manager.pair(name, shop, world.receiver.url())
-        world.manager.wait_event(name, "ping.sent")
-        if show(world, name, "available") == 204:
-            return shop, name
-    raise AssertionError("No number could be shown as online.")

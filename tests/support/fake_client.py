@@ -25,6 +25,7 @@ class FakeClient:
         self.connected = True
         self.logged_in = True
         self.silent = False
+        self.name = "Empresa X"
         self.stopped, self.asked = threading.Event(), threading.Event()
         self.on_disconnect: list[Any] = []
         self.questions: list[AnyQuestion] = []
@@ -78,6 +79,9 @@ class FakeClient:
             self.stopped.wait(PATIENCE_S)
             raise LibraryError("info query timed out")
         return {} if numbers[0] == "404" else {numbers[0]: f"{numbers[0]}@s.whatsapp.net"}
+
+    def own_name(self) -> str:
+        return self.name
 
     def phone_number_of(self, lid: str) -> str | None:
         return None
