@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
@@ -16,12 +17,17 @@ from chatbot_erp.eventstore.events import (
     MessageSent,
     WebhookDelivered,
 )
-from chatbot_erp.eventstore.store import EventStore, NewEvent
+from chatbot_erp.eventstore.postgres_store import open_store as open_postgres
+from chatbot_erp.eventstore.store import EventStore, NewEvent, Settings
 
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
 Facts = Callable[..., NewEvent]
 Hold = Callable[[EventStore, threading.Event], None]
+
+
+class OpenStore(Protocol):
+    def __call__(self, settings: Settings | None = None, /) -> EventStore: ...
 
 
 @pytest.fixture
@@ -35,8 +41,23 @@ def directory(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def store(directory: Path) -> Iterator[EventStore]:
-    with EventStore.open(directory) as store:
+def engine(request: pytest.FixtureRequest) -> str:
+    """Where the stores of a test are; SQLite unless its module is parametrised over `ENGINES`."""
+    return str(getattr(request, "param", "sqlite"))
+
+
+@pytest.fixture
+def open_store(engine: str, directory: Path, request: pytest.FixtureRequest) -> OpenStore:
+    """Opens the test's store, again after it was closed."""
+    if engine == "sqlite":
+        return lambda settings=None: EventStore.open(directory, settings)
+    database = request.getfixturevalue("database")
+    return lambda settings=None: open_postgres(database, directory, settings)
+
+
+@pytest.fixture
+def store(open_store: OpenStore) -> Iterator[EventStore]:
+    with open_store() as store:
         yield store
 
 
