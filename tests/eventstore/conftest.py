@@ -17,8 +17,10 @@ from chatbot_erp.eventstore.events import (
     MessageSent,
     WebhookDelivered,
 )
+from chatbot_erp.eventstore.places import verify
 from chatbot_erp.eventstore.postgres_store import open_store as open_postgres
 from chatbot_erp.eventstore.store import EventStore, NewEvent, Settings
+from chatbot_erp.eventstore.verify import Report
 
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
@@ -42,7 +44,7 @@ def directory(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def engine(request: pytest.FixtureRequest) -> str:
-    """Where the stores of a test are; SQLite unless its module is parametrised over `ENGINES`."""
+    """Where the stores of a test are; SQLite unless it is parametrised."""
     return str(getattr(request, "param", "sqlite"))
 
 
@@ -53,6 +55,13 @@ def open_store(engine: str, directory: Path, request: pytest.FixtureRequest) -> 
         return lambda settings=None: EventStore.open(directory, settings)
     database = request.getfixturevalue("database")
     return lambda settings=None: open_postgres(database, directory, settings)
+
+
+@pytest.fixture
+def check(engine: str, directory: Path, request: pytest.FixtureRequest) -> Callable[[], Report]:
+    """Verifies the test's log."""
+    place = directory if engine == "sqlite" else request.getfixturevalue("database")
+    return lambda: verify(place)
 
 
 @pytest.fixture
