@@ -2,7 +2,8 @@
 
 A transaction costs two round trips: the first locks the head row and reads where log and streams stand, the second
 writes and commits. Nothing about the log's end is remembered from one transaction to the next, so it would not matter if
-somebody else appended in between. Callers whose work is committed are woken while the server works on the next group.
+somebody else appended in between (only `await_beyond` would not hear of it). Callers whose work is committed are woken
+while the server works on the next group.
 
 When the connection breaks, the thread opens another, again and again; meanwhile all work is refused. A commit that was
 on its way then may have happened: each transaction leaves a mark, and its futures wait until the mark was looked for.

@@ -1,5 +1,6 @@
 """What becomes of appends when PostgreSQL goes away, comes back, or holds what it should not."""
 
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from chatbot_erp.eventstore.errors import LogCorrupt, LogTooNew, StoreError, Sto
 from chatbot_erp.eventstore.events import MessageAccepted
 from chatbot_erp.eventstore.postgres_store import open_log, open_store, open_vault, verify
 from chatbot_erp.eventstore.store import EventStore, NewEvent, Settings
+from cut_line import CutLine
 from postgres_server import PostgresServer
 
 Facts = Callable[..., NewEvent]
@@ -118,6 +120,29 @@ def test_a_commit_that_was_cut_off_is_told_as_it_ended(
         assert found >= set(appender.acknowledged)
         assert not found & set(appender.refused)
     assert verify(database).problem is None
+
+
+def test_a_commit_whose_answer_never_came_is_found_to_be_one(
+    postgres: PostgresServer,
+    database: str,
+    directory: Path,
+    new: Facts,
+    accepted: MessageAccepted,
+) -> None:
+    with (
+        tempfile.TemporaryDirectory() as place,
+        CutLine(Path(place), postgres.socket) as line,
+        open_store(database.replace(postgres.host, place), directory) as store,
+    ):
+        store.append("a", 0, [new(accepted)], snapshot=b"1").result()
+        line.cut_the_next_commit()
+        appended = store.append("a", 1, [new(accepted)], snapshot=b"2").result(20)
+        assert (appended.version, appended.records[0].position, line.cuts) == (2, 2, 1)
+        line.cut_the_next_commit()
+        store.claim("key", "f", owner="o", now=appended.records[0].recorded_at)
+        assert line.cuts == 2
+        assert store.append("a", 2, [new(accepted)], snapshot=b"3").result().version == 3
+        assert [each.position for each in store.read()] == [1, 2, 3]
 
 
 def test_a_second_manager_on_the_database_is_refused_and_the_first_goes_on(

@@ -32,6 +32,15 @@ class PostgresServer:
             configuration.write("fsync = off\nmax_connections = 200\n")
         self.start()
 
+    @property
+    def host(self) -> str:
+        """The directory of its socket, as it stands in the addresses of databases."""
+        return str(self._directory / "data")
+
+    @property
+    def socket(self) -> str:
+        return f"{self.host}/.s.PGSQL.5432"
+
     def database(self) -> str:
         """The address of a new, empty database."""
         name = f"test_{uuid.uuid4().hex}"
@@ -40,7 +49,7 @@ class PostgresServer:
         return self.url(name)
 
     def url(self, name: str) -> str:
-        return f"postgresql://postgres@/{name}?host={self._directory / 'data'}"
+        return f"postgresql://postgres@/{name}?host={self.host}"
 
     def start(self) -> None:
         self._control("start", "-l", str(self._directory / "data/log"), "-o", f"-h '' -k {self._directory / 'data'}")
