@@ -168,7 +168,9 @@ def is_known_event(ex: BaseException) -> bool:
 
 def is_bad_data(ex: BaseException) -> bool:
     """Whether a statement failed because of its values: only their caller is to blame, the connection is well."""
-    return not isinstance(ex, psycopg.Error) or isinstance(ex, (psycopg.DataError, pg.NotNullViolation))
+    return not isinstance(ex, psycopg.Error) or isinstance(
+        ex, (psycopg.DataError, pg.NotNullViolation, pg.ProgramLimitExceeded)
+    )
 
 
 def is_lost(ex: BaseException) -> bool:

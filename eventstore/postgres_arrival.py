@@ -20,6 +20,7 @@ from chatbot_erp.eventstore.database import FILE, migrate, open_writable, unavai
 from chatbot_erp.eventstore.errors import LogCorrupt, StoreError
 from chatbot_erp.eventstore.keys_file import open_keys
 from chatbot_erp.eventstore.places import MOVED
+from chatbot_erp.eventstore.postgres_transaction import LONGEST_ID
 from chatbot_erp.eventstore.sql import QUERIES
 
 PAGE = 5_000
@@ -30,6 +31,7 @@ _MESSAGES = """
 SELECT DISTINCT ids.value, position
 FROM events, json_each(json_array(json_extract(data, '$.messageId'), json_extract(data, '$.commandId'))) AS ids
 WHERE position > ? AND position <= ? AND +events.type GLOB 'message.*' AND ids.value <> ''
+  AND length(ids.value) <= ? AND instr(ids.value, char(0)) = 0
 """
 
 _NUMBERED = ("number",)
@@ -109,7 +111,10 @@ def _copy_events(source: sqlite3.Connection, target: postgres.Connection, after:
         columns = [list(column) for column in zip(*page, strict=True)]
         ask = postgres.asking(target)
         ask("insert_events", columns)
-        ask.rows("insert_messages", [value for row in source.execute(_MESSAGES, (after, position)) for value in row])
+        ask.rows(
+            "insert_messages",
+            [value for row in source.execute(_MESSAGES, (after, position, LONGEST_ID)) for value in row],
+        )
         target.execute(
             "UPDATE head SET position = %s, hash = %s, recorded_at = %s", (position, chain_hash, recorded_at)
         )

@@ -14,8 +14,6 @@ import threading
 import uuid
 from collections import deque
 from collections.abc import Callable, Sequence
-from datetime import datetime
-from typing import Any
 
 import psycopg
 
@@ -29,7 +27,6 @@ from chatbot_erp.eventstore.errors import (
     StoreOverloaded,
     StoreUnavailable,
 )
-from chatbot_erp.eventstore.events import Event
 from chatbot_erp.eventstore.postgres import (
     Connection,
     asking,
@@ -39,8 +36,8 @@ from chatbot_erp.eventstore.postgres import (
     reason_of,
     unavailable,
 )
-from chatbot_erp.eventstore.records import Appended
-from chatbot_erp.eventstore.staging import NOWHERE, Head, LogEnd, Staging
+from chatbot_erp.eventstore.postgres_transaction import known, log_end, messages, write
+from chatbot_erp.eventstore.staging import NOWHERE, Head, Staging
 from chatbot_erp.eventstore.work import Append, Bounds, Cadence, Errand, Outcomes, Work
 
 RETRY_S = 0.5
@@ -167,7 +164,7 @@ class Writer:
                 staging, outcomes = self._stage(ask, [work for work in group if isinstance(work, Append)], look=look)
                 outcomes += [(work, work.run(ask)) for work in group if isinstance(work, Errand)]
                 write(ask, staging, staging.checkpoint(self._signer, self._cadence))
-                ask.rows("insert_messages", _messages(outcomes))
+                ask.rows("insert_messages", messages(outcomes))
                 ask("mark", (self._name, self._mark))
                 self._announce()
                 is_on_its_way = True
@@ -189,7 +186,7 @@ class Writer:
         locked = ask("lock_head")
         heads = dict.fromkeys((append.stream for append in appends), NOWHERE)
         standing = ask("heads", (list(heads),))
-        staging = Staging(log_end(locked.fetchone()), self._vocabulary, lambda ids: _known(ask, ids))
+        staging = Staging(log_end(locked.fetchone()), self._vocabulary, lambda ids: known(ask, ids))
         heads.update((stream, Head(version, sequence)) for stream, version, sequence in standing)
         return staging, list(zip(appends, staging.stage(appends, heads, look=look), strict=True))
 
@@ -273,68 +270,6 @@ class Writer:
             ask = asking(self._connection)
             staging, _ = self._stage(ask, [], look=False)
             write(ask, staging, staging.checkpoint(self._signer))
-
-
-def write(ask: Ask, staged: Staging, checkpoint: tuple[Any, ...] | None) -> None:
-    """Send what is staged, and a checkpoint, to the server. Raises psycopg.Error, in a pipeline perhaps later."""
-    streams = [value for stream, state in staged.snapshots.items() for value in (stream, *staged.heads[stream], state)]
-    words = [value for word in staged.words for value in word]
-    ask.rows("insert_events", staged.events)
-    ask.rows("insert_streams", streams)
-    ask.rows("insert_deliveries", staged.deliveries)
-    _each(ask, "bury", staged.buried)
-    ask.rows("settle_deliveries", staged.settled)
-    _each(ask, "redeliver", staged.redelivered)
-    _each(ask, "exhume", staged.redelivered)
-    for query in ("end_deliveries", "end_dead_letters", "end_outage"):
-        _each(ask, query, staged.ended)
-    ask.rows("insert_names", staged.names)
-    ask.rows("insert_vocabulary", words)
-    if checkpoint is not None:
-        ask("insert_checkpoint", checkpoint)
-    if staged.events or checkpoint is not None:
-        end = staged.end
-        ask("move_head", (end.position, end.hash, _text(end.recorded_at), end.checkpoint, _text(end.checkpoint_at)))
-
-
-def log_end(row: tuple[int, bytes, str | None, int, str | None]) -> LogEnd:
-    """The head row."""
-    position, chain_hash, recorded_at, checkpoint, checkpoint_at = row
-    return LogEnd(position, chain_hash, _moment(recorded_at), checkpoint, _moment(checkpoint_at))
-
-
-def _moment(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)
-
-
-def _text(at: datetime | None) -> str | None:
-    return None if at is None else at.isoformat()
-
-
-def _known(ask: Ask, ids: list[str]) -> list[str]:
-    return [event_id for (event_id,) in ask("known_ids", (ids,))]
-
-
-def _messages(outcomes: Outcomes) -> list[Any]:
-    """Which messages new events speak of: the id of each, or of its command, and the position."""
-    found: list[Any] = []
-    for _, outcome in outcomes:
-        if isinstance(outcome, Appended):
-            for record in outcome.records:
-                if record.type.startswith("message."):
-                    for message in spoken_of(record.event):
-                        found += (message, record.position)
-    return found
-
-
-def spoken_of(event: Event) -> set[str]:
-    """The ids under which a message's event is looked up."""
-    return {getattr(event, "message_id", None) or "", getattr(event, "command_id", None) or ""} - {""}
-
-
-def _each(ask: Ask, query: str, rows: list[dict[str, Any]]) -> None:
-    for row in rows:
-        ask(query, row)
 
 
 def _resolve(outcomes: Outcomes) -> None:

@@ -239,6 +239,17 @@ def test_what_is_queued_when_the_store_is_closed_is_still_written(
         assert store.head() == 500
 
 
+def test_an_id_that_its_sender_chose_badly_keeps_no_message_out(
+    store: EventStore, new: Facts, sent: MessageSent
+) -> None:
+    chosen = ["x" * 100_000, "".join(map(chr, range(0x4E00, 0x4E00 + 5000))), "a\0b", "3EB1"]
+    facts = [new(msgspec.structs.replace(sent, message_id=id_)) for id_ in chosen]
+    store.append("a", 0, facts, snapshot=b"1").result()
+    assert [getattr(record.event, "message_id", None) for record in store.read()] == chosen
+    assert [record.position for record in store.about("a", "3EB1")] == [4]
+    assert store.healthy() is None
+
+
 @pytest.mark.parametrize("stream", ["", "a b", "a\nb", "ä", "x" * 201, "\ud800", "a\0"])
 def test_a_stream_has_a_plain_name(store: EventStore, new: Facts, accepted: MessageAccepted, stream: str) -> None:
     with pytest.raises(NotStorable):

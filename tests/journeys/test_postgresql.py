@@ -37,6 +37,14 @@ def wait_for_status(manager: ManagerProcess, path: str, status: int, patience_s:
         time.sleep(0.05)
 
 
+def wait_until_still(manager: ManagerProcess) -> None:
+    """Wait until nothing is on its way to the log any more: who was cut off there would learn only later what became of it."""
+    found: list[int] = []
+    while len(found) < 10 or len(set(found[-10:])) > 1:
+        found.append(len(manager.events("empresa_x")))
+        time.sleep(0.05)
+
+
 def test_a_number_lives_in_postgresql_through_a_restart_and_a_kill(
     tmp_path: Path, database: str, network: Network, receiver: Receiver, new_phone: NewPhone
 ) -> None:
@@ -92,6 +100,7 @@ def test_while_postgresql_is_away_sends_are_refused_and_then_everything_goes_on(
     with ManagerProcess(tmp_path / "data", network, "--database", database) as manager:
         manager.pair("empresa_x", phone, receiver.url())
         assert manager.send("empresa_x", customer.number, "Antes").status_code == 200
+        wait_until_still(manager)
         server.kill()
         customer.send(phone.number, "Enquanto isso")
         refused = manager.send("empresa_x", customer.number, "Nunca")
