@@ -43,6 +43,9 @@ from chatbot_erp.eventstore.work import Append, Bounds, Cadence, Errand, Outcome
 RETRY_S = 0.5
 """Seconds between attempts to connect again while no new work asks for one."""
 
+GLANCE_S = 1.0
+"""How long a server that is gone may stay unnoticed while nothing is written."""
+
 
 class WriteFailed(Exception):
     """The connection is no longer to be trusted; `doubtful` is what may have been committed all the same."""
@@ -111,7 +114,8 @@ class Writer:
             while not (self._closing and not self._queue):
                 try:
                     self._drain()
-                    self._await_work()
+                    if not self._await_work(GLANCE_S):
+                        self._glance()
                 except WriteFailed as ex:
                     self._heal(ex)
             self._sign_the_end()
@@ -126,10 +130,17 @@ class Writer:
                 _resolve([(work, StoreClosed()) for work in late])
             self._connection.close()
 
-    def _await_work(self, patience_s: float | None = None) -> None:
-        """Wait until something is queued, or the end has come."""
+    def _await_work(self, patience_s: float) -> bool:
+        """Wait until something is queued, or the end has come; whether it is so."""
         with self._arrival:
-            self._arrival.wait_for(lambda: self._queue or self._closing, patience_s)
+            return bool(self._arrival.wait_for(lambda: self._queue or self._closing, patience_s))
+
+    def _glance(self) -> None:
+        """See whether the connection still is one. Raises WriteFailed."""
+        try:
+            self._connection.execute("SELECT 1")
+        except psycopg.Error as ex:
+            raise WriteFailed(ex, []) from ex
 
     def _take(self, most: int) -> list[Work]:
         """The next work, without what was cancelled; none when nothing waits."""
