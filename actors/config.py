@@ -15,6 +15,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     host: str = "127.0.0.1"
     port: int = 3000
     data_dir: Path = Path("data")
+    database: str | None = None
     api_key: str | None = None
     sanity_ping: bool = True
     numbers_per_host: int = 8

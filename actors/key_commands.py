@@ -14,23 +14,21 @@ from rich.table import Table
 
 from chatbot_erp.actors.api_keys import ApiKey, KeyRing, Scope
 from chatbot_erp.eventstore.keys_file import FILE
-from chatbot_erp.eventstore.vault import Vault
+from chatbot_erp.eventstore.places import Place, open_vault
 
 
-def has_keys(data_dir: Path) -> bool:
-    """Whether callers of the manager on this directory need a key already. Raises `StoreError`."""
-    if not (data_dir / FILE).exists():
+def has_keys(place: Place) -> bool:
+    """Whether callers of the manager of this place need a key already. Raises `StoreError`."""
+    if isinstance(place, Path) and not (place / FILE).exists():
         return False
-    with key_ring(data_dir) as ring:
+    with key_ring(place) as ring:
         return not ring.is_empty()
 
 
-def create_key(
-    data_dir: Path, *, scopes: tuple[str, ...], instances: tuple[str, ...], label: str, as_json: bool
-) -> None:
+def create_key(place: Place, *, scopes: tuple[str, ...], instances: tuple[str, ...], label: str, as_json: bool) -> None:
     """Make a key and print it, this once. Raises `StoreError`."""
     reach = frozenset(instances) or None
-    with key_ring(data_dir) as ring:
+    with key_ring(place) as ring:
         key, record = ring.create(frozenset(map(Scope, scopes)), reach, label, datetime.now(UTC))
     if as_json:
         print(msgspec.json.encode({"key": key, **shown(record)}).decode())
@@ -39,9 +37,9 @@ def create_key(
     print(f"This is key {record.id}: {description(record)}. It is shown this once.", file=sys.stderr)
 
 
-def list_keys(data_dir: Path, *, as_json: bool) -> None:
+def list_keys(place: Place, *, as_json: bool) -> None:
     """Print every key that was ever made, but not what opens with it. Raises `StoreError`."""
-    with key_ring(data_dir) as ring:
+    with key_ring(place) as ring:
         records = ring.all()
     if as_json:
         for record in records:
@@ -54,9 +52,9 @@ def list_keys(data_dir: Path, *, as_json: bool) -> None:
     Console().print(table)
 
 
-def revoke_key(data_dir: Path, key_id: str, *, as_json: bool) -> None:
+def revoke_key(place: Place, key_id: str, *, as_json: bool) -> None:
     """Let nobody in with a key any more; a running manager heeds it at once. Raises `ClickException`, `StoreError`."""
-    with key_ring(data_dir) as ring:
+    with key_ring(place) as ring:
         record = ring.revoke(key_id, datetime.now(UTC))
     if record is None:
         raise click.ClickException(f"There is no key {key_id}: look at `chatbot-erp keys list`.")
@@ -77,10 +75,11 @@ def description(record: ApiKey) -> str:
 
 
 @contextmanager
-def key_ring(data_dir: Path) -> Iterator[KeyRing]:
-    """The keys of a data directory, which is made where there is none."""
-    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    vault = Vault.open(data_dir)
+def key_ring(place: Place) -> Iterator[KeyRing]:
+    """The keys of a place; a data directory is made where there is none."""
+    if isinstance(place, Path):
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    vault = open_vault(place)
     try:
         yield KeyRing(vault)
     finally:

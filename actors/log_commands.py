@@ -17,8 +17,8 @@ from chatbot_erp.eventstore.checkpoints import Checkpoint
 from chatbot_erp.eventstore.errors import StoreError
 from chatbot_erp.eventstore.events import EVENT_NAMES
 from chatbot_erp.eventstore.log_reader import LogReader
+from chatbot_erp.eventstore.places import Place, move, open_log, verify
 from chatbot_erp.eventstore.records import Recorded
-from chatbot_erp.eventstore.verify import verify
 
 PAGE = 1000
 FOLLOW_EVERY_S = 0.5
@@ -27,7 +27,7 @@ to_json = msgspec.json.Encoder().encode
 
 
 def show_events(
-    data_dir: Path,
+    place: Place,
     *,
     instance: str | None,
     types: tuple[str, ...],
@@ -43,7 +43,7 @@ def show_events(
     if unknown := set(types) - set(EVENT_NAMES.values()):
         raise click.UsageError(f"There is no event type {', '.join(sorted(unknown))}.")
     shown = 0
-    with LogReader.open(data_dir) as log:
+    with open_log(place) as log:
         stream = stream_of(log, instance) if instance else None
         for record in records(log, stream, types, after=after, follow=follow):
             if since and record.recorded_at < since:
@@ -58,9 +58,9 @@ def show_events(
                 return
 
 
-def show_replay(data_dir: Path, name: str, *, at: int | datetime | None, follow: bool, as_json: bool) -> None:
+def show_replay(place: Place, name: str, *, at: int | datetime | None, follow: bool, as_json: bool) -> None:
     """Print the instance and its messages as they were at a position or moment; then, with `follow`, each change."""
-    with LogReader.open(data_dir) as log:
+    with open_log(place) as log:
         stream = stream_of(log, name)
         then = past(log, stream, until=at) if isinstance(at, int) else past(log, stream, at=at)
         if then.state is None:
@@ -74,12 +74,12 @@ def show_replay(data_dir: Path, name: str, *, at: int | datetime | None, follow:
             print(line(record, as_json) if as_json else f"{line(record, False)}  → {status}", flush=True)
 
 
-def show_verdict(data_dir: Path, *, checkpoint: Path | None, keep: Path | None, as_json: bool) -> bool:
+def show_verdict(place: Place, *, checkpoint: Path | None, keep: Path | None, as_json: bool) -> bool:
     """Check the whole log and print what was found; whether it is whole. `keep` gets its newest checkpoint."""
     kept = [msgspec.json.decode(checkpoint.read_bytes(), type=Checkpoint)] if checkpoint else []
     with Progress(console=Console(stderr=True), transient=True, disable=as_json or not sys.stderr.isatty()) as bar:
         task = bar.add_task("checking", total=None)
-        report = verify(data_dir, kept=kept, progress=lambda done, total: bar.update(task, completed=done, total=total))
+        report = verify(place, kept=kept, progress=lambda done, total: bar.update(task, completed=done, total=total))
     if keep and report.checkpoint and report.problem is None:
         keep.write_bytes(to_json(report.checkpoint))
     if as_json:
@@ -95,6 +95,18 @@ def show_verdict(data_dir: Path, *, checkpoint: Path | None, keep: Path | None, 
     else:
         print(f"Position {report.position} does not fit: {report.problem}")
     return report.problem is None
+
+
+def move_log(directory: Path, database: str, *, as_json: bool) -> None:
+    """Move a log into a database and print what is there then. Raises `StoreError`."""
+    with Progress(console=Console(stderr=True), transient=True, disable=as_json or not sys.stderr.isatty()) as bar:
+        task = bar.add_task("moving", total=None)
+        report = move(directory, database, lambda done, total: bar.update(task, completed=done, total=total))
+    if as_json:
+        print(to_json(report).decode())
+        return
+    print(f"The log is in the database, whole: {report.events} events in {report.streams} streams, hash {report.hash}.")
+    print(f"Go on with: chatbot-erp serve --data-dir {directory} --database URL")
 
 
 def stream_of(log: LogReader, name: str) -> str:

@@ -7,7 +7,7 @@ from socket import gethostname
 import click
 
 from chatbot_erp.actors.config import Config, is_loopback
-from chatbot_erp.actors.options import data_dir, option
+from chatbot_erp.actors.options import data_dir, database, option
 from chatbot_erp.actors.tools import COMMANDS
 
 
@@ -21,6 +21,7 @@ def main() -> None:
 @option("--host", default=Config().host, help="Where to listen; beyond loopback an API key is required.")
 @option("--port", default=Config().port, type=click.IntRange(0, 65535), help="0 picks a free port.")
 @data_dir
+@database
 @option("--api-key", default=None, help="What callers must show (Authorization: Bearer KEY, or X-API-Key).")
 @option("--sanity-ping/--no-sanity-ping", default=True, help="Send `ping` to oneself when a connection opens.")
 @option(
@@ -94,6 +95,7 @@ def serve(
     host: str,
     port: int,
     data_dir: Path,
+    database: str | None,
     api_key: str | None,
     sanity_ping: bool,
     numbers_per_host: int,
@@ -115,7 +117,7 @@ def serve(
     sandbox_network: str | None,
 ) -> None:
     """Run the manager until SIGTERM or Ctrl-C."""
-    if not is_loopback(host) and not api_key and not _has_keys(data_dir):
+    if not is_loopback(host) and not api_key and not _has_keys(database or data_dir):
         raise click.UsageError(
             f"{host} can be reached by others: set --api-key (CHATBOT_ERP_API_KEY), or make a key with"
             f" `chatbot-erp keys create --data-dir {data_dir} --scope manage`."
@@ -124,6 +126,7 @@ def serve(
         host=host,
         port=port,
         data_dir=data_dir,
+        database=database or None,
         api_key=api_key or None,
         sanity_ping=sanity_ping,
         numbers_per_host=numbers_per_host,
@@ -157,11 +160,11 @@ def serve(
     sys.exit(run(config, sandbox=sandbox, sandbox_network=sandbox_network))
 
 
-def _has_keys(data_dir: Path) -> bool:
+def _has_keys(place: Path | str) -> bool:
     from chatbot_erp.actors.key_commands import has_keys
     from chatbot_erp.actors.log_commands import reporting
 
-    return bool(reporting(lambda: has_keys(data_dir)))
+    return bool(reporting(lambda: has_keys(place)))
 
 
 for command in COMMANDS:

@@ -1,6 +1,7 @@
 """What the command line's commands have in common. Loaded by socket hosts too: nothing heavy is imported here."""
 
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,24 @@ data_dir = option(
     show_default=True,
     help="Event log, sessions, spool. Made with mode 0700; one manager at a time.",
 )
+
+database = option(
+    "--database",
+    default=None,
+    metavar="URL",
+    help="postgresql://…: events, secrets and keys are in this database, not in the data directory.",
+)
+
+
+def place(command: Command) -> Command:
+    """`--data-dir` and `--database`, of which the command gets the one that says where the log is."""
+
+    @wraps(command)
+    def run(data_dir: Path, database: str | None, **settings: Any) -> Any:
+        return command(place=database or data_dir, **settings)
+
+    return data_dir(database(run))
+
 
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for machines.")
 follow = click.option("--follow", "-f", is_flag=True, help="Go on with what is still to come, until Ctrl-C.")

@@ -41,6 +41,7 @@ from chatbot_erp.actors.spans import TracesUnavailable, configure_traces
 from chatbot_erp.actors.spool import read_spools
 from chatbot_erp.actors.supervisor_actor import LOOK_EVERY_S, SupervisorActor
 from chatbot_erp.eventstore.errors import StoreError
+from chatbot_erp.eventstore.places import open_store, open_vault
 from chatbot_erp.eventstore.store import EventStore
 from chatbot_erp.eventstore.vault import Vault
 
@@ -171,9 +172,9 @@ def open_house(config: Config, surroundings: Surroundings) -> Iterator[Manager]:
     sessions.mkdir(mode=0o700, exist_ok=True)
     with ExitStack() as stack:
         stack.enter_context(FileLock(config.data_dir / "manager.lock", timeout=0))
-        store = EventStore.open(config.data_dir)
+        store = open_store(config.data_dir, config.database)
         stack.callback(store.close)
-        vault = Vault.open(config.data_dir)
+        vault = open_vault(config.database or config.data_dir)
         stack.callback(vault.close)
         await_former_hosts(config.data_dir, FORMER_HOSTS_PATIENCE_S)
         eraser = Eraser(store, config)

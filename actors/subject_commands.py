@@ -18,8 +18,7 @@ from chatbot_erp.actors.outbox import Outbox
 from chatbot_erp.actors.phone_numbers import normalise
 from chatbot_erp.eventstore.addresses import canonical
 from chatbot_erp.eventstore.database import FILE
-from chatbot_erp.eventstore.log_reader import LogReader
-from chatbot_erp.eventstore.store import EventStore
+from chatbot_erp.eventstore.places import open_log, open_store
 from chatbot_erp.eventstore.subjects import events
 
 HOSTS_PATIENCE_S = 10.0
@@ -31,24 +30,24 @@ class Asked(Protocol):
     def erase(self, number: str) -> str: ...
 
 
-def print_held(data_dir: Path, *, number: str) -> None:
+def print_held(data_dir: Path, database: str | None, *, number: str) -> None:
     """Print every event of somebody, of a running or a stopped manager. Raises `click.ClickException`, `StoreError`."""
-    with LogReader.open(data_dir) as log:
+    with open_log(database or data_dir) as log:
         for record in events(log, log.person(_names(data_dir, number))):
             print(line(record, as_json=True))
 
 
-def forget(data_dir: Path, number: str, manager: Asked, *, as_json: bool) -> None:
+def forget(data_dir: Path, database: str | None, number: str, manager: Asked, *, as_json: bool) -> None:
     """Erase somebody, or have it done by the manager that runs. Raises `click.ClickException`, `StoreError`."""
     _names(data_dir, number)
-    if not (data_dir / FILE).is_file():
+    if database is None and not (data_dir / FILE).is_file():
         raise click.ClickException(f"There is no event log in {data_dir}.")
     try:
         with FileLock(data_dir / "manager.lock", timeout=0):
             await_former_hosts(data_dir, HOSTS_PATIENCE_S)
-            config = Config(data_dir=data_dir)
+            config = Config(data_dir=data_dir, database=database)
             Outbox(config).empty()
-            with EventStore.open(data_dir) as store:
+            with open_store(data_dir, database) as store:
                 erasure = Eraser(store, config).erase(number, datetime.now(UTC)).id
     except Timeout:
         erasure = manager.erase(number)

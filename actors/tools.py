@@ -7,11 +7,11 @@ from typing import Any
 import click
 
 from chatbot_erp.actors.config import Config
-from chatbot_erp.actors.options import Moment, as_json, data_dir, follow, option
+from chatbot_erp.actors.options import Moment, as_json, data_dir, database, follow, option, place
 
 
 @click.command()
-@data_dir
+@place
 @click.option("--instance", "-i", help="Only this instance (its name or id).")
 @click.option("--type", "-t", "types", multiple=True, help="Only this event type; may be repeated.")
 @click.option("--since", type=Moment(positions=False), help="Only what was recorded from this time on.")
@@ -30,7 +30,7 @@ def events(**settings: Any) -> None:
 
 @click.command()
 @click.argument("name")
-@data_dir
+@place
 @click.option("--at", type=Moment(positions=True), help="A position of the log, or a time in ISO 8601.  [default: now]")
 @follow
 @as_json
@@ -42,7 +42,7 @@ def replay(**settings: Any) -> None:
 
 
 @click.command()
-@data_dir
+@place
 @click.option(
     "--checkpoint",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
@@ -89,6 +89,34 @@ def restore(**settings: Any) -> None:
 
 
 @click.command()
+@click.option(
+    "--from",
+    "directory",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    required=True,
+    help="The data directory of a stopped manager.",
+)
+@click.option(
+    "--to",
+    "database",
+    envvar="CHATBOT_ERP_DATABASE",
+    show_envvar=True,
+    required=True,
+    metavar="URL",
+    help="postgresql://…: an empty database.",
+)
+@as_json
+def migrate(**settings: Any) -> None:
+    """Move events, secrets and keys into a PostgreSQL database. Cut off, it goes on where it stopped.
+
+    Sessions and the key that signs checkpoints stay in the directory: go on with `serve --data-dir DIR --database URL`.
+    """
+    from chatbot_erp.actors.log_commands import move_log, reporting
+
+    reporting(lambda: move_log(**settings))
+
+
+@click.command()
 @data_dir
 @option("--host", default=Config().host, help="Where the manager listens, or shall.")
 @option("--port", default=Config().port, type=click.IntRange(1, 65535), help="Its port.")
@@ -107,7 +135,7 @@ def keys() -> None:
 
 
 @keys.command("create")
-@data_dir
+@place
 @click.option(
     "--scope",
     "scopes",
@@ -130,7 +158,7 @@ def create(**settings: Any) -> None:
 
 
 @keys.command("list")
-@data_dir
+@place
 @as_json
 def list_them(**settings: Any) -> None:
     """Show the keys that were made and what they allow."""
@@ -142,7 +170,7 @@ def list_them(**settings: Any) -> None:
 
 @keys.command()
 @click.argument("key_id", metavar="ID")
-@data_dir
+@place
 @as_json
 def revoke(**settings: Any) -> None:
     """Let nobody in with a key any more."""
@@ -155,6 +183,7 @@ def revoke(**settings: Any) -> None:
 @click.command()
 @click.argument("number")
 @data_dir
+@database
 def export(**settings: Any) -> None:
     """Print everything that the log holds of the person with NUMBER (or a LID), one JSON object a line."""
     from chatbot_erp.actors.log_commands import reporting
@@ -211,11 +240,14 @@ def qr(*, name: str, url: str, key: str | None, as_json: bool) -> None:
 @click.command()
 @click.argument("number")
 @data_dir
+@database
 @manager_url
 @manager_key
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @as_json
-def erase(*, number: str, data_dir: Path, url: str, key: str | None, yes: bool, as_json: bool) -> None:
+def erase(
+    *, number: str, data_dir: Path, database: str | None, url: str, key: str | None, yes: bool, as_json: bool
+) -> None:
     """Forget the person with NUMBER (or a LID): nobody can read any more what they said. This cannot be undone.
 
     Where a manager runs on the data directory it is asked to do it, at --url.
@@ -227,8 +259,8 @@ def erase(*, number: str, data_dir: Path, url: str, key: str | None, yes: bool, 
 
     if not yes:
         click.confirm(f"Forget {number} for ever?", abort=True, err=True)
-    asking(lambda: reporting(lambda: forget(data_dir, number, Client(url, key=key), as_json=as_json)))
+    asking(lambda: reporting(lambda: forget(data_dir, database, number, Client(url, key=key), as_json=as_json)))
 
 
-COMMANDS = (instances, send, qr, events, replay, verify, export, erase, backup, restore, doctor, keys)
+COMMANDS = (instances, send, qr, events, replay, verify, export, erase, backup, restore, migrate, doctor, keys)
 """In the order of `--help`."""

@@ -3,7 +3,6 @@
 The functions that write run inside the writer's transaction.
 """
 
-import sqlite3
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,12 +10,9 @@ from typing import Any
 import msgspec
 
 from chatbot_erp.eventstore.chain import moment
+from chatbot_erp.eventstore.engine import Ask
 from chatbot_erp.eventstore.records import Attempt, Recorded, RecordedAttempt
 from chatbot_erp.eventstore.sealing import Sealer
-from chatbot_erp.eventstore.sql import QUERIES, Rows
-
-COUNT_SUCCESSES = Rows("count_successes")
-INSERT_SUCCESSES = Rows("insert_successes")
 
 OUTAGE_GAP = timedelta(hours=36)
 """Longer than any wait between two attempts: with so much time between them, two failures are two outages."""
@@ -37,7 +33,7 @@ def seal(
 
 
 def record(
-    connection: sqlite3.Connection,
+    ask: Ask,
     stream: str,
     endpoint: str,
     sequence: int,
@@ -57,17 +53,15 @@ def record(
         "http_status": attempt.http_status,
         "error": attempt.error,
         "address": attempt.address,
-        "answer": attempt.answer,
+        "answer": attempt.answer.replace("\0", "\N{REPLACEMENT CHARACTER}"),  # PostgreSQL takes no NUL
         "sealed": sealed,
     }
-    connection.execute(QUERIES["count_attempt"], row)
-    connection.execute(QUERIES["insert_attempt"], row)
-    connection.execute(QUERIES["begin_outage" if attempt.error else "end_outage"], row)
+    ask("count_attempt", row)
+    ask("insert_attempt", row)
+    ask("begin_outage" if attempt.error else "end_outage", row)
 
 
-def record_successes(
-    connection: sqlite3.Connection, stream: str, endpoint: str, successes: Sequence[tuple[int, Attempt, str]]
-) -> None:
+def record_successes(ask: Ask, stream: str, endpoint: str, successes: Sequence[tuple[int, Attempt, str]]) -> None:
     """As `record` for each of these, in three statements."""
     counted: list[Any] = []
     inserted: list[Any] = []
@@ -78,24 +72,22 @@ def record_successes(
             stream, endpoint, sequence, at,
             attempt.duration_ms, attempt.http_status, attempt.address, attempt.answer, sealed,
         )  # fmt: skip
-    COUNT_SUCCESSES.execute(connection, counted)
-    INSERT_SUCCESSES.execute(connection, inserted)
-    connection.execute(QUERIES["end_outage"], {"stream": stream, "endpoint": endpoint})
+    ask.rows("count_successes", counted)
+    ask.rows("insert_successes", inserted)
+    ask("end_outage", {"stream": stream, "endpoint": endpoint})
 
 
-def release(connection: sqlite3.Connection, stream: str, endpoint: str) -> None:
+def release(ask: Ask, stream: str, endpoint: str) -> None:
     """Nothing that waits for its time has to wait any longer."""
-    connection.execute(QUERIES["release_deliveries"], (stream, endpoint))
+    ask("release_deliveries", (stream, endpoint))
 
 
-def prune(connection: sqlite3.Connection, before: datetime) -> int:
+def prune(ask: Ask, before: datetime) -> int:
     """Forget some of the attempts before a moment; how many. 0 says that none is left."""
-    return connection.execute(QUERIES["prune_attempts"], (moment(before),)).rowcount
+    return len(ask("prune_attempts", (moment(before),)).fetchall())
 
 
-def newest(
-    connection: sqlite3.Connection, sealer: Sealer, stream: str, endpoint: str, limit: int
-) -> list[RecordedAttempt]:
+def newest(ask: Ask, sealer: Sealer, stream: str, endpoint: str, limit: int) -> list[RecordedAttempt]:
     """The last attempts at an endpoint, newest first; an answer that was erased is empty."""
     return [
         RecordedAttempt(
@@ -107,8 +99,8 @@ def newest(
             address=address,
             answer=sealer.disclose(sealed, _binding(stream, endpoint, sequence)) if sealed else answer,
         )
-        for sequence, at, duration_ms, http_status, error, address, answer, sealed in connection.execute(
-            QUERIES["attempts"], (stream, endpoint, limit)
+        for sequence, at, duration_ms, http_status, error, address, answer, sealed in ask(
+            "attempts", (stream, endpoint, limit)
         )
     ]
 

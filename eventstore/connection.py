@@ -7,7 +7,7 @@ from typing import Any, TypeVar, cast
 
 import aiosqlite
 
-from chatbot_erp.eventstore.transaction import Outcomes
+from chatbot_erp.eventstore.work import Outcomes
 
 T = TypeVar("T")
 

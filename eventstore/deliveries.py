@@ -1,16 +1,15 @@
 """What endpoints have still to be told, and what was given up: read by any thread, on a reader's connection."""
 
-import sqlite3
 from collections.abc import Mapping
 from datetime import datetime
 from hashlib import sha256
 
 from chatbot_erp.eventstore.chain import moment
+from chatbot_erp.eventstore.engine import Ask
 from chatbot_erp.eventstore.events import Event, StatusEvent
 from chatbot_erp.eventstore.reader import recorded
 from chatbot_erp.eventstore.records import DeadLetter, Delivery, Outstanding, Standing
 from chatbot_erp.eventstore.sealing import Sealer
-from chatbot_erp.eventstore.sql import QUERIES
 
 
 def chat_of(stream: str, event: Event) -> int:
@@ -25,7 +24,7 @@ def chat_of(stream: str, event: Event) -> int:
 
 
 def waiting(
-    connection: sqlite3.Connection,
+    ask: Ask,
     sealer: Sealer,
     stream: str,
     endpoint: str,
@@ -37,11 +36,11 @@ def waiting(
 
     What is `known`, by sequence and round, is not decoded.
     """
-    query = QUERIES["deliveries" if free_at is None else "deliveries_of_free_chats"]
+    query = "deliveries" if free_at is None else "deliveries_of_free_chats"
     now = None if free_at is None else moment(free_at)
     values = {"stream": stream, "endpoint": endpoint, "limit": limit, "now": now}
     found = []
-    for attempts, due, first_attempt_at, chat, turn, *row in connection.execute(query, values).fetchall():
+    for attempts, due, first_attempt_at, chat, turn, *row in ask(query, values).fetchall():
         sequence: int = row[3]
         if (told := known.get((sequence, turn))) is not None:
             found.append(told)
@@ -61,9 +60,9 @@ def waiting(
     return found
 
 
-def standing(connection: sqlite3.Connection, stream: str, endpoint: str) -> Standing:
+def standing(ask: Ask, stream: str, endpoint: str) -> Standing:
     """Where the deliveries to an endpoint stand."""
-    row = connection.execute(QUERIES["standing"], {"stream": stream, "endpoint": endpoint}).fetchone()
+    row = ask("standing", {"stream": stream, "endpoint": endpoint}).fetchone()
     count, oldest, due, dead, since, last, sequence = row
     return Standing(
         waiting=count,
@@ -76,15 +75,13 @@ def standing(connection: sqlite3.Connection, stream: str, endpoint: str) -> Stan
     )
 
 
-def outstanding(connection: sqlite3.Connection) -> Outstanding:
+def outstanding(ask: Ask) -> Outstanding:
     """What all endpoints together have still to be told."""
-    waiting, oldest, dead = connection.execute(QUERIES["backlog"]).fetchone()
+    waiting, oldest, dead = ask("backlog").fetchone()
     return Outstanding(waiting=waiting, oldest=parsed(oldest), dead=dead)
 
 
-def dead_letters(
-    connection: sqlite3.Connection, stream: str, endpoint: str, after: int, limit: int
-) -> list[DeadLetter]:
+def dead_letters(ask: Ask, stream: str, endpoint: str, after: int, limit: int) -> list[DeadLetter]:
     """What was given up, oldest first, behind the position `after`."""
     return [
         DeadLetter(
@@ -97,8 +94,8 @@ def dead_letters(
             id=event_id,
             type=kind,
         )
-        for sequence, position, chat, at, attempts, error, event_id, kind in connection.execute(
-            QUERIES["dead_letters"], (stream, endpoint, after, limit)
+        for sequence, position, chat, at, attempts, error, event_id, kind in ask(
+            "dead_letters", (stream, endpoint, after, limit)
         )
     ]
 

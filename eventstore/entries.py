@@ -10,7 +10,7 @@ from chatbot_erp.eventstore.events import DELIVERED, InstanceCreated
 from chatbot_erp.eventstore.records import NewEvent
 from chatbot_erp.eventstore.sealing import Sealer
 from chatbot_erp.eventstore.subject_keys import Lock
-from chatbot_erp.eventstore.transaction import Entry
+from chatbot_erp.eventstore.work import Entry
 
 
 def entries(sealer: Sealer, stream: str, events: Sequence[NewEvent]) -> list[Entry]:

@@ -4,13 +4,13 @@ An erasure has a row of its own from before its first step until its event is in
 between can finish it. The row names addresses only as long as the keys are there. Every function runs in a transaction.
 """
 
-import sqlite3
 from collections.abc import Iterable
 from datetime import datetime
 
 import msgspec
 
 from chatbot_erp.eventstore.chain import moment
+from chatbot_erp.eventstore.keys_file import Connection
 
 
 class Person(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,7 +53,7 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Stage).decode
 
 
-def person(connection: sqlite3.Connection, addresses: Iterable[str]) -> Person:
+def person(connection: Connection, addresses: Iterable[str]) -> Person:
     """Whoever is known under any of these addresses, with all others of theirs."""
     known = set(addresses)
     people = {
@@ -72,13 +72,16 @@ def person(connection: sqlite3.Connection, addresses: Iterable[str]) -> Person:
     return Person(addresses=tuple(sorted(known)), subjects=tuple(sorted(subjects)))
 
 
-def write_down(connection: sqlite3.Connection, erasure: Erasure) -> None:
+def write_down(connection: Connection, erasure: Erasure) -> None:
     """Remember how far it has come."""
     row = (erasure.id, moment(erasure.at), _encode(erasure.stage).decode())
-    connection.execute("INSERT OR REPLACE INTO erasures VALUES (?, ?, ?)", row)
+    connection.execute(
+        "INSERT INTO erasures VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET at = excluded.at, erased = excluded.erased",
+        row,
+    )
 
 
-def destroy(connection: sqlite3.Connection, erasure: Erasure, addresses: Iterable[str], at: datetime) -> Erasure:
+def destroy(connection: Connection, erasure: Erasure, addresses: Iterable[str], at: datetime) -> Erasure:
     """Destroy the keys of whoever has any of these addresses, and forget the addresses. `at` is the moment of its event."""
     found = person(connection, addresses)
     connection.executemany("DELETE FROM subjects WHERE subject = ?", [(each,) for each in found.subjects])
@@ -88,7 +91,7 @@ def destroy(connection: sqlite3.Connection, erasure: Erasure, addresses: Iterabl
     return done
 
 
-def expire(connection: sqlite3.Connection, erasure: Erasure, before: str) -> Erasure | None:
+def expire(connection: Connection, erasure: Erasure, before: str) -> Erasure | None:
     """Destroy the keys of all days before one; None where there are none."""
     if not connection.execute("DELETE FROM periods WHERE period < ? RETURNING 1", (before,)).fetchall():
         return None
@@ -96,12 +99,12 @@ def expire(connection: sqlite3.Connection, erasure: Erasure, before: str) -> Era
     return erasure
 
 
-def unfinished(connection: sqlite3.Connection) -> list[Erasure]:
+def unfinished(connection: Connection) -> list[Erasure]:
     """Those that are under way, oldest first."""
     rows = connection.execute("SELECT id, at, erased FROM erasures ORDER BY at, id").fetchall()
     return [Erasure(id=id_, at=datetime.fromisoformat(at), stage=_decode(stage)) for id_, at, stage in rows]
 
 
-def finish(connection: sqlite3.Connection, id_: str) -> None:
+def finish(connection: Connection, id_: str) -> None:
     """Its event is in the log: nothing of it is left to do."""
     connection.execute("DELETE FROM erasures WHERE id = ?", (id_,))

@@ -5,9 +5,12 @@ old pages for a while. It is the only place that says which number is which subj
 """
 
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Protocol
 
 from chatbot_erp.eventstore.database import create_private, unavailable
+from chatbot_erp.eventstore.engine import Answer
 from chatbot_erp.eventstore.errors import LogTooNew, StoreUnavailable
 
 FILE = "keys.db"
@@ -27,6 +30,21 @@ CREATE TABLE IF NOT EXISTS periods (period TEXT PRIMARY KEY, key BLOB NOT NULL) 
 CREATE TABLE IF NOT EXISTS erasures (id TEXT PRIMARY KEY, at TEXT NOT NULL, erased TEXT NOT NULL)
 STRICT, WITHOUT ROWID;
 """
+
+
+class Connection(Protocol):
+    """What SubjectKeys and Vault need of a connection. It speaks SQLite's dialect and raises sqlite3.Error."""
+
+    @property
+    def in_transaction(self) -> bool: ...
+
+    def execute(self, statement: str, values: Sequence[Any] = ..., /) -> Answer: ...
+
+    def executemany(self, statement: str, rows: Sequence[Sequence[Any]], /) -> Any: ...
+
+    def rollback(self) -> None: ...
+
+    def close(self) -> None: ...
 
 
 def open_keys(directory: Path) -> sqlite3.Connection:

@@ -1,7 +1,7 @@
 """The log for those who only look: of a running manager as well as of a stopped one, without a trace."""
 
 import sqlite3
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -17,19 +17,22 @@ from chatbot_erp.eventstore.database import (
     open_readable,
     unavailable,
 )
+from chatbot_erp.eventstore.engine import Ask
 from chatbot_erp.eventstore.erasures import Person
 from chatbot_erp.eventstore.errors import StoreError
 from chatbot_erp.eventstore.records import Recorded
 from chatbot_erp.eventstore.sealing import Sealer
+from chatbot_erp.eventstore.sql import asking
 from chatbot_erp.eventstore.subject_keys import SubjectKeys
 
 
 class LogReader:
     """For one thread. Changes nothing in the directory; `EventStore` reads in the same words."""
 
-    def __init__(self, connection: sqlite3.Connection, keys: SubjectKeys) -> None:
-        self._connection = connection
+    def __init__(self, ask: Ask, keys: SubjectKeys, close: Callable[[], None]) -> None:
+        self._ask = ask
         self._keys = keys
+        self._close = close
         self._sealer = Sealer(keys)
 
     @classmethod
@@ -51,7 +54,7 @@ class LogReader:
         except BaseException:
             connection.close()
             raise
-        return cls(connection, keys)
+        return cls(asking(connection), keys, connection.close)
 
     def read(
         self,
@@ -63,11 +66,11 @@ class LogReader:
         until: int | None = None,
     ) -> list[Recorded]:
         """As `EventStore.read`."""
-        return reader.read(self._connection, self._sealer, after, until, limit, stream, types)
+        return reader.read(self._ask, self._sealer, after, until, limit, stream, types)
 
     def read_sealed(self, subjects: Collection[str], *, after: int, until: int, limit: int) -> list[Recorded]:
         """As `EventStore.read_sealed`."""
-        return reader.read_sealed(self._connection, self._sealer, subjects, after, until, limit)
+        return reader.read_sealed(self._ask, self._sealer, subjects, after, until, limit)
 
     def person(self, addresses: Iterable[str]) -> Person:
         """As `Subjects.person`."""
@@ -75,15 +78,15 @@ class LogReader:
 
     def head(self) -> int:
         """As `EventStore.head`."""
-        return reader.head(self._connection)
+        return reader.head(self._ask)
 
     def streams_named(self, name: str) -> list[str]:
         """As `EventStore.streams_named`."""
-        return reader.streams_named(self._connection, name)
+        return reader.streams_named(self._ask, name)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, ex: BaseException | None, trace: TracebackType | None) -> None:
-        self._connection.close()
+        self._close()
         self._keys.close()

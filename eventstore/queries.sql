@@ -235,7 +235,8 @@ WHERE d.stream = ? AND d.endpoint = ? AND d.position > ? ORDER BY d.sequence LIM
 
 -- name: prune_attempts
 -- A bounded bite, so that appends do not wait for long.
-DELETE FROM attempts WHERE number IN (SELECT number FROM attempts WHERE at < ? ORDER BY at LIMIT 1000);
+DELETE FROM attempts WHERE number IN (SELECT number FROM attempts WHERE at < ? ORDER BY at LIMIT 1000)
+RETURNING 1;
 
 -- name: prune_claims
 -- More than one claim adds, and never so many that it is felt.

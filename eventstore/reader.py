@@ -11,10 +11,11 @@ from typing import Any, TypeVar
 import msgspec
 
 from chatbot_erp.eventstore.database import corrupt, is_corruption, open_readable, unavailable
+from chatbot_erp.eventstore.engine import Ask
 from chatbot_erp.eventstore.errors import StoreClosed
 from chatbot_erp.eventstore.records import Recorded, StreamHead
 from chatbot_erp.eventstore.sealing import Sealer
-from chatbot_erp.eventstore.sql import QUERIES
+from chatbot_erp.eventstore.sql import asking
 
 T = TypeVar("T")
 
@@ -31,14 +32,14 @@ class Readers:
         for _ in range(count):
             self._free.put(open_readable(path))
 
-    def run(self, question: Callable[[sqlite3.Connection], T]) -> T:
+    def run(self, question: Callable[[Ask], T]) -> T:
         """The answer to `question`, asked on a connection that nobody else uses meanwhile."""
         connection = self._free.get()
         if connection is None:
             self._free.put(None)
             raise StoreClosed
         try:
-            return question(connection)
+            return question(asking(connection))
         except sqlite3.Error as ex:
             if is_corruption(ex):
                 raise corrupt(ex) from ex
@@ -77,7 +78,7 @@ def recorded(row: tuple[Any, ...], sealer: Sealer) -> Recorded:
 
 
 def read(
-    connection: sqlite3.Connection,
+    ask: Ask,
     sealer: Sealer,
     after: int,
     until: int | None,
@@ -88,47 +89,41 @@ def read(
     """Events by position, the conditions joined by AND; no types is all types."""
     bounds = {"after": after, "until": LARGEST_POSITION if until is None else until, "limit": limit}
     if stream is not None:
-        rows = connection.execute(QUERIES["read_stream"], {**bounds, "stream": stream, "types": _listed(types)})
+        rows = ask("read_stream", {**bounds, "stream": stream, "types": _listed(types)})
     elif types:
-        found = [
-            position
-            for name in set(types)
-            for (position,) in connection.execute(QUERIES["positions_of_type"], {**bounds, "type": name})
-        ]
+        found = [position for name in set(types) for (position,) in ask("positions_of_type", {**bounds, "type": name})]
         positions = msgspec.json.encode(sorted(found)[:limit]).decode()
-        rows = connection.execute(QUERIES["read_positions"], (positions,))
+        rows = ask("read_positions", (positions,))
     else:
-        rows = connection.execute(QUERIES["read_log"], bounds)
+        rows = ask("read_log", bounds)
     return [recorded(row, sealer) for row in rows.fetchall()]
 
 
 def read_sealed(
-    connection: sqlite3.Connection, sealer: Sealer, subjects: Collection[str], after: int, until: int, limit: int
+    ask: Ask, sealer: Sealer, subjects: Collection[str], after: int, until: int, limit: int
 ) -> list[Recorded]:
     """Events between two positions that are sealed for one of the subjects. It looks at every one between them."""
     names = msgspec.json.encode(list(subjects)).decode()
     bounds = {"after": after, "until": until, "limit": limit, "subjects": names}
-    return [recorded(row, sealer) for row in connection.execute(QUERIES["read_sealed"], bounds).fetchall()]
+    return [recorded(row, sealer) for row in ask("read_sealed", bounds).fetchall()]
 
 
-def version(connection: sqlite3.Connection, stream: str) -> int:
+def version(ask: Ask, stream: str) -> int:
     """How many events a stream has."""
-    found = connection.execute(QUERIES["version"], (stream,)).fetchone()
+    found = ask("version", (stream,)).fetchone()
     return int(found[0]) if found else 0
 
 
-def about(
-    connection: sqlite3.Connection, sealer: Sealer, stream: str, message: str, types: Collection[str], limit: int
-) -> list[Recorded]:
+def about(ask: Ask, sealer: Sealer, stream: str, message: str, types: Collection[str], limit: int) -> list[Recorded]:
     """The first events of a stream, by position, that speak of the message or command with this id."""
-    if not is_unicode(message):
+    if not is_unicode(message) or "\0" in message:
         return []
     values = {"stream": stream, "message": message, "types": _listed(types), "limit": limit}
-    return [recorded(row, sealer) for row in connection.execute(QUERIES["read_message"], values).fetchall()]
+    return [recorded(row, sealer) for row in ask("read_message", values).fetchall()]
 
 
 def is_unicode(text: str) -> bool:
-    """Whether SQLite can take it: half a character is nobody's id."""
+    """Whether a database can take it: half a character is nobody's id."""
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
@@ -136,20 +131,20 @@ def _listed(types: Collection[str]) -> str | None:
     return msgspec.json.encode(list(types)).decode() if types else None
 
 
-def head(connection: sqlite3.Connection) -> int:
+def head(ask: Ask) -> int:
     """The last position, 0 in an empty log."""
-    found = connection.execute(QUERIES["head"]).fetchone()
+    found = ask("head").fetchone()
     return int(found[0]) if found else 0
 
 
-def open_streams(connection: sqlite3.Connection) -> list[StreamHead]:
+def open_streams(ask: Ask) -> list[StreamHead]:
     """Streams with a snapshot or with deliveries that wait."""
     return [
         StreamHead(stream=stream, version=version, snapshot=snapshot, pending=pending)
-        for stream, version, snapshot, pending in connection.execute(QUERIES["open_streams"])
+        for stream, version, snapshot, pending in ask("open_streams")
     ]
 
 
-def streams_named(connection: sqlite3.Connection, name: str) -> list[str]:
+def streams_named(ask: Ask, name: str) -> list[str]:
     """Every stream that was ever created under `name`, newest first."""
-    return [stream for (stream,) in connection.execute(QUERIES["streams_named"], (name,))]
+    return [stream for (stream,) in ask("streams_named", (name,))]

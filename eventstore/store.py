@@ -26,6 +26,7 @@ from chatbot_erp.eventstore.database import (
     open_writable,
     unavailable,
 )
+from chatbot_erp.eventstore.engine import Ask, Readers, Writer
 from chatbot_erp.eventstore.entries import entries
 from chatbot_erp.eventstore.errors import NotStorable
 from chatbot_erp.eventstore.records import (
@@ -48,11 +49,11 @@ from chatbot_erp.eventstore.records import (
     StreamHead,
 )
 from chatbot_erp.eventstore.sealing import Sealer
-from chatbot_erp.eventstore.sql import QUERIES
+from chatbot_erp.eventstore.sql import asking
 from chatbot_erp.eventstore.subject_keys import SubjectKeys
-from chatbot_erp.eventstore.transaction import Append, Bounds, Cadence, Errand
 from chatbot_erp.eventstore.verify import check_tail
-from chatbot_erp.eventstore.writer import Writer
+from chatbot_erp.eventstore.work import Append, Bounds, Cadence, Errand
+from chatbot_erp.eventstore.writer import Writer as SqliteWriter
 
 __all__ = [
     "Answered",
@@ -97,7 +98,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 class EventStore:
     """Appends are durable when their future resolves; a process that ends without `close` loses none of those."""
 
-    def __init__(self, writer: Writer, readers: reader.Readers, keys: SubjectKeys) -> None:
+    def __init__(self, writer: Writer, readers: Readers, keys: SubjectKeys) -> None:
         self._writer = writer
         self._readers = readers
         self.keys = keys
@@ -117,7 +118,7 @@ class EventStore:
             connection = open_writable(path, patience_ms)
             try:
                 migrate(connection)
-                check_tail(connection)
+                check_tail(asking(connection))
             except BaseException:
                 connection.close()
                 raise
@@ -126,7 +127,7 @@ class EventStore:
         keys = SubjectKeys.open(directory)
         try:
             create_private(path)
-            writer = Writer(
+            writer = SqliteWriter(
                 connect,
                 Signer.open(directory),
                 Bounds(wanted.queue, wanted.group, wanted.patience_ms),
@@ -175,7 +176,7 @@ class EventStore:
 
     def streams_named(self, name: str) -> list[str]:
         """Every stream that was ever created under `name`, newest first."""
-        return self._readers.run(lambda connection: reader.streams_named(connection, name))
+        return self._readers.run(lambda ask: reader.streams_named(ask, name))
 
     def read(
         self,
@@ -190,22 +191,18 @@ class EventStore:
 
         Raises LogTooNew and LogCorrupt for an event that cannot be decoded.
         """
-        return self._readers.run(
-            lambda connection: reader.read(connection, self._sealer, after, until, limit, stream, types)
-        )
+        return self._readers.run(lambda ask: reader.read(ask, self._sealer, after, until, limit, stream, types))
 
     def read_sealed(self, subjects: Collection[str], *, after: int, until: int, limit: int) -> list[Recorded]:
         """Events with `after` < position <= `until` that are sealed for one of the subjects, by position.
 
         It looks at every event between the two: keep them near each other.
         """
-        return self._readers.run(
-            lambda connection: reader.read_sealed(connection, self._sealer, subjects, after, until, limit)
-        )
+        return self._readers.run(lambda ask: reader.read_sealed(ask, self._sealer, subjects, after, until, limit))
 
     def version(self, stream: str) -> int:
         """How many events a stream has."""
-        return self._readers.run(lambda connection: reader.version(connection, stream))
+        return self._readers.run(lambda ask: reader.version(ask, stream))
 
     @property
     def losses(self) -> int:
@@ -218,9 +215,7 @@ class EventStore:
         No `types` is all types. Takes some milliseconds, and a few more for each million events in the log. Raises
         like `read`.
         """
-        return self._readers.run(
-            lambda connection: reader.about(connection, self._sealer, stream, message, types, limit)
-        )
+        return self._readers.run(lambda ask: reader.about(ask, self._sealer, stream, message, types, limit))
 
     def head(self) -> int:
         """The last position, 0 in an empty log."""
@@ -245,12 +240,12 @@ class EventStore:
         `known`, by sequence and round, is given back as it is, without being read again.
         """
         return self._readers.run(
-            lambda connection: deliveries.waiting(connection, self._sealer, stream, endpoint, limit, free_at, known)
+            lambda ask: deliveries.waiting(ask, self._sealer, stream, endpoint, limit, free_at, known)
         )
 
     def standing(self, stream: str, endpoint: str = MAIN) -> Standing:
         """Where the deliveries to an endpoint stand."""
-        return self._readers.run(lambda connection: deliveries.standing(connection, stream, endpoint))
+        return self._readers.run(lambda ask: deliveries.standing(ask, stream, endpoint))
 
     def outstanding(self) -> Outstanding:
         """What all endpoints together have still to be told."""
@@ -258,7 +253,7 @@ class EventStore:
 
     def dead_letters(self, stream: str, endpoint: str = MAIN, *, after: int = 0, limit: int) -> list[DeadLetter]:
         """What was given up and not asked for again, oldest first, behind the position `after`."""
-        return self._readers.run(lambda connection: deliveries.dead_letters(connection, stream, endpoint, after, limit))
+        return self._readers.run(lambda ask: deliveries.dead_letters(ask, stream, endpoint, after, limit))
 
     def record_attempt(
         self,
@@ -275,9 +270,7 @@ class EventStore:
         `about` is the event that was to be delivered: the receiver's answer is sealed for whom that is about.
         """
         kept, sealed = attempt_log.seal(self._sealer, stream, endpoint, sequence, attempt, about)
-        return self._errand(
-            lambda connection: attempt_log.record(connection, stream, endpoint, sequence, kept, sealed, due)
-        )
+        return self._errand(lambda ask: attempt_log.record(ask, stream, endpoint, sequence, kept, sealed, due))
 
     def record_successes(
         self, stream: str, endpoint: str, successes: Sequence[tuple[int, Attempt, Recorded]]
@@ -287,42 +280,38 @@ class EventStore:
             (sequence, *attempt_log.seal(self._sealer, stream, endpoint, sequence, attempt, about))
             for sequence, attempt, about in successes
         ]
-        return self._errand(lambda connection: attempt_log.record_successes(connection, stream, endpoint, sealed))
+        return self._errand(lambda ask: attempt_log.record_successes(ask, stream, endpoint, sealed))
 
     def release_deliveries(self, stream: str, endpoint: str) -> Future[None]:
         """Nothing that failed has to wait for its time any more."""
-        return self._errand(lambda connection: attempt_log.release(connection, stream, endpoint))
+        return self._errand(lambda ask: attempt_log.release(ask, stream, endpoint))
 
     def attempts(self, stream: str, endpoint: str = MAIN, *, limit: int) -> list[RecordedAttempt]:
         """The last attempts at an endpoint, newest first."""
-        return self._readers.run(
-            lambda connection: attempt_log.newest(connection, self._sealer, stream, endpoint, limit)
-        )
+        return self._readers.run(lambda ask: attempt_log.newest(ask, self._sealer, stream, endpoint, limit))
 
     def prune_attempts(self, before: datetime) -> Future[int]:
         """Forget up to 1000 attempts from before a moment; resolves to how many. Repeat until it says 0."""
-        return self._errand(lambda connection: attempt_log.prune(connection, before))
+        return self._errand(lambda ask: attempt_log.prune(ask, before))
 
     def checkpoints(self, *, limit: int) -> list[Checkpoint]:
         """Signed statements about the chain, newest first."""
-        return self._readers.run(
-            lambda connection: [from_row(row) for row in connection.execute(QUERIES["checkpoints"], (limit,))]
-        )
+        return self._readers.run(lambda ask: [from_row(row) for row in ask("checkpoints", (limit,))])
 
     def claim(self, key: str, fingerprint: str, *, owner: str, now: datetime) -> Claim:
         """Take an idempotency key, durably, or learn what became of it; keys are kept for 48 hours.
 
         Waits for the disk. Raises StoreUnavailable, StoreOverloaded, StoreClosed.
         """
-        return self._errand(lambda connection: claims.claim(connection, key, fingerprint, owner, now)).result()
+        return self._errand(lambda ask: claims.claim(ask, key, fingerprint, owner, now)).result()
 
     def settle(self, key: str, status: int, content_type: str, body: bytes) -> None:
         """Keep the answer to a claimed request, durably. Raises like `claim`."""
-        self._errand(lambda connection: claims.settle(connection, key, status, content_type, body)).result()
+        self._errand(lambda ask: claims.settle(ask, key, status, content_type, body)).result()
 
     def release(self, key: str) -> None:
         """Undo a claim: nothing has happened. Raises like `claim`."""
-        self._errand(lambda connection: claims.release(connection, key)).result()
+        self._errand(lambda ask: claims.release(ask, key)).result()
 
     def healthy(self) -> str | None:
         """None, or the sentence of why writes fail now. Turns to None by itself when they work again."""
@@ -341,7 +330,7 @@ class EventStore:
     def __exit__(self, kind: type[BaseException] | None, ex: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def _errand(self, run: Callable[[sqlite3.Connection], T]) -> Future[T]:
+    def _errand(self, run: Callable[[Ask], T]) -> Future[T]:
         errand = Errand(Future(), run)
         self._writer.submit(errand)
         return errand.future

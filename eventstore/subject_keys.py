@@ -22,7 +22,7 @@ from chatbot_erp.eventstore import erasures
 from chatbot_erp.eventstore.database import unavailable
 from chatbot_erp.eventstore.erasures import Begun, Erasure, Expired, Person
 from chatbot_erp.eventstore.errors import StoreClosed, StoreUnavailable
-from chatbot_erp.eventstore.keys_file import open_keys, open_keys_to_read
+from chatbot_erp.eventstore.keys_file import Connection, open_keys, open_keys_to_read
 
 T = TypeVar("T")
 
@@ -47,7 +47,7 @@ class Lock(NamedTuple):
 class SubjectKeys:
     """Any thread may call. Every method may raise StoreUnavailable, and StoreClosed after `close`."""
 
-    def __init__(self, connection: sqlite3.Connection | None) -> None:
+    def __init__(self, connection: Connection | None) -> None:
         self._connection = connection
         self._turn = threading.Lock()
         self._gate = threading.Lock()
@@ -192,7 +192,7 @@ class SubjectKeys:
         self._ciphers[place] = made
         return made
 
-    def _write(self, change: Callable[[sqlite3.Connection], T]) -> T:
+    def _write(self, change: Callable[[Connection], T]) -> T:
         """Has the turn. What `change` does is on disk, or nothing of it."""
         connection = self._open()
         try:
@@ -205,7 +205,7 @@ class SubjectKeys:
             raise unavailable(ex) from ex
         return changed
 
-    def _open(self) -> sqlite3.Connection:
+    def _open(self) -> Connection:
         if self._connection is None:
             raise StoreClosed
         return self._connection
@@ -219,14 +219,14 @@ class SubjectKeys:
         self._ciphers.clear()
 
 
-def _enrol(connection: sqlite3.Connection, wanted: Iterable[Wanted]) -> None:
+def _enrol(connection: Connection, wanted: Iterable[Wanted]) -> None:
     for owners in {each.owners for each in wanted}:
         _person_of(connection, owners)
     for period in {each.period for each in wanted}:
-        connection.execute("INSERT OR IGNORE INTO periods VALUES (?, ?)", (period, token_bytes(32)))
+        connection.execute("INSERT INTO periods VALUES (?, ?) ON CONFLICT DO NOTHING", (period, token_bytes(32)))
 
 
-def _person_of(connection: sqlite3.Connection, owners: tuple[str, ...]) -> str:
+def _person_of(connection: Connection, owners: tuple[str, ...]) -> str:
     """The person behind these addresses, made or put together if need be."""
     known = {
         person
@@ -239,7 +239,10 @@ def _person_of(connection: sqlite3.Connection, owners: tuple[str, ...]) -> str:
     for other in known - {person}:
         for table in ("addresses", "subjects"):
             connection.execute(f"UPDATE {table} SET person = ? WHERE person = ?", (person, other))
-    connection.executemany("INSERT OR REPLACE INTO addresses VALUES (?, ?)", [(owner, person) for owner in owners])
+    connection.executemany(
+        "INSERT INTO addresses VALUES (?, ?) ON CONFLICT (address) DO UPDATE SET person = excluded.person",
+        [(owner, person) for owner in owners],
+    )
     return person
 
 

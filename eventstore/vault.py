@@ -7,7 +7,7 @@ from typing import Any
 
 from chatbot_erp.eventstore.database import unavailable
 from chatbot_erp.eventstore.errors import StoreClosed
-from chatbot_erp.eventstore.keys_file import open_keys
+from chatbot_erp.eventstore.keys_file import Connection, open_keys
 
 
 class Vault:
@@ -16,8 +16,8 @@ class Vault:
     Every method may raise StoreUnavailable, and StoreClosed after `close`.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection: sqlite3.Connection | None = connection
+    def __init__(self, connection: Connection) -> None:
+        self._connection: Connection | None = connection
         self._lock = threading.Lock()
 
     @classmethod
@@ -27,7 +27,12 @@ class Vault:
 
     def put(self, kind: str, owner: str, secret: bytes, /) -> None:
         """Keep `secret`, in place of an earlier one."""
-        self._execute("INSERT OR REPLACE INTO secrets VALUES (?, ?, ?)", kind, owner, secret)
+        self._execute(
+            "INSERT INTO secrets VALUES (?, ?, ?) ON CONFLICT (kind, owner) DO UPDATE SET secret = excluded.secret",
+            kind,
+            owner,
+            secret,
+        )
 
     def get(self, kind: str, owner: str, /) -> bytes | None:
         """The secret, or None."""

@@ -15,8 +15,9 @@ import msgspec
 from chatbot_erp.eventstore.chain import GENESIS
 from chatbot_erp.eventstore.checkpoints import Checkpoint, from_row
 from chatbot_erp.eventstore.database import FILE, is_at_rest, must_be_readable, open_at_rest, open_readable
+from chatbot_erp.eventstore.engine import Ask
 from chatbot_erp.eventstore.errors import LogCorrupt, StoreError
-from chatbot_erp.eventstore.sql import QUERIES
+from chatbot_erp.eventstore.sql import asking
 
 PAGE = 10_000
 """Events between two calls of `progress`, and in one query: no long read keeps a manager's write-ahead file growing."""
@@ -63,10 +64,12 @@ def verify(directory: Path, *, kept: Iterable[Checkpoint] = (), progress: Progre
 
 def _verify(opened: sqlite3.Connection, kept: Iterable[Checkpoint], progress: Progress | None) -> Report:
     with closing(opened) as connection:
-        walk = _Walk(connection, whole=True)
+        walk = Walk(asking(connection), whole=True)
         try:
             must_be_readable(connection)
+            connection.execute("BEGIN")
             walk.prepare(kept)
+            connection.execute("COMMIT")
             walk.events(progress)
             walk.end()
         except LogCorrupt as ex:
@@ -76,19 +79,21 @@ def _verify(opened: sqlite3.Connection, kept: Iterable[Checkpoint], progress: Pr
         return walk.report(None, None)
 
 
-def check_tail(connection: sqlite3.Connection) -> None:
-    """Check what came after the last checkpoint: a bounded number of events. Raises LogCorrupt, sqlite3.Error."""
-    walk = _Walk(connection, whole=False)
+def check_tail(ask: Ask) -> None:
+    """Check what came after the last checkpoint: a bounded number of events. Raises LogCorrupt, and what `ask` raises."""
+    walk = Walk(ask, whole=False)
     walk.start_at_the_last_checkpoint()
     walk.chain(walk.head)
-    (counted,) = connection.execute(QUERIES["count_versions"]).fetchone()
+    (counted,) = ask("count_versions").fetchone()
     if counted != walk.head:
         raise LogCorrupt(f"The streams have {counted} events in all, the log has {walk.head}.", walk.position + 1)
 
 
-class _Walk:
-    def __init__(self, connection: sqlite3.Connection, *, whole: bool) -> None:
-        self._connection = connection
+class Walk:
+    """From the first event to the last. Every method may raise LogCorrupt, and what `ask` raises."""
+
+    def __init__(self, ask: Ask, *, whole: bool) -> None:
+        self._ask = ask
         self._whole = whole
         self._versions: defaultdict[str, int] = defaultdict(int)
         self._sequences: defaultdict[str, int] = defaultdict(int)
@@ -115,12 +120,10 @@ class _Walk:
         )
 
     def prepare(self, kept: Iterable[Checkpoint]) -> None:
-        """Read what the events will be compared with, all of one moment."""
-        self._connection.execute("BEGIN")
+        """Read what the events will be compared with. The caller sees to it that all of it is of one moment."""
         self.head = self._last_position()
-        self._heads = {stream: (v, s) for stream, v, s in self._connection.execute(QUERIES["all_streams"])}
-        newest = self._connection.execute(QUERIES["checkpoints"], (1,)).fetchone()
-        self._connection.execute("COMMIT")
+        self._heads = {stream: (v, s) for stream, v, s in self._ask("all_streams")}
+        newest = self._ask("checkpoints", (1,)).fetchone()
         for checkpoint in kept:
             self._kept.setdefault(checkpoint.position, []).append(checkpoint)
             self._keys.add(checkpoint.key)
@@ -129,16 +132,16 @@ class _Walk:
     def start_at_the_last_checkpoint(self) -> None:
         """Take the newest checkpoint's hash for granted, if it is genuine and the log has it."""
         self.head = self._last_position()
-        row = self._connection.execute(QUERIES["checkpoints"], (1,)).fetchone()
+        row = self._ask("checkpoints", (1,)).fetchone()
         if row is None:
             return
         checkpoint = _checkpoint(row)
-        found = self._connection.execute(QUERIES["hash_at"], (checkpoint.position,)).fetchone()
+        found = self._ask("hash_at", (checkpoint.position,)).fetchone()
         _compare(checkpoint, found and found[0])
         self.position, self.hash = checkpoint.position, found[0]
 
     def _last_position(self) -> int:
-        found = self._connection.execute(QUERIES["head"]).fetchone()
+        found = self._ask("head").fetchone()
         return found[0] if found else 0
 
     def events(self, progress: Progress | None) -> None:
@@ -155,9 +158,7 @@ class _Walk:
         """Check events up to `until`. Raises LogCorrupt."""
         position, digest = self.position, self.hash
         checkpoints = self._checkpoints_of(position, until) if self._whole else {}
-        for place, stream, version, sequence, stored, hashed in self._connection.execute(
-            QUERIES["chain"], (position, until)
-        ):
+        for place, stream, version, sequence, stored, hashed in self._ask("chain", (position, until)):
             if place != position + 1:
                 raise LogCorrupt(f"Position {position + 1} is missing.", position + 1)
             computed = sha256(digest + hashed).digest()
@@ -179,7 +180,7 @@ class _Walk:
     def _checkpoints_of(self, after: int, until: int) -> dict[int, list[Checkpoint]]:
         """The log's own in a stretch of it, and the kept ones anywhere."""
         found = {position: list(kept) for position, kept in self._kept.items()}
-        for row in self._connection.execute(QUERIES["checkpoints_between"], (after, until)).fetchall():
+        for row in self._ask("checkpoints_between", (after, until)).fetchall():
             checkpoint = _checkpoint(row)
             found.setdefault(checkpoint.position, []).append(checkpoint)
             self._newest = checkpoint

@@ -29,8 +29,9 @@ from chatbot_erp.eventstore.errors import (
     StoreOverloaded,
     StoreUnavailable,
 )
-from chatbot_erp.eventstore.sql import QUERIES
-from chatbot_erp.eventstore.transaction import Append, Bounds, Cadence, Errand, Ledger, Outcomes, Transaction, Work
+from chatbot_erp.eventstore.sql import QUERIES, asking
+from chatbot_erp.eventstore.transaction import Ledger, Transaction
+from chatbot_erp.eventstore.work import Append, Bounds, Cadence, Errand, Outcomes, Work
 
 Connect = Callable[[int], sqlite3.Connection]
 
@@ -226,7 +227,7 @@ class Writer:
             appends = [work for work in group if isinstance(work, Append)]
             outcomes += zip(appends, transaction.stage(appends, look=look), strict=True)
             transaction.write_surroundings(self._signer, self._cadence)
-            outcomes += [(work, work.run(connection)) for work in group if isinstance(work, Errand)]
+            outcomes += [(work, work.run(asking(connection))) for work in group if isinstance(work, Errand)]
             self._announce(len(self._committed) // 2)
             transaction.write_events()
             self._announce()

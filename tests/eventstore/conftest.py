@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
@@ -16,12 +17,19 @@ from chatbot_erp.eventstore.events import (
     MessageSent,
     WebhookDelivered,
 )
-from chatbot_erp.eventstore.store import EventStore, NewEvent
+from chatbot_erp.eventstore.places import verify
+from chatbot_erp.eventstore.postgres_store import open_store as open_postgres
+from chatbot_erp.eventstore.store import EventStore, NewEvent, Settings
+from chatbot_erp.eventstore.verify import Report
 
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
 Facts = Callable[..., NewEvent]
 Hold = Callable[[EventStore, threading.Event], None]
+
+
+class OpenStore(Protocol):
+    def __call__(self, settings: Settings | None = None, /) -> EventStore: ...
 
 
 @pytest.fixture
@@ -35,8 +43,30 @@ def directory(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def store(directory: Path) -> Iterator[EventStore]:
-    with EventStore.open(directory) as store:
+def engine(request: pytest.FixtureRequest) -> str:
+    """Where the stores of a test are; SQLite unless it is parametrised."""
+    return str(getattr(request, "param", "sqlite"))
+
+
+@pytest.fixture
+def open_store(engine: str, directory: Path, request: pytest.FixtureRequest) -> OpenStore:
+    """Opens the test's store, again after it was closed."""
+    if engine == "sqlite":
+        return lambda settings=None: EventStore.open(directory, settings)
+    database = request.getfixturevalue("database")
+    return lambda settings=None: open_postgres(database, directory, settings)
+
+
+@pytest.fixture
+def check(engine: str, directory: Path, request: pytest.FixtureRequest) -> Callable[[], Report]:
+    """Verifies the test's log."""
+    place = directory if engine == "sqlite" else request.getfixturevalue("database")
+    return lambda: verify(place)
+
+
+@pytest.fixture
+def store(open_store: OpenStore) -> Iterator[EventStore]:
+    with open_store() as store:
         yield store
 
 

@@ -1,6 +1,6 @@
 """Appends from several threads through the real store until somebody kills it; says what was acknowledged.
 
-Usage: crash_child.py DIRECTORY THREADS. Each line on stdout is `stream version id`, written after the future resolved.
+Usage: crash_child.py DIRECTORY THREADS [DATABASE]. Each line on stdout is `stream version id`, written after the future resolved.
 """
 
 import os
@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from chatbot_erp.eventstore.events import MessageAccepted, MessageSent, WebhookDelivered
+from chatbot_erp.eventstore.postgres_store import open_store
 from chatbot_erp.eventstore.store import EventStore, NewEvent, Settings
 
 
@@ -33,7 +34,8 @@ def append_for_ever(store: EventStore, stream: str, version: int) -> None:
 
 
 def main() -> None:
-    store = EventStore.open(Path(sys.argv[1]), Settings(checkpoint_events=50))
+    directory, settings = Path(sys.argv[1]), Settings(checkpoint_events=50)
+    store = open_store(sys.argv[3], directory, settings) if sys.argv[3:] else EventStore.open(directory, settings)
     versions = {head.stream: head.version for head in store.open_streams()}
     for n in range(int(sys.argv[2])):
         stream = f"stream-{n}"

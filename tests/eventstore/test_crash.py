@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from chatbot_erp.eventstore.places import verify as verify_place
+from chatbot_erp.eventstore.postgres_store import open_store
 from chatbot_erp.eventstore.store import EventStore
 from chatbot_erp.eventstore.verify import verify
 
@@ -21,9 +23,11 @@ KILLS = int(os.environ.get("CHATBOT_ERP_KILLS", "20"))
 CHILD = Path(__file__).with_name("crash_child.py")
 
 
-def run_and_kill(directory: Path, acknowledgements: int, delay_s: float) -> list[tuple[str, int, str]]:
+def run_and_kill(directory: Path, acknowledgements: int, delay_s: float, *database: str) -> list[tuple[str, int, str]]:
     """What a child said before it was killed, a moment after that many acknowledgements."""
-    with subprocess.Popen([sys.executable, str(CHILD), str(directory), "8"], stdout=subprocess.PIPE) as child:
+    with subprocess.Popen(
+        [sys.executable, str(CHILD), str(directory), "8", *database], stdout=subprocess.PIPE
+    ) as child:
         assert child.stdout is not None
         said = []
         for line in child.stdout:
@@ -61,3 +65,17 @@ def test_nothing_acknowledged_is_lost_when_the_process_is_killed(directory: Path
     with EventStore.open(directory) as store:
         assert store.head() == len(stored)
     print(f"{KILLS} kills, {len(acknowledged)} acknowledged, {len(stored)} stored")
+
+
+@pytest.mark.timeout(60 + 5 * KILLS)
+def test_nothing_acknowledged_is_lost_when_a_process_that_writes_to_postgresql_is_killed(
+    directory: Path, database: str
+) -> None:
+    acknowledged: set[str] = set()
+    for kill in range(KILLS // 4):
+        acknowledged |= {event_id for _, _, event_id in run_and_kill(directory, 1 + 97 * kill, 0.001 * kill, database)}
+        report = verify_place(database)
+        assert report.problem is None
+    with open_store(database, directory) as store:
+        assert acknowledged <= {record.id for record in store.read(limit=1_000_000)}
+        assert not any(head.pending for head in store.open_streams())

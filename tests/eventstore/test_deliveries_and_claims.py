@@ -3,14 +3,17 @@
 import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import msgspec
+import pytest
 
 from chatbot_erp.eventstore.events import MessageSent, WebhookDelivered
 from chatbot_erp.eventstore.store import Answered, Attempt, Claimed, EventStore, Mismatched, NewEvent, Running
 
 Facts = Callable[..., NewEvent]
+OpenStore = Callable[..., EventStore]
+
+pytestmark = pytest.mark.parametrize("engine", ["sqlite", "postgresql"], indirect=True)
 
 
 def test_deliveries_wait_in_order_until_they_are_settled(
@@ -42,8 +45,8 @@ def test_old_attempts_can_be_pruned(store: EventStore, noon: datetime) -> None:
     assert [attempt.at.minute for attempt in store.attempts("a", limit=10)] == [4, 3]
 
 
-def test_an_idempotency_key_is_claimed_once_and_answers_ever_after(directory: Path, noon: datetime) -> None:
-    with EventStore.open(directory) as store:
+def test_an_idempotency_key_is_claimed_once_and_answers_ever_after(open_store: OpenStore, noon: datetime) -> None:
+    with open_store() as store:
         assert store.claim("k", "f", owner="one", now=noon) == Claimed()
         assert store.claim("k", "f", owner="two", now=noon) == Running("one")
         assert store.claim("k", "other", owner="two", now=noon) == Mismatched()
@@ -51,7 +54,7 @@ def test_an_idempotency_key_is_claimed_once_and_answers_ever_after(directory: Pa
         store.claim("released", "f", owner="one", now=noon)
         store.release("released")
         assert store.claim("released", "g", owner="one", now=noon) == Claimed()
-    with EventStore.open(directory) as store:
+    with open_store() as store:
         later = noon + timedelta(hours=47)
         assert store.claim("k", "f", owner="three", now=later) == Answered(200, "application/json", b"{}")
         assert store.claim("released", "g", owner="three", now=later) == Running("one")

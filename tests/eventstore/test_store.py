@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Callable
 from datetime import datetime
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -18,16 +17,19 @@ from chatbot_erp.eventstore.store import (
 )
 
 Facts = Callable[..., NewEvent]
+OpenStore = Callable[..., EventStore]
+
+pytestmark = pytest.mark.parametrize("engine", ["sqlite", "postgresql"], indirect=True)
 Hold = Callable[[EventStore, threading.Event], None]
 
 
 def test_what_was_appended_is_read_after_a_restart(
-    directory: Path, new: Facts, accepted: MessageAccepted, sent: MessageSent
+    open_store: OpenStore, new: Facts, accepted: MessageAccepted, sent: MessageSent
 ) -> None:
     first, second = new(accepted), new(sent)
-    with EventStore.open(directory) as store:
+    with open_store() as store:
         appended = store.append("a", 0, [first, second], snapshot=b"state").result()
-    with EventStore.open(directory) as store:
+    with open_store() as store:
         found = store.read()
         assert found == list(appended.records)
         assert [(r.position, r.version, r.sequence, r.id) for r in found] == [
@@ -121,10 +123,10 @@ def test_reading_is_paged_and_filtered_by_stream_type_and_position(
     assert positions(stream="c") == positions(types=["no.such"]) == positions(limit=0) == positions(after=10) == []
 
 
-def test_a_stream_is_read_across_the_blocks_in_which_it_is_indexed(directory: Path, new: Facts) -> None:
+def test_a_stream_is_read_across_the_blocks_in_which_it_is_indexed(open_store: OpenStore, new: Facts) -> None:
     small = [PingSent(message_id=str(n)) for n in range(7)]
     positions: dict[str, list[int]] = {"a": [], "b": [], "c": []}
-    with EventStore.open(directory) as store:
+    with open_store() as store:
         futures = []
         for n in range(450):
             stream = "abc"[n % 5 % 3]
@@ -178,13 +180,13 @@ def test_an_open_stream_has_a_snapshot_or_deliveries_that_wait(
 
 
 def test_appends_of_many_threads_are_all_there_and_in_order(
-    directory: Path, new: Facts, accepted: MessageAccepted
+    open_store: OpenStore, new: Facts, accepted: MessageAccepted
 ) -> None:
     def work(stream: str) -> None:
         for version in range(50):
             assert store.append(stream, version, [new(accepted)], snapshot=b"1").result().version == version + 1
 
-    with EventStore.open(directory, Settings(group=7)) as store:
+    with open_store(Settings(group=7)) as store:
         threads = [threading.Thread(target=work, args=(f"stream-{n}",)) for n in range(40)]
         for thread in threads:
             thread.start()
@@ -207,10 +209,10 @@ def test_a_cancelled_append_was_not_written_or_cannot_be_cancelled(
 
 
 def test_more_than_the_queue_holds_is_refused_at_once(
-    directory: Path, new: Facts, accepted: MessageAccepted, hold: Hold
+    open_store: OpenStore, new: Facts, accepted: MessageAccepted, hold: Hold
 ) -> None:
     gate = threading.Event()
-    with EventStore.open(directory, Settings(queue=3)) as store:
+    with open_store(Settings(queue=3)) as store:
         hold(store, gate)
         waiting = [store.append("a", version, [new(accepted)], snapshot=b"1") for version in (0, 1, 2)]
         with pytest.raises(StoreOverloaded) as caught:
@@ -222,9 +224,9 @@ def test_more_than_the_queue_holds_is_refused_at_once(
 
 
 def test_what_is_queued_when_the_store_is_closed_is_still_written(
-    directory: Path, new: Facts, accepted: MessageAccepted
+    open_store: OpenStore, new: Facts, accepted: MessageAccepted
 ) -> None:
-    store = EventStore.open(directory)
+    store = open_store()
     futures = [store.append(f"s{n}", 0, [new(accepted)], snapshot=b"1") for n in range(500)]
     store.close()
     store.close()
@@ -233,8 +235,19 @@ def test_what_is_queued_when_the_store_is_closed_is_still_written(
         store.append("a", 0, [new(accepted)], snapshot=b"1")
     with pytest.raises(StoreClosed):
         store.head()
-    with EventStore.open(directory) as store:
+    with open_store() as store:
         assert store.head() == 500
+
+
+def test_an_id_that_its_sender_chose_badly_keeps_no_message_out(
+    store: EventStore, new: Facts, sent: MessageSent
+) -> None:
+    chosen = ["x" * 100_000, "".join(map(chr, range(0x4E00, 0x4E00 + 5000))), "a\0b", "3EB1"]
+    facts = [new(msgspec.structs.replace(sent, message_id=id_)) for id_ in chosen]
+    store.append("a", 0, facts, snapshot=b"1").result()
+    assert [getattr(record.event, "message_id", None) for record in store.read()] == chosen
+    assert [record.position for record in store.about("a", "3EB1")] == [4]
+    assert store.healthy() is None
 
 
 @pytest.mark.parametrize("stream", ["", "a b", "a\nb", "ä", "x" * 201, "\ud800", "a\0"])
@@ -249,7 +262,7 @@ def test_a_moment_without_a_time_zone_is_refused(store: EventStore, accepted: Me
         store.append("a", 0, [NewEvent(id="e", event=accepted, recorded_at=naive)], snapshot=b"1")
 
 
-def test_values_that_sqlite_cannot_take_fail_only_their_own_caller(
+def test_values_that_the_database_cannot_take_fail_only_their_own_caller(
     store: EventStore, new: Facts, accepted: MessageAccepted, noon: datetime
 ) -> None:
     attempt = Attempt(at=noon, duration_ms=2**70, http_status=None, error="", address="", answer="")
@@ -263,19 +276,3 @@ def test_values_that_sqlite_cannot_take_fail_only_their_own_caller(
     assert [type(future.exception()) for future in bad] == [NotStorable] * 3
     assert [future.result().version for future in good] == [1, 2]
     assert store.healthy() is None
-
-
-def test_files_are_for_their_owner_only(directory: Path, store: EventStore) -> None:
-    assert directory.stat().st_mode & 0o777 == 0o700
-    assert {path.name: path.stat().st_mode & 0o777 for path in directory.iterdir()}.items() >= {
-        "events.db": 0o600,
-        "events.db-wal": 0o600,
-        "checkpoint.key": 0o600,
-    }.items()
-
-
-def test_an_orderly_shutdown_leaves_no_write_ahead_file(directory: Path, new: Facts, accepted: MessageAccepted) -> None:
-    with EventStore.open(directory) as store:
-        store.append("a", 0, [new(accepted)], snapshot=b"1").result()
-        store.head()
-    assert sorted(path.name for path in directory.iterdir()) == ["checkpoint.key", "events.db", "keys.db"]

@@ -9,12 +9,14 @@ from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from chatbot_erp.eventstore.errors import VersionConflict
 from chatbot_erp.eventstore.events import Event, InstanceCreated, MessageAccepted, MessageSent, WebhookDelivered
+from chatbot_erp.eventstore.places import Place, verify
+from chatbot_erp.eventstore.postgres_store import open_store
 from chatbot_erp.eventstore.store import EventStore, NewEvent, Settings
-from chatbot_erp.eventstore.verify import verify
+from postgres_server import PostgresServer
 
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 STREAMS = st.sampled_from("abc")
@@ -40,6 +42,7 @@ class StoreMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.directory = Path(tempfile.mkdtemp())
+        self.place = self._make_place()
         self.store = self._open()
         self.log: list[tuple[str, int, str, Event, int | None]] = []
         self.versions: dict[str, int] = {}
@@ -47,6 +50,9 @@ class StoreMachine(RuleBasedStateMachine):
         self.snapshots: dict[str, bytes] = {}
         self.waiting: dict[str, dict[int, int]] = {}
         self.known: list[str] = []
+
+    def _make_place(self) -> Place:
+        return self.directory
 
     def _open(self) -> EventStore:
         return EventStore.open(self.directory, Settings(checkpoint_events=3, group=2))
@@ -152,7 +158,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.store.close()
-        assert verify(self.directory).problem is None
+        assert verify(self.place).problem is None
         shutil.rmtree(self.directory)
 
 
@@ -160,3 +166,15 @@ TestStoreModel = StoreMachine.TestCase
 TestStoreModel.settings = settings(
     max_examples=40, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck)
 )
+
+
+def test_postgresql_never_says_anything_else_either(postgres: PostgresServer) -> None:
+    class OnPostgres(StoreMachine):
+        def _make_place(self) -> Place:
+            return postgres.database()
+
+        def _open(self) -> EventStore:
+            return open_store(str(self.place), self.directory, Settings(checkpoint_events=3, group=2))
+
+    few = settings(TestStoreModel.settings, max_examples=6)
+    run_state_machine_as_test(OnPostgres, settings=few)

@@ -24,9 +24,11 @@ from chatbot_erp.eventstore.log_reader import LogReader
 from chatbot_erp.eventstore.records import ERASED, Attempt, Recorded
 from chatbot_erp.eventstore.store import EventStore, NewEvent
 from chatbot_erp.eventstore.subjects import STREAM, Subjects, events, page
-from chatbot_erp.eventstore.verify import verify
+from chatbot_erp.eventstore.verify import Report, verify
 
 Facts = Callable[[Event], NewEvent]
+
+EVERYWHERE = pytest.mark.parametrize("engine", ["sqlite", "postgresql"], indirect=True)
 
 NUMBER, LID, OTHER = "5511987654321", "200000000000001@lid", "5511999999999"
 HERS = {canonical(NUMBER), LID}
@@ -87,6 +89,7 @@ def test_what_is_held_of_somebody_is_found_under_any_of_their_names(
     assert list(events(store, Subjects(store).person(["49170"]))) == []
 
 
+@EVERYWHERE
 def test_what_is_held_is_read_in_pages_of_a_bounded_stretch_of_the_log(
     store: EventStore, new: Facts, story: list[Recorded], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -129,6 +132,7 @@ def test_after_an_erasure_no_file_has_the_text_and_the_chain_still_verifies(
     assert list(events(store, Subjects(store).person([LID]))) == []
 
 
+@EVERYWHERE
 def test_a_second_erasure_finds_nothing_and_who_writes_again_is_somebody_new(
     store: EventStore, story: list[Recorded], new: Facts, noon: datetime
 ) -> None:
@@ -142,9 +146,15 @@ def test_a_second_erasure_finds_nothing_and_who_writes_again_is_somebody_new(
     assert person.addresses == (LID,), "her number is not known any more"
 
 
+@EVERYWHERE
 @pytest.mark.parametrize("reached", ["begun", "destroyed", "appended"])
 def test_an_erasure_that_was_cut_off_goes_on_in_the_next_life(
-    store: EventStore, directory: Path, story: list[Recorded], noon: datetime, reached: str
+    store: EventStore,
+    open_store: Callable[[], EventStore],
+    check: Callable[[], Report],
+    story: list[Recorded],
+    noon: datetime,
+    reached: str,
 ) -> None:
     people = Subjects(store)
     erasure = people.begin([canonical(NUMBER)], noon)
@@ -155,7 +165,7 @@ def test_an_erasure_that_was_cut_off_goes_on_in_the_next_life(
         new = NewEvent(id=erasure.id, event=event, recorded_at=noon)
         store.append(STREAM, 0, [new], snapshot=b"").result()
     store.close()
-    with EventStore.open(directory) as later:
+    with open_store() as later:
         people = Subjects(later)
         (left,) = people.unfinished()
         assert left == erasure
@@ -166,9 +176,10 @@ def test_an_erasure_that_was_cut_off_goes_on_in_the_next_life(
         (record,) = later.read(stream=STREAM)
         assert (record.id, record.position) == (erasure.id, position)
         assert [each.position for each in later.read() if each.erased] == [2, 3, 5, 6]
-    assert verify(directory).problem is None
+    assert check().problem is None
 
 
+@EVERYWHERE
 def test_what_a_receiver_answered_is_sealed_and_erased_with_whom_the_event_was_about(
     store: EventStore, directory: Path, story: list[Recorded], noon: datetime
 ) -> None:
@@ -184,8 +195,9 @@ def test_what_a_receiver_answered_is_sealed_and_erased_with_whom_the_event_was_a
     assert Subjects(store).person([LID]).subjects == ()
 
 
+@EVERYWHERE
 def test_days_that_are_over_are_dropped_of_everybody_and_put_on_record_once(
-    store: EventStore, directory: Path, new: Facts, noon: datetime
+    store: EventStore, check: Callable[[], Report], new: Facts, noon: datetime
 ) -> None:
     old = received(f"{NUMBER}@s.whatsapp.net", text="long ago")
     facts = [
@@ -202,9 +214,10 @@ def test_days_that_are_over_are_dropped_of_everybody_and_put_on_record_once(
     assert [each.erased for each in read] == [True, False, False, False]
     assert read[-1].event == ContentExpired(before="2026-10-25")
     assert len(read) == 4
-    assert verify(directory).problem is None
+    assert check().problem is None
 
 
+@EVERYWHERE
 def test_a_delivery_that_is_not_made_because_it_was_erased_is_no_dead_letter(
     store: EventStore, story: list[Recorded], new: Facts
 ) -> None:

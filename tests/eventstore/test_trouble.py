@@ -19,8 +19,8 @@ from chatbot_erp.eventstore.events import MessageAccepted
 from chatbot_erp.eventstore.reader import Readers
 from chatbot_erp.eventstore.store import Appended, Attempt, EventStore, NewEvent, Settings
 from chatbot_erp.eventstore.subject_keys import SubjectKeys
-from chatbot_erp.eventstore.transaction import Bounds, Cadence
 from chatbot_erp.eventstore.verify import verify
+from chatbot_erp.eventstore.work import Bounds, Cadence
 from chatbot_erp.eventstore.writer import Writer
 
 Facts = Callable[..., NewEvent]

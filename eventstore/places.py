@@ -1,0 +1,72 @@
+"""Where a log and its keys are, as operators say it, and how each is opened there.
+
+What PostgreSQL needs (`pip install 'chatbot-erp[postgres]'`) is imported only where somebody names a database.
+"""
+
+from collections.abc import Iterable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from chatbot_erp.eventstore import verify as files
+from chatbot_erp.eventstore.checkpoints import Checkpoint
+from chatbot_erp.eventstore.errors import StoreError
+from chatbot_erp.eventstore.log_reader import LogReader
+from chatbot_erp.eventstore.store import EventStore
+from chatbot_erp.eventstore.vault import Vault
+
+Place = Path | str
+"""A data directory, or the address of a PostgreSQL database."""
+
+MOVED = "moved-to-postgresql"
+"""The file that `chatbot-erp migrate` leaves in a data directory whose log is in a database now."""
+
+
+def open_store(directory: Path, database: str | None) -> EventStore:
+    """The store of a manager. Raises LogTooNew, LogCorrupt, StoreUnavailable, StoreError."""
+    if database is not None:
+        store: EventStore = _postgres("postgres_store").open_store(database, directory)
+        return store
+    if (directory / MOVED).exists():
+        raise StoreError(
+            f"The log of {directory} was moved to PostgreSQL: say --database, or remove the file {MOVED} to go back to"
+            " the log as it was then."
+        )
+    return EventStore.open(directory)
+
+
+def open_vault(place: Place) -> Vault:
+    """Raises LogTooNew, StoreUnavailable, StoreError."""
+    if isinstance(place, Path):
+        return Vault.open(place)
+    vault: Vault = _postgres("postgres_store").open_vault(place)
+    return vault
+
+
+def open_log(place: Place) -> LogReader:
+    """Raises StoreError where there is no log that can be opened, LogTooNew for one of a newer manager."""
+    if isinstance(place, Path):
+        return LogReader.open(place)
+    log: LogReader = _postgres("postgres_store").open_log(place)
+    return log
+
+
+def verify(place: Place, *, kept: Iterable[Checkpoint] = (), progress: files.Progress | None = None) -> files.Report:
+    """As verify.py's."""
+    if isinstance(place, Path):
+        return files.verify(place, kept=kept, progress=progress)
+    report: files.Report = _postgres("postgres_store").verify(place, kept=kept, progress=progress)
+    return report
+
+
+def move(directory: Path, database: str, progress: files.Progress | None = None) -> files.Report:
+    """As postgres_arrival.py's."""
+    report: files.Report = _postgres("postgres_arrival").move(directory, database, progress)
+    return report
+
+
+def _postgres(module: str) -> Any:
+    try:
+        return import_module(f"chatbot_erp.eventstore.{module}")
+    except ModuleNotFoundError as ex:
+        raise StoreError(f"PostgreSQL needs {ex.name}: pip install 'chatbot-erp[postgres]'.") from None

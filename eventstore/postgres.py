@@ -1,0 +1,225 @@
+"""PostgreSQL: how it is connected to, migrated and asked. Its errors get their meaning here."""
+
+import queue
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg import errors as pg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from chatbot_erp.eventstore.codec import CODEC
+from chatbot_erp.eventstore.engine import Ask
+from chatbot_erp.eventstore.errors import LogCorrupt, LogTooNew, StoreClosed, StoreError, StoreUnavailable, Trouble
+from chatbot_erp.eventstore.sql import migrations, statements
+
+T = TypeVar("T")
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+OLDEST = 140000
+PATIENCE_MS = 5_000
+
+QUERIES = {name: text.encode() for name, text in statements("postgres_queries.sql").items()}
+COLUMNS = {name: len(re.findall(rb"%[sb]", text)) for name, text in QUERIES.items()}
+"""How many parameters each has; of those that take rows, one a column."""
+
+MIGRATIONS = migrations("postgres_")
+
+# A line that is cut is noticed within half a minute, by both ends; of several hosts the one that takes writes is chosen.
+_DEFAULTS = {
+    "application_name": "chatbot-erp",
+    "connect_timeout": 5,
+    "target_session_attrs": "read-write",
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
+
+
+def connect(url: str, *, schema: str = "chatbot_erp", patience_ms: int = PATIENCE_MS) -> Connection:
+    """A connection in autocommit mode whose commits are durable. Raises StoreError for no address, psycopg.Error."""
+    try:
+        given = conninfo_to_dict(url)
+    except psycopg.Error:
+        raise StoreError("This is no PostgreSQL address: postgresql://USER:PASSWORD@HOST:PORT/DATABASE.") from None
+    knobs = f"-c search_path={schema} -c lock_timeout={patience_ms} -c idle_in_transaction_session_timeout={2 * patience_ms}"
+    options: dict[str, Any] = {
+        **_DEFAULTS,
+        **given,
+        "client_encoding": "utf8",
+        "options": f"{given.get('options', '')} {knobs}",
+    }
+    connection = psycopg.connect(make_conninfo("", **options), autocommit=True)
+    connection.execute(
+        "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+    )
+    return connection
+
+
+class _Asking:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def __call__(self, name: str, values: Sequence[Any] | Mapping[str, Any] = (), /) -> psycopg.Cursor[tuple[Any, ...]]:
+        return self._connection.execute(QUERIES[name], values)
+
+    def rows(self, name: str, flat: list[Any], /) -> None:
+        if flat:
+            width = COLUMNS[name]
+            self._connection.execute(QUERIES[name], [flat[column::width] for column in range(width)])
+
+
+def asking(connection: Connection) -> Ask:
+    """The statements of postgres_queries.sql, run on `connection`. They raise psycopg.Error."""
+    return _Asking(connection)
+
+
+def own(connection: Connection, patience_ms: int = PATIENCE_MS) -> None:
+    """Be the one manager in this database for as long as the connection lasts. Raises StoreUnavailable, psycopg.Error.
+
+    The server needs a moment to notice that a manager was killed: so long this waits.
+    """
+    deadline = time.monotonic() + patience_ms / 1000
+    while asking(connection)("own").fetchone() != (True,):
+        if time.monotonic() > deadline:
+            raise StoreUnavailable("locked", "another manager works in this database")
+        time.sleep(0.05)
+
+
+def migrate(connection: Connection) -> None:
+    """Bring the schema up to date. Raises LogTooNew (nothing is changed), StoreError, psycopg.Error."""
+    if connection.info.server_version < OLDEST:
+        raise StoreError(f"PostgreSQL {connection.info.server_version // 10_000} is too old; at least 14 is needed.")
+    if connection.execute("SHOW server_encoding").fetchone() != ("UTF8",):
+        raise StoreError("The database must be made with ENCODING 'UTF8'.")
+    found = schema_of(connection)
+    if found == len(MIGRATIONS):
+        return
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(7166, 0)")
+        for schema in ("chatbot_erp", "chatbot_erp_keys"):
+            if connection.execute("SELECT to_regnamespace(%s)", (schema,)).fetchone() == (None,):
+                connection.execute(f"CREATE SCHEMA {schema}".encode())
+        connection.execute("CREATE TABLE IF NOT EXISTS migrations (number integer PRIMARY KEY)")
+        for number, script in enumerate(MIGRATIONS[schema_of(connection) :], start=schema_of(connection) + 1):
+            connection.execute(script.encode())
+            connection.execute("INSERT INTO migrations VALUES (%s)", (number,))
+
+
+def schema_of(connection: Connection) -> int:
+    """The schema's number, 0 where there is no log. Raises LogTooNew, psycopg.Error."""
+    if connection.execute("SELECT to_regclass('chatbot_erp.migrations')").fetchone() == (None,):
+        return 0
+    row = connection.execute("SELECT coalesce(max(number), 0) FROM migrations").fetchone()
+    found = int(row[0]) if row else 0
+    if found > len(MIGRATIONS):
+        raise LogTooNew(
+            f"The event log has schema {found}; this manager knows it up to {len(MIGRATIONS)}. Nothing was changed."
+        )
+    return found
+
+
+def must_be_readable(connection: Connection) -> None:
+    """Raises StoreError where there is no log, or not all of one yet; LogTooNew where a newer manager wrote it."""
+    if schema_of(connection) == 0:
+        raise StoreError("There is no event log in this database.")
+    ask = asking(connection)
+    for name, schema in ask("vocabulary"):
+        CODEC.must_know(name, schema)
+    if ask("is_arriving").fetchone() == (True,):
+        raise StoreError("A migration into this database is not finished: run the same `chatbot-erp migrate` again.")
+
+
+def trouble_of(ex: BaseException) -> Trouble:
+    """What kind of obstacle a failed write met."""
+    if isinstance(ex, StoreUnavailable):
+        return ex.trouble
+    if isinstance(ex, pg.DiskFull):
+        return "full"
+    return "locked" if isinstance(ex, pg.LockNotAvailable) else "io"
+
+
+def reason_of(ex: BaseException) -> str:
+    """What the server said, without the data: its further lines may quote some."""
+    said = ex.diag.message_primary if isinstance(ex, psycopg.Error) else None
+    return " ".join((said or str(ex)).split()).rstrip(".")
+
+
+def unavailable(ex: BaseException) -> StoreUnavailable:
+    """The error for callers; a new one for each, because whoever raises it writes into its traceback."""
+    return StoreUnavailable(trouble_of(ex), reason_of(ex))
+
+
+def meaning_of(ex: psycopg.Error) -> StoreError:
+    """The error of a failed read."""
+    if isinstance(ex, (pg.DataCorrupted, pg.IndexCorrupted)):
+        return LogCorrupt(f"PostgreSQL cannot read the event log: {reason_of(ex)}.")
+    return unavailable(ex)
+
+
+def is_known_event(ex: BaseException) -> bool:
+    """Whether an insert failed because the log has an event with that id."""
+    return isinstance(ex, pg.UniqueViolation) and ex.diag.constraint_name == "events_by_id"
+
+
+def is_bad_data(ex: BaseException) -> bool:
+    """Whether a statement failed because of its values: only their caller is to blame, the connection is well."""
+    return not isinstance(ex, psycopg.Error) or isinstance(
+        ex, (psycopg.DataError, pg.NotNullViolation, pg.ProgramLimitExceeded)
+    )
+
+
+def is_lost(ex: BaseException) -> bool:
+    """Whether nobody knows what became of a transaction that was told to commit.
+
+    A server that is shut down may say so instead of, or after, the outcome. Whatever else it says aborted the transaction.
+    """
+    return isinstance(ex, psycopg.Error) and (ex.sqlstate is None or ex.sqlstate[:2] in ("08", "57", "XX"))
+
+
+class Readers:
+    """A few connections, opened when they are wanted and again when they broke. Any thread may call."""
+
+    def __init__(self, connect: Callable[[], Connection], count: int) -> None:
+        self._connect = connect
+        self._free: queue.LifoQueue[Connection | None] = queue.LifoQueue()
+        self._lock = threading.Lock()
+        self._count = count
+        self._closed = False
+        for _ in range(count):
+            self._free.put(None)
+
+    def run(self, question: Callable[[Ask], T]) -> T:
+        """The answer to `question`. Raises StoreClosed, StoreUnavailable, LogCorrupt, LogTooNew."""
+        connection = self._free.get()
+        try:
+            if self._closed:
+                raise StoreClosed
+            if connection is not None:
+                try:
+                    return question(asking(connection))
+                except psycopg.Error:
+                    if not connection.closed:
+                        raise
+            connection = self._connect()
+            return question(asking(connection))
+        except psycopg.Error as ex:
+            raise meaning_of(ex) from ex
+        finally:
+            self._free.put(None if connection is None or connection.closed else connection)
+
+    def close(self) -> None:
+        """Wait for running reads, then refuse all others. Idempotent."""
+        with self._lock:
+            if self._closed:
+                return
+            connections = [self._free.get() for _ in range(self._count)]
+            self._closed = True
+            for connection in connections:
+                if connection is not None:
+                    connection.close()
+                self._free.put(None)

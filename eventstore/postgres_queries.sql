@@ -1,0 +1,245 @@
+-- The statements of queries.sql as PostgreSQL has them, and those of its writer. Rows of many come as one array a column.
+
+-- name: lock_head
+SELECT position, hash, recorded_at, checkpoint, checkpoint_at FROM head FOR UPDATE;
+
+-- name: move_head
+UPDATE head SET position = %s, hash = %s, recorded_at = %s, checkpoint = %s, checkpoint_at = %s;
+
+-- name: mark
+INSERT INTO writers (writer, mark) VALUES (%s, %s)
+ON CONFLICT (writer) DO UPDATE SET mark = excluded.mark, at = now();
+
+-- name: marked
+SELECT mark FROM writers WHERE writer = %s;
+
+-- name: forget_writers
+DELETE FROM writers WHERE at < now() - interval '30 days';
+
+-- name: is_arriving
+SELECT arriving FROM head;
+
+-- name: own
+-- One manager at a time: the lock ends with the connection that appends.
+SELECT pg_try_advisory_lock(7166, 1);
+
+-- name: known_ids
+SELECT id FROM events WHERE id = ANY(%s);
+
+-- name: heads
+SELECT stream, version, sequence FROM streams WHERE stream = ANY(%s);
+
+-- name: insert_events
+INSERT INTO events (position, stream, version, sequence, id, type, schema, recorded_at, data, hash)
+SELECT * FROM unnest(%s::bigint[], %s::text[], %s::bigint[], %s::bigint[], %s::text[],
+                     %s::text[], %s::integer[], %s::text[], %b::text[], %b::bytea[]);
+
+-- name: insert_streams
+INSERT INTO streams (stream, version, sequence, snapshot)
+SELECT * FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %b::bytea[])
+ON CONFLICT (stream) DO UPDATE
+SET version = excluded.version, sequence = excluded.sequence, snapshot = excluded.snapshot;
+
+-- name: insert_deliveries
+INSERT INTO deliveries (stream, endpoint, sequence, position, chat)
+SELECT * FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[]);
+
+-- name: settle_deliveries
+DELETE FROM deliveries AS d
+USING unnest(%s::text[], %s::text[], %s::bigint[], %s::bigint[]) AS told (stream, endpoint, sequence, round)
+WHERE d.stream = told.stream AND d.endpoint = told.endpoint AND d.sequence = told.sequence AND d.round = told.round;
+
+-- name: bury
+INSERT INTO dead_letters (stream, endpoint, sequence, position, chat, at, attempts, error)
+SELECT stream, endpoint, sequence, position, chat, %(at)s, %(attempts)s, %(error)s FROM deliveries
+WHERE stream = %(stream)s AND endpoint = %(endpoint)s AND sequence = %(sequence)s AND round = %(round)s
+ON CONFLICT (stream, endpoint, sequence) DO UPDATE
+SET at = excluded.at, attempts = excluded.attempts, error = excluded.error;
+
+-- name: redeliver
+INSERT INTO deliveries (stream, endpoint, sequence, position, chat, round)
+VALUES (%(stream)s, %(endpoint)s, %(sequence)s, %(position)s, %(chat)s, %(round)s)
+ON CONFLICT (stream, endpoint, sequence) DO UPDATE SET round = excluded.round;
+
+-- name: exhume
+DELETE FROM dead_letters WHERE stream = %(stream)s AND endpoint = %(endpoint)s AND sequence = %(sequence)s;
+
+-- name: end_deliveries
+DELETE FROM deliveries WHERE stream = %(stream)s AND endpoint = %(endpoint)s;
+
+-- name: end_dead_letters
+DELETE FROM dead_letters WHERE stream = %(stream)s AND endpoint = %(endpoint)s;
+
+-- name: insert_names
+INSERT INTO names (name, position, stream) SELECT * FROM unnest(%s::text[], %s::bigint[], %s::text[]);
+
+-- name: insert_vocabulary
+INSERT INTO vocabulary (type, schema) SELECT * FROM unnest(%s::text[], %s::integer[]) ON CONFLICT DO NOTHING;
+
+-- name: vocabulary
+SELECT type, schema FROM vocabulary;
+
+-- name: head
+SELECT position, hash, recorded_at FROM events ORDER BY position DESC LIMIT 1;
+
+-- name: hash_at
+SELECT hash FROM events WHERE position = %s;
+
+-- name: insert_checkpoint
+INSERT INTO checkpoints (position, hash, at, key, signature) VALUES (%s, %s, %s, %s, %s);
+
+-- name: checkpoints
+SELECT position, hash, at, key, signature FROM checkpoints ORDER BY position DESC LIMIT %s;
+
+-- name: open_streams
+SELECT stream, version, snapshot, coalesce(waiting.pending, 0)
+FROM streams LEFT JOIN (SELECT stream, count(*) AS pending FROM deliveries GROUP BY stream) AS waiting USING (stream)
+WHERE snapshot <> '' OR waiting.pending > 0
+ORDER BY stream;
+
+-- name: streams_named
+SELECT stream FROM names WHERE name = %s ORDER BY position DESC;
+
+-- name: read_log
+SELECT position, stream, version, sequence, id, type, schema, recorded_at, data, hash FROM events
+WHERE position > %(after)s AND position <= %(until)s ORDER BY position LIMIT %(limit)s;
+
+-- name: read_stream
+SELECT position, stream, version, sequence, id, type, schema, recorded_at, data, hash FROM events
+WHERE stream = %(stream)s AND position > %(after)s AND position <= %(until)s
+  AND (%(types)s::text IS NULL OR type IN (SELECT json_array_elements_text(%(types)s::json)))
+ORDER BY position LIMIT %(limit)s;
+
+-- name: positions_of_type
+SELECT position FROM events
+WHERE type = %(type)s AND position > %(after)s AND position <= %(until)s ORDER BY position LIMIT %(limit)s;
+
+-- name: read_positions
+SELECT position, stream, version, sequence, id, type, schema, recorded_at, data, hash FROM events
+WHERE position IN (SELECT json_array_elements_text(%s::json)::bigint) ORDER BY position;
+
+-- name: read_sealed
+SELECT position, stream, version, sequence, id, type, schema, recorded_at, data, hash FROM events
+WHERE position > %(after)s AND position <= %(until)s
+  AND substr(data, strpos(data, '"sealed":{"subject":"') + 21, 16)
+      IN (SELECT json_array_elements_text(%(subjects)s::json))
+ORDER BY position LIMIT %(limit)s;
+
+-- name: insert_messages
+INSERT INTO messages (message, position) SELECT * FROM unnest(%s::text[], %s::bigint[]);
+
+-- name: read_message
+SELECT position, stream, version, sequence, id, type, schema, recorded_at, data, hash
+FROM messages JOIN events USING (position)
+WHERE message = %(message)s AND stream = %(stream)s
+  AND (%(types)s::text IS NULL OR type IN (SELECT json_array_elements_text(%(types)s::json)))
+ORDER BY position LIMIT %(limit)s;
+
+-- name: version
+SELECT version FROM streams WHERE stream = %s;
+
+-- name: backlog
+SELECT (SELECT count(*) FROM deliveries),
+       (SELECT recorded_at FROM events WHERE position = (SELECT min(position) FROM deliveries)),
+       (SELECT count(*) FROM dead_letters);
+
+-- name: deliveries
+SELECT d.attempts, d.due, d.first_attempt_at, d.chat, d.round,
+       e.position, e.stream, e.version, e.sequence, e.id, e.type, e.schema, e.recorded_at, e.data, e.hash
+FROM deliveries AS d JOIN events AS e ON e.position = d.position
+WHERE d.stream = %(stream)s AND d.endpoint = %(endpoint)s ORDER BY d.sequence LIMIT %(limit)s;
+
+-- name: deliveries_of_free_chats
+SELECT d.attempts, d.due, d.first_attempt_at, d.chat, d.round,
+       e.position, e.stream, e.version, e.sequence, e.id, e.type, e.schema, e.recorded_at, e.data, e.hash
+FROM deliveries AS d JOIN events AS e ON e.position = d.position
+WHERE d.stream = %(stream)s AND d.endpoint = %(endpoint)s
+  AND d.chat NOT IN
+      (SELECT chat FROM deliveries WHERE stream = %(stream)s AND endpoint = %(endpoint)s AND due > %(now)s)
+ORDER BY d.sequence LIMIT %(limit)s;
+
+-- name: standing
+SELECT count(*), min(sequence), min(due),
+       (SELECT count(*) FROM dead_letters WHERE stream = %(stream)s AND endpoint = %(endpoint)s),
+       (SELECT since FROM outages WHERE stream = %(stream)s AND endpoint = %(endpoint)s),
+       (SELECT last FROM outages WHERE stream = %(stream)s AND endpoint = %(endpoint)s),
+       coalesce((SELECT sequence FROM streams WHERE stream = %(stream)s), 0)
+FROM deliveries WHERE stream = %(stream)s AND endpoint = %(endpoint)s;
+
+-- name: count_attempt
+UPDATE deliveries
+SET attempts = attempts + 1, due = %(due)s, first_attempt_at = coalesce(first_attempt_at, %(at)s)
+WHERE stream = %(stream)s AND endpoint = %(endpoint)s AND sequence = %(sequence)s;
+
+-- name: insert_attempt
+INSERT INTO attempts (stream, endpoint, sequence, at, duration_ms, http_status, error, address, answer, sealed)
+VALUES (%(stream)s, %(endpoint)s, %(sequence)s, %(at)s, %(duration_ms)s, %(http_status)s, %(error)s, %(address)s,
+        %(answer)s, %(sealed)s);
+
+-- name: count_successes
+UPDATE deliveries
+SET attempts = attempts + 1, due = NULL, first_attempt_at = coalesce(first_attempt_at, told.at)
+FROM unnest(%s::text[], %s::text[], %s::text[], %s::bigint[]) AS told (at, stream, endpoint, sequence)
+WHERE deliveries.stream = told.stream AND deliveries.endpoint = told.endpoint AND deliveries.sequence = told.sequence;
+
+-- name: insert_successes
+INSERT INTO attempts (stream, endpoint, sequence, at, error, duration_ms, http_status, address, answer, sealed)
+SELECT stream, endpoint, sequence, at, '', duration_ms, http_status, address, answer, sealed
+FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::text[], %s::bigint[], %s::integer[], %s::text[], %s::text[],
+            %s::text[])
+     AS told (stream, endpoint, sequence, at, duration_ms, http_status, address, answer, sealed);
+
+-- name: begin_outage
+INSERT INTO outages AS o (stream, endpoint, since, last) VALUES (%(stream)s, %(endpoint)s, %(at)s, %(at)s)
+ON CONFLICT (stream, endpoint) DO UPDATE
+SET since = CASE WHEN o.last < %(long_ago)s THEN excluded.since ELSE o.since END, last = excluded.last;
+
+-- name: end_outage
+DELETE FROM outages WHERE stream = %(stream)s AND endpoint = %(endpoint)s;
+
+-- name: release_deliveries
+UPDATE deliveries SET due = NULL WHERE stream = %s AND endpoint = %s AND due IS NOT NULL;
+
+-- name: attempts
+SELECT sequence, at, duration_ms, http_status, error, address, answer, sealed FROM attempts
+WHERE stream = %s AND endpoint = %s ORDER BY number DESC LIMIT %s;
+
+-- name: dead_letters
+SELECT d.sequence, d.position, d.chat, d.at, d.attempts, d.error, e.id, e.type
+FROM dead_letters AS d JOIN events AS e ON e.position = d.position
+WHERE d.stream = %s AND d.endpoint = %s AND d.position > %s ORDER BY d.sequence LIMIT %s;
+
+-- name: prune_attempts
+DELETE FROM attempts WHERE number IN (SELECT number FROM attempts WHERE at < %s ORDER BY at LIMIT 1000)
+RETURNING 1;
+
+-- name: prune_claims
+DELETE FROM claims WHERE key IN (SELECT key FROM claims WHERE claimed_at < %s ORDER BY claimed_at LIMIT 100);
+
+-- name: forget_claim
+DELETE FROM claims WHERE key = %s;
+
+-- name: claim
+SELECT fingerprint, owner, status, content_type, body FROM claims WHERE key = %s;
+
+-- name: insert_claim
+INSERT INTO claims (key, fingerprint, owner, claimed_at) VALUES (%s, %s, %s, %s);
+
+-- name: settle_claim
+UPDATE claims SET status = %s, content_type = %s, body = %s WHERE key = %s;
+
+-- name: chain
+SELECT position, stream, version, sequence, hash,
+       convert_to(position || E'\n' || version || E'\n' || coalesce(sequence::text, '') || E'\n'
+         || stream || E'\n' || id || E'\n' || type || E'\n' || schema || E'\n'
+         || recorded_at || E'\n' || data, 'UTF8')
+FROM events WHERE position > %s AND position <= %s ORDER BY position;
+
+-- name: checkpoints_between
+SELECT position, hash, at, key, signature FROM checkpoints WHERE position > %s AND position <= %s ORDER BY position;
+
+-- name: all_streams
+SELECT stream, version, sequence FROM streams;
+
+-- name: count_versions
+SELECT coalesce(sum(version), 0)::bigint FROM streams;

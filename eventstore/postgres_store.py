@@ -1,0 +1,135 @@
+"""The event store, its log reader, its vault and its verification, in a PostgreSQL database."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from chatbot_erp.eventstore import postgres
+from chatbot_erp.eventstore.checkpoints import Checkpoint, Signer
+from chatbot_erp.eventstore.engine import Answer
+from chatbot_erp.eventstore.errors import LogCorrupt
+from chatbot_erp.eventstore.log_reader import LogReader
+from chatbot_erp.eventstore.postgres_keys import KeysConnection
+from chatbot_erp.eventstore.postgres_writer import Writer
+from chatbot_erp.eventstore.store import EventStore, Settings
+from chatbot_erp.eventstore.subject_keys import SubjectKeys
+from chatbot_erp.eventstore.vault import Vault
+from chatbot_erp.eventstore.verify import Progress, Report, Walk, check_tail
+from chatbot_erp.eventstore.work import Bounds, Cadence
+
+
+def open_store(url: str, directory: Path, settings: Settings | None = None) -> EventStore:
+    """The store in a database, made or migrated if need be; one manager at a time.
+
+    The key that signs checkpoints stays in `directory`: who can write to the database shall not be able to sign for it.
+    Raises LogTooNew, LogCorrupt, StoreUnavailable, StoreError.
+    """
+    wanted = settings or Settings()
+
+    def connect() -> postgres.Connection:
+        connection = postgres.connect(url, patience_ms=wanted.patience_ms)
+        try:
+            postgres.own(connection, wanted.patience_ms)
+            postgres.migrate(connection)
+            postgres.must_be_readable(connection)
+            _check_end(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        signer = Signer.open(directory)
+    except OSError as ex:
+        raise postgres.unavailable(ex) from ex
+    writer = Writer(
+        connect,
+        signer,
+        Bounds(wanted.queue, wanted.group, wanted.patience_ms),
+        Cadence(wanted.checkpoint_events, wanted.checkpoint_period),
+    )
+    try:
+        writer.start()
+    except psycopg.Error as ex:
+        raise postgres.meaning_of(ex) from ex
+    readers = postgres.Readers(lambda: postgres.connect(url), wanted.readers)
+    return EventStore(writer, readers, SubjectKeys(KeysConnection(url)))
+
+
+def open_vault(url: str) -> Vault:
+    """The secrets in a database, made or migrated if need be. Raises LogTooNew, StoreUnavailable, StoreError."""
+    try:
+        with closing(postgres.connect(url)) as connection:
+            postgres.migrate(connection)
+    except psycopg.Error as ex:
+        raise postgres.meaning_of(ex) from ex
+    return Vault(KeysConnection(url))
+
+
+def open_log(url: str) -> LogReader:
+    """For looking only. Raises StoreError where there is no log that can be opened, LogTooNew for a newer one."""
+    try:
+        with closing(postgres.connect(url)) as connection:
+            postgres.must_be_readable(connection)
+    except psycopg.Error as ex:
+        raise postgres.meaning_of(ex) from ex
+    readers = postgres.Readers(lambda: postgres.connect(url), 1)
+
+    return LogReader(_Reading(readers), SubjectKeys(KeysConnection(url)), readers.close)
+
+
+class _Reading:
+    """Each statement on a connection that is opened again where it broke."""
+
+    def __init__(self, readers: postgres.Readers) -> None:
+        self._readers = readers
+
+    def __call__(self, name: str, values: Sequence[Any] | Mapping[str, Any] = (), /) -> Answer:
+        return self._readers.run(lambda ask: ask(name, values))
+
+    def rows(self, name: str, flat: list[Any], /) -> Any:
+        return self._readers.run(lambda ask: ask.rows(name, flat))
+
+
+def verify(url: str, *, kept: Iterable[Checkpoint] = (), progress: Progress | None = None) -> Report:
+    """As verify.py's, of a database. Raises LogTooNew, and StoreError where there is no log that can be opened."""
+    try:
+        with closing(postgres.connect(url)) as connection:
+            postgres.must_be_readable(connection)
+            return _walk(connection, kept, progress)
+    except psycopg.Error as ex:
+        raise postgres.meaning_of(ex) from ex
+
+
+def _walk(connection: postgres.Connection, kept: Iterable[Checkpoint], progress: Progress | None) -> Report:
+    walk = Walk(postgres.asking(connection), whole=True)
+    try:
+        connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        walk.prepare(kept)
+        _compare_head(connection)
+        connection.execute("COMMIT")
+        walk.events(progress)
+        walk.end()
+    except LogCorrupt as ex:
+        return walk.report(ex.position, str(ex))
+    return walk.report(None, None)
+
+
+def _check_end(connection: postgres.Connection) -> None:
+    """What came after the last checkpoint, and the head row. Raises LogCorrupt, psycopg.Error."""
+    with connection.transaction():
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        check_tail(postgres.asking(connection))
+        _compare_head(connection)
+
+
+def _compare_head(connection: postgres.Connection) -> None:
+    """New events are chained onto the head row: it must be the last event. Raises LogCorrupt, psycopg.Error."""
+    last = postgres.asking(connection)("head").fetchone()
+    head = connection.execute("SELECT position, hash FROM head").fetchone()
+    if (last and last[:2]) != (head if head and head[0] else None):
+        raise LogCorrupt("The head row is not the last event of the log.", last[0] + 1 if last else 1)

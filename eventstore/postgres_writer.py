@@ -1,0 +1,291 @@
+"""The one that writes to PostgreSQL: a thread that takes all that waits and commits it as one transaction.
+
+A transaction costs two round trips: the first locks the head row and reads where log and streams stand, the second
+writes and commits. Nothing about the log's end is remembered from one transaction to the next, so it would not matter if
+somebody else appended in between (only `await_beyond` would not hear of it). Callers whose work is committed are woken
+while the server works on the next group.
+
+When the connection breaks, the thread opens another, again and again; meanwhile all work is refused. A commit that was
+on its way then may have happened: each transaction leaves a mark, and its futures wait until the mark was looked for.
+"""
+
+import contextlib
+import threading
+import uuid
+from collections import deque
+from collections.abc import Callable, Sequence
+
+import psycopg
+
+from chatbot_erp.eventstore.checkpoints import Signer
+from chatbot_erp.eventstore.engine import Ask
+from chatbot_erp.eventstore.errors import (
+    NotStorable,
+    OutcomeUnknown,
+    StoreClosed,
+    StoreError,
+    StoreOverloaded,
+    StoreUnavailable,
+)
+from chatbot_erp.eventstore.postgres import (
+    Connection,
+    asking,
+    is_bad_data,
+    is_known_event,
+    is_lost,
+    reason_of,
+    unavailable,
+)
+from chatbot_erp.eventstore.postgres_transaction import known, log_end, messages, write
+from chatbot_erp.eventstore.staging import NOWHERE, Head, Staging
+from chatbot_erp.eventstore.work import Append, Bounds, Cadence, Errand, Outcomes, Work
+
+RETRY_S = 0.5
+"""Seconds between attempts to connect again while no new work asks for one."""
+
+GLANCE_S = 1.0
+"""How long a server that is gone may stay unnoticed while nothing is written."""
+
+
+class WriteFailed(Exception):
+    """The connection is no longer to be trusted; `doubtful` is what may have been committed all the same."""
+
+    def __init__(self, cause: Exception, doubtful: Outcomes) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+        self.doubtful = doubtful
+
+
+class Writer:
+    """Accepts work from any thread. `start` once, then `close`."""
+
+    def __init__(self, connect: Callable[[], Connection], signer: Signer, bounds: Bounds, cadence: Cadence) -> None:
+        self._connect = connect
+        self._signer = signer
+        self._bounds = bounds
+        self._cadence = cadence
+        self._name = str(uuid.uuid4())
+        self._mark = 0
+        self._vocabulary: set[tuple[str, int]] = set()
+        self._queue: deque[Work] = deque()
+        self._arrival = threading.Condition()
+        self._growth = threading.Condition()
+        self._position = 0
+        self._closing = False
+        self._trouble: StoreUnavailable | None = None
+        self._committed: Outcomes = []
+        self._thread = threading.Thread(target=self._run, name="event-store", daemon=True)
+        self._connection: Connection
+
+    def start(self) -> None:
+        """Open the connection. Raises what `connect` raises, and psycopg.Error."""
+        self._connection = self._connect()
+        self._prove(self._connection)
+        self._thread.start()
+
+    def submit(self, work: Work) -> None:
+        """Queue `work`. Raises StoreClosed, StoreOverloaded."""
+        with self._arrival:
+            if self._closing:
+                raise StoreClosed
+            if len(self._queue) >= self._bounds.queue:
+                raise StoreOverloaded(len(self._queue))
+            self._queue.append(work)
+            self._arrival.notify()
+
+    def trouble(self) -> StoreUnavailable | None:
+        """Why writes fail now."""
+        return self._trouble
+
+    def await_beyond(self, position: int, timeout_s: float) -> bool:
+        """Wait until the log ends behind `position`; whether it does. Any thread but the writer's own may wait."""
+        with self._growth:
+            return self._growth.wait_for(lambda: self._position > position, timeout_s)
+
+    def close(self) -> None:
+        """Write what is queued and end the thread. Idempotent."""
+        with self._arrival:
+            self._closing = True
+            self._arrival.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            while not (self._closing and not self._queue):
+                try:
+                    self._drain()
+                    if not self._await_work(GLANCE_S):
+                        self._glance()
+                except WriteFailed as ex:
+                    self._heal(ex)
+            self._sign_the_end()
+        except Exception as ex:
+            self._trouble = StoreUnavailable("io", f"the writer has stopped: {reason_of(ex)}")
+            if not isinstance(ex, StoreClosed):
+                raise
+        finally:
+            with self._arrival:
+                self._closing = True
+            while late := self._take(self._bounds.group):
+                _resolve([(work, StoreClosed()) for work in late])
+            self._connection.close()
+
+    def _await_work(self, patience_s: float) -> bool:
+        """Wait until something is queued, or the end has come; whether it is so."""
+        with self._arrival:
+            return bool(self._arrival.wait_for(lambda: self._queue or self._closing, patience_s))
+
+    def _glance(self) -> None:
+        """See whether the connection still is one. Raises WriteFailed."""
+        try:
+            self._connection.execute("SELECT 1")
+        except psycopg.Error as ex:
+            raise WriteFailed(ex, []) from ex
+
+    def _take(self, most: int) -> list[Work]:
+        """The next work, without what was cancelled; none when nothing waits."""
+        group: list[Work] = []
+        with self._arrival:
+            while self._queue and len(group) < most:
+                work = self._queue.popleft()
+                if work.future.set_running_or_notify_cancel():
+                    group.append(work)
+        return group
+
+    def _drain(self) -> None:
+        """Commit group after group until nothing waits. Raises WriteFailed."""
+        try:
+            while group := self._take(self._bounds.group):
+                self._commit(group)
+        finally:
+            self._announce()
+
+    def _announce(self) -> None:
+        committed, self._committed = self._committed, []
+        _resolve(committed)
+
+    def _commit(self, group: list[Work], *, look: bool = False) -> None:
+        self._mark += 1
+        outcomes: Outcomes = []
+        is_on_its_way = False
+        try:
+            with self._connection.pipeline():
+                ask = asking(self._connection)
+                self._connection.execute("BEGIN")
+                staging, outcomes = self._stage(ask, [work for work in group if isinstance(work, Append)], look=look)
+                outcomes += [(work, work.run(ask)) for work in group if isinstance(work, Errand)]
+                write(ask, staging, staging.checkpoint(self._signer, self._cadence))
+                ask.rows("insert_messages", messages(outcomes))
+                ask("mark", (self._name, self._mark))
+                self._announce()
+                is_on_its_way = True
+                self._connection.execute("COMMIT")
+        except Exception as ex:
+            if is_on_its_way and is_lost(ex):
+                self._trouble = unavailable(ex)
+                raise WriteFailed(ex, outcomes) from ex
+            self._sort_out(group, ex, look=look)
+            return
+        self._vocabulary |= staging.words
+        self._committed += outcomes
+        with self._growth:
+            self._position = staging.position
+            self._growth.notify_all()
+
+    def _stage(self, ask: Ask, appends: Sequence[Append], *, look: bool) -> tuple[Staging, Outcomes]:
+        """Lock the log's end and give everything its place there. Raises psycopg.Error."""
+        locked = ask("lock_head")
+        heads = dict.fromkeys((append.stream for append in appends), NOWHERE)
+        standing = ask("heads", (list(heads),))
+        staging = Staging(log_end(locked.fetchone()), self._vocabulary, lambda ids: known(ask, ids))
+        heads.update((stream, Head(version, sequence)) for stream, version, sequence in standing)
+        return staging, list(zip(appends, staging.stage(appends, heads, look=look), strict=True))
+
+    def _sort_out(self, group: list[Work], ex: Exception, *, look: bool) -> None:
+        """Nothing was written: who is to blame?"""
+        seen_before = is_known_event(ex) and not look
+        if not seen_before and not is_bad_data(ex):
+            self._fail(group, ex)
+            raise WriteFailed(ex, []) from ex
+        try:
+            self._connection.rollback()
+        except psycopg.Error as broken:
+            self._fail(group, broken)
+            raise WriteFailed(broken, []) from broken
+        if seen_before:
+            self._commit(group, look=True)
+        elif len(group) == 1:
+            _resolve([(group[0], NotStorable(f"PostgreSQL does not take this: {reason_of(ex)}."))])
+        else:
+            self._commit_without_the_culprit(group)
+
+    def _commit_without_the_culprit(self, group: list[Work]) -> None:
+        """Data that PostgreSQL cannot take fails its own caller only."""
+        for done, work in enumerate(group, start=1):
+            try:
+                self._commit([work])
+            except WriteFailed as failure:
+                self._fail(group[done:], failure.cause)
+                raise
+
+    def _fail(self, group: list[Work], cause: Exception) -> None:
+        self._trouble = unavailable(cause)
+        _resolve([(work, unavailable(cause)) for work in group])
+
+    def _heal(self, failure: WriteFailed) -> None:
+        """Have a connection that has proved that it writes. Raises StoreClosed when there was none until `close`."""
+        self._connection.close()
+        while not self._closing:
+            waiting = len(self._queue)
+            try:
+                connection = self._connect()
+                came_through = self._prove(connection)
+            except (psycopg.Error, StoreError, OSError) as ex:
+                self._trouble = unavailable(ex)
+                _resolve([(work, unavailable(ex)) for work in self._take(waiting)])
+                self._await_work(RETRY_S)
+            else:
+                self._connection, self._trouble = connection, None
+                if came_through:
+                    _resolve(failure.doubtful)
+                else:
+                    _resolve([(work, unavailable(failure.cause)) for work, _ in failure.doubtful])
+                return
+        _resolve([(work, OutcomeUnknown()) for work, _ in failure.doubtful])
+        raise StoreClosed
+
+    def _prove(self, connection: Connection) -> bool:
+        """Write something, durably; whether this writer's last transaction was committed. Raises psycopg.Error.
+
+        A backend that has not noticed yet that its client is gone still holds the head row: then this waits for it.
+        """
+        ask = asking(connection)
+        try:
+            with connection.transaction():
+                position = log_end(ask("lock_head").fetchone()).position
+                came_through: bool = ask("marked", (self._name,)).fetchone() == (self._mark,)
+                ask("mark", (f"{self._name} probe", 0))
+                ask("forget_writers")
+                self._vocabulary = set(ask("vocabulary").fetchall())
+        except BaseException:
+            connection.close()
+            raise
+        with self._growth:
+            self._position = position
+            self._growth.notify_all()
+        return came_through
+
+    def _sign_the_end(self) -> None:
+        """The last word: a checkpoint over everything. Where it fails it comes with the next start's first one."""
+        with contextlib.suppress(psycopg.Error), self._connection.transaction():
+            ask = asking(self._connection)
+            staging, _ = self._stage(ask, [], look=False)
+            write(ask, staging, staging.checkpoint(self._signer))
+
+
+def _resolve(outcomes: Outcomes) -> None:
+    for work, outcome in outcomes:
+        if isinstance(outcome, BaseException):
+            work.future.set_exception(outcome)
+        else:
+            work.future.set_result(outcome)

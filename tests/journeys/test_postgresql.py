@@ -1,0 +1,134 @@
+"""The whole program with its log in PostgreSQL."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from chatbot_erp.sandbox.client import Network, Phone
+from manager_process import ManagerProcess
+from postgres_server import PostgresServer
+from receiver import Receiver
+
+NewPhone = Callable[[str], Phone]
+
+
+@pytest.fixture
+def server(postgres: PostgresServer) -> Iterator[PostgresServer]:
+    """The shared server, running again after the test."""
+    yield postgres
+    postgres.start_if_stopped()
+
+
+def command(*arguments: str | Path) -> str:
+    """What a command of the program prints."""
+    line = [sys.executable, "-m", "chatbot_erp.actors.main", *map(str, arguments)]
+    return subprocess.run(line, capture_output=True, text=True, check=True).stdout
+
+
+def wait_for_status(manager: ManagerProcess, path: str, status: int, patience_s: float = 20.0) -> None:
+    deadline = time.monotonic() + patience_s
+    while manager.call("GET", path).status_code != status:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{path} does not answer {status}.")
+        time.sleep(0.05)
+
+
+def wait_until_still(manager: ManagerProcess) -> None:
+    """Wait until nothing is on its way to the log any more: who was cut off there would learn only later what became of it."""
+    found: list[int] = []
+    while len(found) < 10 or len(set(found[-10:])) > 1:
+        found.append(len(manager.events("empresa_x")))
+        time.sleep(0.05)
+
+
+def test_a_number_lives_in_postgresql_through_a_restart_and_a_kill(
+    tmp_path: Path, database: str, network: Network, receiver: Receiver, new_phone: NewPhone
+) -> None:
+    phone, customer = new_phone("Empresa X"), new_phone("Maria")
+    with ManagerProcess(tmp_path / "data", network, "--database", database) as manager:
+        manager.pair("empresa_x", phone, receiver.url())
+        sent = manager.call(
+            "POST",
+            "/instances/empresa_x/message",
+            json={"number": customer.number, "message": "Olá"},
+            headers={"Idempotency-Key": "order-42"},
+        )
+        assert sent.status_code == 200, sent.text
+        customer.receive(text="Olá")
+        customer.send(phone.number, "Oi")
+        receiver.wait_for(lambda payload: payload.get("message", {}).get("text") == "Oi")
+        assert manager.terminate() == 0
+
+        manager.start()
+        manager.wait_connected("empresa_x")
+        again = manager.call(
+            "POST",
+            "/instances/empresa_x/message",
+            json={"number": customer.number, "message": "Olá"},
+            headers={"Idempotency-Key": "order-42"},
+        )
+        assert again.json() == sent.json()
+        assert manager.send("empresa_x", customer.number, "Antes").status_code == 200
+        manager.kill()
+
+        manager.start()
+        manager.wait_connected("empresa_x")
+        customer.receive(text="Antes")
+        assert [message.text for message in customer.inbox()] == ["Olá", "Antes"]
+        assert not manager.events("empresa_x", "instance.pairing_offered")[1:]
+        receiver.wait_for(lambda payload: payload.get("message", {}).get("text") == "Antes")
+    assert "The log is whole" in command("verify", "--database", database)
+    assert "message.received" in command("events", "--database", database, "--instance", "empresa_x")
+    assert "empresa_x" in command("replay", "empresa_x", "--database", database)
+    assert not (tmp_path / "data/events.db").exists()
+    assert not (tmp_path / "data/keys.db").exists()
+
+
+def test_while_postgresql_is_away_sends_are_refused_and_then_everything_goes_on(
+    tmp_path: Path,
+    server: PostgresServer,
+    database: str,
+    network: Network,
+    receiver: Receiver,
+    new_phone: NewPhone,
+) -> None:
+    phone, customer = new_phone("Empresa X"), new_phone("Maria")
+    with ManagerProcess(tmp_path / "data", network, "--database", database) as manager:
+        manager.pair("empresa_x", phone, receiver.url())
+        assert manager.send("empresa_x", customer.number, "Antes").status_code == 200
+        wait_until_still(manager)
+        server.kill()
+        customer.send(phone.number, "Enquanto isso")
+        refused = manager.send("empresa_x", customer.number, "Nunca")
+        assert (refused.status_code, refused.json()["type"]) == (503, "/problems/store-unavailable")
+        wait_for_status(manager, "/readyz", 503)
+        assert manager.call("GET", "/livez").status_code == 200
+        server.start()
+        wait_for_status(manager, "/readyz", 200)
+        manager.wait_connected("empresa_x")
+        receiver.wait_for(lambda payload: payload.get("message", {}).get("text") == "Enquanto isso")
+        assert manager.send("empresa_x", customer.number, "Depois").status_code == 200
+        customer.receive(text="Depois")
+        assert [message.text for message in customer.inbox()] == ["Antes", "Depois"]
+        log = manager.log.read_text()
+    assert "Traceback" not in log
+    assert "The log is whole" in command("verify", "--database", database)
+
+
+def test_an_installation_is_moved_and_its_numbers_need_no_new_qr(
+    tmp_path: Path, database: str, network: Network, new_phone: NewPhone
+) -> None:
+    phone, customer = new_phone("Empresa X"), new_phone("Maria")
+    with ManagerProcess(tmp_path / "data", network) as manager:
+        manager.pair("empresa_x", phone)
+        before = manager.events("empresa_x")
+    assert "whole" in command("migrate", "--from", tmp_path / "data", "--to", database)
+    with ManagerProcess(tmp_path / "data", network, "--database", database) as manager:
+        manager.wait_connected("empresa_x")
+        assert manager.events("empresa_x")[: len(before)] == before
+        assert manager.send("empresa_x", customer.number, "Olá").status_code == 200
+        customer.receive(text="Olá")

