@@ -27,7 +27,8 @@ def seal(
     """
     wanted = sealer.wanted(about.event, moment(about.recorded_at)[:10]) if about and attempt.answer else None
     if wanted is None:
-        return attempt, ""
+        # PostgreSQL takes no NUL.
+        return msgspec.structs.replace(attempt, answer=attempt.answer.replace("\0", "\N{REPLACEMENT CHARACTER}")), ""
     sealed = sealer.enclose(attempt.answer, _binding(stream, endpoint, sequence), wanted)
     return msgspec.structs.replace(attempt, answer=""), sealed
 
@@ -53,7 +54,7 @@ def record(
         "http_status": attempt.http_status,
         "error": attempt.error,
         "address": attempt.address,
-        "answer": attempt.answer.replace("\0", "\N{REPLACEMENT CHARACTER}"),  # PostgreSQL takes no NUL
+        "answer": attempt.answer,
         "sealed": sealed,
     }
     ask("count_attempt", row)
