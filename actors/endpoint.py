@@ -82,10 +82,11 @@ class RemoveEndpoint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DisableEndpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """Post nothing there until it is enabled."""
+    """Post nothing there until it is enabled. With `since` it speaks of settings as old as that, and of none since."""
 
     endpoint: str
     reason: Why
+    since: datetime | None = None
 
 
 class EnableEndpoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -140,8 +141,10 @@ def decide_endpoint(endpoints: Endpoints, command: EndpointCommand) -> tuple[Eve
             if endpoint == MAIN:
                 raise BadEndpoint("The first endpoint stays as long as its instance; it can be paused or disabled.")
             return (EndpointRemoved(endpoint=endpoint),)
+        case DisableEndpoint(since=since) if present.disabled is not None or since not in (None, present.since):
+            return ()
         case DisableEndpoint(endpoint=endpoint, reason=reason):
-            return () if present.disabled is not None else (EndpointDisabled(endpoint=endpoint, reason=reason),)
+            return (EndpointDisabled(endpoint=endpoint, reason=reason),)
         case EnableEndpoint(endpoint=endpoint):
             # Also where it is enabled: whoever says that the receiver works again wants it tried now.
             return (EndpointEnabled(endpoint=endpoint),)

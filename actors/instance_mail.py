@@ -6,16 +6,18 @@ What sockets say is bounded by their hosts, which hold a socket up while too muc
 from queue import Queue
 from typing import Any
 
-from chatbot_erp.actors.commands import SendMessage
+from chatbot_erp.actors.commands import ConfigurePacing, SendMessage
 from chatbot_erp.actors.endpoint import ConfigureEndpoint, EnableEndpoint, NoteRotation, RemoveEndpoint, TellAgain
 from chatbot_erp.actors.errors import Unavailable
-from chatbot_erp.actors.tidings import AskMedia, AskPairingCode, Ping, StartInstance
+from chatbot_erp.actors.tidings import Accept, AskMedia, AskPairingCode, Ping, StartInstance
 
 ROOM = 64
 """So many requests may wait for one actor. It takes thousands a second; those that wait longer wait for a sick disk."""
 
 REQUESTS = (
     SendMessage,
+    Accept,
+    ConfigurePacing,
     AskPairingCode,
     AskMedia,
     StartInstance,

@@ -170,7 +170,9 @@ class Lives:
                 tidings.Settled(verdicts=tuple(RecordVerdict(verdict=each, round=turn) for each, turn in told)),
             ),
             drained=lambda: supervisor.tell(tidings.Drained(instance=instance, endpoint=endpoint)),
-            disabled=lambda reason: self.tell(instance, DisableEndpoint(endpoint=endpoint, reason=reason)),
+            disabled=lambda reason, since: self.tell(
+                instance, DisableEndpoint(endpoint=endpoint, reason=reason, since=since)
+            ),
             failed=lambda: supervisor.tell(tidings.WebhookFailed(instance=instance, endpoint=endpoint)),
             observe=house.latencies.observe_post,
         )

@@ -126,7 +126,8 @@ class SupervisorActor(pykka.ThreadingActor):
             case HostDeath():
                 self._mourn(message)
             case tidings.SocketLost(instance=instance, cause=cause, retry_at=retry_at):
-                if not self._ending and not self._healer.lose(instance, cause, retry_at):
+                if not self._ending and (not self._healer.lose(instance, cause, retry_at) or awaits_time(cause)):
+                    # Also where it waits for its time: what happens to its host in the meantime is not its business.
                     self._hosts.close(instance)
             case tidings.SocketHealthy(instance=instance):
                 self._healer.healthy(instance)
@@ -211,6 +212,8 @@ class SupervisorActor(pykka.ThreadingActor):
         self._house.tallies.count("actors_replaced", cause)
         if self._hosts.has(instance) or self._starts.has(instance):
             self._lives.tell(instance, tidings.RepeatDue())
+        elif isinstance(state, Instance) and awaits_time(state.reason):
+            self._healer.lose(instance, state.reason or "", state.retry_at)
         elif isinstance(state, Instance) and helps_by_itself(state.reason):
             self._lives.tell(instance, RestartInstance(cause="actor_failed"))
 
@@ -224,8 +227,8 @@ class SupervisorActor(pykka.ThreadingActor):
         answers = []
         for view in self._house.directory.views():
             self._lives.tell(view.id, DoubtPending(cause="manager_restarted"))
-            if view.reason is not None and REMEDIES.get(view.reason) is Remedy.AWAIT_TIME:
-                self._healer.lose(view.id, view.reason, view.retry_at)
+            if awaits_time(view.reason):
+                self._healer.lose(view.id, view.reason or "", view.retry_at)
             elif helps_by_itself(view.reason) or view.reason in TRIED_AT_START:
                 actor: Any = self._house.directory.actor(view.id)
                 answers.append(actor.ask(RestartInstance(cause="manager_started"), block=False))
@@ -267,7 +270,7 @@ class SupervisorActor(pykka.ThreadingActor):
         if (self._house.now() - view.since).total_seconds() < LOST_PATIENCE_S or self._healer.has(view.id):
             return
         if view.status is Status.DISCONNECTED and helps_by_itself(view.reason):
-            self._healer.lose(view.id, view.reason or "socket_failed")
+            self._healer.lose(view.id, view.reason or "socket_failed", view.retry_at)
         elif view.status in OPENING and not self._hosts.has(view.id) and not self._starts.has(view.id):
             self._healer.lose(view.id, "socket_failed")
 
@@ -286,6 +289,11 @@ class SupervisorActor(pykka.ThreadingActor):
         self._drain()
         self._hosts.end_all(HOSTS_SHARE * max(0.0, deadline - time.monotonic()))
         self._lives.stop_all(deadline)
+
+
+def awaits_time(reason: str | None) -> bool:
+    """Whether a restart helps from a certain time on, and not before."""
+    return REMEDIES.get(reason or "") is Remedy.AWAIT_TIME
 
 
 def helps_by_itself(reason: str | None) -> bool:

@@ -65,7 +65,7 @@ class WebhookActor(pykka.ThreadingActor):
     when the attempt that runs has ended. All callables are called on its thread and must return at once: `settings`
     (None: nothing is known of the endpoint now) before each attempt and `keys` before the first one and after
     `RetryNow`; `report` with the verdicts, and again with the same ones if the log does not show them after half a minute;
-    `disabled` where the endpoint is not worth trying any more; `observe` with each attempt's outcome; `drained` once
+    `disabled`, with the settings' `since`, where the endpoint is not worth trying any more; `observe` with each attempt's outcome; `drained` once
     after `Finish`; `failed` when it dies of an error nobody foresaw.
     """
 
@@ -84,7 +84,7 @@ class WebhookActor(pykka.ThreadingActor):
         keys: Callable[[], Keys],
         report: Report,
         drained: Callable[[], None],
-        disabled: Callable[[Literal["gone", "failing"]], None],
+        disabled: Callable[[Literal["gone", "failing"], datetime], None],
         failed: Callable[[], None] = lambda: None,
         observe: Callable[[Outcome], None] = lambda outcome: None,
         draw: Callable[[], float] = random.random,
@@ -190,7 +190,8 @@ class WebhookActor(pykka.ThreadingActor):
             return False
         self._eager = False
         if endpoint.disabled is not None:
-            self._abandon(head, 1, datetime.now(UTC), error="disabled")  # removed: nobody will ever enable it again
+            # Removed: nobody will ever enable it again.
+            self._abandon(chat, head, 1, datetime.now(UTC), error="disabled")
         else:
             self._attempt(endpoint, chat, head, hold)
         return True
@@ -258,14 +259,14 @@ class WebhookActor(pykka.ThreadingActor):
         attempts = 1 + max(head.attempts, hold.attempts if hold else 0)
         first = head.first_attempt_at or (hold.first_attempt_at if hold else None) or at
         if head.record.erased:
-            self._abandon(head, attempts, at, error=ERASED)
+            self._abandon(chat, head, attempts, at, error=ERASED)
             return
         try:
             content = body(head.record, self._id, self._name)
         except Exception:
             # No receiver can ever be told of it; the events behind it must not wait for that.
             log.exception("an event cannot be told", action="webhook_poison", **self._of(head))
-            self._abandon(head, attempts, at, error="unreadable")
+            self._abandon(chat, head, attempts, at, error="unreadable")
             return
         with spans.span("POST webhook", "client") as span:
             outcome = self._post(endpoint, head, content, at)
@@ -296,8 +297,7 @@ class WebhookActor(pykka.ThreadingActor):
                 self._backlog.settle(head, at, outcome, delivered)
             case Abandon(error=error):
                 log.error("a delivery is given up", action="webhook_abandoned", error=error, **self._of(head))
-                self._holds.drop(chat)
-                self._abandon(head, attempts, at, error, outcome)
+                self._abandon(chat, head, attempts, at, error, outcome)
             case RetryAt(due=due, error=error, asked=asked):
                 log.info("a delivery failed", action="webhook_failed", error=error, due=str(due), **self._of(head))
                 left = (due - now).total_seconds()
@@ -308,12 +308,15 @@ class WebhookActor(pykka.ThreadingActor):
                 # Until the instance's actor has heard; should it never, one try a day, in this life or the next.
                 self._holds.stop(chat, hold_of(head.sequence, attempts, first, LONGEST_RETRY_S, asked=True))
                 self._backlog.postpone(head, at, outcome, now + timedelta(seconds=LONGEST_RETRY_S))
-                self._say_disabled(reason)
+                self._say_disabled(reason, endpoint.since)
             case _:
                 assert_never(step)
 
-    def _abandon(self, head: Delivery, attempts: int, at: datetime, error: str, outcome: Outcome | None = None) -> None:
-        """The event's turn is over: a dead letter."""
+    def _abandon(
+        self, chat: int, head: Delivery, attempts: int, at: datetime, error: str, outcome: Outcome | None = None
+    ) -> None:
+        """The event's turn is over, and it holds up its chat no more: a dead letter."""
+        self._holds.drop(chat)
         verdict = WebhookAbandoned(sequence=head.sequence, attempts=attempts, error=error, endpoint=self._endpoint)
         nothing = NoAnswer(error=error, detail="", address="", duration_ms=0)
         self._backlog.settle(head, at, outcome or nothing, verdict)

@@ -25,7 +25,7 @@ from chatbot_erp.actors.endpoint import (
     TellAgain,
     find,
 )
-from chatbot_erp.actors.errors import BadEndpoint, EndpointNotFound, NothingToDeliver
+from chatbot_erp.actors.errors import BadEndpoint, EndpointNotFound, NothingToDeliver, OutcomeUnknown
 from chatbot_erp.actors.webhook import headers, new_secret, signing_key
 from chatbot_erp.actors.webhook_address import Deny, check_url
 from chatbot_erp.actors.webhook_backlog import attempt_of
@@ -165,8 +165,15 @@ class WebhookControl:
         except ValueError as ex:
             raise BadEndpoint(str(ex)) from None
         fresh, until = secret or new_secret(), self._now() + timedelta(seconds=overlap_s)
-        Credentials(self._vault, instance, endpoint).rotate(fresh, until)
-        self._ask(name, NoteRotation(endpoint=endpoint, old_until=until))
+        take_back = Credentials(self._vault, instance, endpoint).rotate(fresh, until)
+        try:
+            self._ask(name, NoteRotation(endpoint=endpoint, old_until=until))
+        except OutcomeUnknown:
+            raise
+        except BaseException:
+            # Nobody was shown the new secret: the receiver has the old one.
+            take_back()
+            raise
         return fresh, until
 
     def secret(self, instance: str, endpoint: str) -> str | None:

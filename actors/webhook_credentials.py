@@ -1,5 +1,6 @@
 """What is secret about an endpoint, in the vault: its signing secret, the one before it, the values of its headers."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -63,13 +64,25 @@ class Credentials:
         self._vault.put(SECRET, self._owner, secret.encode())
         return secret
 
-    def rotate(self, secret: str, old_until: datetime) -> None:
-        """Sign with `secret`, and until then also with the present one. The same again changes nothing."""
+    def rotate(self, secret: str, old_until: datetime) -> Callable[[], None]:
+        """Sign with `secret`, and until then also with the present one. The same again changes nothing.
+
+        What it gives takes it back.
+        """
+        before = {kind: self._vault.get(kind, self._owner) for kind in (SECRET, FORMER)}
         present = self.secret()
         if present is not None and present != secret:
             former = msgspec.json.encode(Former(present, old_until.astimezone(UTC)))
             self._vault.put(FORMER, self._owner, former)
         self._vault.put(SECRET, self._owner, secret.encode())
+        return lambda: self._restore(before)
+
+    def _restore(self, before: dict[str, bytes | None]) -> None:
+        for kind, value in before.items():
+            if value is None:
+                self._vault.delete(kind, self._owner)
+            else:
+                self._vault.put(kind, self._owner, value)
 
     def keep_headers(self, headers: dict[str, str]) -> None:
         """Send these along from now on, and no others."""

@@ -36,6 +36,13 @@ def after(req: Request) -> int:
     return number(req, "after", least=0, most=LARGEST_POSITION, usual=0)
 
 
+def last_event(text: str) -> int:
+    """The position that a consumer of the stream was at."""
+    if not _DIGITS.fullmatch(text) or int(text) > LARGEST_POSITION:
+        refuse("Last-Event-ID", "'Last-Event-ID' is the position of an event.")
+    return int(text)
+
+
 def limit(req: Request) -> int:
     """How many events a page has at most."""
     return number(req, "limit", least=1, most=LARGEST_PAGE, usual=USUAL_PAGE)

@@ -74,9 +74,7 @@ def beginning(req: Request, manager: Manager) -> int:
     """The position to begin behind: where the consumer was, else what it asks for, else now."""
     last = (req.get_header("Last-Event-ID") or "").strip()
     if last:
-        if not (last.isascii() and last.isdigit() and int(last) <= queries.LARGEST_POSITION):
-            queries.refuse("Last-Event-ID", "'Last-Event-ID' is the position of an event.")
-        return int(last)
+        return queries.last_event(last)
     if queries.one(req, "after") is not None:
         return queries.after(req)
     return manager.store.head()

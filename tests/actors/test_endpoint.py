@@ -97,6 +97,10 @@ def test_disabling_is_said_once_and_enabling_gives_it_its_whole_time_again() -> 
     disabled = after((MAIN,), DisableEndpoint(endpoint="main", reason="failing"))
     assert (disabled[0].disabled, disabled[0].open) == ("failing", False)
     assert decide_endpoint(disabled, DisableEndpoint(endpoint="main", reason="gone")) == ()
+    # A verdict on the receiver before the last change says nothing of the present one.
+    assert (
+        decide_endpoint((MAIN,), DisableEndpoint(endpoint="main", reason="gone", since=BORN - timedelta(days=1))) == ()
+    )
     (enabled,) = after(disabled, EnableEndpoint(endpoint="main"))
     assert (enabled.open, enabled.since) == (True, NOW)
 

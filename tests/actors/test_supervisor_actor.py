@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from queue import Empty, Queue
 from threading import Event
@@ -233,6 +234,24 @@ def test_an_actor_that_answers_its_heartbeat_is_left_alone(world: World, monkeyp
         actor.ask(tidings.Introduce())
         world.supervisor.ask(tidings.Introduce())
     assert world.house.directory.actor("a") == actor
+
+
+def test_a_number_that_is_banned_for_a_time_is_left_alone_until_then_whatever_happens_around_it(world: World) -> None:
+    host = world.connect("a")
+    until = utc_now() + timedelta(hours=1)
+    world.say(host, "a", 2, frames.SocketEnded(cause="temporarily_banned", retry_at=until))
+    host.next(frames.CloseSocket)
+    world.say(host, "a", 2, frames.SocketClosed())
+    world.supervisor.tell(HostDeath(name=host.name, exit_code=None, signal=9, stderr_tail=""))
+    failing = world.house.directory.actor("a")
+    assert failing is not None
+    failing.tell("nonsense")
+    world.wait("a", lambda _: world.house.directory.actor("a") not in (None, failing))
+    world.supervisor.ask(tidings.Introduce())
+    view = world.house.directory.view("a")
+    assert (view.reason, view.retry_at) == ("temporarily_banned", until)
+    assert world.log_causes("a") == ["paired"]
+    assert world.born.empty()
 
 
 def test_where_no_process_can_be_had_it_is_tried_again(world: World) -> None:

@@ -216,7 +216,7 @@ def test_an_error_nobody_foresaw_is_said_to_the_one_above(desk: Desk, alarms: Al
         keys=lambda: Keys(new=None),
         report=lambda told: None,
         drained=lambda: None,
-        disabled=lambda reason: None,
+        disabled=lambda reason, since: None,
         failed=died.set,
     )
     actor.tell("nonsense")

@@ -111,6 +111,8 @@ def test_filters_are_those_of_the_log(server: Serving, manager: FakeManager) -> 
         assert msgspec.json.decode(ear.frame()["data"])["data"]["messageId"] == "this"
     with listening(server, "/events/stream?type=nonsense") as ear:
         assert ear.answer.status == 422
+    with listening(server, "/events/stream", **{"Last-Event-ID": "9" * 5000}) as ear:
+        assert ear.answer.status == 422
     with listening(server, "/events/stream", **{"Last-Event-ID": "x"}) as ear:
         assert ear.answer.status == 422
     with listening(server, "/events/stream?instance=nobody") as ear:

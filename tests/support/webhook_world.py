@@ -135,7 +135,7 @@ class Number:
             keys=lambda: self.keys,
             report=lambda told: self._post(told) if life == self.lives else None,
             drained=lambda: self.drained.put(self.id),
-            disabled=self.disabled.put,
+            disabled=lambda reason, since: self.disabled.put(reason),
             draw=lambda: 0.0,
         )
 
