@@ -258,9 +258,16 @@ class WebhookControl:
     def redrive(self, name: str, endpoint: str, positions: Collection[int] | None) -> Again:
         """Have dead letters told again: these, or all. Raises `NothingToDeliver`."""
         instance, _ = self._find(name, endpoint)
-        letters = self._store.dead_letters(instance, endpoint, limit=MOST_AGAIN + 1)
-        if positions is not None:
-            letters = [letter for letter in letters if letter.position in set(positions)]
+        if positions is None:
+            letters = self._store.dead_letters(instance, endpoint, limit=MOST_AGAIN + 1)
+        else:
+            # Each by itself: before it may stand any number of others.
+            letters = [
+                letter
+                for position in sorted(set(positions))
+                for letter in self._store.dead_letters(instance, endpoint, after=position - 1, limit=1)
+                if letter.position == position
+            ]
         if not letters:
             raise NothingToDeliver("There are no such dead letters.")
         now, rest = letters[:MOST_AGAIN], letters[MOST_AGAIN:]
@@ -288,6 +295,9 @@ class WebhookControl:
             secret = credentials.make()
             credentials.keep_headers(values)
             self._ask(name, msgspec.structs.replace(wanted, headers=tuple(sorted(values))))
+        except OutcomeUnknown:
+            # It may still be made, and then needs them.
+            raise
         except BaseException:
             credentials.forget()
             raise

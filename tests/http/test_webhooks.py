@@ -197,6 +197,14 @@ def test_one_event_is_sent_again_by_its_position(
     assert problem(api.post(f"{URL}/resend/zero")) == (404, "not-found")
 
 
+def test_dead_letters_are_told_again_by_their_positions_each_once(
+    api: Caller, manager: FakeManager, instance: str, three: list[int]
+) -> None:
+    wanted = {"positions": [three[0], three[1], three[1]]}
+    assert api.post(f"{URL}/redrive", wanted).json == {"queued": 1, "next": None}
+    assert waiting(manager, instance) == [2]
+
+
 def test_dead_letters_are_listed_and_told_again_on_demand(
     api: Caller, manager: FakeManager, instance: str, three: list[int]
 ) -> None:
