@@ -109,7 +109,8 @@ class People:
         answer = self._client.ask(q.WatchPresence(who=who))
         assert isinstance(answer, q.Watching)
         self.watched.add(answer.person)
-        return answer
+        # How they are just now may have been told before they were known here: asked again, WhatsApp tells it again.
+        return self._client.ask(q.WatchPresence(who=who))
 
     def _found(self, numbers: tuple[str, ...]) -> Iterable[q.Known]:
         accounts = self._addresses.look_up(numbers)

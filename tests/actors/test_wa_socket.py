@@ -243,8 +243,9 @@ def test_who_is_watched_is_told_of_until_the_connection_ends(linked: Scene) -> N
     linked.connect()
     linked.next()
     maria = Known(number="7@lid", jid="55@s.whatsapp.net", lid="7@lid")
-    linked.client.answers = [Watching(person=maria)]
+    linked.client.answers = [Watching(person=maria), Watching(person=maria)]
     linked.socket.answer(Ask(instance="a", request="r", question=WatchPresence(who="55")))
+    assert [type(question) for question in linked.client.questions] == [WatchPresence, WatchPresence]
     linked.hear(neonize.Presence(From=jid("7", "lid"), Unavailable=False, LastSeen=0))
     source = neonize.MessageSource(Chat=jid("7", "lid"), Sender=jid("7", "lid"), IsFromMe=False, IsGroup=False)
     linked.hear(neonize.ChatPresence(MessageSource=source, State="COMPOSING", Media="AUDIO"))
