@@ -18,6 +18,10 @@ from chatbot_erp.actors.outbox import Parcel
 from chatbot_erp.http.problems import CONTENT_TOO_LARGE, ProblemType, RequestRefused
 
 LARGEST_BODY = 1024 * 1024
+NAMING_PEOPLE = ("{number}", "{chat}", "{group}")
+"""Parts of a path that say who somebody is; a group's jid may hold the number of who made it."""
+
+_MAY_BE_SOMEBODY = re.compile(r"@|(\d\D?){7}")
 LONGEST_PATH_IN_LOG = 200
 CALLERS_ID = re.compile(r"[!-~]{1,128}")
 """What is taken as a caller's own X-Request-Id."""
@@ -141,6 +145,13 @@ class Exchange:
 
 
 def named_path(req: Request) -> str:
-    """The path for a log line: of one that names a person, only the pattern."""
+    """The path for a log line: of one that names a person, only the pattern.
+
+    What was refused before it was routed, or leads nowhere, has none: there, whatever may be a number is left out.
+    """
     pattern = req.uri_template or ""
-    return pattern if "{number}" in pattern else req.path
+    if any(name in pattern for name in NAMING_PEOPLE):
+        return pattern
+    if pattern:
+        return req.path
+    return "/".join("{}" if _MAY_BE_SOMEBODY.search(part) else part for part in req.path.split("/"))

@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast
 
+import pytest
+
 from chatbot_erp.eventstore.checkpoints import Checkpoint
 from chatbot_erp.eventstore.events import MessageAccepted, Status
 from chatbot_erp.eventstore.verify import Report
 
 if TYPE_CHECKING:
-    import pytest
     from tests.http.conftest import Caller, FakeAudit, FakeManager
 
 NUMBER = "5511987654321"
@@ -64,6 +65,25 @@ def test_a_number_in_a_path_is_in_no_log_line(
     said = capsys.readouterr()
     assert "/subjects/{number}" in said.out + said.err
     assert NUMBER not in said.out + said.err
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/instances/a/chats/5511987654321/presence",
+        "/instances/a/groups/5511987654321-1600000000@g.us",
+        "/subject/5511987654321",
+        "/subject/+55 11 98765-4321",
+    ],
+)
+def test_no_number_is_in_a_log_line_wherever_the_path_leads(
+    api: Caller, manager: FakeManager, capsys: pytest.CaptureFixture[str], path: str
+) -> None:
+    manager.bring("a", Status.CONNECTED)
+    api.get(path)
+    said = capsys.readouterr()
+    assert "request_answered" in said.out + said.err
+    assert not any(piece in said.out + said.err for piece in ("987654321", "98765-4321"))
 
 
 def test_the_verdict_on_the_log_is_shown_with_a_checkpoint_to_keep(api: Caller, manager: FakeManager) -> None:
