@@ -239,9 +239,7 @@ class InstanceActor(pykka.ThreadingActor):
 
     def _in_words(self, command: Command) -> Command:
         match command:
-            case Observed(observation=frames.SocketReceived(kind="poll_vote") as vote):
-                # The poll may have come a moment ago.
-                self._write()
+            case Observed(observation=frames.SocketReceived() as vote) if needs_what_was_staged(command):
                 return msgspec.structs.replace(command, observation=polls.in_words(vote, self._find))
             case _:
                 return command
@@ -257,12 +255,18 @@ class InstanceActor(pykka.ThreadingActor):
 
     def _hear(self, heard: tidings.Heard) -> None:
         """Stage a fact and confirm it once it is stored; until then its host keeps it and can say it again."""
+        if needs_what_was_staged(heard.observed):
+            self._write()
         if self._stalled:
             return
         if not self._confirmations.is_news(heard.host, heard.number):
             return
 
         def settle(failure: Exception | None) -> None:
+            if self._stalled:
+                # Confirming is cumulative: after a loss nothing is, until the host has said all of it again.
+                self._confirmations.lost()
+                return
             poison = failure is not None and not (isinstance(failure, StoreError) and failure.retryable)
             if failure is None or (poison and self._parking.put(heard.observed, failure)):
                 self._confirmations.stored(heard.host, heard.number)
@@ -437,3 +441,8 @@ class InstanceActor(pykka.ThreadingActor):
         if not isinstance(state, Instance) or state.status is not Status.SCAN_QR_CODE:
             self._qr = None
         self._house.directory.publish(self._id, state, self._qr)
+
+
+def needs_what_was_staged(observed: Observed) -> bool:
+    """Whether it is about something else that may have come a moment ago: a vote in a poll."""
+    return isinstance(observed.observation, frames.SocketReceived) and observed.observation.kind == "poll_vote"

@@ -11,16 +11,24 @@ import msgspec
 import pytest
 
 from chatbot_erp.actors import frames, tidings
-from chatbot_erp.actors.commands import LoseSocket, RecordVerdict, RemoveInstance, RestartInstance, SendMessage
+from chatbot_erp.actors.commands import (
+    LoseSocket,
+    Observed,
+    RecordVerdict,
+    RemoveInstance,
+    RestartInstance,
+    SendMessage,
+)
 from chatbot_erp.actors.contents import Text
 from chatbot_erp.actors.errors import Unavailable
 from chatbot_erp.actors.instance_actor import InstanceActor
 from chatbot_erp.actors.instance_mail import ROOM
+from chatbot_erp.actors.journal import JournalBroken
 from chatbot_erp.actors.rebuild import rebuild
 from chatbot_erp.eventstore.errors import NotStorable, StoreUnavailable
 from chatbot_erp.eventstore.events import Event, Status, WebhookDelivered
 from chatbot_erp.eventstore.store import EventStore, NewEvent
-from instance_world import PATIENCE_S, World, received
+from instance_world import NOW, PATIENCE_S, World, received
 
 
 @pytest.fixture
@@ -159,11 +167,15 @@ class SickStore:
 
     def __init__(self, store: EventStore) -> None:
         self._store = store
-        self.sick = False
+        self.sick = self.broken = False
+        self.refuse_next = 0
         self.offered: list[Event] = []
 
     def append(self, stream: str, expected_version: int, events: Sequence[NewEvent], *, snapshot: bytes) -> Any:
-        if self.sick:
+        if self.broken:
+            raise JournalBroken("on purpose")
+        if self.sick or self.refuse_next:
+            self.refuse_next -= not self.sick
             raise StoreUnavailable("full", "on purpose")
         self.offered += [new.event for new in events]
         return self._store.append(stream, expected_version, events, snapshot=snapshot)
@@ -192,3 +204,66 @@ def test_a_verdict_that_is_told_again_and_again_while_the_disk_refuses_is_owed_o
     assert store.offered.count(verdict) == 1
     assert world.types().count("webhook.delivered") == 1
     actor.stop()
+
+
+@pytest.fixture
+def sick(world: World) -> Iterator[tuple[Any, SickStore]]:
+    """The instance with a store whose appends can be refused."""
+    store = SickStore(world.store)
+    world.actor.stop()
+    (head,) = world.store.open_streams()
+    house = dataclasses.replace(world.house, store=cast(EventStore, store))
+    actor: Any = InstanceActor.start("i", house, world.webhooks, rebuild(world.store, head), head.version)
+    yield actor, store
+    actor.stop()
+
+
+def hold(world: World, actor: Any) -> None:
+    """Keep the actor busy, so that what it is told meanwhile is one batch."""
+    world.shown.clear()
+    world.showing.clear()
+    tell(world, actor, frames.SocketOfferedQr(qr="secret", valid_s=60), 0)
+    assert world.showing.wait(PATIENCE_S)
+
+
+def tell(world: World, actor: Any, seen: frames.Observation, number: int) -> None:
+    observed = Observed(generation=1, observation=seen, at=NOW)
+    actor.tell(tidings.Heard(observed=observed, number=number, host=world.host))
+
+
+def test_a_vote_that_is_stored_after_a_message_that_was_not_confirms_neither(
+    world: World, sick: tuple[Any, SickStore]
+) -> None:
+    """Confirming is cumulative: the host would forget the message, and WhatsApp does not say it again."""
+    actor, store = sick
+    vote = msgspec.structs.replace(received("vote"), kind="poll_vote", content='{"message":{}}')
+    hold(world, actor)
+    tell(world, actor, received("m1"), 1)
+    tell(world, actor, vote, 2)
+    store.refuse_next = 1
+    world.shown.set()
+    assert isinstance(world.host.next(frames.Repeat), frames.Repeat)
+    assert not [order for order in world.host.passed if isinstance(order, frames.Confirm)]
+    tell(world, actor, received("m1"), 1)
+    tell(world, actor, vote, 2)
+    while world.host.next(frames.Confirm).number != 2:
+        pass
+    assert sorted(record.event.message_id for record in world.store.read(types={"message.received"}, limit=9)) == [  # type: ignore[attr-defined]
+        "m1",
+        "vote",
+    ]
+
+
+def test_an_actor_whose_disk_does_not_answer_before_a_vote_goes_on_with_no_guess(
+    world: World, sick: tuple[Any, SickStore]
+) -> None:
+    actor, store = sick
+    hold(world, actor)
+    tell(world, actor, received("m1"), 1)
+    tell(world, actor, msgspec.structs.replace(received("vote"), kind="poll_vote", content='{"message":{}}'), 2)
+    store.broken = True
+    world.shown.set()
+    while not isinstance(world.supervisor_heard.get(timeout=PATIENCE_S), tidings.ActorFailed):
+        pass
+    assert not parked(world)
+    assert not [order for order in list(world.host.orders.queue) if isinstance(order, frames.Confirm)]

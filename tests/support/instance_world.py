@@ -41,6 +41,7 @@ class FakeHost:
 
     def __init__(self) -> None:
         self.orders: Queue[frames.Order] = Queue()
+        self.passed: list[frames.Order] = []
 
     def order(self, order: frames.Order, /) -> None:
         self.orders.put(order)
@@ -51,6 +52,7 @@ class FakeHost:
             order = self.orders.get(timeout=PATIENCE_S)
             if isinstance(order, kind):
                 return order
+            self.passed.append(order)
 
 
 class World:
