@@ -82,7 +82,8 @@ def survival(messages: int, kills: int) -> None:
             messages=messages // INSTANCES,
             kills=kills,
             life_s=(0.3, 3.0),
-            patience_s=3600,
+            unwell_s=3600,
+            patience_s=300,
             seed=1,
         )
     print(

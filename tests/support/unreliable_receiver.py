@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import socket
 import threading
 from collections import defaultdict
 from typing import Any
@@ -21,7 +22,12 @@ class UnreliableReceiver:
         self.taken: defaultdict[str, list[tuple[int, str]]] = defaultdict(list)
         """By path: sequence and id of what was answered with 200, in that order."""
         self.failures: defaultdict[str, int] = defaultdict(int)
-        self.port = 0
+        # Bound and never listening: it keeps the port from everybody else while the receiver is away.
+        self._place = socket.socket()
+        self._place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._place.bind(("127.0.0.1", 0))
+        self.port = self._place.getsockname()[1]
+        self._well = threading.Event()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
 
@@ -34,12 +40,17 @@ class UnreliableReceiver:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    def recover(self) -> None:
+        """Take everything from now on."""
+        self._well.set()
+
     async def _serve(self) -> None:
         while True:
             server = await asyncio.start_server(self._talk, "127.0.0.1", self.port)
-            self.port = server.sockets[0].getsockname()[1]
             self._ready.set()
             await asyncio.sleep(self._away_every_s)
+            if self._well.is_set():
+                await server.serve_forever()
             server.close()
             self.failures["away"] += 1
             await asyncio.sleep(self._away_s)
@@ -59,7 +70,7 @@ class UnreliableReceiver:
 
     async def _answer(self, path: str, payload: Any, writer: asyncio.StreamWriter) -> bool:
         """Whether the connection is kept."""
-        draw = self._random.random() / self._chance
+        draw = 4.0 if self._well.is_set() else self._random.random() / self._chance
         if draw < 1:
             self.failures["refused"] += 1
             writer.write(b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n")
