@@ -1,5 +1,6 @@
 """Which instance is to be restarted when. Owned by the supervisor and used in its thread only."""
 
+import itertools
 import random
 import time
 from collections.abc import Callable
@@ -17,8 +18,9 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A restart that is due later; `healing` holds once it is carried out."""
+    """A restart that is due later; `healing` holds once it is carried out. `number` tells it from all other plans."""
 
+    number: int
     cause: str
     due_at: float
     alarm: Alarm
@@ -28,7 +30,7 @@ class Planned:
 class Healer:
     """Remembers losses and plans one restart per instance by the table of supervision.py.
 
-    `due(instance, cause)` is called on the alarms' thread and must only hand over; whoever gets it calls `begin`.
+    `due(instance, number)` is called on the alarms' thread and must only hand over; whoever gets it calls `begin`.
     """
 
     def __init__(
@@ -36,7 +38,7 @@ class Healer:
         *,
         alarms: Alarms,
         now: Callable[[], datetime],
-        due: Callable[[str, str], None],
+        due: Callable[[str, int], None],
         tallies: Tallies,
         qr_attempts: int,
     ) -> None:
@@ -48,6 +50,7 @@ class Healer:
         self._healing: dict[str, Healing] = {}
         self._planned: dict[str, Planned] = {}
         self._causes: dict[str, str] = {}
+        self._numbers = itertools.count(1)
 
     def lose(self, instance: str, cause: str, retry_at: datetime | None = None) -> bool:
         """A loss. Whether a restart is planned for it; if not, no restart can help."""
@@ -82,14 +85,17 @@ class Healer:
         """Whether a restart is planned."""
         return instance in self._planned
 
-    def begin(self, instance: str) -> bool:
-        """Whether the restart is still wanted; then it counts."""
-        planned = self._planned.pop(instance, None)
-        if planned is None:
-            return False
-        planned.alarm.cancel()
+    def begin(self, instance: str, number: int) -> str | None:
+        """The cause to restart it for, if the plan of this number still holds; then it counts.
+
+        A plan may have been replaced by another while the word that it is due was on its way.
+        """
+        planned = self._planned.get(instance)
+        if planned is None or planned.number != number:
+            return None
+        del self._planned[instance]
         self._healing[instance] = planned.healing
-        return True
+        return planned.cause
 
     def cancel(self, instance: str) -> None:
         """No restart is to come by itself."""
@@ -108,5 +114,6 @@ class Healer:
             self.cancel(instance)
 
     def _set(self, instance: str, cause: str, now: float, delay_s: float, healing: Healing) -> None:
-        alarm = self._alarms.set(delay_s, lambda: self._due(instance, cause))
-        self._planned[instance] = Planned(cause, now + delay_s, alarm, healing)
+        number = next(self._numbers)
+        alarm = self._alarms.set(delay_s, lambda: self._due(instance, number))
+        self._planned[instance] = Planned(number, cause, now + delay_s, alarm, healing)

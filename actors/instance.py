@@ -32,7 +32,7 @@ from chatbot_erp.actors.errors import InstanceNotFound, InstanceNotOperational, 
 from chatbot_erp.actors.media_frames import SocketFailedToFetch, SocketFetched
 from chatbot_erp.actors.phone_numbers import without_numbers
 from chatbot_erp.actors.state import Instance, State
-from chatbot_erp.actors.supervision import INCURABLE
+from chatbot_erp.actors.supervision import DEMANDED, INCURABLE, TIMED
 from chatbot_erp.eventstore.events import (
     Ack,
     CallReceived,
@@ -91,7 +91,7 @@ def decide(state: State, command: Command) -> Events:
         raise InstanceNotFound
     match command:
         case RestartInstance(cause=cause):
-            return (restarted(state, cause),)
+            return () if is_outdated(cause, state) else (restarted(state, cause),)
         case RemoveInstance(unlink=unlink):
             return (*doubt(state, "removed"), InstanceRemoved(reason="deleted", session_kept=not unlink))
         case SendMessage(command_id=command_id, number=number, content=content):
@@ -266,7 +266,7 @@ def weigh(state: Instance, message_id: str, ack: Ack) -> Events:
 
 
 def lose(state: Instance, cause: str, retry_at: datetime | None = None) -> Events:
-    """The socket is down or over for this cause; saying the same again is nothing new."""
+    """The socket is down or over for this cause; saying the same again, or less than is known, is nothing new."""
     if cause == "logged_out":
         return (
             *doubt(state, cause),
@@ -276,8 +276,8 @@ def lose(state: Instance, cause: str, retry_at: datetime | None = None) -> Event
     if cause in INCURABLE:
         known = state.status is Status.INVALID and state.reason == cause
         return () if known else (InstanceInvalidated(previous=state.status, reason=cause),)
-    known = state.status is Status.INVALID or (state.status is Status.DISCONNECTED and state.reason == cause)
-    return () if known else (InstanceDisconnected(previous=state.status, reason=cause, retry_at=retry_at),)
+    known = state.status is Status.DISCONNECTED and state.reason in {cause, *TIMED}
+    return () if known or state.status is Status.INVALID else (InstanceDisconnected(previous=state.status, reason=cause, retry_at=retry_at),)
 
 
 def reconcile(state: Instance, *, connected: bool, logged_in: bool) -> Events:
@@ -292,6 +292,13 @@ def reconcile(state: Instance, *, connected: bool, logged_in: bool) -> Events:
             InstanceConnected(previous=state.status, jid=account.jid, lid=account.lid, push_name=account.push_name),
         )
     return ()
+
+
+def is_outdated(cause: str, state: Instance) -> bool:
+    """Whether a restart that was meant for this cause would undo what is known by now: that none helps, or none yet."""
+    if cause in DEMANDED or cause == state.reason:
+        return False
+    return state.status is Status.INVALID or state.reason in TIMED
 
 
 def restarted(state: Instance, cause: str) -> InstanceRestarted:

@@ -62,6 +62,12 @@ REMEDIES: dict[str, Remedy] = {
 
 INCURABLE = frozenset(cause for cause, remedy in REMEDIES.items() if remedy is Remedy.NONE)
 
+TIMED = frozenset(cause for cause, remedy in REMEDIES.items() if remedy is Remedy.AWAIT_TIME)
+"""Causes after which WhatsApp wants to see no attempt until the time it named."""
+
+DEMANDED = frozenset({"requested", "manager_started"})
+"""Causes of a restart that is meant for whatever the instance has; all others answer a loss, and may be outdated."""
+
 SESSION_DESTROYED = frozenset({"locked", "banned", "unusable_session"})
 """Causes after which the library has deleted the device link: only a new pairing helps."""
 

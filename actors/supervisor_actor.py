@@ -24,7 +24,7 @@ from chatbot_erp.actors.lives import PING_PATIENCE_S, Lives, Ref
 from chatbot_erp.actors.recycling import Recycler
 from chatbot_erp.actors.starts import Starts
 from chatbot_erp.actors.state import Instance
-from chatbot_erp.actors.supervision import REMEDIES, TRIED_AT_START, Remedy
+from chatbot_erp.actors.supervision import REMEDIES, TIMED, TRIED_AT_START, Remedy
 from chatbot_erp.eventstore.events import Status
 
 log = structlog.get_logger()
@@ -61,7 +61,7 @@ class SupervisorActor(pykka.ThreadingActor):
         self._healer = Healer(
             alarms=house.alarms,
             now=house.now,
-            due=lambda instance, cause: tell(tidings.RestartDue(instance=instance, cause=cause)),
+            due=lambda instance, number: tell(tidings.RestartDue(instance=instance, number=number)),
             tallies=house.tallies,
             qr_attempts=house.config.qr_attempts,
         )
@@ -126,14 +126,15 @@ class SupervisorActor(pykka.ThreadingActor):
             case HostDeath():
                 self._mourn(message)
             case tidings.SocketLost(instance=instance, cause=cause, retry_at=retry_at):
-                if not self._ending and (not self._healer.lose(instance, cause, retry_at) or awaits_time(cause)):
+                if not self._ending and (not self._healer.lose(instance, cause, retry_at) or cause in TIMED):
                     # Also where it waits for its time: what happens to its host in the meantime is not its business.
                     self._hosts.close(instance)
             case tidings.SocketHealthy(instance=instance):
                 self._healer.healthy(instance)
                 self._recycler.healthy(instance)
-            case tidings.RestartDue(instance=instance, cause=cause):
-                self._restart_as_planned(instance, cause)
+            case tidings.RestartDue(instance=instance, number=number):
+                if not self._ending and (cause := self._healer.begin(instance, number)) is not None:
+                    self._restart_as_planned(instance, cause)
             case tidings.RestartWanted(instance=instance):
                 self._healer.forget(instance)
                 if not self._lives.is_alive(instance):
@@ -189,8 +190,6 @@ class SupervisorActor(pykka.ThreadingActor):
             self._lives.tell(each.instance, LoseSocket(generation=each.generation, cause=cause))
 
     def _restart_as_planned(self, instance: str, cause: str) -> None:
-        if self._ending or not self._healer.begin(instance):
-            return
         if cause in ("actor_failed", "actor_stuck"):
             self._replace(instance, cause)
         else:
@@ -212,7 +211,7 @@ class SupervisorActor(pykka.ThreadingActor):
         self._house.tallies.count("actors_replaced", cause)
         if self._hosts.has(instance) or self._starts.has(instance):
             self._lives.tell(instance, tidings.RepeatDue())
-        elif isinstance(state, Instance) and awaits_time(state.reason):
+        elif isinstance(state, Instance) and state.reason in TIMED:
             self._healer.lose(instance, state.reason or "", state.retry_at)
         elif isinstance(state, Instance) and helps_by_itself(state.reason):
             self._lives.tell(instance, RestartInstance(cause="actor_failed"))
@@ -227,7 +226,7 @@ class SupervisorActor(pykka.ThreadingActor):
         answers = []
         for view in self._house.directory.views():
             self._lives.tell(view.id, DoubtPending(cause="manager_restarted"))
-            if awaits_time(view.reason):
+            if view.reason in TIMED:
                 self._healer.lose(view.id, view.reason or "", view.retry_at)
             elif helps_by_itself(view.reason) or view.reason in TRIED_AT_START:
                 actor: Any = self._house.directory.actor(view.id)
@@ -289,11 +288,6 @@ class SupervisorActor(pykka.ThreadingActor):
         self._drain()
         self._hosts.end_all(HOSTS_SHARE * max(0.0, deadline - time.monotonic()))
         self._lives.stop_all(deadline)
-
-
-def awaits_time(reason: str | None) -> bool:
-    """Whether a restart helps from a certain time on, and not before."""
-    return REMEDIES.get(reason or "") is Remedy.AWAIT_TIME
 
 
 def helps_by_itself(reason: str | None) -> bool:

@@ -80,10 +80,10 @@ class SocketHealthy(Tiding, frozen=True, kw_only=True):
 
 
 class RestartDue(Tiding, frozen=True, kw_only=True):
-    """The delay of a healing plan is over."""
+    """The delay of the healing plan of this number is over."""
 
     instance: str
-    cause: str
+    number: int
 
 
 class RestartWanted(Tiding, frozen=True, kw_only=True):

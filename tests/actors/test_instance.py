@@ -1,6 +1,6 @@
 """The life of a number: given what has happened, when something is asked, then this happens."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
 
 import pytest
@@ -61,6 +61,9 @@ CONNECTED = InstanceConnected(previous=Status.INITIALIZING, jid="1@s.whatsapp.ne
 DEGRADED = InstanceDegraded(previous=Status.CONNECTED, message_id="m1", ack=Ack.SENT)
 DROPPED = InstanceDisconnected(previous=Status.CONNECTED, reason="dropped")
 BANNED = InstanceInvalidated(previous=Status.CONNECTED, reason="banned")
+BANNED_FOR_AN_HOUR = InstanceDisconnected(
+    previous=Status.CONNECTED, reason="temporarily_banned", retry_at=NOW + timedelta(hours=1)
+)
 REMOVED = InstanceRemoved(reason="deleted", session_kept=False)
 ACCEPTED = MessageAccepted(command_id="c1", number="551", kind="text", text="Olá")
 LIVE = (CREATED, OFFERED, PAIRED, REOPENED, CONNECTED)
@@ -295,6 +298,23 @@ def test_a_restart_makes_the_next_generation_and_counts_unless_it_is_routine() -
     assert isinstance(healed, Instance)
     assert isinstance(begun, Instance)
     assert (healed.restarts, begun.restarts) == (1, 0)
+
+
+@pytest.mark.parametrize("known", [BANNED, BANNED_FOR_AN_HOUR])
+def test_a_restart_that_was_decided_before_it_was_known_that_none_helps_is_not_carried_out(known: Event) -> None:
+    for cause in ("host_recycled", "host_died", "zombie", "dropped"):
+        assert after(*LIVE, known, do=RestartInstance(cause=cause)) == ()
+    assert types(after(*LIVE, known, do=RestartInstance(cause="requested"))) == [InstanceRestarted]
+    assert types(after(*LIVE, known, do=RestartInstance(cause="manager_started"))) == [InstanceRestarted]
+
+
+def test_a_ban_ends_in_a_restart_and_in_no_other_loss_that_a_restart_can_cure() -> None:
+    ended = RestartInstance(cause="temporarily_banned")
+    assert types(after(*LIVE, BANNED_FOR_AN_HOUR, do=ended)) == [InstanceRestarted]
+    for cause in ("host_died", "host_hung", "socket_failed"):
+        assert after(*LIVE, BANNED_FOR_AN_HOUR, do=LoseSocket(generation=2, cause=cause)) == ()
+    assert after(*LIVE, BANNED_FOR_AN_HOUR, do=seen(frames.SocketDisconnected(reason="eof"))) == ()
+    assert types(after(*LIVE, BANNED_FOR_AN_HOUR, do=seen(frames.SocketEnded(cause="banned")))) == [InstanceInvalidated]
 
 
 def test_a_removed_number_takes_verdicts_and_nothing_else() -> None:

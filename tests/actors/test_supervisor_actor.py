@@ -1,7 +1,7 @@
 """The supervisor with real actors and a real store, over socket hosts that the test plays."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from queue import Empty, Queue
@@ -12,7 +12,7 @@ import pykka
 import pytest
 
 from chatbot_erp.actors import frames, hosts, lives, tidings
-from chatbot_erp.actors.alarms import Alarms
+from chatbot_erp.actors.alarms import Alarm, Alarms
 from chatbot_erp.actors.commands import CreateInstance, Observed
 from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.directory import Directory, InstanceView
@@ -26,7 +26,7 @@ from chatbot_erp.eventstore.events import Status
 from chatbot_erp.eventstore.store import EventStore
 from chatbot_erp.eventstore.vault import Vault
 
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 
 
 class FakeHost:
@@ -56,11 +56,24 @@ class FakeHost:
         return True
 
 
+class LongAlarms(Alarms):
+    """What is set for an hour or more is kept, for the test to ring before its time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.long: list[Callable[[], None]] = []
+
+    def set(self, delay_s: float, callback: Callable[[], None]) -> Alarm:
+        if delay_s > 3000:
+            self.long.append(callback)
+        return super().set(delay_s, callback)
+
+
 class World:
     def __init__(self, directory: Path, **knobs: Any) -> None:
         self.store = EventStore.open(directory)
         self.vault = Vault.open(directory)
-        self.alarms = Alarms().start()
+        self.alarms = LongAlarms().start()
         self.born: Queue[FakeHost] = Queue()
         self.barren = False
         self.may_show = Event()
@@ -109,17 +122,17 @@ class World:
         said = frames.Said(instance=instance, generation=generation, number=number, observation=seen)
         pass_on(self.house, host, said)  # type: ignore[arg-type]
 
-    def connect(self, name: str) -> FakeHost:
-        """A paired and connected number, and its host."""
+    def connect(self, name: str, host: FakeHost | None = None) -> FakeHost:
+        """A paired and connected number, and its host: this one, or one that is born for it."""
         pairing = self.create(name)
         self.say(pairing, name, 1, frames.SocketPaired(jid=f"{name}@s.whatsapp.net", lid=None))
         pairing.next(frames.CloseSocket)
         self.say(pairing, name, 1, frames.SocketClosed())
-        return self.open(name, 2)
+        return self.open(name, 2, host)
 
-    def open(self, name: str, generation: int) -> FakeHost:
-        """The next host opens this generation and is connected."""
-        host = self.born.get(timeout=PATIENCE_S)
+    def open(self, name: str, generation: int, host: FakeHost | None = None) -> FakeHost:
+        """The host, or the next one, opens this generation and is connected."""
+        host = host or self.born.get(timeout=PATIENCE_S)
         assert host.next(frames.OpenSocket).generation == generation
         self.say(host, name, generation, frames.SocketConnected(jid="1@s.whatsapp.net", lid=None, push_name=""))
         self.wait(name, lambda view: view.status is Status.CONNECTED)
@@ -247,11 +260,35 @@ def test_a_number_that_is_banned_for_a_time_is_left_alone_until_then_whatever_ha
     assert failing is not None
     failing.tell("nonsense")
     world.wait("a", lambda _: world.house.directory.actor("a") not in (None, failing))
+    # The word of an older plan, which was on its way when the ban came.
+    world.supervisor.tell(tidings.RestartDue(instance="a", number=0))
     world.supervisor.ask(tidings.Introduce())
     view = world.house.directory.view("a")
     assert (view.reason, view.retry_at) == ("temporarily_banned", until)
     assert world.log_causes("a") == ["paired"]
     assert world.born.empty()
+
+
+def test_a_ban_outlasts_the_recycling_of_its_host(world: World) -> None:
+    host = world.connect("a")
+    world.connect("b", host)
+    until = utc_now() + timedelta(hours=1)
+    world.say(host, "a", 2, frames.SocketEnded(cause="temporarily_banned", retry_at=until))
+    assert host.next(frames.CloseSocket).instance == "a"
+    world.say(host, "a", 2, frames.SocketClosed())
+    host.vitals = frames.Alive(rss_bytes=world.config.host_memory_bytes + 1, descriptors=1)
+    world.supervisor.tell(tidings.Look())
+    assert host.next(frames.CloseSocket).instance == "b"
+    world.say(host, "b", 2, frames.SocketClosed())
+    other = world.open("b", 3)
+    host.next(frames.EndHost)
+    world.supervisor.tell(HostDeath(name=host.name, exit_code=0, signal=None, stderr_tail=""))
+    world.supervisor.ask(tidings.Introduce())
+    assert world.house.directory.view("a").retry_at == until
+    (ring,) = world.alarms.long
+    ring()
+    world.open("a", 3, other)
+    assert world.log_causes("a") == ["paired", "temporarily_banned"]
 
 
 def test_where_no_process_can_be_had_it_is_tried_again(world: World) -> None:
