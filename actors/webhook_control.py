@@ -215,10 +215,10 @@ class WebhookControl:
         instance, present = self._find(name, endpoint)
         check_kinds(kinds)
         kinds = tuple(sorted(kinds or present.events))
-        begin = max(after, self._position_before(since - CLOCK_SLACK)) if since else after
+        begin = max(after, self._position_before(since)) if since else after
         found: list[Recorded] = []
         for record in self._told(instance, kinds, begin, until):
-            if before is not None and record.recorded_at > before + CLOCK_SLACK:
+            if before is not None and record.recorded_at - CLOCK_SLACK > before:
                 break
             if (since is None or record.recorded_at >= since) and (before is None or record.recorded_at <= before):
                 found.append(record)
@@ -318,11 +318,11 @@ class WebhookControl:
             after = page[-1].position
 
     def _position_before(self, moment: datetime) -> int:
-        """The last position that was recorded before a moment, as far as the log is in the order of its clock."""
+        """A position up to which all was recorded before a moment, as far as the log is in the order of its clock."""
         low, high = 0, self._store.head()
         while low < high:
             middle = (low + high + 1) // 2
-            if self._store.read(after=middle - 1, limit=1)[0].recorded_at < moment:
+            if self._store.read(after=middle - 1, limit=1)[0].recorded_at + CLOCK_SLACK < moment:
                 low = middle
             else:
                 high = middle - 1
