@@ -42,6 +42,7 @@ from chatbot_erp.actors.fates import Story
 from chatbot_erp.actors.frames import Alive
 from chatbot_erp.actors.house import House
 from chatbot_erp.actors.instance import OPERATIONAL
+from chatbot_erp.actors.journal import JournalBroken
 from chatbot_erp.actors.lookup import find_message, find_received, find_story
 from chatbot_erp.actors.media_files import MediaFiles
 from chatbot_erp.actors.media_probe import inspected
@@ -347,6 +348,8 @@ def ask(actor: pykka.ActorRef[Any], message: object) -> Any:
         return actor.ask(message, timeout=ASK_PATIENCE_S)
     except pykka.ActorDeadError as ex:
         raise Unavailable("The instance is being brought back to life.") from ex
+    except JournalBroken as ex:
+        raise OutcomeUnknown("The disk has not answered in time; it may still be done.") from ex
     except pykka.Timeout as ex:
         raise OutcomeUnknown("The instance has not answered in time; it may still do what was asked.") from ex
 

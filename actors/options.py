@@ -11,6 +11,9 @@ from chatbot_erp.actors.config import Config
 
 Command = Callable[..., Any]
 
+POSITION = click.IntRange(0, 2**63 - 1)
+"""Of the log, as far as any store can count."""
+
 
 def option(name: str, **settings: Any) -> Callable[[Command], Command]:
     """A command line option that is also the environment variable `CHATBOT_ERP_<OPTION>`."""
@@ -60,7 +63,7 @@ class Moment(click.ParamType[Any]):
         from chatbot_erp.actors.log_commands import moment
 
         if self._positions and value.isascii() and value.isdigit():
-            return int(value)
+            return POSITION.convert(value, param, ctx)
         try:
             return moment(value)
         except ValueError:

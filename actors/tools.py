@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from chatbot_erp.actors.config import Config
-from chatbot_erp.actors.options import Moment, as_json, data_dir, database, follow, option, place
+from chatbot_erp.actors.options import POSITION, Moment, as_json, data_dir, database, follow, option, place
 
 
 @click.command()
@@ -17,7 +17,7 @@ from chatbot_erp.actors.options import Moment, as_json, data_dir, database, foll
 @click.option("--since", type=Moment(positions=False), help="Only what was recorded from this time on.")
 @click.option("--until", type=Moment(positions=False), help="Only what was recorded until this time.")
 @click.option("--message-id", help="Only what has to do with this message.")
-@click.option("--after", default=0, type=click.IntRange(0), help="Only what stands after this position.")
+@click.option("--after", default=0, type=POSITION, help="Only what stands after this position.")
 @click.option("--limit", "-n", type=click.IntRange(1), help="Stop after so many.")
 @follow
 @as_json

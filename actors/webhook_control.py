@@ -7,8 +7,10 @@ Every method may be called from any thread, and raises `InstanceNotFound`, `Endp
 import re
 from collections.abc import Callable, Collection, Iterator
 from datetime import datetime, timedelta
+from threading import Lock
 from typing import Any
 from uuid import uuid4
+from weakref import WeakValueDictionary
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -25,7 +27,7 @@ from chatbot_erp.actors.endpoint import (
     TellAgain,
     find,
 )
-from chatbot_erp.actors.errors import BadEndpoint, EndpointNotFound, NothingToDeliver, OutcomeUnknown
+from chatbot_erp.actors.errors import BadEndpoint, EndpointNotFound, NothingToDeliver
 from chatbot_erp.actors.webhook import headers, new_secret, signing_key
 from chatbot_erp.actors.webhook_address import Deny, check_url
 from chatbot_erp.actors.webhook_backlog import attempt_of
@@ -103,6 +105,8 @@ class WebhookControl:
         self._config = config
         self._now = now
         self._ask = ask
+        self._guard = Lock()
+        self._turns: WeakValueDictionary[tuple[str, str], Lock] = WeakValueDictionary()
 
     def look(self, name: str, endpoint: str) -> Look:
         """Settings, backlog and last attempts."""
@@ -122,30 +126,29 @@ class WebhookControl:
     ) -> str | None:
         """Change settings; the secret of an endpoint that is made by it. Raises `BadEndpoint`, `BadWebhookUrl`."""
         check(wanted, self._config)
+        if header_values is not UNSET:
+            check_headers(header_values)
         instance = self._directory.find(name).id
         credentials = Credentials(self._vault, instance, wanted.endpoint)
-        if find(self._directory.endpoints(instance), wanted.endpoint) is None:
-            if wanted.url is UNSET:
-                raise EndpointNotFound(f"There is no endpoint {wanted.endpoint!r}; a new one needs a url.")
-            return self._make(name, wanted, header_values, credentials)
-        if header_values is UNSET:
+        secret: str | None = None
+        with self._turn(instance, wanted.endpoint), credentials.taken_back_if_refused():
+            if find(self._directory.endpoints(instance), wanted.endpoint) is None:
+                if wanted.url is UNSET:
+                    raise EndpointNotFound(f"There is no endpoint {wanted.endpoint!r}; a new one needs a url.")
+                secret = credentials.make()
+                header_values = {} if header_values is UNSET else header_values
+            if header_values is not UNSET:
+                credentials.keep_headers(header_values)
+                wanted = msgspec.structs.replace(wanted, headers=tuple(sorted(header_values)))
             self._ask(name, wanted)
-            return None
-        check_headers(header_values)
-        former = credentials.keys().headers
-        credentials.keep_headers(header_values)
-        try:
-            self._ask(name, msgspec.structs.replace(wanted, headers=tuple(sorted(header_values))))
-        except BaseException:
-            credentials.keep_headers(former)
-            raise
-        return None
+        return secret
 
     def remove(self, name: str, endpoint: str) -> None:
         """End an endpoint, with all that waits for it. Raises `BadEndpoint` for the first one."""
         instance, _ = self._find(name, endpoint)
-        self._ask(name, RemoveEndpoint(endpoint=endpoint))
-        Credentials(self._vault, instance, endpoint).forget()
+        with self._turn(instance, endpoint):
+            self._ask(name, RemoveEndpoint(endpoint=endpoint))
+            Credentials(self._vault, instance, endpoint).forget()
 
     def enable(self, name: str, endpoint: str) -> None:
         """Go on where it stopped, and try what failed at once."""
@@ -165,15 +168,10 @@ class WebhookControl:
         except ValueError as ex:
             raise BadEndpoint(str(ex)) from None
         fresh, until = secret or new_secret(), self._now() + timedelta(seconds=overlap_s)
-        take_back = Credentials(self._vault, instance, endpoint).rotate(fresh, until)
-        try:
+        credentials = Credentials(self._vault, instance, endpoint)
+        with self._turn(instance, endpoint), credentials.taken_back_if_refused():
+            credentials.rotate(fresh, until)
             self._ask(name, NoteRotation(endpoint=endpoint, old_until=until))
-        except OutcomeUnknown:
-            raise
-        except BaseException:
-            # Nobody was shown the new secret: the receiver has the old one.
-            take_back()
-            raise
         return fresh, until
 
     def secret(self, instance: str, endpoint: str) -> str | None:
@@ -215,10 +213,10 @@ class WebhookControl:
         instance, present = self._find(name, endpoint)
         check_kinds(kinds)
         kinds = tuple(sorted(kinds or present.events))
-        begin = max(after, self._position_before(since - CLOCK_SLACK)) if since else after
+        begin = max(after, self._position_before(since)) if since else after
         found: list[Recorded] = []
         for record in self._told(instance, kinds, begin, until):
-            if before is not None and record.recorded_at > before + CLOCK_SLACK:
+            if before is not None and record.recorded_at - CLOCK_SLACK > before:
                 break
             if (since is None or record.recorded_at >= since) and (before is None or record.recorded_at <= before):
                 found.append(record)
@@ -282,26 +280,13 @@ class WebhookControl:
         )
         return Again(queued=len(again), next=last if rest else None)
 
-    def _make(
-        self,
-        name: str,
-        wanted: ConfigureEndpoint,
-        header_values: dict[str, str] | UnsetType,
-        credentials: Credentials,
-    ) -> str:
-        values = {} if header_values is UNSET else header_values
-        check_headers(values)
-        try:
-            secret = credentials.make()
-            credentials.keep_headers(values)
-            self._ask(name, msgspec.structs.replace(wanted, headers=tuple(sorted(values))))
-        except OutcomeUnknown:
-            # It may still be made, and then needs them.
-            raise
-        except BaseException:
-            credentials.forget()
-            raise
-        return secret
+    def _turn(self, instance: str, endpoint: str) -> Lock:
+        """One change at a time of what is secret about an endpoint and of what the log says of it.
+
+        It is there for as long as somebody has it or waits for it.
+        """
+        with self._guard:
+            return self._turns.setdefault((instance, endpoint), Lock())
 
     def _find(self, name: str, endpoint: str) -> tuple[str, Endpoint]:
         instance = self._directory.find(name).id
@@ -318,11 +303,11 @@ class WebhookControl:
             after = page[-1].position
 
     def _position_before(self, moment: datetime) -> int:
-        """The last position that was recorded before a moment, as far as the log is in the order of its clock."""
+        """A position up to which all was recorded before a moment, as far as the log is in the order of its clock."""
         low, high = 0, self._store.head()
         while low < high:
             middle = (low + high + 1) // 2
-            if self._store.read(after=middle - 1, limit=1)[0].recorded_at < moment:
+            if self._store.read(after=middle - 1, limit=1)[0].recorded_at + CLOCK_SLACK < moment:
                 low = middle
             else:
                 high = middle - 1

@@ -1,15 +1,18 @@
 """What is secret about an endpoint, in the vault: its signing secret, the one before it, the values of its headers."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Protocol
 
 import msgspec
 
+from chatbot_erp.actors.errors import Refused, Unavailable
 from chatbot_erp.actors.webhook import new_secret, signing_key
+from chatbot_erp.eventstore.errors import OutcomeUnknown, StoreError
 from chatbot_erp.eventstore.records import MAIN
 
-SECRET, FORMER, HEADERS = "webhook", "webhook_former", "webhook_headers"
+KINDS = SECRET, FORMER, HEADERS = "webhook", "webhook_former", "webhook_headers"
 """What the vault calls them."""
 
 
@@ -64,25 +67,13 @@ class Credentials:
         self._vault.put(SECRET, self._owner, secret.encode())
         return secret
 
-    def rotate(self, secret: str, old_until: datetime) -> Callable[[], None]:
-        """Sign with `secret`, and until then also with the present one. The same again changes nothing.
-
-        What it gives takes it back.
-        """
-        before = {kind: self._vault.get(kind, self._owner) for kind in (SECRET, FORMER)}
+    def rotate(self, secret: str, old_until: datetime) -> None:
+        """Sign with `secret`, and until then also with the present one. The same again changes nothing."""
         present = self.secret()
         if present is not None and present != secret:
             former = msgspec.json.encode(Former(present, old_until.astimezone(UTC)))
             self._vault.put(FORMER, self._owner, former)
         self._vault.put(SECRET, self._owner, secret.encode())
-        return lambda: self._restore(before)
-
-    def _restore(self, before: dict[str, bytes | None]) -> None:
-        for kind, value in before.items():
-            if value is None:
-                self._vault.delete(kind, self._owner)
-            else:
-                self._vault.put(kind, self._owner, value)
 
     def keep_headers(self, headers: dict[str, str]) -> None:
         """Send these along from now on, and no others."""
@@ -106,5 +97,24 @@ class Credentials:
 
     def forget(self) -> None:
         """For ever."""
-        for kind in (SECRET, FORMER, HEADERS):
+        for kind in KINDS:
             self._vault.delete(kind, self._owner)
+
+    @contextmanager
+    def taken_back_if_refused(self) -> Iterator[None]:
+        """Leave all as it was where what is done within certainly came to nothing: nobody is shown a new secret then.
+
+        What may still be carried out needs it.
+        """
+        before = {kind: self._vault.get(kind, self._owner) for kind in KINDS}
+        try:
+            yield
+        except OutcomeUnknown:
+            raise
+        except (Refused, Unavailable, StoreError):
+            for kind, value in before.items():
+                if value is None:
+                    self._vault.delete(kind, self._owner)
+                else:
+                    self._vault.put(kind, self._owner, value)
+            raise

@@ -13,13 +13,11 @@ import msgspec
 from chatbot_erp.eventstore.database import corrupt, is_corruption, open_readable, unavailable
 from chatbot_erp.eventstore.engine import Ask
 from chatbot_erp.eventstore.errors import StoreClosed
-from chatbot_erp.eventstore.records import Recorded, StreamHead
+from chatbot_erp.eventstore.records import LARGEST_POSITION, Recorded, StreamHead
 from chatbot_erp.eventstore.sealing import Sealer
 from chatbot_erp.eventstore.sql import asking
 
 T = TypeVar("T")
-
-LARGEST_POSITION = 2**63 - 1
 
 
 class Readers:

@@ -9,6 +9,9 @@ from chatbot_erp.eventstore.events import Event
 MAIN = "main"
 """The endpoint that every instance has."""
 
+LARGEST_POSITION = 2**63 - 1
+"""That a store can ask for."""
+
 ERASED = "erased"
 """The error of a delivery that is not made because its content was erased. It is no dead letter: there is nothing to tell."""
 

@@ -5,12 +5,11 @@ from datetime import datetime
 from typing import NoReturn
 
 from chatbot_erp.eventstore.events import EVENT_NAMES
-from chatbot_erp.eventstore.records import MAIN
+from chatbot_erp.eventstore.records import LARGEST_POSITION, MAIN
 from chatbot_erp.http.exchange import Request
 from chatbot_erp.http.payloads import utc
 from chatbot_erp.http.problems import INVALID, NOT_FOUND, FieldError, RequestRefused
 
-LARGEST_POSITION = 2**63 - 1
 LARGEST_PAGE = 1000
 USUAL_PAGE = 100
 TYPES = frozenset(EVENT_NAMES.values())

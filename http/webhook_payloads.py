@@ -8,12 +8,13 @@ from msgspec import UNSET, Meta, UnsetType
 
 from chatbot_erp.actors import pacing as pace
 from chatbot_erp.actors.endpoint import ConfigureEndpoint, Order, Why
-from chatbot_erp.actors.webhook_control import Again, Look
+from chatbot_erp.actors.webhook_control import MOST_AGAIN, Again, Look
 from chatbot_erp.actors.webhook_holds import BREAKER_AFTER
-from chatbot_erp.eventstore.records import Attempt, DeadLetter
+from chatbot_erp.eventstore.records import LARGEST_POSITION, Attempt, DeadLetter
 from chatbot_erp.http.payloads import Id, Moment, Pacing, Payload, Url
 
 Kinds = Annotated[list[str], Meta(description="Which events are told; none is all.", examples=[["message.received"]])]
+Position = Annotated[int, Meta(ge=1, le=LARGEST_POSITION)]
 
 
 class EndpointChange(Payload, frozen=True, kw_only=True):
@@ -118,8 +119,8 @@ class TestResult(Payload, frozen=True, kw_only=True):
 class ReplayRequest(Payload, frozen=True, kw_only=True):
     """Which events are to be told again; all conditions together."""
 
-    after: Annotated[int, Meta(ge=0, description="Only events behind this position.")] = 0
-    until: Annotated[int, Meta(ge=1, description="Only events up to this position.")] | None = None
+    after: Annotated[int, Meta(ge=0, le=LARGEST_POSITION, description="Only events behind this position.")] = 0
+    until: Annotated[int, Meta(ge=1, le=LARGEST_POSITION, description="Only events up to this position.")] | None = None
     since: Annotated[Moment, Meta(description="Only what was recorded from then on.")] | None = None
     before: Annotated[Moment, Meta(description="Only what was recorded until then.")] | None = None
     events: Annotated[tuple[str, ...], Meta(description="Only these; none: what the endpoint is told anyway.")] = ()
@@ -128,7 +129,7 @@ class ReplayRequest(Payload, frozen=True, kw_only=True):
 class RedriveRequest(Payload, frozen=True, kw_only=True):
     """Which dead letters are to be told again; all, where no positions are given."""
 
-    positions: list[int] | None = None
+    positions: Annotated[list[Position], Meta(max_length=MOST_AGAIN)] | None = None
 
 
 class Queued(Payload, frozen=True, kw_only=True):

@@ -56,6 +56,15 @@ def test_a_backup_and_its_restoration_tell_a_program_where_and_how_much(tmp_path
     assert lines("restore", str(copy), "--data-dir", str(again)) == [{"directory": str(again), "events": 0}]
 
 
+@pytest.mark.parametrize("position", [str(2**63), "9" * 5000, "-1"])
+@pytest.mark.parametrize("words", [("events", "--after"), ("replay", "a", "--at")], ids=" ".join)
+def test_a_position_that_no_log_can_have_is_refused(tmp_path: Path, words: tuple[str, ...], position: str) -> None:
+    with EventStore.open(tmp_path):
+        pass
+    refused = CliRunner().invoke(main, [*words, position, "--data-dir", str(tmp_path)])
+    assert (refused.exit_code, "Traceback" in refused.output) == (2, False), refused.output
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_shells_can_complete_it(shell: str) -> None:
     variables = {**os.environ, "_CHATBOT_ERP_COMPLETE": f"{shell}_source"}

@@ -20,13 +20,16 @@ from chatbot_erp.actors.commands import (
     SendMessage,
 )
 from chatbot_erp.actors.contents import Text
-from chatbot_erp.actors.errors import Unavailable
+from chatbot_erp.actors.endpoint import EnableEndpoint
+from chatbot_erp.actors.errors import OutcomeUnknown, Unavailable
 from chatbot_erp.actors.instance_actor import InstanceActor
 from chatbot_erp.actors.instance_mail import ROOM
 from chatbot_erp.actors.journal import JournalBroken
+from chatbot_erp.actors.manager import ask
 from chatbot_erp.actors.rebuild import rebuild
 from chatbot_erp.eventstore.errors import NotStorable, StoreUnavailable
 from chatbot_erp.eventstore.events import Event, Status, WebhookDelivered
+from chatbot_erp.eventstore.records import MAIN
 from chatbot_erp.eventstore.store import EventStore, NewEvent
 from instance_world import NOW, PATIENCE_S, World, received
 
@@ -267,3 +270,12 @@ def test_an_actor_whose_disk_does_not_answer_before_a_vote_goes_on_with_no_guess
         pass
     assert not parked(world)
     assert not [order for order in list(world.host.orders.queue) if isinstance(order, frames.Confirm)]
+
+
+def test_a_caller_whose_disk_does_not_answer_is_told_that_nobody_knows(
+    world: World, sick: tuple[Any, SickStore]
+) -> None:
+    actor, store = sick
+    store.broken = True
+    with pytest.raises(OutcomeUnknown):
+        ask(actor, EnableEndpoint(endpoint=MAIN))

@@ -16,15 +16,19 @@ from chatbot_erp.actors.alarms import Alarm, Alarms
 from chatbot_erp.actors.commands import CreateInstance, Observed
 from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.directory import Directory, InstanceView
+from chatbot_erp.actors.endpoint import ConfigureEndpoint
 from chatbot_erp.actors.host_process import HostDeath
 from chatbot_erp.actors.hosts import SocketHosts
 from chatbot_erp.actors.house import House, Switchboard, utc_now
 from chatbot_erp.actors.serve import pass_on
 from chatbot_erp.actors.supervision import INTENSITY
 from chatbot_erp.actors.supervisor_actor import STAND_EVERY_LOOKS, SupervisorActor
+from chatbot_erp.actors.webhook_credentials import Credentials
 from chatbot_erp.eventstore.events import Status
+from chatbot_erp.eventstore.records import MAIN
 from chatbot_erp.eventstore.store import EventStore
 from chatbot_erp.eventstore.vault import Vault
+from receiver import Delivery, Receiver
 
 PATIENCE_S = 60.0
 
@@ -289,6 +293,30 @@ def test_a_ban_outlasts_the_recycling_of_its_host(world: World) -> None:
     ring()
     world.open("a", 3, other)
     assert world.log_causes("a") == ["paired", "temporarily_banned"]
+
+
+def test_what_the_old_receiver_says_late_does_not_disable_the_new_one(tmp_path: Path) -> None:
+    asked, moved = Event(), Event()
+
+    def answer(told: Delivery) -> int:
+        asked.set()
+        return 410 if told.path == "/old" and moved.wait(60) else 200
+
+    world = World(tmp_path, webhook_timeout_s=300.0)
+    with Receiver(answer) as receiver:
+        host = world.create("a")
+        Credentials(world.vault, "a", MAIN).make()
+        actor: Any = world.house.directory.actor("a")
+        actor.ask(ConfigureEndpoint(endpoint=MAIN, url=receiver.url("/old")))
+        world.say(host, "a", 1, frames.SocketOfferedQr(qr="secret", valid_s=60))
+        assert asked.wait(60)
+        actor.ask(ConfigureEndpoint(endpoint=MAIN, url=receiver.url("/new")))
+        moved.set()
+        receiver.wait_for(lambda told: told["event"] == "instance.status", path="/new")
+        actor.ask(tidings.Introduce())
+        (endpoint,) = world.house.directory.endpoints("a")
+    world.close()
+    assert endpoint.disabled is None
 
 
 def test_where_no_process_can_be_had_it_is_tried_again(world: World) -> None:

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from tests.http.conftest import MOMENT
 
+from chatbot_erp.actors import webhook_control
 from chatbot_erp.eventstore.events import MessageReceived, Status, WebhookAbandoned, WebhookDelivered
 from chatbot_erp.eventstore.records import MAIN, Attempt
 from chatbot_erp.eventstore.store import EventStore
@@ -203,6 +204,38 @@ def test_dead_letters_are_told_again_by_their_positions_each_once(
     wanted = {"positions": [three[0], three[1], three[1]]}
     assert api.post(f"{URL}/redrive", wanted).json == {"queued": 1, "next": None}
     assert waiting(manager, instance) == [2]
+
+
+def test_a_dead_letter_is_told_again_by_its_position_however_many_stand_before_it(
+    api: Caller, manager: FakeManager, instance: str, three: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhook_control, "MOST_AGAIN", 1)
+    for sequence in (4, 5):
+        manager.happen(instance, received(f"message {sequence}"))
+        manager.happen(instance, WebhookAbandoned(sequence=sequence, attempts=3, error="http_400"))
+    last = api.get(f"{URL}/dead").json["deadLetters"][-1]["position"]
+    assert api.post(f"{URL}/redrive", {"positions": [last]}).json == {"queued": 1, "next": None}
+    assert waiting(manager, instance) == [5]
+
+
+@pytest.mark.parametrize(
+    ("call", "body"),
+    [
+        *(("redrive", {"positions": [1, position]}) for position in (-(2**63) - 1, -1, 0, 2**63, 2**64, 10**30)),
+        *(("replay", {bound: position}) for bound in ("after", "until") for position in (-1, 2**63, 2**64, 10**30)),
+        ("redrive", {"positions": [1] * 10_001}),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_positions_that_no_event_can_have_are_refused(api: Caller, three: list[int], call: str, body: Any) -> None:
+    assert problem(api.post(f"{URL}/{call}", body)) == (422, "invalid-request")
+
+
+def test_the_ends_of_time_are_times_like_any_other(api: Caller, three: list[int]) -> None:
+    always = {"since": "0001-01-01T00:00:00+14:00", "before": "9999-12-31T23:59:59.999999-14:00"}
+    assert api.post(f"{URL}/replay", {**always, "until": 2**63 - 1}).json["queued"] == 3
+    never = {"since": always["before"], "after": 2**63 - 1}
+    assert problem(api.post(f"{URL}/replay", never)) == (404, "nothing-to-deliver")
 
 
 def test_dead_letters_are_listed_and_told_again_on_demand(
