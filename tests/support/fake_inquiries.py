@@ -52,18 +52,20 @@ ANSWERS: dict[type[q.Question], q.AnyAnswer] = {
 
 
 class FakeInquiries(Inquiries):
-    """Answers at once what WhatsApp would; `refusal` is why it does not."""
+    """Answers what WhatsApp would, once `on_ask` returns; `refusal` is why it does not."""
 
     def __init__(self, ask: Callable[[str, str], None]) -> None:
         super().__init__()
         self.answers: dict[type[q.Question], q.AnyAnswer] = dict(ANSWERS)
         self.questions: list[q.AnyQuestion] = []
         self.refusal: q.Refusal | None = None
+        self.on_ask: Callable[[], None] = lambda: None
         self._note = ask
 
     def ask(self, instance: str, question: q.AnyQuestion, order: Any, patience_s: float) -> Reply:
         self.questions.append(question)
         self._note(type(question).__name__, instance)
+        self.on_ask()
         if self.refusal is not None:
             return SocketDeclined(request="", reason=self.refusal, detail="WhatsApp says no.")
         if isinstance(question, q.FindPeople):
