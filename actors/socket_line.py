@@ -231,7 +231,7 @@ def _undone(question: Ask, ex: Exception | None) -> Reply:
 def _unsent(order: Transmit, ex: Exception | None) -> SocketFailedToSend:
     if ex is None:
         return SocketFailedToSend(command_id=order.command_id, reason="not_connected", detail=CLOSING)
-    return SocketFailedToSend(command_id=order.command_id, reason="refused", detail=f"Upload: {type(ex).__name__}.")
+    return SocketFailedToSend(command_id=order.command_id, reason="not_uploaded", detail=f"{type(ex).__name__}.")
 
 
 def _failure(job: Job, detail: str) -> Observation:

@@ -15,7 +15,7 @@ from chatbot_erp.actors.media_specs import field_of
 from chatbot_erp.actors.wa_client import Client, LibraryError, MediaConnection
 from chatbot_erp.actors.wa_port import Loaded
 from chatbot_erp.actors.wa_upload import Uploader, UploadFailed
-from chatbot_erp.actors.wa_verdicts import why_not_resolved
+from chatbot_erp.actors.wa_verdicts import why_not_uploaded
 
 log = logging.getLogger(__name__)
 
@@ -50,11 +50,12 @@ class SocketFiles:
         try:
             file = self._uploader.upload(path, field_of(content))
         except LibraryError as ex:
+            reason = why_not_uploaded(str(ex))
             return SocketFailedToSend(
-                command_id=order.command_id, reason=why_not_resolved(str(ex)), detail="WhatsApp names no media server."
+                command_id=order.command_id, reason=reason, detail="WhatsApp names no media server."
             )
         except UploadFailed as ex:
-            return SocketFailedToSend(command_id=order.command_id, reason="refused", detail=str(ex))
+            return SocketFailedToSend(command_id=order.command_id, reason=ex.reason, detail=str(ex))
         if isinstance(content, Image):
             file = msgspec.structs.replace(file, thumbnail=thumbnail(path))
         return Loaded(order, file)
