@@ -35,8 +35,8 @@ from chatbot_erp.actors.wa_media import (
     REFERER,
     SILENCE_S,
     keys_of,
-    pool_for,
 )
+from chatbot_erp.actors.wa_proxy import pool_for
 from chatbot_erp.actors.wa_verdicts import FailureReason
 
 _STALE = (401, 403)
