@@ -20,7 +20,7 @@ from chatbot_erp.actors.frames import (
     Transmit,
 )
 from chatbot_erp.actors.people_frames import Ask, Reply, SocketDeclined
-from chatbot_erp.actors.socket_desk import Desk
+from chatbot_erp.actors.socket_desk import Desk, left_in
 from chatbot_erp.actors.socket_words import Mouth
 from chatbot_erp.actors.wa_port import Loaded, SocketFactory
 
@@ -112,11 +112,7 @@ class Line:
         with self._door:
             self._closing = True
             self._hurry.set()
-            waiting: list[Job] = []
-            while not self._jobs.empty():
-                job = self._jobs.get()
-                if job is not None:
-                    waiting.append(job)
+            waiting: list[Job] = left_in(self._jobs)
             self._jobs.put(None)
             return waiting
 
