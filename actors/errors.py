@@ -58,6 +58,9 @@ class ManagerError(Exception):
 class Refused(ManagerError):
     """The caller asked for something that cannot be; nothing changed."""
 
+    field: str | None = None
+    """Which field of a draft is to be mended, where one is."""
+
 
 class BadName(Refused):
     code = "bad-name"

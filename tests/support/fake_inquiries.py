@@ -38,9 +38,6 @@ ANSWERS: dict[type[q.Question], q.AnyAnswer] = {
     q.DescribeGroup: GROUP,
     q.CreateGroup: GROUP,
     q.ChangeGroup: GROUP,
-    q.ChangeMembers: q.MembersChanged(
-        results=(q.MemberResult(participant="5511", error=0), q.MemberResult(participant="5512", error=403))
-    ),
     q.FetchInvite: q.Invite(link="https://chat.whatsapp.com/AbC"),
     q.JoinGroup: q.Joined(group=GROUP.jid),
     q.LeaveGroup: q.Done(),
@@ -71,4 +68,7 @@ class FakeInquiries(Inquiries):
         if isinstance(question, q.FindPeople):
             people = (q.Known(number=each, jid=f"{each}@s.whatsapp.net", lid=None) for each in question.numbers)
             return SocketAnswered(request="", answer=q.Found(people=tuple(people)))
+        if isinstance(question, q.ChangeMembers):
+            results = (q.MemberResult(participant=each, error=0) for each in question.participants)
+            return SocketAnswered(request="", answer=q.MembersChanged(results=tuple(results)))
         return SocketAnswered(request="", answer=self.answers[type(question)])
