@@ -190,6 +190,40 @@ def test_answers_to_buttons_and_lists_are_told_and_so_is_what_nobody_knows(world
     ]
 
 
+def test_what_shops_and_groups_send_is_told_with_the_fields_that_belong_to_it(world: World, customer: Phone) -> None:
+    invitation, party, order, product, album = (proto.Message() for _ in range(5))
+    invite = invitation.groupInviteMessage
+    invite.groupJid, invite.groupName, invite.inviteCode = "120363000000000001@g.us", "Pedidos", "AbCd"
+    invite.caption, invite.inviteExpiration = "Entre", 1_900_000_000
+    party.eventMessage.name, party.eventMessage.description = "Festa", "Na loja"
+    party.eventMessage.startTime = 1_900_000_000
+    order.orderMessage.orderId, order.orderMessage.orderTitle = "42", "Pedido"
+    order.orderMessage.message, order.orderMessage.itemCount = "Dois, por favor", 2
+    product.productMessage.body = "Tem?"
+    product.productMessage.product.productId, product.productMessage.product.title = "7", "Bolo"
+    album.albumMessage.expectedImageCount, album.albumMessage.expectedVideoCount = 3, 1
+    said = []
+    for message in (invitation, party, order, product, album):
+        message_id = customer.send_message(world.shop.number, message)
+        said.append(world.message(message_id))
+        customer.wait_receipt(message_id)
+        assert said[-1].pop("raw")
+    assert said == [
+        {
+            "type": "group_invite",
+            "text": "Entre",
+            "group": "120363000000000001@g.us",
+            "name": "Pedidos",
+            "code": "AbCd",
+            "expiresAt": 1_900_000_000,
+        },
+        {"type": "event", "text": "Festa", "description": "Na loja", "startsAt": 1_900_000_000},
+        {"type": "order", "text": "Dois, por favor", "id": "42", "title": "Pedido", "items": 2},
+        {"type": "product", "text": "Tem?", "id": "7", "title": "Bolo"},
+        {"type": "album", "text": "", "images": 3, "videos": 1},
+    ]
+
+
 def test_what_is_said_about_a_message_names_it(world: World, customer: Phone) -> None:
     shop = world.shop
     ours = world.manager.send("empresa_x", customer.number, "Pix ou boleto?").json()["messageId"]
