@@ -170,7 +170,7 @@ def test_every_other_kind_of_message_is_told_with_the_fields_that_belong_to_it(w
 
 
 def test_answers_to_buttons_and_lists_are_told_and_so_is_what_nobody_knows(world: World, customer: Phone) -> None:
-    button, row, offer, unknown = (proto.Message() for _ in range(4))
+    button, row, offer, unknown, buttons, template, newer, form = (proto.Message() for _ in range(8))
     button.buttonsResponseMessage.selectedDisplayText = "Sim"
     button.buttonsResponseMessage.selectedButtonId = "yes"
     row.listResponseMessage.title = "Pizza"
@@ -178,8 +178,17 @@ def test_answers_to_buttons_and_lists_are_told_and_so_is_what_nobody_knows(world
     offer.listMessage.description = "O que deseja?"
     offer.listMessage.sections.add().rows.add(rowId="p1", title="Pizza")
     unknown.sendPaymentMessage.SetInParent()
+    buttons.buttonsMessage.contentText = "Confirma?"
+    buttons.buttonsMessage.buttons.add(buttonId="yes").buttonText.displayText = "Sim"
+    template.templateMessage.hydratedTemplate.hydratedContentText = "Chegou?"
+    template.templateMessage.hydratedTemplate.hydratedButtons.add(index=0).quickReplyButton.displayText = "Chegou"
+    newer.interactiveMessage.body.text = "Pague"
+    newer.interactiveMessage.nativeFlowMessage.buttons.add(name="pay", buttonParamsJson="{}")
+    form.interactiveResponseMessage.body.text = "Feito"
+    form.interactiveResponseMessage.nativeFlowResponseMessage.name = "form"
+    form.interactiveResponseMessage.nativeFlowResponseMessage.paramsJson = "{}"
     said = []
-    for message in (button, row, offer, unknown):
+    for message in (button, row, offer, unknown, buttons, template, newer, form):
         said.append(world.message(customer.send_message(world.shop.number, message)))
         assert said[-1].pop("raw")
     assert said == [
@@ -187,6 +196,10 @@ def test_answers_to_buttons_and_lists_are_told_and_so_is_what_nobody_knows(world
         {"type": "list_reply", "text": "Pizza", "id": "p1"},
         {"type": "list", "text": "O que deseja?", "choices": [{"id": "p1", "title": "Pizza"}]},
         {"type": "unknown", "text": "", "field": "sendPaymentMessage"},
+        {"type": "buttons", "text": "Confirma?", "choices": [{"id": "yes", "title": "Sim"}]},
+        {"type": "template", "text": "Chegou?", "choices": [{"id": "", "title": "Chegou"}]},
+        {"type": "interactive", "text": "Pague", "choices": [{"id": "pay", "title": "{}"}]},
+        {"type": "button_reply", "text": "Feito", "id": "form", "parameters": "{}"},
     ]
 
 
