@@ -18,12 +18,15 @@ NICENESS = 10
 
 
 class Audit:
-    """One check at a time. Any thread may call."""
+    """One check at a time, of the log in a directory or a database. Any thread may call."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, database: str | None = None) -> None:
         self._directory = directory
+        self._database = database
         self._running = Lock()
+        self._turn = Lock()
         self._child: subprocess.Popen[bytes] | None = None
+        self._has_ended = False
 
     def run(self) -> Report:
         """Check every event that there is now. Raises `AuditRunning`, `Unavailable`."""
@@ -39,16 +42,26 @@ class Audit:
         return self._running.locked()
 
     def stop(self) -> None:
-        """End the check that runs, if one does: who waits for it gets `Unavailable`."""
-        if (child := self._child) is not None:
-            child.kill()
+        """End the check that runs, if one does, and begin no other: who waits for one gets `Unavailable`."""
+        with self._turn:
+            self._has_ended = True
+            if self._child is not None:
+                self._child.kill()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        """The place is told by the environment: others on the machine see a command line, and passwords in it."""
+        place = {"CHATBOT_ERP_DATA_DIR": str(self._directory.absolute()), "CHATBOT_ERP_DATABASE": self._database or ""}
+        command = [sys.executable, "-m", "chatbot_erp.actors.main", "verify", "--json"]
+        with self._turn:
+            if self._has_ended:
+                raise Unavailable("The manager is shutting down.")
+            self._child = subprocess.Popen(
+                command, env={**os.environ, **place}, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            )
+            return self._child
 
     def _run(self) -> Report:
-        command = [sys.executable, "-m", "chatbot_erp.actors.main", "verify", "--json"]
-        with subprocess.Popen(
-            [*command, "--data-dir", str(self._directory.absolute())], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        ) as child:
-            self._child = child
+        with self._start() as child:
             try:
                 with contextlib.suppress(OSError):
                     os.setpriority(os.PRIO_PROCESS, child.pid, NICENESS)
@@ -59,7 +72,8 @@ class Audit:
                     f"The log is not checked within {PATIENCE_S:.0f} s: run `chatbot-erp verify`."
                 ) from None
             finally:
-                self._child = None
+                with self._turn:
+                    self._child = None
         try:
             return msgspec.json.decode(found, type=Report)
         except msgspec.MsgspecError:

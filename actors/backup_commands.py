@@ -9,40 +9,45 @@ import msgspec
 from rich.console import Console
 from rich.progress import Progress
 
+from chatbot_erp.eventstore import checkpoints, database
 from chatbot_erp.eventstore.backup import copy
-from chatbot_erp.eventstore.database import FILE
+from chatbot_erp.eventstore.places import MOVED
 from chatbot_erp.eventstore.verify import verify
 
 
 def make_backup(data_dir: Path, *, target: Path, as_json: bool) -> None:
     """Copy `data_dir`, of a running or a stopped manager, and check the copy. Raises `click.ClickException`."""
-    _must_hold_a_log(data_dir)
+    _must_be_a_managers(data_dir)
     events = _copy(data_dir, target)
-    _tell(
-        f"{target} holds a whole copy: {events} events, as far as the log went when it began.", target, events, as_json
-    )
+    if events is None:
+        words = f"{target} holds a whole copy of the files. The log is in PostgreSQL: back that up, too."
+    else:
+        words = f"{target} holds a whole copy: {events} events, as far as the log went when it began."
+    _tell(words, target, events, as_json)
 
 
 def restore_backup(data_dir: Path, *, source: Path, as_json: bool) -> None:
     """Copy a backup to `data_dir`, which must not exist, and check the copy. Raises `click.ClickException`."""
-    _must_hold_a_log(source)
+    _must_be_a_managers(source)
     if data_dir.is_dir() and not any(data_dir.iterdir()):
         data_dir.rmdir()
     events = _copy(source, data_dir)
-    _tell(f"{data_dir} is ready to be served: {events} events.", data_dir, events, as_json)
+    what = "its log is in PostgreSQL" if events is None else f"{events} events"
+    _tell(f"{data_dir} is ready to be served: {what}.", data_dir, events, as_json)
 
 
-def _tell(words: str, directory: Path, events: int, as_json: bool) -> None:
+def _tell(words: str, directory: Path, events: int | None, as_json: bool) -> None:
     print(msgspec.json.encode({"directory": str(directory), "events": events}).decode() if as_json else words)
 
 
-def _must_hold_a_log(directory: Path) -> None:
-    if not (directory / FILE).exists():
+def _must_be_a_managers(directory: Path) -> None:
+    """The key that signs checkpoints is there wherever the log is."""
+    if not any((directory / name).exists() for name in (database.FILE, checkpoints.FILE)):
         raise click.ClickException(f"{directory} holds no event log.")
 
 
-def _copy(source: Path, target: Path) -> int:
-    """Copy and check the copy; how many events it holds."""
+def _copy(source: Path, target: Path) -> int | None:
+    """Copy and check the copy; how many events it holds, None where the log is in PostgreSQL."""
     if target.exists():
         raise click.ClickException(f"{target} is there already; name a directory that is not.")
     console = Console(stderr=True)
@@ -52,6 +57,8 @@ def _copy(source: Path, target: Path) -> int:
             copy(source, target, lambda done, count: bar.update(copying, completed=done, total=count))
         except (OSError, sqlite3.Error) as ex:
             raise click.ClickException(f"Nothing was copied: {ex}.") from ex
+        if (target / MOVED).exists() or not (target / database.FILE).exists():
+            return None
         report = verify(target, progress=lambda done, total: bar.update(checking, completed=done, total=total))
     if report.problem is not None:
         raise click.ClickException(f"The copy does not verify at position {report.position}: {report.problem}")

@@ -23,7 +23,7 @@ from rich.table import Table
 from chatbot_erp.eventstore.database import FILE, OLDEST_SQLITE
 from chatbot_erp.eventstore.errors import StoreError
 from chatbot_erp.eventstore.events import EVENT_NAMES, InstanceConnected, InstanceInvalidated, InstanceRemoved
-from chatbot_erp.eventstore.log_reader import LogReader
+from chatbot_erp.eventstore.places import open_log
 
 LIBRARY_PATIENCE_S = 60.0
 PORT_PATIENCE_S = 2.0
@@ -213,7 +213,7 @@ def listening(host: str, port: int) -> Finding:
 def log(data_dir: Path, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Iterator[Finding]:
     """Whether the log can be read, fits the clock, and tells of a library that WhatsApp does not want any more."""
     try:
-        with LogReader.open(data_dir) as reader:
+        with open_log(data_dir) as reader:
             head = reader.head()
             last = reader.read(after=head - 1, limit=1)
             outdated: dict[str, bool] = {}

@@ -35,6 +35,7 @@
         │   ├── ReachoutLocked
         │   └── AddressingRejected
         ├── MediaUnavailable        certain: the file was not had
+        ├── MediaNotUploaded        certain: nothing was sent; try again later
         ├── OutcomeUnknown          nobody can say: never re-sent by itself
         └── Unavailable             certain: nothing was done; try again later
 
@@ -56,6 +57,9 @@ class ManagerError(Exception):
 
 class Refused(ManagerError):
     """The caller asked for something that cannot be; nothing changed."""
+
+    field: str | None = None
+    """Which field of a draft is to be mended, where one is."""
 
 
 class BadName(Refused):
@@ -276,6 +280,12 @@ class MediaUnavailable(Failed):
     action = "Read the detail; a media server in trouble is worth another try in a minute, a damaged file is not."
 
 
+class MediaNotUploaded(Failed):
+    code = "media-not-uploaded"
+    title = "The file could not be brought to WhatsApp's media servers."
+    action = "Nothing was sent; try again after the time in Retry-After."
+
+
 class OutcomeUnknown(Failed):
     code = "outcome-unknown"
     title = "Nobody can say whether it was done."
@@ -296,6 +306,7 @@ OF_FAILURE: Mapping[str, type[ManagerError]] = MappingProxyType(
         "reachout_locked": ReachoutLocked,
         "addressing_rejected": AddressingRejected,
         "too_many": AskedTooMuch,
+        "not_uploaded": MediaNotUploaded,
     }
 )
 """What the reason of a `MessageFailed` is for callers."""

@@ -346,7 +346,7 @@ class InstanceActor(pykka.ThreadingActor):
 
     def _accept(self, command: SendMessage) -> Future[None]:
         """Answers a future that is done when the message is in the log."""
-        state = self._journal.state
+        state = self._journal.ahead
         if isinstance(state, Instance) and len(state.pending) >= MOST_PENDING:
             raise Unavailable(f"{MOST_PENDING} messages of this instance wait for WhatsApp already.")
         self._stage_send(command, lambda failure: self._callers.tell_recorded(command.command_id, failure))

@@ -62,6 +62,11 @@ class Journal:
         """How many commands are staged."""
         return len(self._staged)
 
+    @property
+    def ahead(self) -> State:
+        """After all that is stored or staged."""
+        return self._ahead
+
     def stage(self, command: Command, settle: Settle) -> None:
         """Decide on top of what is staged already. Raises what `decide` raises; then nothing is staged."""
         events = decide(self._ahead, command)

@@ -107,6 +107,10 @@ def move_log(directory: Path, database: str, *, as_json: bool) -> None:
         return
     print(f"The log is in the database, whole: {report.events} events in {report.streams} streams, hash {report.hash}.")
     print(f"Go on with: chatbot-erp serve --data-dir {directory} --database URL")
+    print(
+        f"The old log and all its keys are still in {directory}: what is erased from now on can be read there. When you are"
+        f" sure, remove them: cd {directory} && shred -u events.db* keys.db*"
+    )
 
 
 def stream_of(log: LogReader, name: str) -> str:

@@ -126,7 +126,7 @@ def serve(
         host=host,
         port=port,
         data_dir=data_dir,
-        database=database or None,
+        database=database,
         api_key=api_key or None,
         sanity_ping=sanity_ping,
         numbers_per_host=numbers_per_host,

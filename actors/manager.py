@@ -114,7 +114,7 @@ class Manager:
         self.people = People(house)
         self.keys = KeyRing(house.vault)
         self.webhooks = WebhookControl(house.store, house.vault, house.directory, house.config, house.now, self._ask)
-        self.audit = Audit(house.config.data_dir)
+        self.audit = Audit(house.config.data_dir, house.config.database)
         self.draining = False
         """Set when the end has begun: `unready` says so."""
 

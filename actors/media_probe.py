@@ -19,6 +19,7 @@ from chatbot_erp.actors.outbox import Parcel
 PICTURE_TYPES = ("JPEG", "PNG", "WEBP")
 LARGEST_PICTURE, LARGEST_STICKER = 16 << 20, 1 << 20
 OPUS_RATE = 48_000
+LONGEST_S = 86_400
 VOICE_TYPE = "audio/ogg; codecs=opus"
 OTHERWISE = "application/octet-stream"
 
@@ -74,6 +75,8 @@ def inspected(content: AnyMedia, path: Path, parcel: Parcel) -> AnyMedia:
                 seconds = opus_seconds(file)
             if seconds is None:
                 raise BadMedia("A voice message is Ogg with Opus; anything else phones cannot play as one.")
+            if seconds > LONGEST_S:
+                raise BadMedia("A voice message plays for a day at most; its last page says more.")
             return _with(known, mime_type=VOICE_TYPE, seconds=known.seconds or max(1, round(seconds)))
         case c.Document() if not known.file_name:
             return _with(known, file_name=f"file{mimetypes.guess_extension(known.mime_type) or ''}")

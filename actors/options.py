@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from chatbot_erp.actors.config import Config
 
@@ -29,12 +30,42 @@ data_dir = option(
     help="Event log, sessions, spool. Made with mode 0700; one manager at a time.",
 )
 
-database = option(
+_database = option(
     "--database",
     default=None,
     metavar="URL",
     help="postgresql://…: events, secrets and keys are in this database, not in the data directory.",
 )
+
+
+def database(command: Command) -> Command:
+    """`--database`; the empty text is none."""
+
+    @wraps(command)
+    def run(database: str | None, **settings: Any) -> Any:
+        return command(database=database or None, **settings)
+
+    return _database(run)
+
+
+def directory_and_database(command: Command) -> Command:
+    """`--data-dir` and `--database`, for what shall not act on another log than the one that was meant."""
+
+    @wraps(command)
+    def run(database: str | None, **settings: Any) -> Any:
+        given = click.get_current_context().get_parameter_source
+        if database and (given("data_dir"), given("database")) == (
+            ParameterSource.COMMANDLINE,
+            ParameterSource.ENVIRONMENT,
+        ):
+            raise click.UsageError(
+                "--data-dir is on the command line and CHATBOT_ERP_DATABASE in the environment, so it is not clear which"
+                " log is meant. Say --database '' for the one in the directory; for the one in the database name the"
+                " directory in the environment, too (CHATBOT_ERP_DATA_DIR)."
+            )
+        return command(database=database, **settings)
+
+    return data_dir(database(run))
 
 
 def place(command: Command) -> Command:
@@ -44,7 +75,7 @@ def place(command: Command) -> Command:
     def run(data_dir: Path, database: str | None, **settings: Any) -> Any:
         return command(place=database or data_dir, **settings)
 
-    return data_dir(database(run))
+    return directory_and_database(run)
 
 
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for machines.")

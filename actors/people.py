@@ -93,7 +93,8 @@ class People:
     def create_group(self, name: str, subject: str, participants: Sequence[str]) -> q.Group:
         """Found a group. Raises `BadText`, `BadNumber`, `NotOnWhatsApp`."""
         question = q.CreateGroup(
-            subject=_checked(subject, LONGEST_SUBJECT, least=1), participants=self._people(participants)
+            subject=_checked(subject, LONGEST_SUBJECT, least=1),
+            participants=tuple(dict.fromkeys(self._people(participants))),
         )
         return self._ask(name, question, q.Group)
 
@@ -111,12 +112,16 @@ class People:
     def change_members(
         self, name: str, group: str, change: q.MemberChange, participants: Sequence[str]
     ) -> tuple[q.MemberResult, ...]:
-        """Add, remove, promote or demote; what became of each, in the order asked. Raises `BadGroup`, `BadNumber`."""
+        """Add, remove, promote or demote; what became of each, in the order asked and by the names as they were given.
+
+        Raises `BadGroup`, `BadNumber`.
+        """
         which, people = phone_numbers.group(group), self._people(participants)
         if not people:
             raise errors.BadNumber("Name at least one participant.")
-        question = q.ChangeMembers(group=which, change=change, participants=people)
-        return self._ask(name, question, q.MembersChanged).results
+        question = q.ChangeMembers(group=which, change=change, participants=tuple(dict.fromkeys(people)))
+        results = {each.participant: each for each in self._ask(name, question, q.MembersChanged).results}
+        return tuple(replace(results[who], participant=given) for who, given in zip(people, participants, strict=True))
 
     def invite(self, name: str, group: str, *, reset: bool) -> str:
         """The link by which one enters; with `reset` a new one, and the old one is void. Raises `BadGroup`."""
@@ -167,10 +172,9 @@ class People:
         return phone_numbers.person(number, self._region)
 
     def _people(self, numbers: Sequence[str]) -> tuple[str, ...]:
-        """Each once, whatever spellings a caller repeats them in."""
         if len(numbers) > MOST_PARTICIPANTS:
             raise errors.BadNumber(f"Name at most {MOST_PARTICIPANTS} participants at once.")
-        return tuple(dict.fromkeys(self._person(number) for number in numbers))
+        return tuple(self._person(number) for number in numbers)
 
     def _ask(self, name: str, question: q.AnyQuestion, kind: type[A]) -> A:
         view = self._house.directory.view(name)

@@ -2,13 +2,14 @@
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 import msgspec
 
 from chatbot_erp.actors import contents as c
-from chatbot_erp.actors.errors import BadContent, BadMessage, MessageNotFound
+from chatbot_erp.actors.errors import BadContent, BadMessage, MessageNotFound, Refused
 from chatbot_erp.actors.phone_numbers import digits, normalise, person
 from chatbot_erp.actors.state import Account
 from chatbot_erp.eventstore.events import MessageReceived, MessageSent
@@ -41,25 +42,41 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
 def complete(draft: Draft, find: Find, me: Account, region: str | None = None) -> Draft:
     """The draft as this account can send it; numbers are read as in `normalise`.
 
-    Raises `BadNumber`, `BadContent`, `BadMessage`, `MessageNotFound`.
+    Raises `BadNumber`, `BadContent`, `BadMessage`, `MessageNotFound`; their `field` is the JSON name of what is wrong.
     """
     content = draft.content
     check_content(content)
     if isinstance(content, AboutMessage):
-        about, kind = _looked_up(content.message, find, me, region, own=not isinstance(content, c.Reaction))
-        if isinstance(content, c.Edit) and kind not in ("", "text"):
-            raise BadContent(f"Of a message of the type {kind} nothing can be changed: only a text can.")
-        return Draft(to=_chat(draft.to, about, region), content=msgspec.structs.replace(content, message=about))
-    to = normalise(draft.to, region)
-    mentions = tuple(_jid(person(number, region)) for number in content.mentions)
+        with _blaming("message"):
+            about, kind = _looked_up(content.message, find, me, region, own=not isinstance(content, c.Reaction))
+            if isinstance(content, c.Edit) and kind not in ("", "text"):
+                raise BadContent(f"Of a message of the type {kind} nothing can be changed: only a text can.")
+        with _blaming("to"):
+            return Draft(to=_chat(draft.to, about, region), content=msgspec.structs.replace(content, message=about))
+    with _blaming("to"):
+        to = normalise(draft.to, region)
+    with _blaming("mentions"):
+        mentions = tuple(_jid(person(number, region)) for number in content.mentions)
     quote = content.quoting
     if quote is not None:
-        found, kind = _looked_up(quote, find, me, region)
+        with _blaming("quoted"):
+            found, kind = _looked_up(quote, find, me, region)
         quote = msgspec.structs.replace(found, kind=kind or quote.kind)
     whole = msgspec.structs.replace(content, mentions=mentions, quoting=quote)
     if isinstance(whole, c.Contact):
-        whole = msgspec.structs.replace(whole, contacts=tuple(_card(card, region) for card in whole.contacts))
+        with _blaming("contacts"):
+            whole = msgspec.structs.replace(whole, contacts=tuple(_card(card, region) for card in whole.contacts))
     return Draft(to=to, content=whole)
+
+
+@contextmanager
+def _blaming(field: str) -> Iterator[None]:
+    """Have what is refused in here name the field."""
+    try:
+        yield
+    except Refused as ex:
+        ex.field = field
+        raise
 
 
 def _looked_up(wanted: Named, find: Find, me: Account, region: str | None, *, own: bool = False) -> tuple[Named, str]:
@@ -124,41 +141,43 @@ def check_content(content: c.Sendable) -> None:
         msgspec.json.encode(content)
     except UnicodeEncodeError as ex:
         raise BadContent("A text in it is not valid Unicode (a lone surrogate).") from ex
-    if isinstance(content, c.Text | c.Edit):
-        check_text(content.text)
-    elif len(content.text) > LONGEST_TEXT:
-        raise BadMessage(f"The text has {len(content.text)} characters; {LONGEST_TEXT} are allowed.")
+    with _blaming("text"):
+        if isinstance(content, c.Text | c.Edit):
+            check_text(content.text)
+        elif len(content.text) > LONGEST_TEXT:
+            raise BadMessage(f"The text has {len(content.text)} characters; {LONGEST_TEXT} are allowed.")
     if isinstance(content, c.Saying):
-        _require(len(content.mentions) <= MOST_MENTIONS, f"'mentions' are {MOST_MENTIONS} at most.")
+        _require("mentions", len(content.mentions) <= MOST_MENTIONS, f"'mentions' are {MOST_MENTIONS} at most.")
     match content:
-        case c.Location():
-            finite = math.isfinite(content.latitude) and math.isfinite(content.longitude)
-            _require(
-                finite and abs(content.latitude) <= 90 and abs(content.longitude) <= 180, "It is no place on Earth."
-            )
+        case c.Location(latitude=latitude, longitude=longitude):
+            for field, degrees, most in (("latitude", latitude, 90), ("longitude", longitude, 180)):
+                _require(field, math.isfinite(degrees) and abs(degrees) <= most, "It is no place on Earth.")
         case c.Contact(contacts=cards):
-            _require(0 < len(cards) <= MOST_CARDS, f"'contacts' are 1 to {MOST_CARDS}.")
+            _require("contacts", 0 < len(cards) <= MOST_CARDS, f"'contacts' are 1 to {MOST_CARDS}.")
             for card in cards:
-                _require(
-                    0 < len(card.name.strip()) <= LONGEST_NAME, f"A contact's name is 1 to {LONGEST_NAME} characters."
-                )
-                _require(bool(card.vcard or card.numbers), "A contact has 'numbers', or a 'vcard'.")
+                is_named = 0 < len(card.name.strip()) <= LONGEST_NAME
+                _require("contacts", is_named, f"A contact's name is 1 to {LONGEST_NAME} characters.")
+                _require("contacts", bool(card.vcard or card.numbers), "A contact has 'numbers', or a 'vcard'.")
                 is_card = card.vcard.lstrip()[:11].upper() == "BEGIN:VCARD"
-                _require(not card.vcard or is_card, "A 'vcard' begins with BEGIN:VCARD.")
+                _require("contacts", not card.vcard or is_card, "A 'vcard' begins with BEGIN:VCARD.")
         case c.Poll(text=question, options=options, selectable=selectable):
-            _require(0 < len(question.strip()) <= LONGEST_NAME, f"A poll's 'text' is 1 to {LONGEST_NAME} characters.")
-            _require(2 <= len(options) <= MOST_OPTIONS, f"A poll has 2 to {MOST_OPTIONS} 'options'.")
-            _require(all(option.strip() for option in options), "An option of the poll is empty.")
-            _require(len(set(options)) == len(options), "Two options of the poll are the same.")
-            _require(0 <= selectable <= len(options), "'selectable' is 0 (any number) to as many as there are options.")
+            is_asked = 0 < len(question.strip()) <= LONGEST_NAME
+            _require("text", is_asked, f"A poll's 'text' is 1 to {LONGEST_NAME} characters.")
+            _require("options", 2 <= len(options) <= MOST_OPTIONS, f"A poll has 2 to {MOST_OPTIONS} 'options'.")
+            _require("options", all(option.strip() for option in options), "An option of the poll is empty.")
+            _require("options", len(set(options)) == len(options), "Two options of the poll are the same.")
+            can_be = 0 <= selectable <= len(options)
+            _require("selectable", can_be, "'selectable' is 0 (any number) to as many as there are options.")
         case c.Reaction(text=emoji):
-            _require(len(emoji) <= LONGEST_REACTION and not _BREAK.search(emoji), "A reaction is one emoji.")
+            is_short = len(emoji) <= LONGEST_REACTION and not _BREAK.search(emoji)
+            _require("text", is_short, "A reaction is one emoji.")
         case c.Document(file_name=name):
-            _require(len(name) <= LONGEST_NAME, f"A 'fileName' has at most {LONGEST_NAME} characters.")
+            _require("fileName", len(name) <= LONGEST_NAME, f"A 'fileName' has at most {LONGEST_NAME} characters.")
         case _:
             pass
 
 
-def _require(holds: bool, otherwise: str) -> None:
-    if not holds:
-        raise BadContent(otherwise)
+def _require(field: str, holds: bool, otherwise: str) -> None:
+    with _blaming(field):
+        if not holds:
+            raise BadContent(otherwise)

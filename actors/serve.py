@@ -33,6 +33,7 @@ from chatbot_erp.actors.errors import Unavailable
 from chatbot_erp.actors.host_process import HostDeath, HostProcess, await_former_hosts
 from chatbot_erp.actors.hosts import LATE_S, SocketHosts
 from chatbot_erp.actors.house import HostGone, House, Switchboard, hide_qr, utc_now
+from chatbot_erp.actors.inquiries import Inquiries
 from chatbot_erp.actors.logs import configure_logs
 from chatbot_erp.actors.manager import Manager
 from chatbot_erp.actors.media_files import MediaFiles
@@ -242,6 +243,7 @@ def _start_supervisor(
             alarms=alarms,
             supervisor=supervisor,
             switchboard=switchboard,
+            inquiries=Inquiries(most=config.http_threads // 3),
             show_qr=print_qr if sys.stdout.isatty() else hide_qr,
         )
 

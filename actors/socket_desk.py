@@ -4,6 +4,7 @@ import logging
 import queue
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 log = logging.getLogger(__name__)
@@ -49,10 +50,8 @@ class Desk(Generic[Wish, Word]):
         """Meet no more. What is being done may still be; what waits is declined. May be called again."""
         with self._door:
             self._closed = True
-        while not self._waiting.empty():
-            wish = self._waiting.get()
-            if wish is not None:
-                self._say(self._decline(wish, None))
+        for wish in left_in(self._waiting):
+            self._say(self._decline(wish, None))
         self._waiting.put(None)
 
     def _work(self) -> None:
@@ -63,3 +62,15 @@ class Desk(Generic[Wish, Word]):
                 log.exception("%s failed.", self._name)
                 word = self._decline(wish, ex)
             self._say(word)
+
+
+def left_in(waiting: "queue.SimpleQueue[Wish | None]") -> list[Wish]:
+    """Take out what nobody has begun with; None, which ends a worker, is nothing."""
+    left = []
+    # Not "while it is not empty": its worker may take the last one after that look, and then nothing ever comes.
+    with suppress(queue.Empty):
+        while True:
+            wish = waiting.get_nowait()
+            if wish is not None:
+                left.append(wish)
+    return left

@@ -20,7 +20,7 @@ from chatbot_erp.actors.frames import (
     Transmit,
 )
 from chatbot_erp.actors.people_frames import Ask, Reply, SocketDeclined
-from chatbot_erp.actors.socket_desk import Desk
+from chatbot_erp.actors.socket_desk import Desk, left_in
 from chatbot_erp.actors.socket_words import Mouth
 from chatbot_erp.actors.wa_port import Loaded, SocketFactory
 
@@ -112,11 +112,7 @@ class Line:
         with self._door:
             self._closing = True
             self._hurry.set()
-            waiting: list[Job] = []
-            while not self._jobs.empty():
-                job = self._jobs.get()
-                if job is not None:
-                    waiting.append(job)
+            waiting: list[Job] = left_in(self._jobs)
             self._jobs.put(None)
             return waiting
 
@@ -231,7 +227,7 @@ def _undone(question: Ask, ex: Exception | None) -> Reply:
 def _unsent(order: Transmit, ex: Exception | None) -> SocketFailedToSend:
     if ex is None:
         return SocketFailedToSend(command_id=order.command_id, reason="not_connected", detail=CLOSING)
-    return SocketFailedToSend(command_id=order.command_id, reason="refused", detail=f"Upload: {type(ex).__name__}.")
+    return SocketFailedToSend(command_id=order.command_id, reason="not_uploaded", detail=f"{type(ex).__name__}.")
 
 
 def _failure(job: Job, detail: str) -> Observation:

@@ -7,7 +7,16 @@ from typing import Any
 import click
 
 from chatbot_erp.actors.config import Config
-from chatbot_erp.actors.options import POSITION, Moment, as_json, data_dir, database, follow, option, place
+from chatbot_erp.actors.options import (
+    POSITION,
+    Moment,
+    as_json,
+    data_dir,
+    directory_and_database,
+    follow,
+    option,
+    place,
+)
 
 
 @click.command()
@@ -182,8 +191,7 @@ def revoke(**settings: Any) -> None:
 
 @click.command()
 @click.argument("number")
-@data_dir
-@database
+@directory_and_database
 def export(**settings: Any) -> None:
     """Print everything that the log holds of the person with NUMBER (or a LID), one JSON object a line."""
     from chatbot_erp.actors.log_commands import reporting
@@ -239,8 +247,7 @@ def qr(*, name: str, url: str, key: str | None, as_json: bool) -> None:
 
 @click.command()
 @click.argument("number")
-@data_dir
-@database
+@directory_and_database
 @manager_url
 @manager_key
 @click.option("--yes", is_flag=True, help="Do not ask.")

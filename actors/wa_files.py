@@ -15,7 +15,7 @@ from chatbot_erp.actors.media_specs import field_of
 from chatbot_erp.actors.wa_client import Client, LibraryError, MediaConnection
 from chatbot_erp.actors.wa_port import Loaded
 from chatbot_erp.actors.wa_upload import Uploader, UploadFailed
-from chatbot_erp.actors.wa_verdicts import why_not_resolved
+from chatbot_erp.actors.wa_verdicts import why_not_uploaded
 
 log = logging.getLogger(__name__)
 
@@ -23,8 +23,14 @@ GOOD_FOR_S = 300.0
 """How long WhatsApp wants its answer about the media servers to be used."""
 
 THUMBNAIL = (96, 96)
-MOST_PIXELS = 40_000_000
-"""A picture that is larger goes without a thumbnail: to make one it would have to be decoded as a whole."""
+MOST_BYTES = 96 << 20
+"""A picture that takes more memory to decode goes without a thumbnail."""
+
+_BYTES_PER_PIXEL = {"JPEG": 4, "PNG": 8, "WEBP": 16}
+"""What decoding takes at its worst, measured: copies of what is transparent, of frames, of what comes in passes."""
+
+_decoding = threading.Lock()
+"""One at a time in all of the host, so that the memory of one is the memory of all."""
 
 
 class SocketFiles:
@@ -50,11 +56,12 @@ class SocketFiles:
         try:
             file = self._uploader.upload(path, field_of(content))
         except LibraryError as ex:
+            reason = why_not_uploaded(str(ex))
             return SocketFailedToSend(
-                command_id=order.command_id, reason=why_not_resolved(str(ex)), detail="WhatsApp names no media server."
+                command_id=order.command_id, reason=reason, detail="WhatsApp names no media server."
             )
         except UploadFailed as ex:
-            return SocketFailedToSend(command_id=order.command_id, reason="refused", detail=str(ex))
+            return SocketFailedToSend(command_id=order.command_id, reason=ex.reason, detail=str(ex))
         if isinstance(content, Image):
             file = msgspec.structs.replace(file, thumbnail=thumbnail(path))
         return Loaded(order, file)
@@ -71,11 +78,13 @@ class SocketFiles:
 def thumbnail(path: Path) -> bytes:
     """A small JPEG of a picture, or nothing: a message is as good without."""
     try:
-        with Pictures.open(path, formats=("JPEG", "PNG", "WEBP")) as picture:
-            if picture.width * picture.height > MOST_PIXELS:
-                return b""
-            # JPEGs are decoded at a fraction of their size where that is enough.
+        with _decoding, Pictures.open(path, formats=tuple(_BYTES_PER_PIXEL)) as picture:
+            whole = picture.width * picture.height
+            # JPEGs are decoded at a fraction of their size where that is enough; in several passes they are held whole.
             picture.draft("RGB", THUMBNAIL)
+            pixels = whole if picture.info.get("progressive") else picture.width * picture.height
+            if pixels * _BYTES_PER_PIXEL[picture.format or ""] > MOST_BYTES:
+                return b""
             picture.thumbnail(THUMBNAIL)
             small = BytesIO()
             picture.convert("RGB").save(small, "JPEG", quality=60)

@@ -9,16 +9,13 @@ import base64
 import hashlib
 import hmac
 import os
-import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
-from urllib.request import getproxies, proxy_bypass
 
-import certifi
 import urllib3
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
@@ -29,6 +26,7 @@ from cryptography.hazmat.primitives.padding import PKCS7
 
 from chatbot_erp.actors.media_frames import Reason
 from chatbot_erp.actors.media_specs import Media
+from chatbot_erp.actors.wa_proxy import pool_for
 
 ORIGIN = "https://mmg.whatsapp.net"
 """Serves every file. The library is told of nearer hosts for each connection, which the address in a message is not
@@ -201,14 +199,3 @@ def _until(deadline: float, chunks: Iterator[bytes]) -> Iterator[bytes]:
         if time.monotonic() > deadline:
             raise FetchFailed("unreachable", "WhatsApp's media server is too slow.")
         yield chunk
-
-
-def pool_for(origin: str) -> urllib3.PoolManager:
-    """Connections to there, through the proxy that the environment names, as the library does it."""
-    context = ssl.create_default_context(cafile=certifi.where())
-    context.load_default_certs()
-    host = urllib3.util.parse_url(origin).host or ""
-    proxy = None if proxy_bypass(host) else getproxies().get("https")
-    if proxy is None:
-        return urllib3.PoolManager(ssl_context=context)
-    return urllib3.ProxyManager(proxy, ssl_context=context)

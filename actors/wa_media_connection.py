@@ -8,11 +8,12 @@ milliseconds the library's own downloads (a history, large app states) fail too;
 import re
 from collections.abc import Callable
 from urllib.parse import unquote_plus
-from urllib.request import getproxies, proxy_bypass
 
 from chatbot_erp.actors.wa_client import LibraryError, MediaConnection
+from chatbot_erp.actors.wa_proxy import proxy_for
 
 NOWHERE = "http://127.0.0.1:0"
+MEDIA_HOST = "mmg.whatsapp.net"
 _UPLOAD = re.compile(r'"https://(?P<host>[a-z0-9.-]+)/mms/[^"?]*\?auth=(?P<auth>[^&"]+)')
 
 
@@ -30,10 +31,5 @@ def overhear(upload: Callable[[], object], dial_by: Callable[[str | None], None]
             raise
         return MediaConnection(told["host"], unquote_plus(told["auth"]))
     finally:
-        dial_by(proxy())
+        dial_by(proxy_for(MEDIA_HOST))
     raise LibraryError("an upload to nowhere went through")
-
-
-def proxy() -> str | None:
-    """The proxy to WhatsApp's media servers that the environment names."""
-    return None if proxy_bypass("mmg.whatsapp.net") else getproxies().get("https")

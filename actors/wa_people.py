@@ -5,6 +5,7 @@ The refusals' texts are those of whatsmeow (errors.go, as of neonize 0.5.2). Wha
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import assert_never
 
 from msgspec.structs import replace
@@ -80,8 +81,8 @@ class People:
             case q.SetBlocked():
                 return self._set_blocked(question)
             case q.CreateGroup(participants=participants):
-                people = tuple(self._addresses.resolve(each) for each in participants)
-                return self._client.ask(replace(question, participants=people))
+                people = dict.fromkeys(self._addresses.resolve(each) for each in participants)
+                return self._client.ask(replace(question, participants=tuple(people)))
             case q.ChangeMembers():
                 return self._change_members(question)
             case (
@@ -133,19 +134,22 @@ class People:
 
     def _change_members(self, question: q.ChangeMembers) -> q.AnyAnswer:
         """Each by the name the caller gave; who is not on WhatsApp does not keep the others out."""
-        known: dict[str, str] = {}
-        results: dict[str, q.MemberResult] = {}
+        jids: dict[str, str] = {}
         for each in question.participants:
-            try:
-                known[self._addresses.resolve(each)] = each
-            except NotOnWhatsApp:
-                results[each] = q.MemberResult(participant=each, error=NOT_ON_WHATSAPP)
-        if known:
-            answer = self._client.ask(replace(question, participants=tuple(known)))
+            with suppress(NotOnWhatsApp):
+                jids[each] = self._addresses.resolve(each)
+        errors: dict[str, int] = {}
+        if jids:
+            # Two names may be one account.
+            answer = self._client.ask(replace(question, participants=tuple(dict.fromkeys(jids.values()))))
             assert isinstance(answer, q.MembersChanged)
-            for result in answer.results:
-                results[known[result.participant]] = replace(result, participant=known[result.participant])
-        return q.MembersChanged(results=tuple(results[each] for each in question.participants if each in results))
+            errors = {result.participant: result.error for result in answer.results}
+        return q.MembersChanged(
+            results=tuple(
+                q.MemberResult(participant=each, error=errors[jids[each]] if each in jids else NOT_ON_WHATSAPP)
+                for each in question.participants
+            )
+        )
 
 
 def why(error: str) -> q.Refusal:

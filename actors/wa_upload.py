@@ -35,18 +35,26 @@ from chatbot_erp.actors.wa_media import (
     REFERER,
     SILENCE_S,
     keys_of,
-    pool_for,
 )
+from chatbot_erp.actors.wa_proxy import pool_for
+from chatbot_erp.actors.wa_verdicts import FailureReason
 
 _STALE = (401, 403)
 """What the servers say to an access that they no longer know."""
+
+_TOO_MANY = 429
+_CLOSING = "The socket is closing."
 
 Connect = Callable[[bool], MediaConnection]
 """Where to upload to; True asks for one that is newer than the last."""
 
 
 class UploadFailed(Exception):
-    """Raised where a file is not on the servers; nothing was sent."""
+    """Raised where a file is not on the servers; nothing was sent. `reason` says whether WhatsApp did not want it."""
+
+    def __init__(self, reason: FailureReason, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
 
 
 class _Answer(msgspec.Struct):
@@ -75,7 +83,7 @@ class Uploader:
             sealed = Sealed(path, key, purpose)
             answer = self._offer(sealed, category)
         except OSError as ex:
-            raise UploadFailed(f"The file could not be read: {ex.strerror}.") from ex
+            raise UploadFailed("not_uploaded", f"The file could not be read: {ex.strerror}.") from ex
         return Uploaded(
             url=answer.url,
             direct_path=answer.direct_path,
@@ -89,22 +97,25 @@ class Uploader:
         deadline = time.monotonic() + DEADLINE_S
         renew = False
         for attempt in range(1, ATTEMPTS + 1):
+            reason: FailureReason = "not_uploaded"
             try:
                 status, body = self._post(sealed, category, self._connect(renew), deadline)
                 if status == 200:
                     return msgspec.json.decode(body, type=_Answer)
                 trouble = f"WhatsApp's media server answers {status}."
                 renew = status in _STALE
-                if 400 <= status < 500 and not renew:
-                    raise UploadFailed(trouble)
+                if 400 <= status < 500:
+                    reason = "too_many" if status == _TOO_MANY else "refused"
+                    if not renew:
+                        break
             except msgspec.MsgspecError:
                 trouble = "WhatsApp's media server answers something that cannot be read."
             except urllib3.exceptions.HTTPError as ex:
                 # Its text would have the address, and in that what proves who uploads.
                 trouble = f"WhatsApp's media server cannot be reached ({type(ex).__name__})."
-            if self._stopping.wait(self._pause_s * attempt if attempt < ATTEMPTS else 0):
-                break
-        raise UploadFailed(trouble)
+            if attempt < ATTEMPTS and self._stopping.wait(self._pause_s * attempt):
+                raise UploadFailed("not_connected", _CLOSING)
+        raise UploadFailed(reason, trouble)
 
     def _post(self, sealed: "Sealed", category: str, to: MediaConnection, deadline: float) -> tuple[int, bytes]:
         token = base64.urlsafe_b64encode(sealed.encrypted_sha256).decode()
@@ -130,9 +141,9 @@ class Uploader:
     def _until(self, deadline: float, pieces: "Sealed") -> Iterator[bytes]:
         for piece in pieces:
             if self._stopping.is_set():
-                raise UploadFailed("The socket is closing.")
+                raise UploadFailed("not_connected", _CLOSING)
             if time.monotonic() > deadline:
-                raise UploadFailed("WhatsApp's media server is too slow.")
+                raise UploadFailed("not_uploaded", "WhatsApp's media server is too slow.")
             yield piece
 
 

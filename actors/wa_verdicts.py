@@ -10,7 +10,14 @@ from types import MappingProxyType
 from typing import Literal
 
 FailureReason = Literal[
-    "not_on_whatsapp", "refused", "reachout_locked", "addressing_rejected", "too_many", "not_connected", "unknown"
+    "not_on_whatsapp",
+    "refused",
+    "reachout_locked",
+    "addressing_rejected",
+    "too_many",
+    "not_connected",
+    "not_uploaded",
+    "unknown",
 ]
 
 _CAUSES = {
@@ -104,6 +111,12 @@ def why_not_sent(error: str) -> FailureReason:
     if error.startswith(_BEFORE_THE_SEND):
         return why_not_resolved(error)
     return "unknown"
+
+
+def why_not_uploaded(error: str) -> FailureReason:
+    """What the error of asking where files go means; nothing has been sent, and no error says that nothing may be."""
+    reason = why_not_resolved(error)
+    return reason if reason in ("not_connected", "too_many") else "not_uploaded"
 
 
 def why_not_resolved(error: str) -> FailureReason:

@@ -27,18 +27,13 @@ def open_store(directory: Path, database: str | None) -> EventStore:
     if database is not None:
         store: EventStore = _postgres("postgres_store").open_store(database, directory)
         return store
-    if (directory / MOVED).exists():
-        raise StoreError(
-            f"The log of {directory} was moved to PostgreSQL: say --database, or remove the file {MOVED} to go back to"
-            " the log as it was then."
-        )
-    return EventStore.open(directory)
+    return EventStore.open(_unmoved(directory))
 
 
 def open_vault(place: Place) -> Vault:
     """Raises LogTooNew, StoreUnavailable, StoreError."""
     if isinstance(place, Path):
-        return Vault.open(place)
+        return Vault.open(_unmoved(place))
     vault: Vault = _postgres("postgres_store").open_vault(place)
     return vault
 
@@ -46,15 +41,15 @@ def open_vault(place: Place) -> Vault:
 def open_log(place: Place) -> LogReader:
     """Raises StoreError where there is no log that can be opened, LogTooNew for one of a newer manager."""
     if isinstance(place, Path):
-        return LogReader.open(place)
+        return LogReader.open(_unmoved(place))
     log: LogReader = _postgres("postgres_store").open_log(place)
     return log
 
 
 def verify(place: Place, *, kept: Iterable[Checkpoint] = (), progress: files.Progress | None = None) -> files.Report:
-    """As verify.py's."""
+    """As verify.py's. Raises also StoreError where the log is no more."""
     if isinstance(place, Path):
-        return files.verify(place, kept=kept, progress=progress)
+        return files.verify(_unmoved(place), kept=kept, progress=progress)
     report: files.Report = _postgres("postgres_store").verify(place, kept=kept, progress=progress)
     return report
 
@@ -63,6 +58,16 @@ def move(directory: Path, database: str, progress: files.Progress | None = None)
     """As postgres_arrival.py's."""
     report: files.Report = _postgres("postgres_arrival").move(directory, database, progress)
     return report
+
+
+def _unmoved(directory: Path) -> Path:
+    """The directory, where its log and keys are not out of date. Raises StoreError."""
+    if (directory / MOVED).exists():
+        raise StoreError(
+            f"The log of {directory} was moved to PostgreSQL: say --database, or remove the file {MOVED} to go back to"
+            " the log as it was then."
+        )
+    return directory
 
 
 def _postgres(module: str) -> Any:

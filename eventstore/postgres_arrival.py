@@ -90,6 +90,8 @@ def _arrived(source: sqlite3.Connection, target: postgres.Connection) -> int | N
     row = target.execute("SELECT position, hash, arriving FROM head").fetchone()
     assert row is not None, "the head row is made with its table"
     position, chain_hash, arriving = row
+    if position == 0 or arriving:
+        _must_have_no_keys(target)
     if position == 0 and not arriving:
         target.execute("UPDATE head SET arriving = true")
         return 0
@@ -102,6 +104,15 @@ def _arrived(source: sqlite3.Connection, target: postgres.Connection) -> int | N
     if position != last:
         raise StoreError("The database holds the beginning of this log and a manager has used it. Nothing was changed.")
     return None
+
+
+def _must_have_no_keys(target: postgres.Connection) -> None:
+    for table in _KEY_TABLES:
+        if target.execute(f"SELECT 1 FROM chatbot_erp_keys.{table} LIMIT 1".encode()).fetchone() is not None:
+            raise StoreError(
+                f"The database holds no log, but keys or secrets already (chatbot_erp_keys.{table}). Nothing was changed:"
+                " move into an empty database."
+            )
 
 
 def _copy_events(source: sqlite3.Connection, target: postgres.Connection, after: int) -> int:

@@ -29,6 +29,7 @@ SEND_ANY = Operation(
         p.OF_ERROR[e.BadMedia],
         p.OF_ERROR[e.BadMediaUrl],
         p.OF_ERROR[e.MediaTooLarge],
+        p.OF_ERROR[e.MediaNotUploaded],
         p.OF_ERROR[e.MessageNotFound],
     ),
 )

@@ -1,6 +1,6 @@
 """Sending, what became of it, and the files of what was received."""
 
-from chatbot_erp.actors.errors import BadNumber, NotOnWhatsApp
+from chatbot_erp.actors.errors import BadContent, BadMessage, BadNumber, MessageNotFound, NotOnWhatsApp
 from chatbot_erp.actors.manager import Manager
 from chatbot_erp.http import drafts, fate_payloads, payloads
 from chatbot_erp.http.deferred import defer, wants_deferral
@@ -63,9 +63,10 @@ class AnyMessages:
                 defer(resp, name, self._manager.accept(name, drafts.draft(asked), file))
             else:
                 resp.send(payloads.sent(self._manager.send(name, drafts.draft(asked), file)))
-        except (BadNumber, NotOnWhatsApp) as ex:
-            blamed = FieldError(field="to", location="body", detail=str(ex))
-            raise RequestRefused(kind_of(ex), str(ex), [blamed]) from ex
+        except (BadContent, BadMessage, BadNumber, MessageNotFound, NotOnWhatsApp) as ex:
+            blamed = ex.field or ("to" if isinstance(ex, NotOnWhatsApp) else None)
+            errors = [FieldError(field=blamed, location="body", detail=str(ex))] if blamed else []
+            raise RequestRefused(kind_of(ex), str(ex), errors) from ex
 
     def _take_in(self, req: Request) -> Incoming:
         if req.incoming is None:

@@ -221,6 +221,9 @@ OF_ERROR: dict[type[Exception], ProblemType] = {
     manager.NoMedia: _of(manager.NoMedia, 404),
     manager.MediaGone: _of(manager.MediaGone, 410),
     manager.MediaUnavailable: _of(manager.MediaUnavailable, 502),
+    manager.MediaNotUploaded: _later(
+        "media-not-uploaded", 503, manager.MediaNotUploaded.title, manager.MediaNotUploaded.action
+    ),
     manager.BadContent: _of(manager.BadContent, 422),
     manager.BadMedia: _of(manager.BadMedia, 422),
     manager.BadMediaUrl: _of(manager.BadMediaUrl, 422, blames="url"),

@@ -1,10 +1,11 @@
 """The HTTP server: waitress in threads of its own, bounded in every direction, with an orderly end.
 
-Slow callers hold no thread: waitress reads a request and writes an answer in its one I/O thread. Requests run in three
-lanes, so that messages which wait for WhatsApp never keep a health check or a look at an instance waiting.
+Slow callers hold no thread: waitress reads a request and writes an answer in its one I/O thread. Requests run in
+lanes, so that what waits for WhatsApp never keeps a look at an instance waiting, and nothing does a health check.
 """
 
 import logging
+import re
 import time
 from copy import copy
 from threading import Event, Lock, Thread
@@ -30,7 +31,15 @@ from chatbot_erp.http.stream import STREAMS
 LOOKING_THREADS = 8
 CHANGING_THREADS = 8
 SPARE_THREADS = 2
-WAITING_CALLS = ("/audit/verify", "/media", "/message", "/messages", "/pairing-code", "/scan", "/webhook/test")
+HEALTH_THREADS = 2
+HEALTH_CALLS = ("/livez", "/readyz")
+WAITING_CALLS = re.compile(
+    r"/audit/verify|/sandbox/[^/]+/(message|scan)|/instances/[^/]+/"
+    r"(message|messages|messages/read|messages/[^/]+/(media|read)|pairing-code|webhook/test"
+    r"|(blocklist|chats|contacts|groups|presence|profile)(/.*)?)"
+)
+"""Paths of calls that wait for WhatsApp, for a receiver, or for the whole log to be read."""
+
 LARGEST_HEADERS = 32 * 1024
 CONNECTIONS = 512
 REQUEST_PATIENCE_S = 30.0
@@ -50,13 +59,14 @@ log = structlog.get_logger()
 class Lanes:
     """Pools of threads that waitress takes for one.
 
-    Calls that look, calls that change something here, and calls that wait for WhatsApp or a receiver (`waiting` threads).
+    Calls that look, calls that change something here, calls that wait for somebody else (`waiting` threads), and health.
     """
 
     def __init__(self, waiting: int) -> None:
         self._looking = lane(LOOKING_THREADS)
         self._changing = lane(CHANGING_THREADS)
         self._waiting = lane(waiting)
+        self._health = lane(HEALTH_THREADS)
         # Beyond those that stream: whoever finds no place is told so by one of the others.
         self._streaming = lane(STREAMS + SPARE_THREADS)
 
@@ -69,14 +79,18 @@ class Lanes:
 
     def shutdown(self, patience_s: int) -> None:
         """End the threads, each after the request it carries out; wait for that no longer than told."""
-        for each in (self._looking, self._changing, self._waiting, self._streaming):
+        for each in (self._looking, self._changing, self._waiting, self._health, self._streaming):
             each.shutdown(timeout=patience_s)
 
     def _lane_of(self, request: Any) -> ThreadedTaskDispatcher:
         # A request with an error may have no method and no path.
-        if request.error is None and request.path.endswith(WAITING_CALLS):
+        if request.error is not None:
+            return self._looking
+        if request.path in HEALTH_CALLS:
+            return self._health
+        if WAITING_CALLS.fullmatch(request.path):
             return self._waiting
-        if request.error is not None or request.command in ("GET", "HEAD"):
+        if request.command in ("GET", "HEAD"):
             return self._streaming if is_stream(request) else self._looking
         return self._changing
 

@@ -58,6 +58,11 @@ def _from_form(req: Request, outbox: Outbox) -> Incoming:
                 raise _refused(part.name, "There is more than one such part.")
         if message is None:
             raise _refused(MESSAGE, "The part with the message, as JSON, is missing.")
+        members = _members(message)
+        if _says_data(members):
+            if parcel is not None:
+                raise _refused("data", "Give the file once: as 'data', 'url' or a part 'file'.")
+            return _with_data(members, outbox)
     except BaseException:
         if parcel is not None:
             outbox.remove(parcel.id)
@@ -71,20 +76,31 @@ def _pieces(stream: Any) -> Iterator[bytes]:
 
 
 def _from_json(req: Request, outbox: Outbox) -> Incoming:
-    body = _whole(req)
+    return _with_data(_members(_whole(req)), outbox)
+
+
+def _members(body: Any) -> dict[str, msgspec.Raw]:
+    """Views of where they stand in the body: nothing is copied."""
     try:
-        members = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+        return msgspec.json.decode(body, type=dict[str, msgspec.Raw])
     except msgspec.ValidationError as ex:
         raise _refused("", "Expected an object.") from ex
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as ex:
         raise RequestRefused(MALFORMED_JSON, why_not_json(bytes(body[:1]), ex)) from ex
-    # A view of where it stands in the body: nothing is copied.
-    data = memoryview(members.pop("data", NULL))
-    message = msgspec.json.encode(members)
+
+
+def _says_data(members: dict[str, msgspec.Raw]) -> bool:
+    return bytes(memoryview(members.get("data", NULL))[:4]) != bytes(NULL)
+
+
+def _with_data(members: dict[str, msgspec.Raw], outbox: Outbox) -> Incoming:
+    """The message without its `data`, and that in the outbox."""
+    message = msgspec.json.encode({name: value for name, value in members.items() if name != "data"})
     if len(message) > LARGEST_BODY:
         raise RequestRefused(CONTENT_TOO_LARGE)
-    if bytes(data[:4]) == bytes(NULL):
+    if not _says_data(members):
         return Incoming(message=message, parcel=None)
+    data = memoryview(members["data"])
     if bytes(data[:1]) != b'"':
         raise _refused("data", "Expected a text in base64.")
     mime_type, start = _preamble(bytes(data[1:_PREAMBLE]))

@@ -67,6 +67,21 @@ def test_every_option_is_in_the_readme() -> None:
     assert mentioned <= set(options())
 
 
+def test_every_type_of_message_has_a_journey_that_there_is() -> None:
+    journeys = "".join(
+        (ROOT / "tests/journeys" / name).read_text() for name in ("test_sending.py", "test_receiving.py")
+    )
+    names = re.findall(r"^def test_(\w+)\(", journeys, re.MULTILINE)
+    tables = re.findall(
+        r"^\| [^\n]*journey[^\n]*\n\|[-|]+\n((?:\|.*\n)+)", (DOCS / "messages.md").read_text(), re.MULTILINE
+    )
+    rows = [row for table in tables for row in table.splitlines()]
+    assert len(tables) == 3
+    for row in rows:
+        proofs = row.strip("|").rpartition("|")[2].split(",")
+        assert all(any(proof.strip() in name for name in names) and proof.strip() for proof in proofs), row
+
+
 def test_every_problem_that_is_named_exists() -> None:
     for document in DOCUMENTS:
         for status, code in re.findall(r"\b([45]\d\d) `([a-z]+(?:-[a-z]+)+)`", document.read_text()):

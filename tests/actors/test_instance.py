@@ -222,6 +222,7 @@ def test_the_ping_to_oneself_degrades_only_when_it_fails() -> None:
         ("not_on_whatsapp", [MessageFailed]),
         ("not_connected", [MessageFailed]),
         ("refused", [MessageFailed, InstanceDegraded]),
+        ("not_uploaded", [MessageFailed]),
         ("unknown", [MessageOutcomeUnknown]),
     ],
 )

@@ -99,6 +99,28 @@ def test_only_so_many_wait_for_whatsapp_without_a_caller(world: World) -> None:
     world.actor.ask(tidings.Accept(command=one_more)).result(PATIENCE_S)
 
 
+def test_those_that_come_together_are_counted_before_they_are_on_record(world: World) -> None:
+    world.connect()
+
+    def accept(number: int) -> Any:
+        command = SendMessage(command_id=f"c{number}", number="551", content=Text(text="Olá"))
+        return world.actor.ask(tidings.Accept(command=command), block=False)
+
+    room = 10
+    for number in range(MOST_PENDING - room):
+        accept(number).get(timeout=PATIENCE_S)
+    world.tell(frames.SocketOfferedQr(qr="secret", valid_s=60))
+    assert world.showing.wait(PATIENCE_S)
+    answers = [accept(MOST_PENDING + number) for number in range(2 * room)]
+    world.shown.set()
+    for answer in answers[:room]:
+        answer.get(timeout=PATIENCE_S).result(PATIENCE_S)
+    for answer in answers[room:]:
+        with pytest.raises(Unavailable):
+            answer.get(timeout=PATIENCE_S)
+    assert world.types().count("message.accepted") == MOST_PENDING
+
+
 def test_what_outruns_the_pacing_is_neither_on_record_nor_transmitted(world: World) -> None:
     world.connect()
     world.actor.ask(ConfigurePacing(pacing=Pacing(per_minute=0.01, burst=1, typing_s=2)))

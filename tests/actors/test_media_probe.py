@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from chatbot_erp.actors import contents as c
 from chatbot_erp.actors.errors import BadMedia
@@ -80,6 +81,8 @@ def test_no_film_at_all_upsets_the_reading_of_a_film(noise: bytes, cut: int, cha
         (c.Image(), b"x" * (17 << 20)),
         (c.Sticker(), picture("PNG")),
         (c.Voice(), mp4()),
+        (c.Voice(), opus(86_401)),
+        (c.Voice(), opus(1 << 45)),
         (c.Voice(), b"OggS" + bytes(30) + b"\x01vorbis"),
         (c.Video(), b"\x1aE\xdf\xa3 webm"),
         (c.Document(), b""),
@@ -119,3 +122,20 @@ def test_a_thumbnail_is_a_small_jpeg_and_none_of_what_is_no_picture(tmp_path: Pa
         assert len(small) < 4096
     (tmp_path / "x").write_bytes(picture("JPEG", 3000, 2000)[:2000])
     assert thumbnail(tmp_path / "x") == b""
+
+
+@pytest.mark.parametrize(
+    ("kind", "side", "how", "shown"),
+    [
+        ("PNG", 3600, {}, False),
+        ("PNG", 3400, {}, True),
+        ("WEBP", 2600, {}, False),
+        ("JPEG", 5200, {"progressive": True}, False),
+        ("JPEG", 5200, {}, True),
+    ],
+)
+def test_a_picture_that_would_take_too_much_memory_gets_no_thumbnail(
+    tmp_path: Path, kind: str, side: int, how: dict[str, bool], shown: bool
+) -> None:
+    Image.new("L", (side, side)).save(tmp_path / "file", kind, **how)
+    assert bool(thumbnail(tmp_path / "file")) is shown

@@ -136,9 +136,11 @@ def test_what_is_no_group_is_refused(group: str) -> None:
         people(Host()).leave("shop", group)
 
 
-def test_a_participant_named_twice_is_asked_for_once() -> None:
+def test_a_participant_named_twice_is_asked_for_once_and_told_of_by_each_name() -> None:
     host = Host()
-    host.answer = q.MembersChanged(results=())
-    people(host).change_members("shop", "12036@g.us", "add", ["+5511987654321", "5511 98765 4321"])
+    host.answer = q.MembersChanged(results=(q.MemberResult(participant="5511987654321", error=403),))
+    names = ["+5511987654321", "5511 98765 4321"]
+    results = people(host).change_members("shop", "12036@g.us", "add", names)
+    assert results == tuple(q.MemberResult(participant=name, error=403) for name in names)
     (ask,) = host.asked
     assert ask.question == q.ChangeMembers(group="12036@g.us", change="add", participants=("5511987654321",))

@@ -143,7 +143,7 @@ def test_an_upload_that_fails_in_an_unforeseen_way_is_certainly_not_sent(manager
     manager.open("a")
     manager.send("a", "raise", file="/a/file")
     failed = manager.hear_of(frames.SocketFailedToSend).observation
-    assert (failed.command_id, failed.reason) == ("raise", "refused")  # type: ignore[union-attr]
+    assert (failed.command_id, failed.reason) == ("raise", "not_uploaded")  # type: ignore[union-attr]
 
 
 def test_a_word_is_said_again_until_it_is_confirmed(manager: Manager) -> None:

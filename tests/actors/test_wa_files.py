@@ -47,7 +47,10 @@ def test_an_image_gets_a_thumbnail_and_a_document_does_not(
         assert bool(loaded.file.thumbnail) is shown
 
 
-@pytest.mark.parametrize(("error", "reason"), [("websocket not connected", "not_connected"), ("oh?auth=s", "refused")])
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [("websocket not connected", "not_connected"), ("status 429", "too_many"), ("oh?auth=s", "not_uploaded")],
+)
 def test_where_the_library_names_no_server_nothing_is_sent_and_nothing_secret_told(
     client: FakeClient, tmp_path: Path, error: str, reason: str
 ) -> None:

@@ -47,6 +47,20 @@ def test_who_is_not_on_whatsapp_does_not_keep_the_others_out() -> None:
     ]
 
 
+def test_two_names_of_one_account_are_asked_for_once_and_each_is_told_of() -> None:
+    client, people, _ = world()
+    client.answers = [q.MembersChanged(results=(q.MemberResult(participant="5511@s.whatsapp.net", error=409),))]
+    changed = answer(
+        people, q.ChangeMembers(group="1@g.us", change="add", participants=("5511", "5511@s.whatsapp.net"))
+    )
+    assert changed == q.MembersChanged(
+        results=tuple(q.MemberResult(participant=each, error=409) for each in ("5511", "5511@s.whatsapp.net"))
+    )
+    assert client.questions == [
+        q.ChangeMembers(group="1@g.us", change="add", participants=("5511@s.whatsapp.net",)),
+    ]
+
+
 def test_where_nobody_is_on_whatsapp_nobody_is_changed() -> None:
     client, people, _ = world()
     answer(people, q.ChangeMembers(group="1@g.us", change="add", participants=("404",)))

@@ -104,12 +104,22 @@ def test_a_proof_that_is_known_no_more_is_renewed(server: Server, file: Path, st
     assert server.renewals == [False, True]
 
 
-@pytest.mark.parametrize(("statuses", "asked"), [([413], 1), ([503, 503, 503], 3)])
-def test_a_refusal_is_told_without_the_proof(server: Server, file: Path, statuses: list[int], asked: int) -> None:
-    server.statuses = statuses
-    with pytest.raises(UploadFailed, match=str(statuses[0])) as refused:
+@pytest.mark.parametrize(
+    ("statuses", "asked", "reason"),
+    [
+        ([413], 1, "refused"),
+        ([401, 403, 401], 3, "refused"),
+        ([429], 1, "too_many"),
+        ([503, 503, 503], 3, "not_uploaded"),
+    ],
+)
+def test_a_refusal_is_told_from_trouble_and_without_the_proof(
+    server: Server, file: Path, statuses: list[int], asked: int, reason: str
+) -> None:
+    server.statuses = list(statuses)
+    with pytest.raises(UploadFailed, match=str(statuses[-1])) as refused:
         server.uploader.upload(file, "documentMessage")
-    assert len(server.requests) == asked
+    assert (len(server.requests), refused.value.reason) == (asked, reason)
     assert "proof" not in str(refused.value)
 
 
@@ -117,20 +127,22 @@ def test_a_server_that_cannot_be_reached_is_told_without_the_proof(file: Path) -
     uploader = Uploader(lambda _: MediaConnection("x", "proof"), origin="http://127.0.0.1:9", pause_s=0.0)
     with pytest.raises(UploadFailed, match="cannot be reached") as refused:
         uploader.upload(file, "documentMessage")
+    assert refused.value.reason == "not_uploaded"
     assert "proof" not in str(refused.value)
     assert "proof" not in repr(MediaConnection("x", "proof"))
 
 
 def test_a_socket_that_closes_ends_its_uploads(server: Server, file: Path) -> None:
     server.uploader.stop()
-    with pytest.raises(UploadFailed):
+    with pytest.raises(UploadFailed) as interrupted:
         server.uploader.upload(file, "documentMessage")
-    assert server.requests == []
+    assert (interrupted.value.reason, server.requests) == ("not_connected", [])
 
 
 def test_a_file_that_is_gone_is_a_failure(server: Server, tmp_path: Path) -> None:
-    with pytest.raises(UploadFailed, match="could not be read"):
+    with pytest.raises(UploadFailed, match="could not be read") as lost:
         server.uploader.upload(tmp_path / "none", "documentMessage")
+    assert lost.value.reason == "not_uploaded"
 
 
 def test_a_file_is_sealed_to_the_length_that_was_announced(tmp_path: Path) -> None:

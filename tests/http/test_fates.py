@@ -89,6 +89,7 @@ def test_a_fate_is_told_by_either_id_with_each_step(api: Caller, manager: FakeMa
         ("addressing_rejected", "addressing-rejected"),
         ("too_many", "asked-too-much"),
         ("refused", "whatsapp-refused"),
+        ("not_uploaded", "media-not-uploaded"),
         ("not_connected", "instance-not-operational"),
     ],
 )

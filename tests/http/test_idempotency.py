@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from falcon import testing
 
-from chatbot_erp.actors.errors import NotOnWhatsApp, OutcomeUnknown, Unavailable, WhatsAppRefused
+from chatbot_erp.actors.errors import MediaNotUploaded, NotOnWhatsApp, OutcomeUnknown, Unavailable, WhatsAppRefused
 from chatbot_erp.eventstore.errors import StoreUnavailable
 from chatbot_erp.eventstore.events import Status
 from chatbot_erp.eventstore.store import EventStore
@@ -170,7 +170,7 @@ def test_an_outcome_that_stands_is_not_tried_again(
     assert manager.calls == []
 
 
-@pytest.mark.parametrize("failure", [Unavailable("later"), StoreUnavailable("full", "x")])
+@pytest.mark.parametrize("failure", [Unavailable("later"), MediaNotUploaded("later"), StoreUnavailable("full", "x")])
 def test_where_nothing_was_done_a_retry_succeeds(api: Caller, manager: FakeManager, failure: Exception) -> None:
     manager.failure = failure
     assert send(api).status_code in (503, 507)

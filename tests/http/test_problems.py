@@ -48,6 +48,7 @@ def test_every_error_of_the_manager_has_a_row() -> None:
         (manager_errors.WhatsAppRefused("x"), 502, "whatsapp-refused"),
         (manager_errors.OutcomeUnknown("x"), 504, "outcome-unknown"),
         (manager_errors.Unavailable("x"), 503, "unavailable"),
+        (manager_errors.MediaNotUploaded("x"), 503, "media-not-uploaded"),
         (store_errors.StoreOverloaded(7), 503, "store-overloaded"),
         (store_errors.StoreUnavailable("full", "x"), 507, "store-full"),
         (store_errors.StoreUnavailable("locked", "x"), 503, "store-unavailable"),

@@ -134,6 +134,20 @@ def test_a_file_comes_in_base64_by_url_or_as_a_part(api: Caller, manager: FakeMa
         ({"to": TO, "type": "document", "data": 7}, ["data"]),
         ({"to": TO, "type": "document", "data": "JVBERg==", "url": "http://files/"}, ["url"]),
         ({"to": "12", "type": "text", "text": "x"}, ["to"]),
+        ({"to": TO, "type": "text", "text": " "}, ["text"]),
+        ({"to": TO, "type": "text", "text": "x", "mentions": ["12"]}, ["mentions"]),
+        ({"to": TO, "type": "text", "text": "x", "mentions": [TO] * 1025}, ["mentions"]),
+        ({"to": TO, "type": "text", "text": "x", "quoted": {"messageId": "A", "chat": "12", "sender": TO}}, ["quoted"]),
+        ({"to": TO, "type": "image", "text": "x" * 65_537, "url": "http://files/"}, ["text"]),
+        ({"to": TO, "type": "document", "fileName": "x" * 256, "url": "http://files/"}, ["fileName"]),
+        ({"to": TO, "type": "contact", "contacts": [{"name": "Ana", "numbers": ["12"]}]}, ["contacts"]),
+        ({"to": TO, "type": "contact", "contacts": [{"name": "Ana"}]}, ["contacts"]),
+        ({"to": TO, "type": "poll", "text": " ", "options": ["a", "b"]}, ["text"]),
+        ({"to": TO, "type": "poll", "text": "?", "options": ["a", "a"]}, ["options"]),
+        ({"to": TO, "type": "poll", "text": "?", "options": ["a", "b"], "selectable": 3}, ["selectable"]),
+        ({"type": "edit", "text": " ", "message": {"messageId": "A", "chat": TO}}, ["text"]),
+        ({"type": "reaction", "text": "x", "message": {"messageId": "A", "chat": "12", "sender": TO}}, ["message"]),
+        ({"to": "12", "type": "revoke", "message": {"messageId": "A", "chat": TO}}, ["to"]),
         ([], [""]),
     ],
 )
@@ -153,6 +167,10 @@ def test_everything_that_is_wrong_is_named(api: Caller, manager: FakeManager, bo
         ([("file", "", b"x"), ("message", "", b"{")], (400, "malformed-json", [])),
         ([("file", "", b"x"), ("message", "", b'{"type": "text"}')], (422, "invalid-request", ["to", "text"])),
         ([("file", "", b"x"), ("message", "", message(url="http://x/"))], (422, "invalid-request", ["url"])),
+        ([("file", "", b"x"), ("message", "", message(data="eA=="))], (422, "invalid-request", ["data"])),
+        ([("message", "", message(data="eA"))], (422, "bad-media", [])),
+        ([("message", "", message(data=7))], (422, "invalid-request", ["data"])),
+        ([("file", "", b"x"), ("message", "", b"[]")], (422, "invalid-request", [""])),
         ([("message", "", b" " * (1 << 20) + message())], (413, "content-too-large", [])),
         ([("message", "", message()), ("file", "", b"x" * ((4 << 20) + 1))], (413, "media-too-large", [])),
     ],
@@ -163,6 +181,21 @@ def test_a_form_that_is_wrong_leaves_nothing_behind(
     assert wrong(api("POST", PATH, **form(*parts))) == expected
     assert manager.sent == []
     assert manager.outgoing() == []
+
+
+def test_a_part_with_the_message_is_read_as_a_body_of_its_own_would_be(api: Caller, manager: FakeManager) -> None:
+    assert api("POST", PATH, **form(("message", "", message(data="JVBERg==")))).status_code == 200
+    assert manager.uploaded == [b"%PDF"]
+    assert api("POST", PATH, **form(("file", "", b"%PDF"), ("message", "", message(data=None)))).status_code == 200
+    assert manager.uploaded == [b"%PDF"] * 2
+    assert manager.outgoing() == []
+
+
+def test_a_message_that_nobody_knows_is_blamed_on_the_field_that_names_it(api: Caller, manager: FakeManager) -> None:
+    for field, body in (("quoted", {"type": "text", "text": "x"}), ("message", {"type": "reaction", "text": "x"})):
+        answer = api.post(PATH, {"to": TO, **body, field: {"messageId": "A"}})
+        assert wrong(answer) == (404, "message-not-found", [field])
+    assert manager.sent == []
 
 
 def test_a_form_that_breaks_off_is_refused(api: Caller, manager: FakeManager) -> None:

@@ -6,22 +6,24 @@ import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
-from threading import Barrier, Event, Thread
+from threading import Barrier, Event, Semaphore, Thread
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 
 from chatbot_erp.actors.config import Config
+from chatbot_erp.actors.errors import InstanceNotFound
 from chatbot_erp.eventstore.events import Status
 from chatbot_erp.http.channel import UPLOADS_AT_ONCE
 from chatbot_erp.http.exchange import LARGEST_BODY
-from chatbot_erp.http.serving import LOOKING_THREADS, Serving, start_http
+from chatbot_erp.http.people_operations import PEOPLE_AND_GROUPS
+from chatbot_erp.http.serving import CHANGING_THREADS, LOOKING_THREADS, WAITING_CALLS, Serving, start_http
 
 if TYPE_CHECKING:
     from tests.http.conftest import FakeManager
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 MESSAGE = msgspec.json.encode({"number": "5591999999999", "message": "Olá!"})
 
 Answer = tuple[int, dict[str, str], bytes]
@@ -137,6 +139,65 @@ def test_sends_run_at_once_and_do_not_keep_others_waiting(start: Callable[..., S
         assert ask(server, "POST", "/instances/a/restart")[0] == 202
         together.wait(PATIENCE_S)
         assert {each.result()[0] for each in sends + waiting} == {200}
+
+
+def test_questions_of_deaf_numbers_keep_neither_looks_nor_changes_waiting(
+    start: Callable[..., Serving], manager: FakeManager
+) -> None:
+    server = start(threads=2 * (LOOKING_THREADS + CHANGING_THREADS))
+    asked, answered = Semaphore(0), Event()
+
+    def be_deaf() -> None:
+        asked.release()
+        assert answered.wait(PATIENCE_S)
+
+    manager.inquiries.on_ask = be_deaf
+    asking = [("GET", "groups"), ("DELETE", "blocklist/5591999999999")] * max(LOOKING_THREADS, CHANGING_THREADS)
+    with ThreadPoolExecutor(len(asking)) as callers:
+        questions = [callers.submit(ask, server, method, f"/instances/a/{path}") for method, path in asking]
+        for _ in questions:
+            assert asked.acquire(timeout=PATIENCE_S)
+        for method, path, status in (
+            ("GET", "/livez", 200),
+            ("GET", "/readyz", 200),
+            ("GET", "/instances/a", 200),
+            ("POST", "/instances/a/restart", 202),
+            ("DELETE", "/instances/a", 204),
+        ):
+            assert ask(server, method, path)[0] == status
+        answered.set()
+        assert {each.result()[0] for each in questions} == {200}
+
+
+def test_every_call_about_people_and_groups_is_one_that_waits() -> None:
+    for each in PEOPLE_AND_GROUPS:
+        assert WAITING_CALLS.fullmatch(each.path), each.path
+    for path in ("/instances/media", "/instances/message", "/instances/groups/restart", "/instances/{name}/events"):
+        assert not WAITING_CALLS.fullmatch(path)
+
+
+def test_health_is_told_while_everything_else_stands_still(
+    start: Callable[..., Serving], manager: FakeManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = start()
+    begun, go_on = Semaphore(0), Event()
+
+    def stand_still(_: str) -> None:
+        begun.release()
+        assert go_on.wait(PATIENCE_S)
+        raise InstanceNotFound
+
+    monkeypatch.setattr(manager.directory, "view", stand_still)
+    monkeypatch.setattr(manager, "restart", stand_still)
+    asking = [("GET", "/instances/a")] * LOOKING_THREADS + [("POST", "/instances/a/restart")] * CHANGING_THREADS
+    with ThreadPoolExecutor(len(asking)) as callers:
+        waiting = [callers.submit(ask, server, method, path) for method, path in asking]
+        for _ in waiting:
+            assert begun.acquire(timeout=PATIENCE_S)
+        assert ask(server, "GET", "/livez")[0] == 200
+        assert ask(server, "GET", "/readyz")[0] == 200
+        go_on.set()
+        assert {each.result()[0] for each in waiting} == {404}
 
 
 def test_fifty_equal_requests_at_once_send_one_message(start: Callable[..., Serving], manager: FakeManager) -> None:

@@ -44,8 +44,9 @@ def test_a_group_is_founded_changed_and_left_and_all_of_it_is_on_record(
         (False, 409),
         (False, 404),
     ]
-    promoted = {"action": "promote", "participants": [joana.jid]}
-    assert ask(manager, "POST", f"{path}/participants", json=promoted)["results"][0]["done"]
+    promoted = {"action": "promote", "participants": [joana.jid, f"+{joana.number}"]}
+    results = ask(manager, "POST", f"{path}/participants", json=promoted)["results"]
+    assert [(each["participant"], each["done"]) for each in results] == [(joana.jid, True), (f"+{joana.number}", True)]
     removed = {"action": "remove", "participants": [maria.number]}
     assert ask(manager, "POST", f"{path}/participants", json=removed)["results"][0]["done"]
     assert roles(ask(manager, "GET", path)) == {shop.jid: "superadmin", joana.jid: "admin"}

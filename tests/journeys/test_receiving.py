@@ -170,7 +170,7 @@ def test_every_other_kind_of_message_is_told_with_the_fields_that_belong_to_it(w
 
 
 def test_answers_to_buttons_and_lists_are_told_and_so_is_what_nobody_knows(world: World, customer: Phone) -> None:
-    button, row, offer, unknown = (proto.Message() for _ in range(4))
+    button, row, offer, unknown, buttons, template, newer, form = (proto.Message() for _ in range(8))
     button.buttonsResponseMessage.selectedDisplayText = "Sim"
     button.buttonsResponseMessage.selectedButtonId = "yes"
     row.listResponseMessage.title = "Pizza"
@@ -178,8 +178,17 @@ def test_answers_to_buttons_and_lists_are_told_and_so_is_what_nobody_knows(world
     offer.listMessage.description = "O que deseja?"
     offer.listMessage.sections.add().rows.add(rowId="p1", title="Pizza")
     unknown.sendPaymentMessage.SetInParent()
+    buttons.buttonsMessage.contentText = "Confirma?"
+    buttons.buttonsMessage.buttons.add(buttonId="yes").buttonText.displayText = "Sim"
+    template.templateMessage.hydratedTemplate.hydratedContentText = "Chegou?"
+    template.templateMessage.hydratedTemplate.hydratedButtons.add(index=0).quickReplyButton.displayText = "Chegou"
+    newer.interactiveMessage.body.text = "Pague"
+    newer.interactiveMessage.nativeFlowMessage.buttons.add(name="pay", buttonParamsJson="{}")
+    form.interactiveResponseMessage.body.text = "Feito"
+    form.interactiveResponseMessage.nativeFlowResponseMessage.name = "form"
+    form.interactiveResponseMessage.nativeFlowResponseMessage.paramsJson = "{}"
     said = []
-    for message in (button, row, offer, unknown):
+    for message in (button, row, offer, unknown, buttons, template, newer, form):
         said.append(world.message(customer.send_message(world.shop.number, message)))
         assert said[-1].pop("raw")
     assert said == [
@@ -187,6 +196,44 @@ def test_answers_to_buttons_and_lists_are_told_and_so_is_what_nobody_knows(world
         {"type": "list_reply", "text": "Pizza", "id": "p1"},
         {"type": "list", "text": "O que deseja?", "choices": [{"id": "p1", "title": "Pizza"}]},
         {"type": "unknown", "text": "", "field": "sendPaymentMessage"},
+        {"type": "buttons", "text": "Confirma?", "choices": [{"id": "yes", "title": "Sim"}]},
+        {"type": "template", "text": "Chegou?", "choices": [{"id": "", "title": "Chegou"}]},
+        {"type": "interactive", "text": "Pague", "choices": [{"id": "pay", "title": "{}"}]},
+        {"type": "button_reply", "text": "Feito", "id": "form", "parameters": "{}"},
+    ]
+
+
+def test_what_shops_and_groups_send_is_told_with_the_fields_that_belong_to_it(world: World, customer: Phone) -> None:
+    invitation, party, order, product, album = (proto.Message() for _ in range(5))
+    invite = invitation.groupInviteMessage
+    invite.groupJid, invite.groupName, invite.inviteCode = "120363000000000001@g.us", "Pedidos", "AbCd"
+    invite.caption, invite.inviteExpiration = "Entre", 1_900_000_000
+    party.eventMessage.name, party.eventMessage.description = "Festa", "Na loja"
+    party.eventMessage.startTime = 1_900_000_000
+    order.orderMessage.orderId, order.orderMessage.orderTitle = "42", "Pedido"
+    order.orderMessage.message, order.orderMessage.itemCount = "Dois, por favor", 2
+    product.productMessage.body = "Tem?"
+    product.productMessage.product.productId, product.productMessage.product.title = "7", "Bolo"
+    album.albumMessage.expectedImageCount, album.albumMessage.expectedVideoCount = 3, 1
+    said = []
+    for message in (invitation, party, order, product, album):
+        message_id = customer.send_message(world.shop.number, message)
+        said.append(world.message(message_id))
+        customer.wait_receipt(message_id)
+        assert said[-1].pop("raw")
+    assert said == [
+        {
+            "type": "group_invite",
+            "text": "Entre",
+            "group": "120363000000000001@g.us",
+            "name": "Pedidos",
+            "code": "AbCd",
+            "expiresAt": 1_900_000_000,
+        },
+        {"type": "event", "text": "Festa", "description": "Na loja", "startsAt": 1_900_000_000},
+        {"type": "order", "text": "Dois, por favor", "id": "42", "title": "Pedido", "items": 2},
+        {"type": "product", "text": "Tem?", "id": "7", "title": "Bolo"},
+        {"type": "album", "text": "", "images": 3, "videos": 1},
     ]
 
 

@@ -367,6 +367,24 @@ def test_a_media_server_in_trouble_is_tried_again_and_then_told(
     assert world.outbox() == []
 
 
+def test_a_file_that_did_not_get_through_can_be_sent_again_under_its_key(world: World, customer: Phone) -> None:
+    body = {"to": customer.number, "type": "document", "data": "JVBERg=="}
+    key = {"Idempotency-Key": f"trouble-{customer.number}"}
+    world.shop.fault(RefuseMedia(status=503))
+    try:
+        answer = world.post(body, headers=key)
+    finally:
+        world.shop.heal()
+    assert (answer.status_code, answer.json()["type"]) == (503, "/problems/media-not-uploaded")
+    assert answer.headers["Retry-After"]
+    failed = world.manager.events("empresa_x", "message.failed")[-1]
+    after = [event["type"] for event in world.manager.events("empresa_x") if event["position"] > failed["position"]]
+    assert "instance.degraded" not in after
+    again = world.post(body, headers=key)
+    assert again.status_code == 200, again.text
+    assert "Idempotent-Replay" not in again.headers
+
+
 def test_a_number_that_has_sent_a_file_comes_back_after_a_loss_and_sends_another(world: World, customer: Phone) -> None:
     def is_up(payload: Json) -> bool:
         return bool(payload["event"] == "instance.status" and payload["instance"]["previous"] == "DISCONNECTED")

@@ -38,9 +38,6 @@ ANSWERS: dict[type[q.Question], q.AnyAnswer] = {
     q.DescribeGroup: GROUP,
     q.CreateGroup: GROUP,
     q.ChangeGroup: GROUP,
-    q.ChangeMembers: q.MembersChanged(
-        results=(q.MemberResult(participant="5511", error=0), q.MemberResult(participant="5512", error=403))
-    ),
     q.FetchInvite: q.Invite(link="https://chat.whatsapp.com/AbC"),
     q.JoinGroup: q.Joined(group=GROUP.jid),
     q.LeaveGroup: q.Done(),
@@ -52,21 +49,26 @@ ANSWERS: dict[type[q.Question], q.AnyAnswer] = {
 
 
 class FakeInquiries(Inquiries):
-    """Answers at once what WhatsApp would; `refusal` is why it does not."""
+    """Answers what WhatsApp would, once `on_ask` returns; `refusal` is why it does not."""
 
     def __init__(self, ask: Callable[[str, str], None]) -> None:
         super().__init__()
         self.answers: dict[type[q.Question], q.AnyAnswer] = dict(ANSWERS)
         self.questions: list[q.AnyQuestion] = []
         self.refusal: q.Refusal | None = None
+        self.on_ask: Callable[[], None] = lambda: None
         self._note = ask
 
     def ask(self, instance: str, question: q.AnyQuestion, order: Any, patience_s: float) -> Reply:
         self.questions.append(question)
         self._note(type(question).__name__, instance)
+        self.on_ask()
         if self.refusal is not None:
             return SocketDeclined(request="", reason=self.refusal, detail="WhatsApp says no.")
         if isinstance(question, q.FindPeople):
             people = (q.Known(number=each, jid=f"{each}@s.whatsapp.net", lid=None) for each in question.numbers)
             return SocketAnswered(request="", answer=q.Found(people=tuple(people)))
+        if isinstance(question, q.ChangeMembers):
+            results = (q.MemberResult(participant=each, error=0) for each in question.participants)
+            return SocketAnswered(request="", answer=q.MembersChanged(results=tuple(results)))
         return SocketAnswered(request="", answer=self.answers[type(question)])
