@@ -110,6 +110,14 @@ WHERE stream = %(stream)s AND position > %(after)s AND position <= %(until)s
   AND (%(types)s::text IS NULL OR type IN (SELECT json_array_elements_text(%(types)s::json)))
 ORDER BY position LIMIT %(limit)s;
 
+-- name: read_latest
+SELECT * FROM (
+    SELECT position, stream, version, sequence, id, type, schema, recorded_at, data, hash FROM events
+    WHERE stream = %(stream)s AND position > %(after)s AND position <= %(until)s
+      AND (%(types)s::text IS NULL OR type IN (SELECT json_array_elements_text(%(types)s::json)))
+    ORDER BY position DESC LIMIT %(limit)s
+) AS latest ORDER BY position;
+
 -- name: positions_of_type
 SELECT position FROM events
 WHERE type = %(type)s AND position > %(after)s AND position <= %(until)s ORDER BY position LIMIT %(limit)s;

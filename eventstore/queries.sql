@@ -113,6 +113,27 @@ SELECT position, stream, version, sequence, id, type, schema, recorded_at, data,
 FROM (SELECT position FROM old UNION ALL SELECT position FROM new LIMIT :limit) CROSS JOIN events USING (position)
 ORDER BY position;
 
+-- name: read_latest
+-- As read_stream, from the end: what is newer than the last full block comes before what is older.
+WITH
+    indexed (head) AS (SELECT coalesce(max(position), 0) / 1024 * 1024 FROM events),
+    wanted (type) AS (SELECT value FROM json_each(:types)),
+    new (position) AS (
+        SELECT position FROM events
+        WHERE stream = :stream AND position > max(:after, (SELECT head FROM indexed)) AND position <= :until
+        AND (:types IS NULL OR type IN wanted)
+        ORDER BY position DESC LIMIT :limit
+    ),
+    old (position) AS (
+        SELECT position FROM stream_positions CROSS JOIN events USING (position)
+        WHERE stream_positions.stream = :stream AND position > :after AND position <= :until
+        AND (:types IS NULL OR type IN wanted)
+        ORDER BY position DESC LIMIT :limit
+    )
+SELECT position, stream, version, sequence, id, type, schema, recorded_at, data, hash
+FROM (SELECT position FROM new UNION ALL SELECT position FROM old LIMIT :limit) CROSS JOIN events USING (position)
+ORDER BY position;
+
 -- name: index_streams
 INSERT INTO stream_positions (stream, position)
 SELECT stream, position FROM events WHERE position > ? AND position <= ? ORDER BY stream, position;

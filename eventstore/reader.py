@@ -97,6 +97,15 @@ def read(
     return [recorded(row, sealer) for row in rows.fetchall()]
 
 
+def read_latest(
+    ask: Ask, sealer: Sealer, stream: str, after: int, until: int, limit: int, types: Collection[str]
+) -> list[Recorded]:
+    """The last events of a stream between two positions, by position; no types is all types."""
+    bounds = {"after": after, "until": until, "limit": limit}
+    rows = ask("read_latest", {**bounds, "stream": stream, "types": _listed(types)})
+    return [recorded(row, sealer) for row in rows.fetchall()]
+
+
 def read_sealed(
     ask: Ask, sealer: Sealer, subjects: Collection[str], after: int, until: int, limit: int
 ) -> list[Recorded]:

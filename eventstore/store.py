@@ -193,6 +193,12 @@ class EventStore:
         """
         return self._readers.run(lambda ask: reader.read(ask, self._sealer, after, until, limit, stream, types))
 
+    def read_latest(
+        self, stream: str, *, after: int = 0, until: int, limit: int, types: Collection[str] = ()
+    ) -> list[Recorded]:
+        """The last `limit` events of a stream with `after` < position <= `until`, by position. Raises as `read` does."""
+        return self._readers.run(lambda ask: reader.read_latest(ask, self._sealer, stream, after, until, limit, types))
+
     def read_sealed(self, subjects: Collection[str], *, after: int, until: int, limit: int) -> list[Recorded]:
         """Events with `after` < position <= `until` that are sealed for one of the subjects, by position.
 

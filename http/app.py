@@ -62,7 +62,7 @@ def create_app(manager: Manager, config: Config, playground: Playground | None =
     _add_people(app, manager.people)
     _add_deliveries(app, manager)
     app.add_route("/events", events)
-    app.add_route("/events/stream", EventStream(manager))
+    app.add_route("/events/stream", EventStream(manager, app.gate.still_opens))
     app.add_route("/audit/verify", Verification(manager))
     subject = Subject(manager)
     app.add_route("/subjects/{number}", subject)

@@ -32,6 +32,8 @@ OPEN_FOLDERS = ("/static/", "/problems/")
 BY_ROUTE = {(each.method, each.path): each for each in OPERATIONS}
 MASTER = "--api-key"
 COOKIE = "chatbot-erp"
+"""The name of the session's cookie, with the port if the address has one: cookies do not tell ports apart."""
+
 READING = ("GET", "HEAD", "OPTIONS")
 
 
@@ -117,6 +119,18 @@ class Gate:
         if operation is None or operation.scope is not None:
             check(req.grant, operation, name)
 
+    def still_opens(self, req: Request) -> bool:
+        """Whether the call of an answer that goes on and on would be let in now: keys and sessions end meanwhile.
+
+        Where the keys cannot be read it is not: the caller comes back, and is told.
+        """
+        try:
+            caller = self._caller(req)
+            check(caller.grant if caller is not None else None, *asked_for(req, {}))
+        except (RequestRefused, StoreError):
+            return False
+        return True
+
     def _caller(self, req: Request) -> Caller | None:
         if self._doorkeeper.needs_no_key():
             refuse_foreign_pages(req)
@@ -192,8 +206,17 @@ def session_of(req: Request) -> str | None:
     """The dashboard's session that a browser sends along, unless it says that another site made it do so."""
     if req.get_header("Sec-Fetch-Site", default="none") not in ("same-origin", "none"):
         return None
-    values = req.get_cookie_values(COOKIE)
+    values = req.get_cookie_values(cookie_of(req))
     return values[0] if values else None
+
+
+def cookie_of(req: Request) -> str:
+    """What the session's cookie is called at the address that the browser knows."""
+    try:
+        port = urlsplit(f"//{req.env.get('HTTP_HOST', '')}").port
+    except ValueError:
+        port = None
+    return COOKIE if port is None else f"{COOKIE}-{port}"
 
 
 def refuse_foreign_writes(req: Request) -> None:

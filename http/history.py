@@ -17,7 +17,12 @@ class Events:
         self._page(req, resp, stream_of(self._manager, wanted) if wanted else None)
 
     def on_get_instance(self, req: Request, resp: Response, name: str) -> None:
-        self._page(req, resp, stream_of(self._manager, name))
+        before = queries.before(req)
+        stream = stream_of(self._manager, name)
+        if before is None:
+            self._page(req, resp, stream)
+        else:
+            self._page_from_the_end(req, resp, stream, before - 1)
 
     def _page(self, req: Request, resp: Response, stream: str | None) -> None:
         after, limit, types = queries.after(req), queries.limit(req), queries.types(req)
@@ -27,6 +32,14 @@ class Events:
         if len(records) < limit:
             # Nothing that matches stands between here and the head of before the reading: do not look there again.
             reached = max(reached, head)
+        resp.send(payloads.EventPage(events=[payloads.logged(record) for record in records], next=reached))
+
+    def _page_from_the_end(self, req: Request, resp: Response, stream: str, until: int) -> None:
+        after, limit, types = queries.after(req), queries.limit(req), queries.types(req)
+        head = self._manager.store.head()
+        records = self._manager.store.read_latest(stream, after=after, until=until, limit=limit, types=types)
+        # Whatever is on the page, nothing that matches stands between its end and there.
+        reached = max(after, min(until, head), *(record.position for record in records[-1:]))
         resp.send(payloads.EventPage(events=[payloads.logged(record) for record in records], next=reached))
 
 

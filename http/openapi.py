@@ -62,6 +62,12 @@ PARAMETERS: dict[str, Json] = {
     "after": _parameter(
         "after", "query", "Only events behind this position.", {"type": "integer", "minimum": 0, "default": 0}
     ),
+    "before": _parameter(
+        "before",
+        "query",
+        "Only events ahead of this position, and of those the last ones.",
+        {"type": "integer", "minimum": 1},
+    ),
     "limit": _parameter(
         "limit",
         "query",

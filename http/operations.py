@@ -170,8 +170,9 @@ OPERATIONS = (
         scope=READ,
         tag=HISTORY,
         summary="What happened to one",
+        description="With `before` the page is the last one ahead of that position, with all newer ones behind `next`.",
         answer=payloads.EventPage,
-        parameters=PAGE,
+        parameters=(*PAGE, "before"),
         problems=(*ONE, *LATER, p.INVALID),
     ),
     Operation(

@@ -35,6 +35,13 @@ def after(req: Request) -> int:
     return number(req, "after", least=0, most=LARGEST_POSITION, usual=0)
 
 
+def before(req: Request) -> int | None:
+    """The position that a page from the end stands ahead of; None is a page from the beginning."""
+    if one(req, "before") is None:
+        return None
+    return number(req, "before", least=1, most=LARGEST_POSITION, usual=1)
+
+
 def last_event(text: str) -> int:
     """The position that a consumer of the stream was at."""
     if not _DIGITS.fullmatch(text) or int(text) > LARGEST_POSITION:

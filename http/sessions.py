@@ -9,7 +9,7 @@ from collections.abc import Callable
 from threading import Lock
 
 from chatbot_erp.actors.api_keys import Grant
-from chatbot_erp.http.auth import COOKIE, NOBODY_ELSE, Caller, Doorkeeper, is_own_origin, session_of
+from chatbot_erp.http.auth import NOBODY_ELSE, Caller, Doorkeeper, cookie_of, is_own_origin, session_of
 from chatbot_erp.http.exchange import Request, Response
 from chatbot_erp.http.media import json_body
 from chatbot_erp.http.payloads import parse
@@ -68,7 +68,7 @@ class Session:
         shown = parse(json_body(req), SignInRequest)
         caller = self._doorkeeper.recognise(shown.key.encode(errors="replace"), req.remote_addr)
         resp.set_cookie(
-            COOKIE,
+            cookie_of(req),
             self._sessions.begin(caller),
             max_age=LASTS_S,
             path="/",
@@ -84,7 +84,7 @@ class Session:
         token = session_of(req)
         if token is not None:
             self._sessions.end(token)
-        resp.unset_cookie(COOKIE, path="/", same_site="Strict")
+        resp.unset_cookie(cookie_of(req), path="/", same_site="Strict")
         resp.status = 204
 
     def _show(self, resp: Response, grant: Grant | None) -> None:

@@ -24,7 +24,7 @@ HEARTBEAT_S = 15.0
 """Proxies take a connection on which nothing moves for half a minute or so to be dead."""
 
 GLANCE_S = 1.0
-"""How soon a stream notices that its consumer has left, or that the manager stops."""
+"""How soon a stream notices that its consumer has left or may hear no more, or that the manager stops."""
 
 RECONNECT_MS = 2000
 
@@ -32,8 +32,11 @@ RECONNECT_MS = 2000
 class EventStream:
     """`GET /events/stream`: what `GET /events` shows, as it happens."""
 
-    def __init__(self, manager: Manager, *, heartbeat_s: float = HEARTBEAT_S) -> None:
+    def __init__(
+        self, manager: Manager, still_opens: Callable[[Request], bool], *, heartbeat_s: float = HEARTBEAT_S
+    ) -> None:
         self._manager = manager
+        self._still_opens = still_opens
         self._heartbeat_s = heartbeat_s
         self._room = BoundedSemaphore(STREAMS)
 
@@ -49,7 +52,7 @@ class EventStream:
         if not self._room.acquire(blocking=False):
             raise RequestRefused(TOO_MANY_STREAMS, f"{STREAMS} streams are open already.")
         gone = req.env.get("waitress.client_disconnected", lambda: False)
-        told = tell(self._manager, stream, types, after, self._heartbeat_s, gone)
+        told = tell(self._manager, stream, types, after, self._heartbeat_s, gone, lambda: self._still_opens(req))
         resp.stream = Held(told, self._room)
 
 
@@ -87,11 +90,16 @@ def tell(
     after: int,
     heartbeat_s: float,
     gone: Callable[[], bool],
+    still_opens: Callable[[], bool],
 ) -> Iterator[bytes]:
-    """Chunks of Server-Sent Events, until the consumer has left or the manager stops."""
+    """Chunks of Server-Sent Events, until the consumer has left, may hear no more, or the manager stops."""
     yield f"retry: {RECONNECT_MS}\n\n".encode()
-    said_at = time.monotonic()
+    said_at = asked_at = time.monotonic()
     while not (manager.draining or gone()):
+        if time.monotonic() - asked_at >= GLANCE_S:
+            if not still_opens():
+                return
+            asked_at = time.monotonic()
         head = manager.store.head()
         records = manager.store.read(after=after, limit=PAGE, stream=stream, types=types)
         if records:

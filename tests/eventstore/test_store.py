@@ -120,6 +120,8 @@ def test_reading_is_paged_and_filtered_by_stream_type_and_position(
     assert positions(stream="b", types=["message.sent"]) == [6, 10]
     assert positions(types=["instance.created"]) == [1, 2]
     assert positions(types=["message.sent", "instance.created", "no.such"], after=1, until=9, limit=3) == [2, 5, 6]
+    latest = store.read_latest("b", until=9, limit=2, types=["message.sent", "message.accepted"])
+    assert [record.position for record in latest] == [6, 8]
     assert positions(stream="c") == positions(types=["no.such"]) == positions(limit=0) == positions(after=10) == []
 
 
@@ -142,6 +144,13 @@ def test_a_stream_is_read_across_the_blocks_in_which_it_is_indexed(open_store: O
                     assert [record.position for record in found] == [p for p in expected if p > after][:limit]
             found = store.read(stream=stream, after=1000, until=2100, limit=5000, types=["ping.sent"])
             assert [record.position for record in found] == [p for p in expected if 1000 < p <= 2100]
+            for limit in (40, 999):
+                for until in (0, 1023, 1024, 1025, 3100, 9999):
+                    found = store.read_latest(stream, until=until, limit=limit)
+                    assert [record.position for record in found] == [p for p in expected if p <= until][-limit:]
+            found = store.read_latest(stream, after=1000, until=2100, limit=5000, types=["ping.sent"])
+            assert [record.position for record in found] == [p for p in expected if 1000 < p <= 2100]
+            assert store.read_latest(stream, until=3150, limit=5, types=["message.sent"]) == []
 
 
 @pytest.mark.parametrize("head", [1, 1023, 1024, 1025, 2047, 2048])

@@ -87,6 +87,26 @@ def test_an_instance_has_its_own_log_even_after_its_end(api: Caller, ids: dict[s
     assert api.get(f"/events?instance={ids['b']}").json == api.get("/events?instance=b").json
 
 
+@pytest.mark.parametrize(
+    ("query", "positions", "following"),
+    [
+        ("?before=99", [2, 4], 4),
+        ("?before=99&limit=1", [4], 4),
+        ("?before=4", [2], 3),
+        ("?before=2", [], 1),
+        ("?before=99&after=2", [4], 4),
+        ("?before=99&type=instance.created", [2], 4),
+    ],
+)
+def test_an_instances_log_is_read_from_its_end_too(
+    api: Caller, ids: dict[str, str], query: str, positions: list[int], following: int
+) -> None:
+    page = api.get(f"/instances/b/events{query}").json
+    assert [event["position"] for event in page["events"]] == positions
+    assert page["next"] == following
+    assert api.get("/instances/b/events?before=0").status_code == 422
+
+
 def test_a_name_means_the_instance_that_has_it_now(api: Caller, ids: dict[str, str], manager: FakeManager) -> None:
     manager.bring("b", Status.INITIALIZING)
     assert [event["position"] for event in api.get("/instances/b/events").json["events"]] == [5]

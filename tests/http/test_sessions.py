@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 KEY = "right-key"
 OURS = {"Origin": "http://127.0.0.1:3000"}
+COOKIE = "chatbot-erp-3000"
 
 
 @pytest.fixture
@@ -32,18 +33,26 @@ def sign_in(api: Caller, key: str = KEY, **headers: str) -> Any:
 
 
 def cookie(answer: Any) -> dict[str, str]:
-    return {"Cookie": f"chatbot-erp={answer.cookies['chatbot-erp'].value}"}
+    return {"Cookie": f"{COOKIE}={answer.cookies[COOKIE].value}"}
 
 
 class TestSession:
     def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(self, api: Caller) -> None:
-        made = sign_in(api).cookies["chatbot-erp"]
+        made = sign_in(api).cookies[COOKIE]
         assert (made.http_only, made.same_site, made.path, made.max_age) == (True, "Strict", "/", LASTS_S)
         assert not made.secure
         assert KEY not in made.value
 
     def test_behind_tls_the_cookie_goes_over_tls_only(self, api: Caller) -> None:
-        assert sign_in(api, Origin="https://127.0.0.1:3000").cookies["chatbot-erp"].secure
+        assert sign_in(api, Origin="https://127.0.0.1:3000").cookies[COOKIE].secure
+
+    def test_managers_on_other_ports_of_the_machine_have_cookies_of_their_own(self, api: Caller) -> None:
+        mine = sign_in(api).cookies
+        other = api("PUT", "/session", json={"key": KEY}, port=4000, headers={"Origin": "http://127.0.0.1:4000"})
+        proxied = api(
+            "PUT", "/session", json={"key": KEY}, headers={"Host": "erp.example", "Origin": "https://erp.example"}
+        )
+        assert [*mine, *other.cookies, *proxied.cookies] == [COOKIE, "chatbot-erp-4000", "chatbot-erp"]
 
     def test_the_cookie_opens_what_the_key_opens_until_it_is_given_back(self, api: Caller) -> None:
         assert not api.get("/session").json["signedIn"]
