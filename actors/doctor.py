@@ -223,6 +223,7 @@ def log(data_dir: Path, now: Callable[[], datetime] = lambda: datetime.now(UTC))
                         outdated[record.stream] = reason == "client_outdated"
                     case _:
                         outdated[record.stream] = False
+            erasures = reader.unfinished_erasures()
     except StoreError as ex:
         yield Finding(what="log", health=Health.ILL, seen=str(ex), advice=ex.action)
         return
@@ -232,6 +233,10 @@ def log(data_dir: Path, now: Callable[[], datetime] = lambda: datetime.now(UTC))
         yield Finding(what="clock", health=Health.ILL, seen=f"{ahead:.0f} s behind the log", advice=advice)
     else:
         yield Finding(what="clock", health=Health.WELL, seen=f"{now():%Y-%m-%d %H:%M:%S} UTC")
+    if erasures:
+        seen = f"{len(erasures)} not finished, the oldest of {erasures[0].at:%Y-%m-%d %H:%M}"
+        advice = "A running manager goes on with it every ten minutes; its log says `erasure_stuck`, and why."
+        yield Finding(what="erasures", health=Health.DOUBTFUL, seen=seen, advice=advice)
     if not outdated:
         yield Finding(what="WhatsApp client", health=Health.WELL, seen="no number was connected of late")
     elif not any(outdated.values()):

@@ -1,12 +1,15 @@
 """Forgetting somebody: the keys to what the log holds of them, and every trace of them in files beside it.
 
-An erasure is on record before it begins and ends with its event, `subject.erased`. One that was cut off, by a crash or a
-disk that refused, is taken up by `resume`, at the next start and every few minutes.
+An erasure is on record before it begins. What it does to the log ends with its event, `subject.erased`. One that was cut
+off, by a crash or a disk that refused, is taken up by `resume`, at the next start and every few minutes. A file that
+cannot be cleaned, perhaps never, does not keep the keys from being destroyed.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from pathlib import Path
 from threading import Lock
+from typing import assert_never
 
 import msgspec
 import structlog
@@ -18,11 +21,12 @@ from chatbot_erp.actors.media_files import MediaFiles
 from chatbot_erp.actors.media_specs import media_in
 from chatbot_erp.actors.phone_numbers import normalise
 from chatbot_erp.eventstore.addresses import canonical, written_forms
-from chatbot_erp.eventstore.erasures import Begun, Destroyed, Erasure, Person
+from chatbot_erp.eventstore.erasures import Begun, Destroyed, Erasure, Expired, Person
+from chatbot_erp.eventstore.errors import StoreError
 from chatbot_erp.eventstore.events import MessageEdited, MessageReceived
 from chatbot_erp.eventstore.records import Recorded
 from chatbot_erp.eventstore.store import EventStore
-from chatbot_erp.eventstore.subjects import Subjects, events, page
+from chatbot_erp.eventstore.subjects import Subjects, legible, page
 
 log = structlog.get_logger()
 
@@ -77,43 +81,67 @@ class Eraser:
                 self._subjects.finish(expired)
 
     def resume(self, now: datetime) -> None:
-        """Finish what was begun and cut off. Raises `Unavailable` where one has to wait on; it holds up no other."""
-        stuck: Unavailable | None = None
+        """Finish what was begun and cut off; one that has to wait on holds up no other.
+
+        When all were tried, raises `StoreError` or `Unavailable` where one is not finished.
+        """
+        obstacle: StoreError | Unavailable | None = None
         with _Turn(self._turn):
             for erasure in self._subjects.unfinished():
                 try:
                     self._go_on(erasure, now)
-                except Unavailable as ex:
-                    stuck = ex
-        if stuck is not None:
-            raise stuck
+                except (StoreError, Unavailable) as ex:
+                    log.error("an erasure is not finished", action="erasure_stuck", erasure=erasure.id, error=str(ex))
+                    obstacle = obstacle or ex
+        if obstacle is not None:
+            raise obstacle
 
     def _go_on(self, erasure: Erasure, now: datetime) -> Erased:
-        if isinstance(erasure.stage, Begun):
-            person = self._subjects.person(erasure.stage.addresses)
-            try:
-                self._forget_beside_the_log(person)
-            except OSError as ex:
-                log.error("an erasure is not finished", action="erasure_stuck", erasure=erasure.id, error=str(ex))
-                raise Unavailable(f"A file cannot be changed now ({ex}); the erasure goes on by itself.") from ex
-            erasure = self._subjects.destroy(erasure, person.addresses, now)
+        refused = ""
+        match erasure.stage:
+            case Begun(addresses=addresses):
+                person = self._subjects.person(addresses)
+                self._forget_what_the_keys_lead_to(person)
+                refused = self._forget_beside_the_log(person.addresses)
+                left = person.addresses if refused else ()
+                erasure = self._subjects.destroy(erasure, person.addresses, now, left=left)
+            case Destroyed(addresses=left):
+                refused = self._forget_beside_the_log(left)
+            case Expired():
+                pass
+            case _:
+                assert_never(erasure.stage)
+        if refused:
+            self._subjects.record(erasure)
+            raise Unavailable(f"The keys are destroyed, but {refused}. The erasure goes on by itself.")
         position = self._subjects.finish(erasure)
         count = len(erasure.stage.subjects) if isinstance(erasure.stage, Destroyed) else 0
         return Erased(id=erasure.id, position=position, subjects=count)
 
-    def _forget_beside_the_log(self, person: Person) -> None:
-        """While the keys are there: only who can read a message knows the name of its file."""
-        forms = {form for address in person.addresses for form in written_forms(address)}
-        if self._files.any():
-            for record in events(self._store, person):
-                if isinstance(record.event, MessageReceived | MessageEdited):
-                    media = media_in(record.event.raw, record.event.message_id)
-                    if media is not None:
-                        self._files.drop(record.stream, media)
-        traces.drop_parked(self._directory, forms)
-        traces.drop_spooled(self._directory, set(person.addresses))
-        traces.blank_last_words(self._directory, forms)
-        session_traces.forget(self._directory, forms)
+    def _forget_what_the_keys_lead_to(self, person: Person) -> None:
+        """Only who can read a message knows the name of its file; what is in a spool would be somebody new's afterwards."""
+        try:
+            if self._files.any():
+                for record in legible(self._store, person):
+                    if isinstance(record.event, MessageReceived | MessageEdited):
+                        media = media_in(record.event.raw, record.event.message_id)
+                        if media is not None:
+                            self._files.drop(record.stream, media)
+            traces.drop_spooled(self._directory, set(person.addresses))
+        except OSError as ex:
+            raise Unavailable(f"A file cannot be changed now ({ex}); the erasure goes on by itself.") from ex
+
+    def _forget_beside_the_log(self, addresses: Iterable[str]) -> str:
+        """Clean all other files; what refused it, in words, or nothing."""
+        forms = {form for address in addresses for form in written_forms(address)}
+        refusals = []
+        forget: Callable[[Path, set[str]], None]
+        for forget in (traces.drop_parked, traces.blank_last_words, session_traces.forget):
+            try:
+                forget(self._directory, forms)
+            except OSError as ex:
+                refusals.append(str(ex))
+        return "; ".join(refusals)
 
     def _names(self, number: str) -> Iterable[str]:
         """The number, and what WhatsApp calls its owner besides."""

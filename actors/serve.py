@@ -179,7 +179,7 @@ def open_house(config: Config, surroundings: Surroundings) -> Iterator[Manager]:
         stack.callback(vault.close)
         await_former_hosts(config.data_dir, FORMER_HOSTS_PATIENCE_S)
         eraser = Eraser(store, config)
-        with contextlib.suppress(Unavailable):
+        with _postponed():
             eraser.resume(utc_now())
         Outbox(config).empty()
         alarms = Alarms()
@@ -217,15 +217,23 @@ def _forget_old_content(house: House, eraser: Eraser) -> None:
     """Finish erasures that were stuck, and drop what was said too long ago: now and every few minutes."""
 
     def forget() -> None:
-        try:
-            if house.config.content_keep_days:
+        if house.config.content_keep_days:
+            with _postponed():
                 eraser.expire(house.config.content_keep_days, house.now())
+        with _postponed():
             eraser.resume(house.now())
-        except (StoreError, Unavailable, OSError) as ex:
-            log.warning("not forgotten yet", action="forgetting_postponed", error=str(ex))
 
     house.alarms.set(PRUNE_EVERY_S, lambda: _forget_old_content(house, eraser))
     Thread(target=forget, name="forget", daemon=True).start()
+
+
+@contextmanager
+def _postponed() -> Iterator[None]:
+    """What cannot be forgotten now is tried again later, and nothing else waits for it."""
+    try:
+        yield
+    except (StoreError, Unavailable, OSError) as ex:
+        log.warning("not forgotten yet", action="forgetting_postponed", error=str(ex))
 
 
 def _start_supervisor(

@@ -41,14 +41,20 @@ def aliases(directory: Path, address: str) -> set[str]:
 
 
 def forget(directory: Path, forms: Collection[str]) -> None:
-    """Leave no byte of these users in any session file. Raises `OSError` for one that stays locked; it can be repeated."""
+    """Leave no byte of these users in any session file. It can be repeated.
+
+    Raises `OSError` for those that stay locked or are damaged, when all others are clean.
+    """
+    refusals = []
     for session in _sessions(directory):
         if any(mentions(Path(f"{session}{suffix}"), forms) for suffix in ("", "-wal")):
             try:
                 _forget_in(session, forms)
             except sqlite3.Error as ex:
                 if session.exists():  # else its instance was removed just now
-                    raise OSError(f"the session {session.stem} cannot be cleaned: {ex}") from ex
+                    refusals.append(f"the session {session.stem} cannot be cleaned: {ex}")
+    if refusals:
+        raise OSError("; ".join(refusals))
 
 
 def _forget_in(session: Path, forms: Collection[str]) -> None:

@@ -1,7 +1,8 @@
 """What is written into the file of keys when somebody is forgotten, or a time is over.
 
-An erasure has a row of its own from before its first step until its event is in the log, so that a manager that dies in
-between can finish it. The row names addresses only as long as the keys are there. Every function runs in a transaction.
+An erasure has a row of its own from before its first step until nothing of it is left to do, so that a manager that dies
+in between can finish it. The row names addresses only as long as the keys are there, or a file that could not be cleaned.
+Every function runs in a transaction.
 """
 
 from collections.abc import Iterable
@@ -26,10 +27,11 @@ class Begun(msgspec.Struct, frozen=True, kw_only=True, tag="begun"):
     addresses: tuple[str, ...]
 
 
-class Destroyed(msgspec.Struct, frozen=True, kw_only=True, tag="destroyed"):
-    """The keys of these subjects are gone; the event is still to be written."""
+class Destroyed(msgspec.Struct, frozen=True, kw_only=True, tag="destroyed", omit_defaults=True):
+    """The keys of these subjects are gone; the event is still to be written, and files to be cleaned of `addresses`."""
 
     subjects: tuple[str, ...]
+    addresses: tuple[str, ...] = ()
 
 
 class Expired(msgspec.Struct, frozen=True, kw_only=True, tag="expired"):
@@ -81,12 +83,17 @@ def write_down(connection: Connection, erasure: Erasure) -> None:
     )
 
 
-def destroy(connection: Connection, erasure: Erasure, addresses: Iterable[str], at: datetime) -> Erasure:
-    """Destroy the keys of whoever has any of these addresses, and forget the addresses. `at` is the moment of its event."""
+def destroy(
+    connection: Connection, erasure: Erasure, addresses: Iterable[str], at: datetime, left: tuple[str, ...]
+) -> Erasure:
+    """Destroy the keys of whoever has any of these addresses, and forget them, but for what is `left` to be cleaned.
+
+    `at` is the moment of its event.
+    """
     found = person(connection, addresses)
     connection.executemany("DELETE FROM subjects WHERE subject = ?", [(each,) for each in found.subjects])
     connection.executemany("DELETE FROM addresses WHERE address = ?", [(each,) for each in found.addresses])
-    done = msgspec.structs.replace(erasure, at=at, stage=Destroyed(subjects=found.subjects))
+    done = msgspec.structs.replace(erasure, at=at, stage=Destroyed(subjects=found.subjects, addresses=left))
     write_down(connection, done)
     return done
 
@@ -106,5 +113,5 @@ def unfinished(connection: Connection) -> list[Erasure]:
 
 
 def finish(connection: Connection, id_: str) -> None:
-    """Its event is in the log: nothing of it is left to do."""
+    """Nothing of it is left to do."""
     connection.execute("DELETE FROM erasures WHERE id = ?", (id_,))

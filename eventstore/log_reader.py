@@ -18,7 +18,7 @@ from chatbot_erp.eventstore.database import (
     unavailable,
 )
 from chatbot_erp.eventstore.engine import Ask
-from chatbot_erp.eventstore.erasures import Person
+from chatbot_erp.eventstore.erasures import Erasure, Person
 from chatbot_erp.eventstore.errors import StoreError
 from chatbot_erp.eventstore.records import Recorded
 from chatbot_erp.eventstore.sealing import Sealer
@@ -75,6 +75,10 @@ class LogReader:
     def person(self, addresses: Iterable[str]) -> Person:
         """As `Subjects.person`."""
         return self._keys.person(addresses)
+
+    def unfinished_erasures(self) -> list[Erasure]:
+        """As `Subjects.unfinished`."""
+        return self._keys.unfinished_erasures()
 
     def head(self) -> int:
         """As `EventStore.head`."""

@@ -28,6 +28,7 @@ def open_store(url: str, directory: Path, settings: Settings | None = None) -> E
     Raises LogTooNew, LogCorrupt, StoreUnavailable, StoreError.
     """
     wanted = settings or Settings()
+    keys = SubjectKeys(KeysConnection(url))
 
     def connect() -> postgres.Connection:
         connection = postgres.connect(url, patience_ms=wanted.patience_ms)
@@ -36,6 +37,7 @@ def open_store(url: str, directory: Path, settings: Settings | None = None) -> E
             postgres.migrate(connection)
             postgres.must_be_readable(connection)
             _check_end(connection)
+            keys.forget()
         except BaseException:
             connection.close()
             raise
@@ -57,7 +59,7 @@ def open_store(url: str, directory: Path, settings: Settings | None = None) -> E
     except psycopg.Error as ex:
         raise postgres.meaning_of(ex) from ex
     readers = postgres.Readers(lambda: postgres.connect(url), wanted.readers)
-    return EventStore(writer, readers, SubjectKeys(KeysConnection(url)))
+    return EventStore(writer, readers, keys)
 
 
 def open_vault(url: str) -> Vault:

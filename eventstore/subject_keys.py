@@ -112,33 +112,45 @@ class SubjectKeys:
             self.losses += 1
         return erasure
 
-    def destroy(self, erasure: Erasure, addresses: Iterable[str], at: datetime) -> Erasure:
-        """Destroy the keys of whoever has these addresses, and the addresses. What is read from now on is empty.
+    def destroy(self, erasure: Erasure, addresses: Iterable[str], at: datetime, left: tuple[str, ...] = ()) -> Erasure:
+        """Destroy the keys of whoever has these addresses, and the addresses, but for those `left` to be cleaned up after.
 
-        A message of theirs that is being appended at this very moment is erased, too.
+        What is read from now on is empty. A message of theirs that is being appended at this very moment is erased, too.
         """
         with self._turn:
-            done = self._write(lambda connection: erasures.destroy(connection, erasure, addresses, at))
-            self._lose()
-        return done
+            try:
+                return self._write(lambda connection: erasures.destroy(connection, erasure, addresses, at, left))
+            finally:
+                self._lose()
 
     def expire(self, before: str, at: datetime) -> Erasure | None:
         """Destroy the keys of all days before this one (YYYY-MM-DD); None where there are none."""
         erasure = Erasure(id=str(uuid4()), at=at, stage=Expired(before=before))
         with self._turn:
-            done = self._write(lambda connection: erasures.expire(connection, erasure, before))
-            self._lose()
-        return done
+            try:
+                return self._write(lambda connection: erasures.expire(connection, erasure, before))
+            finally:
+                self._lose()
 
     def unfinished_erasures(self) -> list[Erasure]:
         """What was begun, in this life or an earlier one, and not finished."""
         with self._turn:
-            return self._write(erasures.unfinished)
+            if self._connection is None and not self._closed:
+                return []
+            try:
+                return erasures.unfinished(self._open())
+            except sqlite3.Error as ex:
+                raise unavailable(ex) from ex
 
     def finish_erasure(self, id_: str) -> None:
-        """The event is in the log."""
+        """The event is in the log, and nothing else is left to do."""
         with self._turn:
             self._write(lambda connection: erasures.finish(connection, id_))
+
+    def forget(self) -> None:
+        """Read every key anew: another server may have taken over that never had some of them."""
+        with self._turn:
+            self._forget()
 
     def close(self) -> None:
         """Idempotent."""
@@ -211,6 +223,7 @@ class SubjectKeys:
         return self._connection
 
     def _lose(self) -> None:
+        """Also after a failure: the keys may be gone all the same, where only the answer to COMMIT was lost."""
         self._forget()
         self.losses += 1
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Protocol, assert_never
 
 from chatbot_erp.eventstore.erasures import Begun, Destroyed, Erasure, Expired, Person
-from chatbot_erp.eventstore.errors import StoreError, VersionConflict
+from chatbot_erp.eventstore.errors import LogCorrupt, StoreError, VersionConflict
 from chatbot_erp.eventstore.events import ContentExpired, Event, SubjectErased
 from chatbot_erp.eventstore.records import NewEvent, Recorded
 from chatbot_erp.eventstore.store import EventStore
@@ -18,6 +18,9 @@ from chatbot_erp.eventstore.store import EventStore
 STREAM = "privacy"
 STRETCH = 20_000
 """Positions in one query: no long read keeps the write-ahead file growing."""
+
+LEGIBLE_STRETCH = 1_000
+"""The same, where all that is found is held in memory."""
 
 STRETCHES = 10
 """Queries for one page at most, so that a page of a large log takes a second, not a minute."""
@@ -57,6 +60,23 @@ def events(log: Log, person: Person) -> Iterator[Recorded]:
         yield from found
 
 
+def legible(log: Log, person: Person) -> Iterator[Recorded]:
+    """As `events`, without what is damaged and cannot be read."""
+    head = log.head() if person.subjects else 0
+    for after in range(0, head, LEGIBLE_STRETCH):
+        yield from _legible(log, person.subjects, after, min(head, after + LEGIBLE_STRETCH))
+
+
+def _legible(log: Log, subjects: Collection[str], after: int, until: int) -> Iterator[Recorded]:
+    try:
+        yield from log.read_sealed(subjects, after=after, until=until, limit=until - after)
+    except LogCorrupt:
+        if until - after > 1:
+            middle = (after + until) // 2
+            yield from _legible(log, subjects, after, middle)
+            yield from _legible(log, subjects, middle, until)
+
+
 class Subjects:
     """Any thread may call. Every method may raise StoreError."""
 
@@ -72,32 +92,40 @@ class Subjects:
         """Put on record that somebody is to be forgotten."""
         return self._keys.begin_erasure(addresses, at)
 
-    def destroy(self, erasure: Erasure, addresses: Iterable[str], at: datetime) -> Erasure:
-        """Destroy the keys of whoever has any of these addresses: nobody can read any more what was theirs."""
-        return self._keys.destroy(erasure, addresses, at)
+    def destroy(
+        self, erasure: Erasure, addresses: Iterable[str], at: datetime, *, left: tuple[str, ...] = ()
+    ) -> Erasure:
+        """Destroy the keys of whoever has any of these addresses: nobody can read any more what was theirs.
+
+        `left` are the addresses of which some file still speaks: they stay on record until `finish`.
+        """
+        return self._keys.destroy(erasure, addresses, at, left)
 
     def expire(self, before: str, at: datetime) -> Erasure | None:
         """Destroy the keys of all days before one (YYYY-MM-DD, UTC); None where that was done already."""
         return self._keys.expire(before, at)
 
     def unfinished(self) -> list[Erasure]:
-        """Erasures whose event is not in the log yet."""
+        """Erasures of which something is left to do."""
         return self._keys.unfinished_erasures()
 
     def finish(self, erasure: Erasure) -> int | None:
-        """Append the event of what was destroyed; its position. None where nothing was: nothing is recorded then."""
-        position = None
+        """As `record`, and nothing of it is left to do."""
+        position = self.record(erasure)
+        self._keys.finish_erasure(erasure.id)
+        return position
+
+    def record(self, erasure: Erasure) -> int | None:
+        """Append the event of what was destroyed, once; its position. None where nothing was: then there is no event."""
         match erasure.stage:
             case Begun():
                 raise ValueError("The keys are still there.")
             case Destroyed(subjects=subjects):
-                position = self._append(erasure, SubjectErased(subjects=subjects)) if subjects else None
+                return self._append(erasure, SubjectErased(subjects=subjects)) if subjects else None
             case Expired(before=before):
-                position = self._append(erasure, ContentExpired(before=before))
+                return self._append(erasure, ContentExpired(before=before))
             case _:
                 assert_never(erasure.stage)
-        self._keys.finish_erasure(erasure.id)
-        return position
 
     def _append(self, erasure: Erasure, event: Event) -> int:
         new = NewEvent(id=erasure.id, event=event, recorded_at=erasure.at)

@@ -14,16 +14,20 @@ from uuid import uuid4
 import msgspec
 import pytest
 
-from chatbot_erp.actors import traces
+from chatbot_erp.actors import doctor, traces
 from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.erasing import Eraser
 from chatbot_erp.actors.errors import BadNumber, Unavailable
 from chatbot_erp.actors.frames import Said, SocketReceived
 from chatbot_erp.actors.media_files import MediaFiles
 from chatbot_erp.actors.media_specs import media_in
+from chatbot_erp.actors.serve import Surroundings, open_house
 from chatbot_erp.actors.spool import read_spools, write_spool
+from chatbot_erp.eventstore.addresses import canonical
+from chatbot_erp.eventstore.errors import LogCorrupt
 from chatbot_erp.eventstore.events import Event, MessageReceived
 from chatbot_erp.eventstore.store import EventStore, NewEvent
+from chatbot_erp.eventstore.subjects import Subjects
 from chatbot_erp.eventstore.verify import verify
 from fake_sockets import received
 
@@ -103,6 +107,15 @@ def everything(directory: Path) -> bytes:
     return b"".join(path.read_bytes() for path in directory.rglob("*") if path.is_file())
 
 
+def damage(directory: Path, position: int) -> None:
+    """Make an event of the log unreadable, as a sick disk does."""
+    with closing(sqlite3.connect(directory / "events.db")) as log:
+        log.execute("DROP TRIGGER IF EXISTS events_are_not_updated")
+        log.execute("UPDATE events SET data = replace(data, '\"box\":', '\"bo\":') WHERE position = ?", (position,))
+        log.execute("UPDATE events SET data = '[]' WHERE position = ? AND type = 'subject.erased'", (position,))
+        log.commit()
+
+
 def test_every_file_beside_the_log_lets_go_of_her_and_keeps_what_is_of_others(
     config: Config, store: EventStore
 ) -> None:
@@ -172,34 +185,91 @@ def test_an_erasure_that_a_file_refuses_is_finished_later(config: Config, store:
     obstacle = config.data_dir / "parked" / "1.json"
     obstacle.mkdir(parents=True)  # reading it fails, as reading from a sick disk does
     eraser = Eraser(store, config)
-    with pytest.raises(Unavailable):
+    with pytest.raises(Unavailable, match="The keys are destroyed, but"):
         eraser.erase(HER, NOW)
-    assert text_of(store) == ["her wish"], "nothing is told to be forgotten that is not"
+    assert text_of(store) == [""], "the log waits for no file"
     with pytest.raises(Unavailable):
         eraser.resume(LATER)
+    obstacle.rmdir()
+    obstacle.write_text(f"her parked wish, {HER}")
+    eraser.resume(LATER)
+    assert not obstacle.exists()
+    (event,) = store.read(types={"subject.erased"})
+    assert event.recorded_at == NOW, "when the keys were destroyed"
+    assert (store.keys.unfinished_erasures(), HER.encode() in everything(config.data_dir)) == ([], False)
+
+
+def test_nothing_is_told_to_be_forgotten_while_a_spool_keeps_it(config: Config, store: EventStore) -> None:
+    tell(store, message(HER, "her wish"))
+    obstacle = config.data_dir / "spool" / "h.spool"
+    obstacle.mkdir(parents=True)
+    eraser = Eraser(store, config)
+    with pytest.raises(Unavailable):
+        eraser.erase(HER, NOW)
+    assert text_of(store) == ["her wish"], "what is read from the spool later would be of somebody new"
     obstacle.rmdir()
     eraser.resume(LATER)
     assert text_of(store) == [""]
     (event,) = store.read(types={"subject.erased"})
-    assert event.recorded_at == LATER, "when the keys were destroyed"
-    eraser.resume(LATER)
-    assert len(store.read(types={"subject.erased"})) == 1
+    assert event.recorded_at == LATER
 
 
-def test_a_session_that_cannot_be_cleaned_is_named_and_keeps_the_erasure_open(
+def test_a_damaged_session_keeps_no_key_and_no_other_session_from_being_cleaned(
     config: Config, store: EventStore
 ) -> None:
     tell(store, message(HER, "her wish"))
-    damaged = session(config.data_dir, (HER, HER_LID, "Dolores"))
+    sound = session(config.data_dir, (HER, HER_LID, "Dolores"))
+    damaged = sound.with_name("a.db")
     damaged.write_bytes(b"no database, but of " + HER.encode())
     eraser = Eraser(store, config)
-    with pytest.raises(Unavailable, match="shop cannot be cleaned"):
+    with pytest.raises(Unavailable, match="the session a cannot be cleaned"):
         eraser.erase(HER, NOW)
+    assert text_of(store) == [""]
+    assert b"Dolores" not in sound.read_bytes()
     tell(store, message(HIM, "his wish"))
     assert eraser.erase(HIM, NOW).subjects == 1, "one that has to wait holds up no other"
+    assert [finding.seen for finding in doctor.log(config.data_dir) if finding.what == "erasures"] == [
+        f"1 not finished, the oldest of {NOW:%Y-%m-%d %H:%M}"
+    ]
     damaged.unlink()
     eraser.resume(LATER)
-    assert text_of(store) == ["", ""]
+    assert [finding for finding in doctor.log(config.data_dir) if finding.what == "erasures"] == []
+    assert HER.encode() not in everything(config.data_dir)
+    assert len(store.read(types={"subject.erased"})) == 2
+
+
+def test_a_damaged_event_of_hers_keeps_neither_key_nor_file(config: Config, store: EventStore) -> None:
+    tell(store, message(HER, "damaged"), message(HER, "her wish"), message(HIM, "his wish"))
+    media = media_in(IMAGE, "m")
+    assert media is not None
+    files = MediaFiles(config)
+    download = files.new("shop")
+    download.write_bytes(b"her face")
+    files.keep("shop", media, download)
+    damage(config.data_dir, 1)
+    with pytest.raises(LogCorrupt):
+        store.read()
+    assert Eraser(store, config).erase(HER, NOW).subjects == 1
+    assert not files.any()
+    assert [each.erased for each in store.read(after=1, limit=2)] == [True, False]
+
+
+def test_an_erasure_that_cannot_be_finished_holds_up_neither_another_nor_the_start(config: Config) -> None:
+    with EventStore.open(config.data_dir) as store:
+        tell(store, message(HER, "her wish"), message(HIM, "his wish"))
+        eraser = Eraser(store, config)
+        stuck = eraser.erase(HER, NOW)
+        people = Subjects(store)
+        people.begin([canonical(HIM)], LATER)
+        row = (stuck.id, NOW.isoformat(), '{"type":"destroyed","subjects":["0123456789abcdef"]}')
+    with closing(sqlite3.connect(config.data_dir / "keys.db")) as keys:
+        keys.execute("INSERT INTO erasures VALUES (?, ?, ?)", row)  # its manager died before this was deleted
+        keys.commit()
+    assert stuck.position is not None
+    damage(config.data_dir, stuck.position)
+    with open_house(config, Surroundings(environment={}, prelude=None)) as manager:
+        assert [each.id for each in manager.store.keys.unfinished_erasures()] == [stuck.id]
+        assert manager.store.read(after=1, limit=1)[0].erased
 
 
 def test_a_trace_is_found_wherever_it_stands_in_a_large_file(tmp_path: Path) -> None:

@@ -1,18 +1,22 @@
 """What becomes of appends when PostgreSQL goes away, comes back, or holds what it should not."""
 
+import contextlib
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Self
 
 import psycopg
 import pytest
 
+from chatbot_erp.eventstore.addresses import canonical
 from chatbot_erp.eventstore.errors import LogCorrupt, LogTooNew, StoreError, StoreUnavailable
-from chatbot_erp.eventstore.events import MessageAccepted
+from chatbot_erp.eventstore.events import MessageAccepted, PingSent
 from chatbot_erp.eventstore.postgres_store import open_log, open_store, open_vault, verify
 from chatbot_erp.eventstore.store import EventStore, NewEvent, Settings
+from chatbot_erp.eventstore.subjects import Subjects
 from cut_line import CutLine
 from postgres_server import PostgresServer
 
@@ -144,6 +148,51 @@ def test_a_commit_whose_answer_never_came_is_found_to_be_one(
         assert line.cuts == 2
         assert store.append("a", 2, [new(accepted)], snapshot=b"3").result().version == 3
         assert [each.position for each in store.read()] == [1, 2, 3]
+
+
+def test_keys_whose_destruction_was_never_answered_lock_nothing_any_more(
+    postgres: PostgresServer, database: str, directory: Path, new: Facts, accepted: MessageAccepted, noon: datetime
+) -> None:
+    with (
+        tempfile.TemporaryDirectory() as place,
+        CutLine(Path(place), postgres.socket) as line,
+        open_store(database.replace(postgres.host, place), directory) as store,
+    ):
+        people, hers = Subjects(store), [canonical(accepted.number)]
+        store.append("a", 0, [new(accepted)], snapshot=b"1").result()
+        erasure = people.begin(hers, noon)
+        line.cut_the_next_commit()
+        with pytest.raises(StoreUnavailable):
+            people.destroy(erasure, hers, noon)
+        store.append("a", 1, [new(accepted)], snapshot=b"2").result()
+        assert [each.erased for each in store.read()] == [True, False]
+
+        line.cut_the_next_commit()
+        with pytest.raises(StoreUnavailable):
+            people.expire("2100-01-01", noon)
+        store.append("a", 2, [new(accepted)], snapshot=b"3").result()
+        assert [each.erased for each in store.read()] == [True, True, False]
+    with open_log(database) as log:
+        assert [each.erased for each in log.read()] == [True, True, False]
+
+
+def test_keys_that_a_server_which_took_over_never_had_lock_nothing_any_more(
+    database: str, directory: Path, new: Facts, accepted: MessageAccepted, direct: Callable[[str], object]
+) -> None:
+    with open_store(database, directory) as store:
+        store.append("a", 0, [new(accepted)], snapshot=b"1").result()
+        for table in ("subjects", "addresses", "periods"):  # as where a standby takes over that lags
+            direct(f"DELETE FROM chatbot_erp_keys.{table}")
+        direct(
+            "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        probe, came_through = new(PingSent(message_id="m")), False
+        while not came_through:
+            with contextlib.suppress(StoreUnavailable):
+                came_through = store.append("b", 0, [probe], snapshot=b"1").result().version == 1
+        store.append("a", 1, [new(accepted)], snapshot=b"2").result()
+        assert [each.erased for each in store.read(stream="a")] == [True, False]
 
 
 def test_a_second_manager_on_the_database_is_refused_and_the_first_goes_on(
