@@ -42,6 +42,8 @@ class InstanceView(msgspec.Struct, frozen=True, kw_only=True):
     restarts: int
     retry_at: datetime | None = None
     pacing: Pacing = UNPACED
+    pending: tuple[str, ...] = ()
+    """Ids of the commands whose messages wait for a verdict."""
 
     @property
     def webhook_url(self) -> str:
@@ -109,6 +111,7 @@ class Directory:
                 restarts=state.restarts,
                 retry_at=state.retry_at,
                 pacing=state.pacing,
+                pending=state.pending,
             )
             self._entries[instance] = msgspec.structs.replace(entry, view=view, endpoints=state.endpoints)
 

@@ -184,19 +184,26 @@ class HostProcess:
         self._on_death(death)
 
 
-def await_former_hosts(directory: Path, patience_s: float) -> list[str]:
+def await_former_hosts(directory: Path, patience_s: float, killed_patience_s: float = REAP_PATIENCE_S) -> list[str]:
     """Wait until no host of an earlier manager lives, so that no session is opened twice; then read the spools.
 
     Such hosts end by themselves within seconds. Those that do not are killed after `patience_s`; their names are given.
+    Raises `OSError` where that does not help within another `killed_patience_s`.
     """
     killed: list[str] = []
     deadline = time.monotonic() + patience_s
     for path in sorted((directory / "hosts").glob("*.lock")):
+        last = max(deadline, time.monotonic()) + killed_patience_s
         while _is_locked(path):
-            if time.monotonic() >= deadline and path.stem not in killed:
-                killed.append(path.stem)
-                with contextlib.suppress(ProcessLookupError, ValueError):
+            now = time.monotonic()
+            if now >= last:
+                raise OSError(
+                    f"{path} is still locked by a process of the last manager: end it (`fuser {path}` names it)."
+                )
+            if now >= deadline and path.stem not in killed:
+                with contextlib.suppress(ProcessLookupError, PermissionError, ValueError):
                     os.kill(int(path.read_text()), signal.SIGKILL)
+                    killed.append(path.stem)
             time.sleep(0.02)
         path.unlink(missing_ok=True)
     return killed

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,7 +14,7 @@ from chatbot_erp.actors.errors import MediaTooLarge, Unavailable
 from chatbot_erp.actors.requests import command_id
 
 FORGOTTEN_AFTER = timedelta(hours=1)
-"""No send takes so long: what is older is nobody's."""
+"""By then a file has come and its message is on record, or it was refused."""
 
 
 class Parcel(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,11 +64,14 @@ class Outbox:
         with suppress(FileNotFoundError, NotADirectoryError):
             os.unlink(self.path(command_id))
 
-    def tidy(self, now: datetime) -> None:
-        """Erase what nobody sends any more."""
+    def tidy(self, now: datetime, pending: Collection[str]) -> None:
+        """Erase what nobody sends any more: a caller had given up, and its message was then refused.
+
+        `pending` are the ids of the commands that still wait for their verdict, for however long.
+        """
         for path in self._directory.glob("*"):
             with suppress(FileNotFoundError):
-                if path.stat().st_mtime < (now - FORGOTTEN_AFTER).timestamp():
+                if path.name not in pending and path.stat().st_mtime < (now - FORGOTTEN_AFTER).timestamp():
                     os.unlink(path)
 
     def empty(self) -> None:

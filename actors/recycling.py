@@ -14,7 +14,7 @@ from chatbot_erp.actors.hosts import SocketHosts
 log = structlog.get_logger()
 
 MOVE_PATIENCE_S = 30.0
-"""A number that is not connected by then does not hold up the next."""
+"""A number that is not connected by then does not hold up the next; if it has not left, its turn comes again."""
 
 PAUSE_S = 60.0
 """From one recycled host to the next: a limit set too low must not keep all numbers moving."""
@@ -39,6 +39,7 @@ class Recycler:
         self._clock = clock
         self._host: str | None = None
         self._moving: str | None = None
+        self._tried: set[str] = set()
         self._moved_at = 0.0
         self._next_at = 0.0
 
@@ -79,7 +80,11 @@ class Recycler:
         self._moved_at = self._clock()
         if not left:
             self._host = self._moving = None
+            self._tried.clear()
             self._next_at = self._moved_at + PAUSE_S
             return
-        self._moving = left[0]
-        self._move(left[0])
+        if self._tried.issuperset(left):
+            self._tried.clear()
+        self._moving = next(instance for instance in left if instance not in self._tried)
+        self._tried.add(self._moving)
+        self._move(self._moving)

@@ -207,10 +207,14 @@ def _forget_old_attempts(house: House) -> None:
 def _tidy_media(house: House) -> None:
     """Erase files of messages that are too old or that nobody sends any more, now and every few minutes."""
     house.alarms.set(PRUNE_EVERY_S, lambda: _tidy_media(house))
-    instances = {view.id for view in house.directory.views()}
-    files = MediaFiles(house.config)
-    Thread(target=files.tidy, args=(house.now(), instances), name="media-tidy", daemon=True).start()
-    Outbox(house.config).tidy(house.now())
+    Thread(target=tidy_media, args=(house,), name="media-tidy", daemon=True).start()
+
+
+def tidy_media(house: House) -> None:
+    """Erase received files that are too old, and those in the outbox whose message does not wait any more."""
+    views = house.directory.views()
+    Outbox(house.config).tidy(house.now(), {command_id for view in views for command_id in view.pending})
+    MediaFiles(house.config).tidy(house.now(), {view.id for view in views})
 
 
 def _forget_old_content(house: House, eraser: Eraser) -> None:

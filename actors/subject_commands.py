@@ -44,7 +44,7 @@ def forget(data_dir: Path, database: str | None, number: str, manager: Asked, *,
         raise click.ClickException(f"There is no event log in {data_dir}.")
     try:
         with FileLock(data_dir / "manager.lock", timeout=0):
-            await_former_hosts(data_dir, HOSTS_PATIENCE_S)
+            _await_former_hosts(data_dir)
             config = Config(data_dir=data_dir, database=database)
             Outbox(config).empty()
             with open_store(data_dir, database) as store:
@@ -55,6 +55,13 @@ def forget(data_dir: Path, database: str | None, number: str, manager: Asked, *,
         raise click.ClickException(str(ex)) from ex
     words = f"Forgotten. The erasure is {erasure}; backups from before still hold the keys: erase there, too."
     print(msgspec.json.encode({"erasure": erasure}).decode() if as_json else words)
+
+
+def _await_former_hosts(data_dir: Path) -> None:
+    try:
+        await_former_hosts(data_dir, HOSTS_PATIENCE_S)
+    except OSError as ex:
+        raise click.ClickException(f"Nothing was erased: {ex}") from ex
 
 
 def _names(data_dir: Path, number: str) -> set[str]:

@@ -133,8 +133,8 @@ class SupervisorActor(pykka.ThreadingActor):
                 self._healer.healthy(instance)
                 self._recycler.healthy(instance)
             case tidings.RestartDue(instance=instance, number=number):
-                if not self._ending and (planned := self._healer.begin(instance, number)) is not None:
-                    self._restart_as_planned(instance, planned)
+                if not self._ending and (due := self._healer.begin(instance, number)) is not None:
+                    self._restart_as_planned(instance, due)
             case tidings.RestartWanted(instance=instance):
                 self._healer.forget(instance)
                 if not self._lives.is_alive(instance):

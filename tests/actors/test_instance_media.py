@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
@@ -10,14 +11,17 @@ from typing import Any, cast
 import msgspec
 import pytest
 
-from chatbot_erp.actors import tidings
-from chatbot_erp.actors.commands import LoseSocket
+from chatbot_erp.actors import frames, tidings
+from chatbot_erp.actors.commands import LoseSocket, SendMessage
 from chatbot_erp.actors.config import Config
+from chatbot_erp.actors.contents import Image
 from chatbot_erp.actors.erasing import Eraser
 from chatbot_erp.actors.errors import InstanceNotOperational, MediaGone, Unavailable
 from chatbot_erp.actors.manager import Manager
 from chatbot_erp.actors.media_frames import FetchMedia, SocketFailedToFetch, SocketFetched
 from chatbot_erp.actors.media_specs import Media, media_in
+from chatbot_erp.actors.outbox import Outbox
+from chatbot_erp.actors.serve import tidy_media
 from instance_world import PATIENCE_S, World, received
 
 IMAGE = {"imageMessage": {"directPath": "/v", "mediaKey": "a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s="}}
@@ -99,6 +103,22 @@ def test_files_are_fetched_ahead_where_they_are_kept_and_given_out_from_there(bu
     media = Manager(world.house, Eraser(world.house.store, world.house.config)).media("shop", "m1")
     with media.file:
         assert (media.file.read(), media.size) == (b"png", 3)
+
+
+def test_a_file_is_kept_for_as_long_as_its_message_waits(world: World, tmp_path: Path) -> None:
+    outbox = Outbox(world.house.config)
+    waiting, refused = outbox.take([b"x"]), outbox.take([b"y"])
+    for parcel in (waiting, refused):
+        os.utime(outbox.path(parcel.id), (0, 0))
+    command = SendMessage(command_id=waiting.id, number="55", content=Image())
+    world.actor.ask(tidings.Accept(command=command), timeout=PATIENCE_S).result(PATIENCE_S)
+    assert world.host.next(frames.Transmit).file == str(outbox.path(waiting.id).absolute())
+    tidy_media(world.house)
+    assert [path.name for path in (tmp_path / "outbox").iterdir()] == [waiting.id]
+    failed = frames.SocketFailedToSend(command_id=waiting.id, reason="refused", detail="")
+    world.tell(failed, 1)
+    world.actor.ask(tidings.Introduce(), timeout=PATIENCE_S)
+    assert list((tmp_path / "outbox").iterdir()) == []
 
 
 def test_a_vote_that_comes_with_its_poll_is_told_in_words(world: World) -> None:

@@ -53,12 +53,13 @@ def test_a_disk_that_does_not_take_it_is_a_reason_to_come_later(tmp_path: Path) 
         Outbox(Config(data_dir=tmp_path / "file")).take([b"x"])
 
 
-def test_what_nobody_sends_any_more_is_erased(outbox: Outbox, tmp_path: Path) -> None:
-    old, new = outbox.take([b"old"]), outbox.take([b"new"])
+def test_what_nobody_sends_any_more_is_erased_and_what_waits_is_kept(outbox: Outbox, tmp_path: Path) -> None:
+    old, waiting, new = outbox.take([b"old"]), outbox.take([b"waiting"]), outbox.take([b"new"])
     now = datetime.now(UTC)
     before = (now - timedelta(hours=2)).timestamp()
-    os.utime(outbox.path(old.id), (before, before))
-    outbox.tidy(now)
-    assert files(tmp_path) == [new.id]
+    for parcel in (old, waiting):
+        os.utime(outbox.path(parcel.id), (before, before))
+    outbox.tidy(now, {waiting.id})
+    assert files(tmp_path) == sorted([waiting.id, new.id])
     outbox.empty()
     assert files(tmp_path) == []

@@ -83,6 +83,20 @@ def test_a_number_that_does_not_come_back_does_not_hold_up_the_next() -> None:
     assert world.moved == ["a", "b"]
 
 
+def test_a_number_that_stays_in_its_host_does_not_hold_up_the_others_and_is_asked_again() -> None:
+    world = World()
+    world.grow("h1", descriptors=101)
+    world.recycler.look()
+    for after, asked in ((1, "ab"), (2, "abc"), (3, "abca"), (4, "abcab")):
+        world.now = after * (MOVE_PATIENCE_S + 1)
+        world.recycler.look()
+        assert world.moved == list(asked)
+    world.leave("b")
+    world.leave("c")
+    world.leave("a")
+    assert world.moved == list("abcabca")
+
+
 def test_a_limit_set_too_low_does_not_keep_all_numbers_moving() -> None:
     world = World()
     world.grow("h2", rss=5000)

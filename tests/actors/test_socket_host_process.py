@@ -1,5 +1,6 @@
 """Real host processes: how they are born, obey, die, and what they leave behind."""
 
+import fcntl
 import os
 import queue
 import signal
@@ -233,6 +234,16 @@ def test_a_former_host_that_hangs_is_killed_before_anything_is_opened(
     os.kill(host.process.pid, signal.SIGSTOP)
     assert await_former_hosts(tmp_path, 0.1) == ["host"]
     assert host.deaths.get(timeout=PATIENCE_S).signal == signal.SIGKILL
+
+
+def test_a_former_host_that_cannot_be_killed_is_named_and_nothing_is_opened(tmp_path: Path) -> None:
+    lock = tmp_path / "hosts" / "orphan.lock"
+    lock.parent.mkdir()
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(OSError, match=r"orphan\.lock is still locked by a process of the last manager: end it"):
+            await_former_hosts(tmp_path, 0.0, 0.1)
+    assert await_former_hosts(tmp_path, PATIENCE_S) == []
 
 
 def test_two_hosts_of_one_name_cannot_live_at_once(start: Callable[..., Host]) -> None:
