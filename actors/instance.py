@@ -277,7 +277,11 @@ def lose(state: Instance, cause: str, retry_at: datetime | None = None) -> Event
         known = state.status is Status.INVALID and state.reason == cause
         return () if known else (InstanceInvalidated(previous=state.status, reason=cause),)
     known = state.status is Status.DISCONNECTED and state.reason in {cause, *TIMED}
-    return () if known or state.status is Status.INVALID else (InstanceDisconnected(previous=state.status, reason=cause, retry_at=retry_at),)
+    return (
+        ()
+        if known or state.status is Status.INVALID
+        else (InstanceDisconnected(previous=state.status, reason=cause, retry_at=retry_at),)
+    )
 
 
 def reconcile(state: Instance, *, connected: bool, logged_in: bool) -> Events:
