@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from chatbot_erp.actors.main import main
+from chatbot_erp.eventstore.places import MOVED, open_store
 from chatbot_erp.eventstore.store import EventStore
 
 
@@ -63,6 +64,57 @@ def test_a_position_that_no_log_can_have_is_refused(tmp_path: Path, words: tuple
         pass
     refused = CliRunner().invoke(main, [*words, position, "--data-dir", str(tmp_path)])
     assert (refused.exit_code, "Traceback" in refused.output) == (2, False), refused.output
+
+
+def test_a_backup_of_a_manager_on_postgresql_is_of_its_files_only(tmp_path: Path, database: str) -> None:
+    with open_store(tmp_path / "data", database):
+        (tmp_path / "data" / "sessions").mkdir()
+        (tmp_path / "data" / "sessions" / "a.key").write_text("session")
+    copy, again = tmp_path / "copy", tmp_path / "again"
+    assert lines("backup", str(copy), "--data-dir", str(tmp_path / "data")) == [
+        {"directory": str(copy), "events": None}
+    ]
+    assert lines("restore", str(copy), "--data-dir", str(again)) == [{"directory": str(again), "events": None}]
+    assert (again / "sessions" / "a.key").read_text() == "session"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("events",), ("verify",), ("export", "5511987654321"), ("erase", "5511987654321", "--yes"), ("keys", "list")],
+)
+def test_a_directory_on_the_command_line_is_never_passed_over_for_a_database_in_the_environment(
+    words: tuple[str, ...], tmp_path: Path
+) -> None:
+    with EventStore.open(tmp_path):
+        pass
+    environment = {"CHATBOT_ERP_DATABASE": "postgresql://nobody@127.0.0.1:1/none"}
+    line = [*words, "--data-dir", str(tmp_path)]
+    done = CliRunner().invoke(main, line, env=environment)
+    assert done.exit_code == 2
+    assert "it is not clear which log is meant" in " ".join(done.output.split())
+    done = CliRunner().invoke(main, [*line, "--database", ""], env=environment)
+    assert done.exit_code == 0, done.output
+    done = CliRunner().invoke(main, words, env={**environment, "CHATBOT_ERP_DATA_DIR": str(tmp_path)})
+    assert "cannot be written" in done.output, "both are from the environment: it is the database"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("events",),
+        ("verify",),
+        ("replay", "a"),
+        ("export", "5511987654321"),
+        ("erase", "5511987654321", "--yes"),
+        ("keys", "list"),
+    ],
+)
+def test_no_command_takes_a_log_that_was_moved_for_the_present_one(words: tuple[str, ...], tmp_path: Path) -> None:
+    with EventStore.open(tmp_path):
+        (tmp_path / MOVED).touch()
+    done = CliRunner().invoke(main, [*words, "--data-dir", str(tmp_path)])
+    assert done.exit_code == 1
+    assert "was moved to PostgreSQL" in done.output
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -108,6 +108,15 @@ def test_a_database_with_another_log_is_left_alone(filled: Path, database: str, 
         assert store.head() == 1
 
 
+def test_a_database_that_has_keys_already_is_left_alone(filled: Path, database: str) -> None:
+    with closing(open_vault(database)) as vault:
+        vault.put("api-key", "a", b"secret")
+        with pytest.raises(StoreError, match="keys or secrets already"):
+            move(filled, database)
+        vault.delete("api-key", "a")
+    assert move(filled, database).problem is None
+
+
 def test_neither_a_running_managers_directory_nor_a_broken_log_is_moved(filled: Path, database: str) -> None:
     with FileLock(filled / "manager.lock"), pytest.raises(StoreError, match="stop it first"):
         move(filled, database)
