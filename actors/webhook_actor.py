@@ -189,9 +189,9 @@ class WebhookActor(pykka.ThreadingActor):
             self._look_in(wait)
             return False
         self._eager = False
-        if endpoint.disabled is not None:
-            # Removed: nobody will ever enable it again.
-            self._abandon(chat, head, 1, datetime.now(UTC), error="disabled")
+        if not endpoint.open:
+            # Removed: nobody will ever enable it again, nor let it go on. The event stays in the log.
+            self._abandon(chat, head, 1, datetime.now(UTC), error="paused" if endpoint.disabled is None else "disabled")
         else:
             self._attempt(endpoint, chat, head, hold)
         return True

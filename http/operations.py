@@ -77,7 +77,8 @@ OPERATIONS = (
         scope=MANAGE,
         tag=INSTANCES,
         summary="Remove one",
-        description="Ends the socket, unlinks the device where it can and erases the session.",
+        description="Ends the socket, unlinks the device where it can and erases the session. What waits for its webhooks"
+        " is still told; what waits for one that is paused or disabled is given up, and stays in the log.",
         status=204,
         parameters=("unlink",),
         problems=(*ONE, *LATER, p.INVALID),

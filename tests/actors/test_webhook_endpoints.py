@@ -6,14 +6,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
+import pytest
 
 from chatbot_erp.actors import webhook_holds
 from chatbot_erp.actors.webhook_mail import Finish, Wake
 from chatbot_erp.eventstore.events import EndpointReplayed, WebhookAbandoned, WebhookDelivered
-from chatbot_erp.eventstore.records import MAIN
+from chatbot_erp.eventstore.records import ERASED, MAIN
 from chatbot_erp.eventstore.store import Attempt, Redelivery
+from chatbot_erp.eventstore.subjects import Subjects
 from receiver import Receiver
-from webhook_world import Begin, Number, at_least, texts, wait_until
+from webhook_world import Begin, Desk, Number, at_least, texts, wait_until
 
 BY_CHAT = {"order": "chat"}
 
@@ -122,6 +124,37 @@ def test_what_happens_during_a_pause_waits(begin: Begin, receiver: Receiver) -> 
     number.change(paused=False)
     number.settled(2)
     assert texts(receiver) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "error"),
+    [({"paused": True}, "paused"), ({"disabled": "gone"}, "disabled"), ({"paused": True, "order": "chat"}, "paused")],
+)
+def test_a_removed_instance_posts_nothing_to_an_endpoint_that_is_closed_and_gives_up_what_waits(
+    begin: Begin, receiver: Receiver, settings: dict[str, Any], error: str
+) -> None:
+    number = begin(settings=settings)
+    number.hear("a", "b")
+    number.actor.tell(Finish())
+    assert number.drained.get(timeout=60) == number.id
+    assert number.verdicts == [WebhookAbandoned(sequence=each, attempts=1, error=error) for each in (1, 2)]
+    assert receiver.deliveries() == []
+
+
+def test_by_chat_an_event_that_is_erased_while_its_chat_is_held_holds_up_the_end_of_nobody(
+    begin: Begin, desk: Desk, receiver: Receiver
+) -> None:
+    receiver.answer = lambda _: 500
+    number = begin(settings=BY_CHAT)
+    number.hear("her secret", chat="2@s.whatsapp.net")
+    number.actor.tell(Finish())
+    at_least(receiver, 2)
+    subjects = Subjects(desk.store)
+    subjects.destroy(subjects.begin(["2"], datetime.now(UTC)), ["2"], datetime.now(UTC))
+    assert number.drained.get(timeout=60) == number.id
+    (verdict,) = number.verdicts
+    assert isinstance(verdict, WebhookAbandoned)
+    assert verdict.error == ERASED
 
 
 def test_a_disabled_endpoint_goes_on_where_it_stopped_however_long_that_was(begin: Begin, receiver: Receiver) -> None:
