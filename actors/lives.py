@@ -83,6 +83,13 @@ class Lives:
             return state
         return None
 
+    def webhook_failed(self, instance: str, endpoint: str) -> None:
+        """Have `WebhookDue` told when a new delivery actor is to be tried: at once, and later each time."""
+        webhooks, supervisor = self._webhooks.get(instance), self._house.supervisor
+        if webhooks is not None and (delay_s := webhooks.failed(endpoint)) is not None:
+            due = tidings.WebhookDue(instance=instance, endpoint=endpoint)
+            self._house.alarms.set(delay_s, lambda: supervisor.tell(due))
+
     def replace_webhook(self, instance: str, endpoint: str) -> bool:
         """A new delivery actor in the old place; whether there was one."""
         webhooks = self._webhooks.get(instance)

@@ -144,6 +144,8 @@ class SupervisorActor(pykka.ThreadingActor):
                 if not self._ending and self._lives.is_current(instance, urn):
                     self._healer.lose(instance, "actor_failed")
             case tidings.WebhookFailed(instance=instance, endpoint=endpoint):
+                self._lives.webhook_failed(instance, endpoint)
+            case tidings.WebhookDue(instance=instance, endpoint=endpoint):
                 if not self._ending and self._lives.replace_webhook(instance, endpoint):
                     self._house.tallies.count("actors_replaced", "webhook_failed")
             case tidings.Drained(instance=instance, endpoint=endpoint):

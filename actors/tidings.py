@@ -113,6 +113,13 @@ class WebhookFailed(Tiding, frozen=True, kw_only=True):
     endpoint: str
 
 
+class WebhookDue(Tiding, frozen=True, kw_only=True):
+    """The delivery actor of this endpoint, which failed, has waited long enough for another."""
+
+    instance: str
+    endpoint: str
+
+
 class Drained(Tiding, frozen=True, kw_only=True):
     """Nothing is left to deliver to this endpoint of a removed instance."""
 

@@ -1,12 +1,15 @@
 """The delivery actors of one instance: one for each endpoint, started, told and let go together."""
 
 import contextlib
+import random
+import time
 from collections.abc import Callable, Collection
 from threading import Lock
 from typing import Any
 
 import pykka
 
+from chatbot_erp.actors.supervision import Healing, plan, recovered
 from chatbot_erp.actors.webhook_mail import Finish, RetryNow, Wake
 
 Ref = pykka.ActorRef[Any]
@@ -19,6 +22,7 @@ class Webhooks:
         self._start = start
         self._lock = Lock()
         self._actors: dict[str, Ref] = {}
+        self._healing: dict[str, Healing] = {}
         self._finishing = False
         self._ended = False
 
@@ -29,6 +33,7 @@ class Webhooks:
                 return
             for gone in self._actors.keys() - set(endpoints):
                 self._actors.pop(gone).stop(block=False)
+                self._healing.pop(gone, None)
             for new in set(endpoints) - self._actors.keys():
                 self._begin(new)
         self.wake()
@@ -43,10 +48,22 @@ class Webhooks:
         if actor := self._actors.get(endpoint):
             tell(actor, RetryNow())
 
-    def restart(self, endpoint: str) -> bool:
-        """A new actor in place of one that died; whether it was known."""
+    def failed(self, endpoint: str) -> float | None:
+        """An actor died. Seconds until `restart` is due, as for an instance's actor; None if it was not known."""
         with self._lock:
             if self._ended or endpoint not in self._actors:
+                return None
+            now, former = time.monotonic(), self._healing.get(endpoint, Healing())
+            decided = plan("actor_failed", former, now=now, draw=random.random())
+            delay_s = decided.delay_s or 0.0
+            self._healing[endpoint] = recovered(decided.healing, now=now + delay_s)
+            return delay_s
+
+    def restart(self, endpoint: str) -> bool:
+        """A new actor in place of one that died; whether there was one. It may have another successor already."""
+        with self._lock:
+            former = self._actors.get(endpoint)
+            if self._ended or former is None or former.is_alive():
                 return False
             self._begin(endpoint)
             return True

@@ -11,7 +11,7 @@ from typing import Any
 import pykka
 import pytest
 
-from chatbot_erp.actors import frames, hosts, lives, tidings
+from chatbot_erp.actors import frames, hosts, lives, supervision, tidings
 from chatbot_erp.actors.alarms import Alarm, Alarms
 from chatbot_erp.actors.commands import CreateInstance, Observed
 from chatbot_erp.actors.config import Config
@@ -23,6 +23,7 @@ from chatbot_erp.actors.house import House, Switchboard, utc_now
 from chatbot_erp.actors.serve import pass_on
 from chatbot_erp.actors.supervision import INTENSITY
 from chatbot_erp.actors.supervisor_actor import STAND_EVERY_LOOKS, SupervisorActor
+from chatbot_erp.actors.webhook_actor import WebhookActor
 from chatbot_erp.actors.webhook_credentials import Credentials
 from chatbot_erp.eventstore.events import Status
 from chatbot_erp.eventstore.records import MAIN
@@ -197,6 +198,23 @@ def test_an_actor_that_fails_is_replaced_and_goes_on_with_its_socket(world: Worl
     assert world.house.directory.view("a").status is Status.CONNECTED
     assert world.log_causes("a") == ["paired"]
     assert world.house.tallies.read()[("actors_replaced", "actor_failed")] == 1
+
+
+def test_a_delivery_actor_that_fails_is_replaced_at_once_but_not_again_and_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervision, "INTENSITY", (1, 300.0))
+    others = set(pykka.ActorRegistry.get_by_class(WebhookActor))
+    world.create("a")
+    (failing,) = set(pykka.ActorRegistry.get_by_class(WebhookActor)) - others
+    failing.tell("nonsense")
+    world.wait("a", lambda _: ("actors_replaced", "webhook_failed") in world.house.tallies.read())
+    (successor,) = set(pykka.ActorRegistry.get_by_class(WebhookActor)) - others
+    successor.tell("nonsense")
+    assert successor.actor_stopped.wait(PATIENCE_S)
+    world.supervisor.tell(tidings.WebhookFailed(instance="a", endpoint=MAIN))
+    world.supervisor.ask(tidings.Introduce())
+    assert world.house.tallies.read()[("actors_replaced", "webhook_failed")] == 1
 
 
 def test_an_actor_that_always_fails_is_not_replaced_for_ever_until_somebody_asks(world: World) -> None:

@@ -1,0 +1,67 @@
+"""When the delivery actors of an instance are replaced."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pykka
+import pytest
+
+from chatbot_erp.actors.supervision import FIRST_DELAY_S, INTENSITY, LONGEST_DELAY_S
+from chatbot_erp.actors.webhook_mail import Wake
+from chatbot_erp.actors.webhooks import Ref, Webhooks
+from chatbot_erp.eventstore.records import MAIN
+
+
+class Deliverer(pykka.ThreadingActor):
+    use_daemon_thread = True
+
+    def on_receive(self, message: object) -> None:
+        pass
+
+
+@pytest.fixture
+def started() -> Iterator[list[Ref]]:
+    actors: list[Ref] = []
+    yield actors
+    for actor in actors:
+        actor.stop()
+
+
+@pytest.fixture
+def webhooks(started: list[Ref]) -> Webhooks:
+    def start(_: str) -> Any:
+        started.append(Deliverer.start())
+        return started[-1]
+
+    webhooks = Webhooks(start)
+    webhooks.adjust([MAIN])
+    return webhooks
+
+
+def test_the_first_successor_comes_at_once_the_next_ones_later_and_in_the_end_every_five_minutes(
+    webhooks: Webhooks,
+) -> None:
+    delays = [webhooks.failed(MAIN) for _ in range(INTENSITY[0] + 1)]
+    assert delays[0] == 0.0
+    for times, delay in enumerate(delays[1:-1]):
+        assert delay is not None
+        assert 0.0 <= delay <= FIRST_DELAY_S * 2**times
+    assert delays[-1] == LONGEST_DELAY_S
+
+
+def test_an_endpoint_that_was_made_anew_has_not_failed_yet(webhooks: Webhooks) -> None:
+    for _ in range(INTENSITY[0]):
+        webhooks.failed(MAIN)
+    webhooks.adjust([])
+    assert webhooks.failed(MAIN) is None
+    webhooks.adjust([MAIN])
+    assert webhooks.failed(MAIN) == 0.0
+
+
+def test_only_a_dead_actor_has_a_successor(webhooks: Webhooks, started: list[Ref]) -> None:
+    assert not webhooks.restart(MAIN)
+    started[0].stop()
+    assert webhooks.restart(MAIN)
+    assert not webhooks.restart(MAIN)
+    started[1].ask(Wake())
+    assert len(started) == 2
