@@ -16,7 +16,7 @@ import structlog
 
 from chatbot_erp.actors import session_traces, traces
 from chatbot_erp.actors.config import Config
-from chatbot_erp.actors.errors import Unavailable
+from chatbot_erp.actors.errors import ErasureUnfinished, Unavailable
 from chatbot_erp.actors.media_files import MediaFiles
 from chatbot_erp.actors.media_specs import media_in
 from chatbot_erp.actors.phone_numbers import normalise
@@ -67,7 +67,7 @@ class Eraser:
         return Held(addresses=person.addresses, records=tuple(records), next=reached)
 
     def erase(self, number: str, now: datetime) -> Erased:
-        """Forget them. A second time finds nothing to do. Raises `BadNumber`, `Unavailable` (it is finished later)."""
+        """Forget them. A second time finds nothing to do. Raises `BadNumber`, `ErasureUnfinished`, `Unavailable`."""
         names = self._names(number)
         with _Turn(self._turn):
             return self._go_on(self._subjects.begin(names, now), now)
@@ -83,14 +83,14 @@ class Eraser:
     def resume(self, now: datetime) -> None:
         """Finish what was begun and cut off; one that has to wait on holds up no other.
 
-        When all were tried, raises `StoreError` or `Unavailable` where one is not finished.
+        When all were tried, raises `StoreError` or `ErasureUnfinished` where one is not.
         """
-        obstacle: StoreError | Unavailable | None = None
+        obstacle: StoreError | ErasureUnfinished | None = None
         with _Turn(self._turn):
             for erasure in self._subjects.unfinished():
                 try:
                     self._go_on(erasure, now)
-                except (StoreError, Unavailable) as ex:
+                except (StoreError, ErasureUnfinished) as ex:
                     log.error("an erasure is not finished", action="erasure_stuck", erasure=erasure.id, error=str(ex))
                     obstacle = obstacle or ex
         if obstacle is not None:
@@ -113,7 +113,7 @@ class Eraser:
                 assert_never(erasure.stage)
         if refused:
             self._subjects.record(erasure)
-            raise Unavailable(f"The keys are destroyed, but {refused}. The erasure goes on by itself.")
+            raise ErasureUnfinished(f"The keys are destroyed, but {refused}.")
         position = self._subjects.finish(erasure)
         count = len(erasure.stage.subjects) if isinstance(erasure.stage, Destroyed) else 0
         return Erased(id=erasure.id, position=position, subjects=count)
@@ -129,7 +129,7 @@ class Eraser:
                             self._files.drop(record.stream, media)
             traces.drop_spooled(self._directory, set(person.addresses))
         except OSError as ex:
-            raise Unavailable(f"A file cannot be changed now ({ex}); the erasure goes on by itself.") from ex
+            raise ErasureUnfinished(f"The keys are not destroyed yet: a file cannot be changed ({ex}).") from ex
 
     def _forget_beside_the_log(self, addresses: Iterable[str]) -> str:
         """Clean all other files; what refused it, in words, or nothing."""

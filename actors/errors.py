@@ -37,6 +37,7 @@
         ├── MediaUnavailable        certain: the file was not had
         ├── MediaNotUploaded        certain: nothing was sent; try again later
         ├── OutcomeUnknown          nobody can say: never re-sent by itself
+        ├── ErasureUnfinished       begun, and on record: it goes on by itself
         └── Unavailable             certain: nothing was done; try again later
 
 Each class has a stable `code` (the last part of a problem's `type`), a `title`, and an `action` for the caller.
@@ -296,6 +297,12 @@ class Unavailable(Failed):
     code = "unavailable"
     title = "The manager cannot do it right now."
     action = "Nothing was done; try again after the time in Retry-After."
+
+
+class ErasureUnfinished(Failed):
+    code = "erasure-unfinished"
+    title = "An erasure is begun, but not finished."
+    action = "It goes on by itself every ten minutes; mend what the detail names. To ask again is of no harm."
 
 
 OF_FAILURE: Mapping[str, type[ManagerError]] = MappingProxyType(

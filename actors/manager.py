@@ -291,7 +291,7 @@ class Manager:
     def erase(self, number: str) -> Erased:
         """Forget somebody for ever, here; WhatsApp and receivers of webhooks keep what they have.
 
-        Raises `BadNumber`, `Unavailable`.
+        Raises `BadNumber`, `ErasureUnfinished`, `Unavailable`.
         """
         return self._eraser.erase(number, self._house.now())
 

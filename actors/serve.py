@@ -29,7 +29,7 @@ from chatbot_erp.actors.commands import Observed
 from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.directory import Directory
 from chatbot_erp.actors.erasing import Eraser
-from chatbot_erp.actors.errors import Unavailable
+from chatbot_erp.actors.errors import ErasureUnfinished, Unavailable
 from chatbot_erp.actors.host_process import HostDeath, HostProcess, await_former_hosts
 from chatbot_erp.actors.hosts import LATE_S, SocketHosts
 from chatbot_erp.actors.house import HostGone, House, Switchboard, hide_qr, utc_now
@@ -236,7 +236,7 @@ def _postponed() -> Iterator[None]:
     """What cannot be forgotten now is tried again later, and nothing else waits for it."""
     try:
         yield
-    except (StoreError, Unavailable, OSError) as ex:
+    except (StoreError, ErasureUnfinished, Unavailable, OSError) as ex:
         log.warning("not forgotten yet", action="forgetting_postponed", error=str(ex))
 
 

@@ -4,7 +4,7 @@ import queue
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import psycopg
@@ -17,10 +17,11 @@ from chatbot_erp.eventstore.errors import LogCorrupt, LogTooNew, StoreClosed, St
 from chatbot_erp.eventstore.sql import migrations, statements
 
 T = TypeVar("T")
-Connection = psycopg.Connection[tuple[Any, ...]]
 
 OLDEST = 140000
 PATIENCE_MS = 5_000
+ANSWER_S = 20.0
+"""A server that is silent for so long in one statement is taken for frozen: its machine is alive, so no line breaks."""
 
 QUERIES = {name: text.encode() for name, text in statements("postgres_queries.sql").items()}
 COLUMNS = {name: len(re.findall(rb"%[sb]", text)) for name, text in QUERIES.items()}
@@ -40,7 +41,33 @@ _DEFAULTS = {
 }
 
 
-def connect(url: str, *, schema: str = "chatbot_erp", patience_ms: int = PATIENCE_MS) -> Connection:
+class Connection(psycopg.Connection[tuple[Any, ...]]):
+    """One that is closed, with an OperationalError, where a statement gets no answer in `answer_s` seconds."""
+
+    answer_s: float | None = None
+
+    def wait(self, gen: Generator[Any, Any, T], *settings: Any, **named: Any) -> T:
+        """As psycopg's: everything but connecting goes through it."""
+        return super().wait(self._within(gen), *settings, **named)
+
+    def _within(self, gen: Generator[Any, Any, T]) -> Generator[Any, Any, T]:
+        begun = time.monotonic()
+        try:
+            wanted = next(gen)
+            while True:
+                ready = yield wanted
+                if not ready and self.answer_s is not None and time.monotonic() - begun > self.answer_s:
+                    self.close()
+                    raise psycopg.OperationalError(f"the server has not answered for {self.answer_s:.0f} s")
+                wanted = gen.send(ready)
+        except StopIteration as end:
+            answer: T = end.value
+            return answer
+
+
+def connect(
+    url: str, *, schema: str = "chatbot_erp", patience_ms: int = PATIENCE_MS, answer_s: float | None = None
+) -> Connection:
     """A connection in autocommit mode whose commits are durable. Raises StoreError for no address, psycopg.Error."""
     try:
         given = conninfo_to_dict(url)
@@ -53,7 +80,8 @@ def connect(url: str, *, schema: str = "chatbot_erp", patience_ms: int = PATIENC
         "client_encoding": "utf8",
         "options": f"{given.get('options', '')} {knobs}",
     }
-    connection = psycopg.connect(make_conninfo("", **options), autocommit=True)
+    connection = Connection.connect(make_conninfo("", **options), autocommit=True)
+    connection.answer_s = answer_s
     connection.execute(
         "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
     )
@@ -99,6 +127,7 @@ def migrate(connection: Connection) -> None:
     found = schema_of(connection)
     if found == len(MIGRATIONS):
         return
+    answer_s, connection.answer_s = connection.answer_s, None  # a large table may take its time
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(7166, 0)")
         for schema in ("chatbot_erp", "chatbot_erp_keys"):
@@ -108,6 +137,7 @@ def migrate(connection: Connection) -> None:
         for number, script in enumerate(MIGRATIONS[schema_of(connection) :], start=schema_of(connection) + 1):
             connection.execute(script.encode())
             connection.execute("INSERT INTO migrations VALUES (%s)", (number,))
+    connection.answer_s = answer_s
 
 
 def schema_of(connection: Connection) -> int:

@@ -37,8 +37,9 @@ class KeysConnection:
     connection broke is made once more: each of theirs may be made twice.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, answer_s: float = postgres.ANSWER_S) -> None:
         self._url = url
+        self._answer_s = answer_s
         self._connection: postgres.Connection | None = None
         self.in_transaction = False
 
@@ -64,7 +65,7 @@ class KeysConnection:
         for is_last in (began_inside, True):
             try:
                 if self._connection is None:
-                    self._connection = postgres.connect(self._url, schema="chatbot_erp_keys")
+                    self._connection = postgres.connect(self._url, schema="chatbot_erp_keys", answer_s=self._answer_s)
                 return run(self._connection)
             except psycopg.Error as ex:
                 broken = self._connection is None or self._connection.closed

@@ -28,10 +28,10 @@ def open_store(url: str, directory: Path, settings: Settings | None = None) -> E
     Raises LogTooNew, LogCorrupt, StoreUnavailable, StoreError.
     """
     wanted = settings or Settings()
-    keys = SubjectKeys(KeysConnection(url))
+    keys = SubjectKeys(KeysConnection(url, wanted.answer_s))
 
     def connect() -> postgres.Connection:
-        connection = postgres.connect(url, patience_ms=wanted.patience_ms)
+        connection = postgres.connect(url, patience_ms=wanted.patience_ms, answer_s=wanted.answer_s)
         try:
             postgres.own(connection, wanted.patience_ms)
             postgres.migrate(connection)
@@ -58,7 +58,7 @@ def open_store(url: str, directory: Path, settings: Settings | None = None) -> E
         writer.start()
     except psycopg.Error as ex:
         raise postgres.meaning_of(ex) from ex
-    readers = postgres.Readers(lambda: postgres.connect(url), wanted.readers)
+    readers = postgres.Readers(lambda: postgres.connect(url, answer_s=wanted.answer_s), wanted.readers)
     return EventStore(writer, readers, keys)
 
 

@@ -89,6 +89,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Writes that share a commit at most."""
     patience_ms: int = 5_000
     """How long a lock of another program is waited for before writes are refused."""
+    answer_s: float = 20.0
+    """Seconds without an answer after which a database server is taken for frozen."""
     checkpoint_events: int = 10_000
     checkpoint_period: timedelta = timedelta(minutes=5)
     readers: int = 4

