@@ -30,6 +30,13 @@ BORN = Struct(">i")
 _LENGTH = Struct(">I")
 _EXIT_PATIENCE_S = 5.0
 
+LOADING_PATIENCE_S = 60.0
+"""The first child of a nursery comes when everything is loaded."""
+
+FORKING_PATIENCE_S = 5.0
+"""Each other one comes within milliseconds. A nursery that hangs is ended: its children outlive it, and are replaced by
+those of another in the end."""
+
 Life = Callable[[Connection, Any], NoReturn]
 
 _lock = threading.Lock()
@@ -39,18 +46,20 @@ _nurseries: dict[frozenset[tuple[str, str]], "Nursery"] = {}
 class Child:
     """A process that was born, as the manager sees it."""
 
-    def __init__(self, status: socket.socket) -> None:
+    def __init__(self, status: socket.socket, patience_s: float) -> None:
         self._status = status
         self._ended = False
         self._lock = threading.Lock()
+        status.settimeout(patience_s)
         self.pid = self._told()
+        status.settimeout(_EXIT_PATIENCE_S)
 
     def await_end(self, patience_s: float) -> bool:
         """Whether it ends in time."""
         return bool(select.select([self._status], [], [], patience_s)[0])
 
     def exit_code(self) -> int | None:
-        """Waits for the end, once. Negative for a signal; None if nobody knows, for the nursery died, too."""
+        """Waits for the end, once. Negative for a signal; None if nobody knows, for the nursery is dead, or hangs."""
         try:
             code = self._told()
         except OSError:
@@ -80,6 +89,8 @@ class Nursery:
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._line, theirs = socket.socketpair()
+        self._line.settimeout(FORKING_PATIENCE_S)
+        self._patience_s = LOADING_PATIENCE_S
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "chatbot_erp.actors.host_nursery", str(theirs.fileno())],
@@ -89,13 +100,18 @@ class Nursery:
             )
 
     def bear(self, pipe: Connection, life: Life, setting: object) -> Child:
-        """Fork a child that calls `life(pipe, setting)`; both are pickled. Raises `OSError` if this nursery is dead."""
+        """Fork a child that calls `life(pipe, setting)`; both are pickled. Raises `OSError` if this nursery is dead.
+
+        So does one that hangs, as `TimeoutError`.
+        """
         ours, theirs = socket.socketpair()
         request = pickle.dumps((sys.path, pickle.dumps((life, setting))))
         try:
             with theirs:
                 socket.send_fds(self._line, [_LENGTH.pack(len(request)) + request], [pipe.fileno(), theirs.fileno()])
-            return Child(ours)
+            child = Child(ours, self._patience_s)
+            self._patience_s = FORKING_PATIENCE_S
+            return child
         except OSError:
             ours.close()
             raise
@@ -103,7 +119,14 @@ class Nursery:
     def close(self) -> None:
         """No more children; those that live are not touched."""
         self._line.close()
-        self._process.wait(_EXIT_PATIENCE_S)
+        try:
+            self._process.wait(_EXIT_PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            self._process.wait()
+
+    def kill(self) -> None:
+        self._process.kill()
 
 
 def bear(environment: Mapping[str, str], pipe: Connection, life: Life, setting: object) -> Child:
@@ -112,8 +135,13 @@ def bear(environment: Mapping[str, str], pipe: Connection, life: Life, setting: 
     with _lock:
         nursery = _nurseries.get(key)
         if nursery is not None:
-            with contextlib.suppress(OSError):
+            try:
                 return nursery.bear(pipe, life, setting)
+            except TimeoutError:
+                log.warning("A nursery of socket hosts hangs and is ended.")
+                nursery.kill()
+            except OSError:
+                log.warning("A nursery of socket hosts has died.")
             nursery.close()
         nursery = _nurseries[key] = Nursery(environment)
         return nursery.bear(pipe, life, setting)

@@ -6,8 +6,15 @@ What sockets say is bounded by their hosts, which hold a socket up while too muc
 from queue import Queue
 from typing import Any
 
-from chatbot_erp.actors.commands import ConfigurePacing, SendMessage
-from chatbot_erp.actors.endpoint import ConfigureEndpoint, EnableEndpoint, NoteRotation, RemoveEndpoint, TellAgain
+from chatbot_erp.actors.commands import ConfigurePacing, RemoveInstance, SendMessage
+from chatbot_erp.actors.endpoint import (
+    ConfigureEndpoint,
+    DisableEndpoint,
+    EnableEndpoint,
+    NoteRotation,
+    RemoveEndpoint,
+    TellAgain,
+)
 from chatbot_erp.actors.errors import Unavailable
 from chatbot_erp.actors.tidings import Accept, AskMedia, AskPairingCode, Ping, StartInstance
 
@@ -21,12 +28,18 @@ REQUESTS = (
     AskPairingCode,
     AskMedia,
     StartInstance,
+    RemoveInstance,
     ConfigureEndpoint,
     RemoveEndpoint,
     EnableEndpoint,
     NoteRotation,
     TellAgain,
 )
+
+
+def is_request(message: object) -> bool:
+    """Whether a caller asked for it. That a receiver is gone is said by the house."""
+    return isinstance(message, REQUESTS) or (isinstance(message, DisableEndpoint) and message.reason == "requested")
 
 
 class Mailbox(Queue[Any]):
@@ -40,7 +53,7 @@ class Mailbox(Queue[Any]):
         if isinstance(item.message, Ping):
             self.queue.appendleft(item)
             return
-        if isinstance(item.message, REQUESTS):
+        if is_request(item.message):
             if self._requests >= ROOM:
                 raise Unavailable("Too many requests wait for this instance already.")
             self._requests += 1
@@ -48,6 +61,6 @@ class Mailbox(Queue[Any]):
 
     def _get(self) -> Any:
         item = super()._get()
-        if isinstance(item.message, REQUESTS):
+        if is_request(item.message):
             self._requests -= 1
         return item

@@ -20,7 +20,7 @@ from chatbot_erp.actors.commands import (
     SendMessage,
 )
 from chatbot_erp.actors.contents import Text
-from chatbot_erp.actors.endpoint import EnableEndpoint
+from chatbot_erp.actors.endpoint import DisableEndpoint, EnableEndpoint
 from chatbot_erp.actors.errors import OutcomeUnknown, Unavailable
 from chatbot_erp.actors.instance_actor import InstanceActor
 from chatbot_erp.actors.instance_mail import ROOM
@@ -118,6 +118,10 @@ def test_more_requests_than_there_is_room_for_are_refused_at_once(world: World) 
     ]
     with pytest.raises(Unavailable):
         world.actor.ask(SendMessage(command_id="more", number="551", content=Text(text="Olá")), block=False)
+    with pytest.raises(Unavailable):
+        world.actor.ask(RemoveInstance(unlink=False), block=False)
+    with pytest.raises(Unavailable):
+        world.actor.ask(DisableEndpoint(endpoint=MAIN, reason="requested"), block=False)
     world.tell(received("m1"), 1)
     world.shown.set()
     assert world.host.next(frames.Confirm).number == 1

@@ -180,17 +180,34 @@ def test_a_host_is_executed_with_its_environment(start: Callable[..., Host]) -> 
 def test_hosts_outlive_their_nursery_and_new_ones_find_another(start: Callable[..., Host]) -> None:
     host = start("one")
     host.work()
-    (nursery,) = [
-        int(line.split()[1])
-        for line in Path(f"/proc/{host.process.pid}/status").read_text().splitlines()
-        if line.startswith("PPid:")
-    ]
-    os.kill(nursery, signal.SIGKILL)
+    os.kill(nursery_of(host), signal.SIGKILL)
     start("two").work()
     host.work()
     assert host.process.end(PATIENCE_S)
     death = host.deaths.get(timeout=PATIENCE_S)
     assert (death.exit_code, death.signal) == (None, None)
+
+
+def test_a_nursery_that_hangs_is_replaced_and_the_end_of_its_hosts_is_noticed(start: Callable[..., Host]) -> None:
+    host, other = start("one"), start("two")
+    host.work()
+    nursery = nursery_of(host)
+    os.kill(nursery, signal.SIGSTOP)
+    host.process.kill()
+    assert host.deaths.get(timeout=PATIENCE_S).name == "one"
+    successor = start("three")
+    successor.work()
+    assert nursery_of(successor) != nursery
+    other.work()
+
+
+def nursery_of(host: Host) -> int:
+    (nursery,) = [
+        int(line.split()[1])
+        for line in Path(f"/proc/{host.process.pid}/status").read_text().splitlines()
+        if line.startswith("PPid:")
+    ]
+    return nursery
 
 
 def test_the_heart_of_a_host_beats(start: Callable[..., Host]) -> None:
