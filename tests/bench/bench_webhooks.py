@@ -3,7 +3,8 @@
     python tests/bench/bench_webhooks.py [latency] [dead] [drain] [survival] [--messages 100000] [--kills 50]
 
 survival: a receiver fails, hangs and disappears at random while the process that delivers is killed again and again.
-latency: from a message to its first attempt. dead: the same while one endpoint is down, with a long backlog.
+latency: from a message to its first attempt. dead: the same without and beside an endpoint that is down, with a long
+backlog.
 drain: a backlog of one endpoint, to a receiver that answers at once.
 Everything runs on 127.0.0.1, without sockets. Figures are printed, not judged.
 """
@@ -19,6 +20,7 @@ import threading
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 sys.path[:0] = [str(Path(__file__).parents[1] / "support")]
 
@@ -94,38 +96,52 @@ def survival(messages: int, kills: int) -> None:
 
 
 def latency(seconds: float = 30.0) -> None:
-    receiver = InstantReceiver()
-    with TemporaryDirectory() as directory:
-        life = Life(Path(directory), receiver.url, INSTANCES, int(RATE * seconds / INSTANCES), rate=RATE)
-        begun = time.time()
-        life.is_drained_within(seconds * 4)
-        life.end()
-    print(f"latency: {INSTANCES} instances, {RATE} messages/s: {spread(receiver, begun)}")
+    begun, receiver, _ = paced(seconds)
+    print(f"latency: {INSTANCES} instances, {RATE} messages/s: {Spread.of(receiver, begun)}")
 
 
-def spread(receiver: InstantReceiver, begun: float) -> str:
-    """From a message to its first attempt, once all is warm."""
-    took = sorted(waited for _, at, waited in receiver.taken if at - begun > WARM_S)
-    return (
-        f"message to first attempt p50 {took[len(took) // 2] * 1000:.1f} ms,"
-        f" p99 {took[int(len(took) * 0.99)] * 1000:.1f} ms, max {took[-1] * 1000:.1f} ms"
-    )
-
-
-def dead(seconds: float = 30.0, backlog: int = 10_000) -> None:
-    receiver = InstantReceiver("/i0")
+def paced(seconds: float, dead: str = "", backlog: int = 0) -> tuple[float, InstantReceiver, list[float]]:
+    """Messages at a steady rate: when they began, who took them, and the memory in MiB by thirds of the time."""
+    receiver, memory = InstantReceiver(dead), []
     with TemporaryDirectory() as directory:
         messages = int(RATE * seconds / INSTANCES)
         life = Life(Path(directory), receiver.url, INSTANCES, messages, rate=RATE, ahead=backlog)
-        begun, memory = time.time(), []
+        begun = time.time()
         for _ in range(3):
-            memory.append(f"{resident_mib(life.pid):.0f}")
+            memory.append(resident_mib(life.pid))
             life.is_drained_within(seconds / 3)
         life.end()
+    return begun, receiver, memory
+
+
+class Spread(NamedTuple):
+    """From a message to its first attempt, once all is warm, in milliseconds."""
+
+    p50: float
+    p99: float
+    most: float
+
+    @staticmethod
+    def of(receiver: InstantReceiver, begun: float) -> Spread:
+        took = sorted(waited * 1000 for _, at, waited in receiver.taken if at - begun > WARM_S)
+        return Spread(took[len(took) // 2], took[int(len(took) * 0.99)], took[-1])
+
+    def __str__(self) -> str:
+        return f"message to first attempt p50 {self.p50:.1f} ms, p99 {self.p99:.1f} ms, max {self.most:.1f} ms"
+
+
+def dead(seconds: float = 30.0, backlog: int = 10_000) -> None:
+    """The same twice in one run, since the delay beside a dead receiver says little without the delay beside none."""
+    begun, receiver, _ = paced(seconds)
+    without = Spread.of(receiver, begun)
+    begun, receiver, memory = paced(seconds, "/i0", backlog)
+    beside = Spread.of(receiver, begun)
+    print(f"dead: {INSTANCES} instances, {RATE} messages/s: {without}")
     print(
-        f"dead: {backlog} events wait for one of {INSTANCES}; the others, {RATE} messages/s: {spread(receiver, begun)};"
+        f"    {backlog} events wait for one of them; the others: {beside};"
+        f" ratio p50 {beside.p50 / without.p50:.2f}, p99 {beside.p99 / without.p99:.2f}"
     )
-    print(f"    memory at the beginning, after a third and after two: {', '.join(memory)} MiB")
+    print(f"    memory at the beginning, after a third and after two: {', '.join(f'{mib:.0f}' for mib in memory)} MiB")
 
 
 def drain(backlog: int = 10_000) -> None:
