@@ -25,7 +25,7 @@ class Redelivery(msgspec.Struct, frozen=True, kw_only=True):
     chat: int
 
 
-class NewEvent(msgspec.Struct, frozen=True, kw_only=True):
+class NewEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A fact that is to be stored. `id` is a UUID as text: the same id is never stored twice."""
 
     id: str
@@ -39,7 +39,7 @@ class NewEvent(msgspec.Struct, frozen=True, kw_only=True):
     """Which telling of its event a verdict is on: the position of what asked for it, 0 the first time."""
 
 
-class Recorded(msgspec.Struct, frozen=True, kw_only=True):
+class Recorded(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A fact as it stands in the log."""
 
     position: int
@@ -61,14 +61,14 @@ class Recorded(msgspec.Struct, frozen=True, kw_only=True):
     """Whether its personal fields are empty because the keys to them were destroyed."""
 
 
-class Appended(msgspec.Struct, frozen=True, kw_only=True):
+class Appended(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The outcome of an append: what was really new, and the stream's version afterwards."""
 
     records: tuple[Recorded, ...]
     version: int
 
 
-class Delivery(msgspec.Struct, frozen=True, kw_only=True):
+class Delivery(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An event that an endpoint has not been told yet. `due` is None until an attempt has failed."""
 
     sequence: int
@@ -130,7 +130,7 @@ class StreamHead(msgspec.Struct, frozen=True, kw_only=True):
     pending: int
 
 
-class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+class Attempt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One try to deliver an event to a webhook."""
 
     at: datetime

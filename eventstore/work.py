@@ -12,7 +12,7 @@ from chatbot_erp.eventstore.events import Event
 from chatbot_erp.eventstore.records import Appended, Redelivery
 
 
-class Entry(msgspec.Struct):
+class Entry(msgspec.Struct, gc=False):
     """A new event as its caller's thread prepared it: only its place in the log is missing."""
 
     id: str

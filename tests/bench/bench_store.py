@@ -22,10 +22,14 @@ from pathlib import Path
 
 import msgspec
 
+from chatbot_erp.actors.commands import CreateInstance, Observed
 from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.erasing import Eraser
+from chatbot_erp.actors.frames import SocketReceived
+from chatbot_erp.actors.journal import Journal
 from chatbot_erp.actors.rebuild import past, rebuild
 from chatbot_erp.actors.state import Instance, encode_state, evolve
+from chatbot_erp.eventstore.errors import StoreError
 from chatbot_erp.eventstore.events import (
     Event,
     InstanceCreated,
@@ -111,6 +115,67 @@ def appenders(directory: Path, database: str | None, count: int, seconds: float,
         for thread in threads:
             thread.join()
         took, cpu = time.perf_counter() - begun, time.process_time() - cpu
+    return figures(latencies, took, cpu)
+
+
+def journals(directory: Path, database: str | None, actors: int, each: int, seconds: float) -> str:
+    """As instances append: so many actors, each taking `each` received messages from its mailbox at a time.
+
+    Deciding, the ids and the new state are in it; reading the mailbox is not.
+    """
+    latencies: list[float] = []
+    start = threading.Barrier(actors + 1)
+
+    def work(store: EventStore, number: int) -> None:
+        mine: list[float] = []
+        refused: list[StoreError | None] = []
+        journal = Journal(str(uuid.uuid4()), store, lambda: NOW, None, 0)
+        journal.stage(
+            CreateInstance(name=f"n{number}", webhook_url="http://a.example/", session_from=None), refused.append
+        )
+        journal.write()
+        start.wait()
+        until = time.perf_counter() + seconds
+        for count in itertools.count():
+            before = time.perf_counter()
+            if before > until:
+                break
+            for n in range(each):
+                journal.stage(received(f"3EB0{count:010d}{n:06d}"), refused.append)
+            assert len(journal.write()) == each
+            mine += [time.perf_counter() - before] * each
+        assert not any(refused)
+        latencies.extend(mine)
+
+    with open_store(directory, database) as store:
+        threads = [threading.Thread(target=work, args=(store, number)) for number in range(actors)]
+        for thread in threads:
+            thread.start()
+        start.wait()
+        begun, cpu = time.perf_counter(), time.process_time()
+        for thread in threads:
+            thread.join()
+        return figures(latencies, time.perf_counter() - begun, time.process_time() - cpu)
+
+
+def received(message_id: str) -> Observed:
+    """What a socket says of a message."""
+    seen = SocketReceived(
+        message_id=message_id,
+        jid="5511987654321@s.whatsapp.net",
+        jid_alt=None,
+        participant=None,
+        push_name="Fulana de Tal",
+        kind="text",
+        text="Olá " * 15,
+        sent_at=NOW,
+        raw='{"conversation":"' + "x" * 90 + '"}',
+    )
+    return Observed(generation=1, observation=seen, at=NOW)
+
+
+def figures(latencies: list[float], took: float, cpu: float) -> str:
+    """One line about so many appends, each with its latency in seconds."""
     latencies.sort()
     return (
         f"{len(latencies) / took:8,.0f}/s  p50 {at(0.5, latencies):6.2f} ms  p90 {at(0.9, latencies):6.2f} ms"
@@ -201,6 +266,10 @@ def main() -> None:
         print(f"the same, nothing sealed    {found}")
         found = appenders(root / "mixed", options.database, options.appenders, options.seconds, received_and_delivered)
         print(f"the same, with deliveries   {found}", flush=True)
+        for actors in (options.appenders, max(1, options.appenders // 6)):
+            each = options.appenders // actors
+            found = journals(root / f"journals-{actors}", options.database, actors, each, options.seconds)
+            print(f"{actors:4} actors, {each:4} at a time {found}", flush=True)
         report_on_a_large_log(root / "log", options.database, options.events)
     if options.kills:
         report_on_kills(options.kills)
