@@ -30,6 +30,12 @@ BORN = Struct(">i")
 _LENGTH = Struct(">I")
 _EXIT_PATIENCE_S = 5.0
 
+BIRTH_PATIENCE_S = 10.0
+"""A nursery that has not borne a child by then hangs: its place is taken by another."""
+
+LOADING_PATIENCE_S = 60.0
+"""The same for its first child, before which it loads everything. Both together are less than the supervisor is given."""
+
 Life = Callable[[Connection, Any], NoReturn]
 
 _lock = threading.Lock()
@@ -37,17 +43,19 @@ _nurseries: dict[frozenset[tuple[str, str]], "Nursery"] = {}
 
 
 class Child:
-    """A process that was born, as the manager sees it."""
+    """A process that was born, as the manager sees it. Raises `OSError` unless its birth is told in time."""
 
-    def __init__(self, status: socket.socket) -> None:
+    def __init__(self, status: socket.socket, patience_s: float) -> None:
         self._status = status
         self._ended = False
         self._lock = threading.Lock()
+        if not self._tells(patience_s):
+            raise TimeoutError("The nursery of the socket hosts hangs.")
         self.pid = self._told()
 
     def await_end(self, patience_s: float) -> bool:
         """Whether it ends in time."""
-        return bool(select.select([self._status], [], [], patience_s)[0])
+        return self._tells(patience_s)
 
     def exit_code(self) -> int | None:
         """Waits for the end, once. Negative for a signal; None if nobody knows, for the nursery died, too."""
@@ -66,6 +74,12 @@ class Child:
             if not self._ended:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(self.pid, signal.SIGKILL)
+
+    def _tells(self, patience_s: float) -> bool:
+        # Not `select`, which knows no descriptors above 1023.
+        word = select.poll()
+        word.register(self._status, select.POLLIN)
+        return bool(word.poll(patience_s * 1000))
 
     def _told(self) -> int:
         data = self._status.recv(BORN.size)
@@ -87,23 +101,37 @@ class Nursery:
                 stdin=subprocess.DEVNULL,
                 env={**os.environ, **environment},
             )
+        self.pid = self._process.pid
+        self._has_borne = False
 
     def bear(self, pipe: Connection, life: Life, setting: object) -> Child:
-        """Fork a child that calls `life(pipe, setting)`; both are pickled. Raises `OSError` if this nursery is dead."""
+        """Fork a child that calls `life(pipe, setting)`; both are pickled.
+
+        Raises `OSError` if this nursery is dead or hangs; then it has ended.
+        """
+        patience_s = BIRTH_PATIENCE_S if self._has_borne else LOADING_PATIENCE_S
         ours, theirs = socket.socketpair()
         request = pickle.dumps((sys.path, pickle.dumps((life, setting))))
         try:
             with theirs:
                 socket.send_fds(self._line, [_LENGTH.pack(len(request)) + request], [pipe.fileno(), theirs.fileno()])
-            return Child(ours)
+            child = Child(ours, patience_s)
         except OSError:
             ours.close()
+            self._process.kill()
+            self.close()
             raise
+        self._has_borne = True
+        return child
 
     def close(self) -> None:
         """No more children; those that live are not touched."""
         self._line.close()
-        self._process.wait(_EXIT_PATIENCE_S)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_EXIT_PATIENCE_S)
+            return
+        self._process.kill()
+        self._process.wait()
 
 
 def bear(environment: Mapping[str, str], pipe: Connection, life: Life, setting: object) -> Child:
@@ -114,7 +142,6 @@ def bear(environment: Mapping[str, str], pipe: Connection, life: Life, setting: 
         if nursery is not None:
             with contextlib.suppress(OSError):
                 return nursery.bear(pipe, life, setting)
-            nursery.close()
         nursery = _nurseries[key] = Nursery(environment)
         return nursery.bear(pipe, life, setting)
 

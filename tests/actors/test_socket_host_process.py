@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from chatbot_erp.actors import frames
+from chatbot_erp.actors import frames, host_nursery
 from chatbot_erp.actors.frames import Observation, Said, Word
 from chatbot_erp.actors.host_process import WAITING_ORDERS, HostDeath, HostProcess, await_former_hosts
 from chatbot_erp.actors.house import HostGone
@@ -72,6 +72,12 @@ class Host:
             word = self.words.get(timeout=PATIENCE_S)
             if isinstance(word, Said) and isinstance(word.observation, kind):
                 return word
+
+    def nursery(self) -> int:
+        """The process that bore this host."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        (parent,) = [line.split()[1] for line in status.splitlines() if line.startswith("PPid:")]
+        return int(parent)
 
     def said(self, text: str) -> str:
         """What the fake answers to this instruction."""
@@ -180,17 +186,37 @@ def test_a_host_is_executed_with_its_environment(start: Callable[..., Host]) -> 
 def test_hosts_outlive_their_nursery_and_new_ones_find_another(start: Callable[..., Host]) -> None:
     host = start("one")
     host.work()
-    (nursery,) = [
-        int(line.split()[1])
-        for line in Path(f"/proc/{host.process.pid}/status").read_text().splitlines()
-        if line.startswith("PPid:")
-    ]
-    os.kill(nursery, signal.SIGKILL)
+    os.kill(host.nursery(), signal.SIGKILL)
     start("two").work()
     host.work()
     assert host.process.end(PATIENCE_S)
     death = host.deaths.get(timeout=PATIENCE_S)
     assert (death.exit_code, death.signal) == (None, None)
+
+
+def test_a_nursery_that_hangs_is_killed_and_replaced(
+    start: Callable[..., Host], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = start("one")
+    host.work()
+    hanging = host.nursery()
+    os.kill(hanging, signal.SIGSTOP)
+    monkeypatch.setattr(host_nursery, "BIRTH_PATIENCE_S", 0.1)
+    other = start("two")
+    other.work()
+    host.work()
+    assert other.nursery() != hanging
+    with pytest.raises(ProcessLookupError):
+        os.kill(hanging, 0)
+
+
+def test_a_nursery_that_hangs_does_not_hold_up_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host_nursery, "_EXIT_PATIENCE_S", 0.1)
+    nursery = host_nursery.Nursery({})
+    os.kill(nursery.pid, signal.SIGSTOP)
+    nursery.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(nursery.pid, 0)
 
 
 def test_the_heart_of_a_host_beats(start: Callable[..., Host]) -> None:
