@@ -56,7 +56,10 @@ class Child:
 
     def await_end(self, patience_s: float) -> bool:
         """Whether it ends in time."""
-        return bool(select.select([self._status], [], [], patience_s)[0])
+        # Not `select`, which knows no descriptors above 1023.
+        word = select.poll()
+        word.register(self._status, select.POLLIN)
+        return bool(word.poll(patience_s * 1000))
 
     def exit_code(self) -> int | None:
         """Waits for the end, once. Negative for a signal; None if nobody knows, for the nursery is dead, or hangs."""
