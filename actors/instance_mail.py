@@ -21,6 +21,9 @@ from chatbot_erp.actors.tidings import Accept, AskMedia, AskPairingCode, Ping, S
 ROOM = 64
 """So many requests may wait for one actor. It takes thousands a second; those that wait longer wait for a sick disk."""
 
+ROOM_FOR_REMOVALS = 8
+"""So many more, for removals only: nobody who goes on asking keeps an instance from being removed."""
+
 REQUESTS = (
     SendMessage,
     Accept,
@@ -54,7 +57,7 @@ class Mailbox(Queue[Any]):
             self.queue.appendleft(item)
             return
         if is_request(item.message):
-            if self._requests >= ROOM:
+            if self._requests >= ROOM + isinstance(item.message, RemoveInstance) * ROOM_FOR_REMOVALS:
                 raise Unavailable("Too many requests wait for this instance already.")
             self._requests += 1
         super()._put(item)

@@ -23,7 +23,7 @@ from chatbot_erp.actors.contents import Text
 from chatbot_erp.actors.endpoint import DisableEndpoint, EnableEndpoint
 from chatbot_erp.actors.errors import OutcomeUnknown, Unavailable
 from chatbot_erp.actors.instance_actor import InstanceActor
-from chatbot_erp.actors.instance_mail import ROOM
+from chatbot_erp.actors.instance_mail import ROOM, ROOM_FOR_REMOVALS
 from chatbot_erp.actors.journal import JournalBroken
 from chatbot_erp.actors.manager import ask
 from chatbot_erp.actors.rebuild import rebuild
@@ -119,8 +119,6 @@ def test_more_requests_than_there_is_room_for_are_refused_at_once(world: World) 
     with pytest.raises(Unavailable):
         world.actor.ask(SendMessage(command_id="more", number="551", content=Text(text="Olá")), block=False)
     with pytest.raises(Unavailable):
-        world.actor.ask(RemoveInstance(unlink=False), block=False)
-    with pytest.raises(Unavailable):
         world.actor.ask(DisableEndpoint(endpoint=MAIN, reason="requested"), block=False)
     world.tell(received("m1"), 1)
     world.shown.set()
@@ -128,6 +126,20 @@ def test_more_requests_than_there_is_room_for_are_refused_at_once(world: World) 
     for each in waiting:
         with pytest.raises(Exception, match="not CONNECTED"):
             each.get(timeout=PATIENCE_S)
+
+
+def test_a_removal_has_room_where_other_requests_have_none_and_not_without_end(world: World) -> None:
+    world.tell(frames.SocketOfferedQr(qr="secret", valid_s=60))
+    assert world.showing.wait(PATIENCE_S)
+    for _ in range(ROOM):
+        world.actor.ask(EnableEndpoint(endpoint=MAIN), block=False)
+    world.actor.tell(DisableEndpoint(endpoint=MAIN, reason="gone"))
+    removals = [world.actor.ask(RemoveInstance(unlink=False), block=False) for _ in range(ROOM_FOR_REMOVALS)]
+    with pytest.raises(Unavailable):
+        world.actor.ask(RemoveInstance(unlink=False), block=False)
+    world.shown.set()
+    removals[0].get(timeout=PATIENCE_S)
+    assert world.types()[-2:] == ["endpoint.disabled", "instance.removed"]
 
 
 def test_a_number_whose_sends_hang_holds_only_its_share_of_the_callers(world: World) -> None:
