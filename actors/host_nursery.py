@@ -129,6 +129,7 @@ class Nursery:
             self._process.wait()
 
     def kill(self) -> None:
+        """End it at once, whether it hangs or not; those that live are not touched."""
         self._process.kill()
 
 
@@ -136,18 +137,24 @@ def bear(environment: Mapping[str, str], pipe: Connection, life: Life, setting: 
     """Fork a child in the nursery for this environment, which is made where there is none. Raises `OSError`."""
     key = frozenset(environment.items())
     with _lock:
-        nursery = _nurseries.get(key)
-        if nursery is not None:
-            try:
-                return nursery.bear(pipe, life, setting)
-            except TimeoutError:
-                log.warning("A nursery of socket hosts hangs and is ended.")
-                nursery.kill()
-            except OSError:
-                log.warning("A nursery of socket hosts has died.")
-            nursery.close()
-        nursery = _nurseries[key] = Nursery(environment)
-        return nursery.bear(pipe, life, setting)
+        if (nursery := _nurseries.pop(key, None)) is not None:
+            with contextlib.suppress(OSError):
+                return _bear_or_end(key, nursery, pipe, life, setting)
+        return _bear_or_end(key, Nursery(environment), pipe, life, setting)
+
+
+def _bear_or_end(
+    key: frozenset[tuple[str, str]], nursery: Nursery, pipe: Connection, life: Life, setting: object
+) -> Child:
+    try:
+        child = nursery.bear(pipe, life, setting)
+    except OSError as ex:
+        log.warning("A nursery of socket hosts has died, or hangs and is ended: %s", ex)
+        nursery.kill()
+        nursery.close()
+        raise
+    _nurseries[key] = nursery
+    return child
 
 
 @atexit.register
