@@ -5,7 +5,10 @@ import { byId, field, form, h, say } from "./dom.js";
 import { Instance } from "./instance.js";
 import { InstanceList } from "./list.js";
 import { Live } from "./live.js";
+import { Pace } from "./pace.js";
 import { LANGUAGES, language, t } from "./words.js";
+
+const LIST_EVERY_MS = 1000;
 
 let live = null;
 let shown = null;
@@ -53,7 +56,8 @@ function chosen() {
 
 function drawHouse(session) {
   const may = (scope) => session.scopes.includes(scope);
-  const list = new InstanceList(may("manage"));
+  const list = new InstanceList(session);
+  const listPace = new Pace(LIST_EVERY_MS, () => list.refresh().catch(() => {}));
   const place = h("section", { id: "detail", "aria-label": t("choose") });
   byId("main").replaceChildren(list.element, place);
 
@@ -77,9 +81,10 @@ function drawHouse(session) {
 
   live = new Live(session, {
     onKind: drawLiveness,
-    onNews: (events) => {
+    onNews: async (events) => {
       shown?.take(events);
-      return list.refresh();
+      if (events === null) await list.refresh();
+      else listPace.soon();
     },
   });
   list.refresh().catch((problem) => say(problem.message, "bad"));

@@ -4,12 +4,13 @@ import { at, call, get, post } from "./api.js";
 import { field, form, h, say } from "./dom.js";
 import { Link } from "./link.js";
 import { badge } from "./list.js";
+import { Pace } from "./pace.js";
 import { SandboxCard } from "./sandbox.js";
 import { Timeline } from "./timeline.js";
 import { WebhookCard } from "./webhook.js";
 import { t, time } from "./words.js";
 
-const GATHER_MS = 150;
+const LOOK_AGAIN_MS = 250;
 
 export class Instance {
   #name;
@@ -22,7 +23,7 @@ export class Instance {
   #timeline;
   #webhook;
   #view = null;
-  #timer = null;
+  #pace = new Pace(LOOK_AGAIN_MS, () => this.open().catch((problem) => say(problem.message, "bad")));
   #over = false;
 
   constructor(name, { may, sandbox }) {
@@ -50,7 +51,8 @@ export class Instance {
   close() {
     this.#over = true;
     this.#link?.close();
-    clearTimeout(this.#timer);
+    this.#timeline?.close();
+    this.#pace.end();
   }
 
   focus() {
@@ -60,9 +62,7 @@ export class Instance {
   /** Something happened, here or elsewhere; null: something may have. */
   take(events) {
     const mine = events?.filter((event) => event.stream === this.#view?.id) ?? null;
-    if (mine !== null && mine.length === 0) return;
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.open(), GATHER_MS);
+    if (mine === null || mine.length > 0) this.#pace.soon();
   }
 
   async refresh() {

@@ -14,15 +14,21 @@ export function badge(status) {
 export class InstanceList {
   #rows = h("ul", { class: "rows" });
   #find = h("input", { type: "search", "aria-label": t("find"), placeholder: t("find"), hidden: true, input: () => this.#draw() });
+  #mayRead;
   #instances = null;
   #chosen = null;
 
-  constructor(mayManage) {
+  /** `session` says what there is to see: with a key that may not look, names at most. */
+  constructor(session) {
+    this.#mayRead = session.scopes.includes("read");
+    if (!this.#mayRead) this.#instances = (session.instances ?? []).map((name) => ({ name, status: null }));
     this.element = h("nav", { class: "card list", "aria-labelledby": "instances" },
-      h("h2", { id: "instances" }, t("instances")), this.#find, this.#rows, mayManage && this.#creation());
+      h("h2", { id: "instances" }, t("instances")), this.#find, this.#rows, session.scopes.includes("manage") && this.#creation(),
+      !this.#mayRead && session.instances === null && this.#opening());
   }
 
   async refresh() {
+    if (!this.#mayRead) return;
     this.#instances = await get("/instances");
     this.#draw();
   }
@@ -38,11 +44,17 @@ export class InstanceList {
     this.#find.hidden = this.#instances.length < SEARCH_FROM;
     const rows = this.#instances.filter(({ name }) => name.toLowerCase().includes(wanted)).map(({ name, status }) =>
       h("li", {}, h("a", { href: `#/instances/${encodeURIComponent(name)}`, "aria-current": name === this.#chosen && "page" },
-        h("span", { class: "name" }, name), badge(status))));
-    const before = [...this.#rows.querySelectorAll("a")];
-    const focused = before.indexOf(document.activeElement);
-    this.#rows.replaceChildren(...(rows.length ? rows : [h("li", { class: "quiet" }, t("none"))]));
-    if (focused >= 0) this.#rows.querySelectorAll("a")[focused]?.focus();
+        h("span", { class: "name" }, name), status && badge(status))));
+    const focused = this.#rows.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+    this.#rows.replaceChildren(...(rows.length ? rows : [h("li", { class: "quiet" }, t(this.#mayRead ? "none" : "hiddenNote"))]));
+    if (focused) this.#rows.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
+  }
+
+  /** Whoever may send but not look names the instance. */
+  #opening() {
+    const name = h("input", { name: "name", required: true, autocomplete: "off" });
+    return form({ id: "open" }, async () => { location.hash = `#/instances/${encodeURIComponent(name.value)}`; },
+      field(t("name"), name), h("button", {}, t("open")));
   }
 
   #creation() {
@@ -52,11 +64,12 @@ export class InstanceList {
     const made = form({ id: "create" }, async () => {
       const created = await post("/instances/create", { name: name.value, webhookUrl: webhook.value });
       say(t("created", created));
-      const copy = h("button", { type: "button", click: async () => {
+      // A page that came over plain HTTP from elsewhere has no clipboard.
+      const copy = navigator.clipboard && h("button", { type: "button", click: async () => {
         await navigator.clipboard.writeText(created.webhookSecret);
         say(t("copied"));
       } }, t("copy"));
-      secret.replaceChildren(h("p", {}, t("secret")), h("code", {}, created.webhookSecret), copy);
+      secret.replaceChildren(...[h("p", {}, t("secret")), h("code", {}, created.webhookSecret), copy].filter(Boolean));
       name.value = "";
       location.hash = `#/instances/${encodeURIComponent(created.name)}`;
       await this.refresh();

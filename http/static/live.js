@@ -18,7 +18,8 @@ export class Live {
   }
 
   begin() {
-    if (this.#session.instances === null && this.#session.scopes.includes("read")) this.#listen();
+    if (!this.#session.scopes.includes("read")) this.#listeners.onKind("hidden");
+    else if (this.#session.instances === null) this.#listen();
     else this.#look();
   }
 
@@ -30,7 +31,11 @@ export class Live {
 
   #listen() {
     this.#stream = new EventSource("/events/stream");
-    this.#stream.onopen = () => this.#listeners.onKind("live");
+    this.#stream.onopen = () => {
+      this.#listeners.onKind("live");
+      // What happened before it was open, or while it was not, it does not tell.
+      this.#listeners.onNews(null).catch(() => {});
+    };
     this.#stream.onerror = () => {
       // A browser comes back by itself after a break, but not to a path that is not there.
       if (this.#stream.readyState === EventSource.CLOSED) this.#look();

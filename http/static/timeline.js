@@ -1,15 +1,17 @@
 // The log of an instance as a line in time: drag to a moment and see how the instance was then.
 
 import { at, get } from "./api.js";
-import { h } from "./dom.js";
+import { form, h } from "./dom.js";
 import { badge } from "./list.js";
+import { Pace } from "./pace.js";
 import { t, time, told } from "./words.js";
 
 const PAGE = 1000;
-const KEPT = 5000;
+const END = Number.MAX_SAFE_INTEGER;
 const SHOWN = 60;
 const MESSAGES = 12;
 const SETTLE_MS = 120;
+const STATE_EVERY_MS = 2000;
 
 const STATUS_AFTER = {
   "instance.created": "INITIALIZING", "instance.restarted": "INITIALIZING", "instance.paired": "INITIALIZING",
@@ -21,23 +23,25 @@ const STATUS_AFTER = {
 export class Timeline {
   #name;
   #events = [];
-  #after = 0;
-  #dropped = false;
+  #after = null;
+  #room = PAGE;
+  #older = false;
   #reading = null;
   #chosen = null;
   #settling = null;
+  #pace = new Pace(STATE_EVERY_MS, () => this.#showState());
   #strip = h("div", { class: "strip", "aria-hidden": "true" });
   #slider = h("input", { type: "range", min: "0", max: "0", step: "1", "aria-label": t("moment"), input: () => this.#drag() });
   #when = h("output", { class: "when" });
   #now = h("button", { type: "button", hidden: true, click: () => this.#choose(null) }, t("now"));
   #past = h("div", { class: "past" });
   #rows = h("ol", { class: "events" });
-  #note = h("p", { class: "quiet", hidden: true }, t("older", { n: KEPT }));
+  #earlier = form({ hidden: true }, () => this.#readEarlier(), h("button", {}, t("earlier")));
 
   constructor(name) {
     this.#name = name;
     this.element = h("section", { class: "card timeline", id: "log" }, h("h3", {}, t("log")), this.#strip, this.#slider,
-      h("div", { class: "at" }, this.#when, this.#now), this.#past, h("h4", {}, t("events")), this.#note, this.#rows);
+      h("div", { class: "at" }, this.#when, this.#now), this.#past, h("h4", {}, t("events")), this.#rows, this.#earlier);
   }
 
   /** Read what is new. Two calls at once read once. */
@@ -46,26 +50,48 @@ export class Timeline {
     return this.#reading;
   }
 
+  close() {
+    clearTimeout(this.#settling);
+    this.#pace.end();
+  }
+
+  /** The last page at first, then what has come since. */
   async #read() {
-    const before = this.#after;
-    for (;;) {
-      const page = await get(at(this.#name, `/events?after=${this.#after}&limit=${PAGE}`)).catch((problem) => {
-        if (problem.status === 404) return { events: [], next: this.#after };
-        throw problem;
-      });
+    const isFirst = this.#after === null;
+    const had = this.#events.length;
+    let page;
+    do {
+      page = await this.#page(isFirst ? `before=${END}` : `after=${this.#after}`);
       this.#events.push(...page.events);
       this.#after = page.next;
-      if (page.events.length < PAGE) break;
-    }
-    if (this.#events.length > KEPT) {
-      const chosen = this.#chosen === null ? null : this.#events[this.#chosen];
-      this.#events.splice(0, this.#events.length - KEPT);
-      this.#dropped = true;
+    } while (!isFirst && page.events.length === PAGE);
+    if (isFirst) this.#older = page.events.length === PAGE;
+    else if (this.#events.length === had) return;
+    if (this.#events.length > this.#room + PAGE) {
+      const chosen = this.#events[this.#chosen];
+      this.#events.splice(0, this.#events.length - this.#room);
+      this.#older = true;
       if (chosen) this.#chosen = Math.max(0, this.#events.indexOf(chosen));
     }
-    if (this.#after === before && this.#past.dataset.position) return;
     this.#draw();
-    await this.#showState();
+    if (this.#chosen === null) this.#pace.soon();
+  }
+
+  async #readEarlier() {
+    this.#room += PAGE;
+    const { events } = await this.#page(`before=${this.#events[0].position}`);
+    this.#older = events.length === PAGE;
+    this.#events.unshift(...events);
+    if (events.length > 0) this.#choose(events.length - 1);
+    else this.#draw();
+  }
+
+  /** A page of the log; an empty one where the instance is gone for good. */
+  #page(which) {
+    return get(at(this.#name, `/events?${which}&limit=${PAGE}`)).catch((problem) => {
+      if (problem.status === 404) return { events: [], next: this.#after ?? 0 };
+      throw problem;
+    });
   }
 
   #drag() {
@@ -89,7 +115,7 @@ export class Timeline {
     this.#slider.value = String(Math.max(0, index));
     this.#slider.disabled = last < 1;
     this.#now.hidden = this.#chosen === null;
-    this.#note.hidden = !this.#dropped;
+    this.#earlier.hidden = !this.#older;
     const words = event ? `${time(event.recordedAt)} · ${told(event)}` : t("empty");
     this.#when.textContent = words;
     this.#slider.setAttribute("aria-valuetext", words);
@@ -115,24 +141,27 @@ export class Timeline {
 
   #drawRows(index) {
     const from = Math.max(0, Math.min(index - SHOWN / 2, this.#events.length - SHOWN));
-    const focused = [...this.#rows.children].indexOf(document.activeElement?.closest("li"));
+    const focused = this.#rows.contains(document.activeElement) ? document.activeElement.dataset.position : null;
     const rows = this.#events.slice(from, from + SHOWN).map((event, offset) => {
       const here = from + offset;
       return h("li", { class: here > index && "future" },
-        h("button", { type: "button", "aria-current": here === index && "step", click: () => this.#choose(here) },
+        h("button", { type: "button", "data-position": event.position, "aria-current": here === index && "step",
+          click: () => this.#choose(here) },
           h("time", { datetime: event.recordedAt }, time(event.recordedAt)), h("span", {}, told(event)),
           h("small", {}, `${event.type} · ${event.position}`)));
     });
     this.#rows.replaceChildren(...rows.reverse());
-    if (focused >= 0) this.#rows.children[focused]?.querySelector("button").focus({ preventScroll: true });
+    if (focused) this.#rows.querySelector(`[data-position="${focused}"]`)?.focus({ preventScroll: true });
   }
 
   async #showState() {
     const event = this.#events[this.#chosen ?? this.#events.length - 1];
     if (!event) return;
     const wanted = event.position;
+    const isNow = this.#chosen === null;
     const then = await get(at(this.#name, `/state?at=${wanted}`)).catch(() => null);
-    if (then === null || this.#events[this.#chosen ?? this.#events.length - 1]?.position !== wanted) return;
+    const stillWanted = isNow ? this.#chosen === null : this.#events[this.#chosen]?.position === wanted;
+    if (then === null || !stillWanted) return;
     const latest = then.messages.slice(-MESSAGES).reverse();
     const data = JSON.stringify(event.data, null, 2);
     const open = this.#past.querySelector("details")?.open ?? false;

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from browser import NOT_RUN, PATIENCE_MS, Visitor, find_chromium, open_browser
 from chatbot_erp.actors.fates import Fate
@@ -215,6 +215,61 @@ def test_one_travels_through_time_by_mouse_and_by_keyboard(
     expect(page.get_by_role("button", name="Back to now")).to_be_hidden()
 
 
+def test_of_a_long_log_the_end_is_read_and_what_is_earlier_where_it_is_asked_for(
+    page: Page, house: ManagerProcess, linked: Phone, name: str
+) -> None:
+    real = house.events(name)[0]
+    first, middle = real["position"], real["position"] + 2000
+    pages = {"before=9007199254740991": range(middle, middle + 1000), f"before={middle}": range(first, first + 5)}
+    asked: list[str] = []
+
+    def answer(route: Route) -> None:
+        which = route.request.url.partition("?")[2].partition("&")[0]
+        asked.append(which)
+        events = [{**real, "position": position} for position in pages.get(which, ())]
+        route.fulfill(json={"events": events, "next": middle + 999})
+
+    page.route(re.compile(f"/instances/{name}/events"), answer)
+    go_to(page, name)
+    slider = page.get_by_label("Moment")
+    expect(slider).to_have_js_property("max", "999")
+    assert set(asked) <= {"before=9007199254740991", f"after={middle + 999}"}
+    page.get_by_role("button", name="Earlier events").click()
+    expect(slider).to_have_js_property("max", "1004")
+    expect(page.locator(".past")).to_have_attribute("data-position", str(first + 4))
+    expect(page.get_by_role("button", name="Earlier events")).to_be_hidden()
+
+
+def test_the_focus_stays_on_an_event_when_others_come(
+    page: Page, house: ManagerProcess, linked: Phone, new_phone: Callable[[str], Phone], name: str
+) -> None:
+    go_to(page, name)
+    created = page.get_by_role("button", name=re.compile("Created as"))
+    created.focus()
+    new_phone("Maria").send(linked.number, "Oi, tudo bem?")
+    expect(page.locator(".events")).to_contain_text("Oi, tudo bem?")
+    expect(created).to_be_focused()
+
+
+def test_what_is_asked_for_all_the_time_is_done_at_its_pace_and_not_put_off_for_ever(new_visitor: NewVisitor) -> None:
+    gaps = new_visitor().visit().evaluate(PACED)
+    assert all(gap >= 95 for gap in gaps)
+
+
+PACED = """async () => {
+  const { Pace } = await import("/static/pace.js");
+  const begun = [];
+  await new Promise((enough) => {
+    const pace = new Pace(100, async () => {
+      begun.push(performance.now());
+      if (begun.length === 5) enough();
+    });
+    setInterval(() => pace.soon(), 10);
+  });
+  return begun.slice(1).map((at, n) => at - begun[n]);
+}"""
+
+
 def test_a_fault_is_played_seen_and_healed(page: Page, linked: Phone, name: str) -> None:
     go_to(page, name)
     expect(page.locator(".heading .badge")).to_have_text("connected")
@@ -313,13 +368,39 @@ def test_a_key_that_may_only_look_sees_no_control_and_only_its_instances(
         expect(page.get_by_role("button", name=button, exact=True)).to_have_count(0)
 
 
-def made_key(data_dir: Path, scope: str, instance: str) -> str:
+def test_a_key_that_may_only_send_is_told_that_it_may_not_look_and_sends(
+    new_visitor: NewVisitor, house: ManagerProcess, linked: Phone, new_phone: Callable[[str], Phone], name: str
+) -> None:
+    page = signed_in(new_visitor(), made_key(house.data_dir, "send", name))
+    expect(page.locator("#liveness")).to_have_text("this key may not look")
+    page.locator(".list").get_by_role("link", name=name, exact=True).click()
+    contact = new_phone("Maria")
+    page.get_by_label("To (number)").fill(contact.number)
+    page.locator("#test").get_by_label("Message").fill("Só enviar")
+    page.get_by_role("button", name="Send", exact=True).click()
+    said(page, "the server has it")
+    contact.receive(text="Só enviar")
+    expect(page.locator("#liveness")).to_have_text("this key may not look")
+
+
+def test_a_key_that_may_only_send_for_all_names_the_instance(
+    new_visitor: NewVisitor, house: ManagerProcess, linked: Phone, name: str
+) -> None:
+    page = signed_in(new_visitor(), made_key(house.data_dir, "send"))
+    expect(page.locator(".list")).to_contain_text("may send, and see nothing")
+    page.get_by_label("Name").fill(name)
+    page.get_by_role("button", name="Open").click()
+    expect(page.locator("#test textarea")).to_be_visible()
+
+
+def made_key(data_dir: Path, scope: str, instance: str | None = None) -> str:
     """A key, made as an operator makes it beside the running manager."""
     from click.testing import CliRunner
 
     from chatbot_erp.actors.main import main
 
-    words = ["keys", "create", "--data-dir", str(data_dir), "--scope", scope, "--instance", instance]
+    words = ["keys", "create", "--data-dir", str(data_dir), "--scope", scope]
+    words += ["--instance", instance] if instance is not None else []
     return CliRunner().invoke(main, words, catch_exceptions=False).stdout.strip()
 
 
