@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from chatbot_erp.actors.webhook_shapes import WEBHOOKS
+from chatbot_erp.eventstore.errors import StoreUnavailable
 from chatbot_erp.http.examples import examples
 from chatbot_erp.http.operation import SANDBOX, TAGS, Operation
 from chatbot_erp.http.operations import OPERATIONS
@@ -17,6 +18,7 @@ from chatbot_erp.http.problems import (
     INTERNAL,
     MEDIA_TYPE,
     NOT_ALLOWED,
+    OF_ERROR,
     TOO_MANY_FAILURES,
     UNAUTHENTICATED,
     Problem,
@@ -271,10 +273,13 @@ def _deferred(operation: Operation, json: Body) -> Json:
 
 
 def _problems(operation: Operation, problem: Json) -> Json:
-    """The problem answers by status, each with an example for every problem that has it."""
+    """The problem answers by status, each with an example for every problem that has it.
+
+    Whatever needs a key fails where the keys cannot be read.
+    """
     kinds = [*operation.problems, FOREIGN_HOST, FOREIGN_ORIGIN, INTERNAL]
     if operation.scope is not None:
-        kinds += [UNAUTHENTICATED, NOT_ALLOWED, TOO_MANY_FAILURES]
+        kinds += [UNAUTHENTICATED, NOT_ALLOWED, TOO_MANY_FAILURES, OF_ERROR[StoreUnavailable]]
     answers: Json = {}
     for kind in sorted(kinds, key=lambda kind: kind.status):
         answer = answers.setdefault(

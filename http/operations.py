@@ -1,6 +1,7 @@
 """What each route takes and gives, for the API document. A test holds it against the routes of app.py."""
 
 from chatbot_erp.actors import errors as e
+from chatbot_erp.eventstore import errors as store
 from chatbot_erp.http import fate_payloads, payloads, playground_payloads, session_payloads, webhook_payloads
 from chatbot_erp.http import problems as p
 from chatbot_erp.http.message_operations import SEND_ANY
@@ -202,8 +203,8 @@ OPERATIONS = (
         scope=READ,
         tag=HISTORY,
         summary="What happens, as it happens",
-        description="Server-Sent Events: `id` is the position, `event` the type, `data` what `GET /events` shows. It"
-        " begins behind `Last-Event-ID`, else `after`, else now. An `id` alone is a heartbeat.",
+        description="Server-Sent Events: `id` is the position, `data` an event as `GET /events` shows it. It begins"
+        " behind `Last-Event-ID`, else `after`, else now. An `id` alone is a heartbeat.",
         answer=["text/event-stream"],
         parameters=("after", "type", "instance", "Last-Event-ID"),
         problems=(*ONE, *LATER, p.INVALID, p.TOO_MANY_STREAMS),
@@ -271,7 +272,7 @@ OPERATIONS = (
         description="The answer sets a cookie for 12 hours. Programs need none: they send the key with each call.",
         body=session_payloads.SignInRequest,
         answer=session_payloads.SessionView,
-        problems=(*BODY, p.UNAUTHENTICATED, p.TOO_MANY_FAILURES),
+        problems=(*BODY, p.UNAUTHENTICATED, p.TOO_MANY_FAILURES, p.OF_ERROR[store.StoreUnavailable]),
     ),
     Operation(method="DELETE", path="/session", scope=OPEN, tag=MANAGER, summary="Sign it out", status=204),
     Operation(method="GET", path="/nodes", scope=READ, tag=MANAGER, summary="The managers", answer=list[payloads.Node]),

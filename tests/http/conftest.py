@@ -367,4 +367,4 @@ def shared_manager(store: EventStore, tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.fixture(scope="module")
 def shared_api(shared_manager: FakeManager) -> Caller:
-    return Caller(shared_manager, Config())
+    return Caller(shared_manager, Config(), FakePlayground())

@@ -57,6 +57,14 @@ def test_every_problem_is_an_answer_of_some_call(document: Any) -> None:
     assert examples | everywhere == set(CATALOGUE)
 
 
+def test_whatever_needs_a_key_may_find_that_keys_cannot_be_read(document: Any) -> None:
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            if operation["security"] or (path, method) == ("/session", "put"):
+                problems = operation["responses"]["503"]["content"]["application/problem+json"]["examples"]
+                assert "store-unavailable" in problems, (path, method)
+
+
 def test_every_post_takes_an_idempotency_key(document: Any) -> None:
     for path, item in document["paths"].items():
         if "post" in item:
