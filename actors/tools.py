@@ -201,7 +201,9 @@ def export(**settings: Any) -> None:
 
 
 manager_url = option("--url", default="http://127.0.0.1:3000", help="Where the manager listens.")
-manager_key = option("--key", default=None, help="The key to show there.")
+manager_key = click.option(
+    "--api-key", "--key", "key", envvar="CHATBOT_ERP_API_KEY", show_envvar=True, help="The key to show there."
+)
 
 
 @click.command()

@@ -72,23 +72,23 @@ class Client:
 
     def instance(self, name: str) -> Instance:
         """One instance, as it is now."""
-        return self.call("GET", f"/instances/{quote(name)}", answer=Instance)
+        return self.call("GET", _at(name), answer=Instance)
 
     def send_text(self, name: str, number: str, text: str, *, idempotency_key: str | None = None) -> Sent:
         """Send, and wait for WhatsApp's acknowledgement. The same key never sends twice."""
         body = {"number": number, "message": text}
-        path = f"/instances/{quote(name)}/message"
+        path = _at(name, "message")
         return self.call("POST", path, body, idempotency_key=idempotency_key, answer=Sent)
 
     def accept_text(self, name: str, number: str, text: str, *, idempotency_key: str | None = None) -> Accepted:
         """Have it sent, without waiting for WhatsApp: a webhook and `fate` tell what became of it."""
         body = {"number": number, "message": text}
-        path = f"/instances/{quote(name)}/message"
+        path = _at(name, "message")
         return self.call("POST", path, body, idempotency_key=idempotency_key, prefer="respond-async", answer=Accepted)
 
     def fate(self, name: str, message_id: str) -> Fate:
         """What became of a message, by WhatsApp's id or that of `accept_text`."""
-        return self.call("GET", f"/instances/{quote(name)}/messages/{quote(message_id)}", answer=Fate)
+        return self.call("GET", _at(name, "messages", message_id), answer=Fate)
 
     def send(
         self,
@@ -107,7 +107,7 @@ class Client:
         client.send("empresa_x", "559199999999", "text", text="Sim", quoted={"messageId": "3EB0…"})
         """
         message = {**fields, "to": to, "type": type}
-        path = f"/instances/{quote(name)}/messages"
+        path = _at(name, "messages")
         if file is None:
             return self.call("POST", path, message, idempotency_key=idempotency_key, answer=Sent)
         with ExitStack() as stack:
@@ -119,24 +119,24 @@ class Client:
 
     def pairing_code(self, name: str, number: str) -> str:
         """A code that the owner of `number` can type into the phone instead of scanning."""
-        answer = self.call("POST", f"/instances/{quote(name)}/pairing-code", {"number": number})
+        answer = self.call("POST", _at(name, "pairing-code"), {"number": number})
         return str(answer["code"])
 
     def restart(self, name: str) -> None:
         """Have a new socket made, or a new QR code shown."""
-        self.call("POST", f"/instances/{quote(name)}/restart")
+        self.call("POST", _at(name, "restart"))
 
     def change(self, name: str, **fields: Any) -> Instance:
         """Change what an instance was created with, by the names of the JSON: `webhookUrl=…`."""
-        return self.call("PATCH", f"/instances/{quote(name)}", fields, answer=Instance)
+        return self.call("PATCH", _at(name), fields, answer=Instance)
 
     def delete(self, name: str, *, unlink: bool = True) -> None:
         """End an instance; without `unlink` a later one of that name takes over its session."""
-        self.call("DELETE", f"/instances/{quote(name)}", query={"unlink": str(unlink).lower()})
+        self.call("DELETE", _at(name), query={"unlink": str(unlink).lower()})
 
     def events(self, name: str | None = None, *, after: int = 0, types: tuple[str, ...] = ()) -> Iterator[Event]:
         """The log, or one instance's, from a position on until its present end."""
-        path = f"/instances/{quote(name)}/events" if name is not None else "/events"
+        path = _at(name, "events") if name is not None else "/events"
         while True:
             query = [("after", str(after)), ("limit", str(PAGE)), *(("type", each) for each in types)]
             page = self.call("GET", path, query=query, answer=Page)
@@ -148,11 +148,11 @@ class Client:
     def state(self, name: str, at: int | datetime) -> Any:
         """An instance as it was after a position of the log, or at a moment."""
         moment = at.isoformat() if isinstance(at, datetime) else str(at)
-        return self.call("GET", f"/instances/{quote(name)}/state", query={"at": moment})
+        return self.call("GET", _at(name, "state"), query={"at": moment})
 
     def erase(self, number: str) -> str:
         """Forget somebody for ever; the id of the erasure. A second time finds nothing to do."""
-        return str(self.call("DELETE", f"/subjects/{quote(number)}")["id"])
+        return str(self.call("DELETE", f"/subjects/{quote(number, safe='')}")["id"])
 
     def call(
         self,
@@ -205,6 +205,11 @@ class Client:
         if not response.data:
             return None
         return msgspec.json.decode(response.data, type=answer if answer is not None else Any)
+
+
+def _at(name: str, *parts: str) -> str:
+    """The path of an instance, or of something it has; whatever a name holds, it is one part of the path."""
+    return "/".join(("/instances", *(quote(part, safe="") for part in (name, *parts))))
 
 
 def form(message: bytes, file: BinaryIO, name: str) -> tuple[dict[str, str], Iterator[bytes], int]:

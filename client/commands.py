@@ -1,7 +1,7 @@
 """`chatbot-erp instances`, `send` and `qr`: a running manager, asked from a terminal."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from io import StringIO
 from typing import TypeVar
 
@@ -13,8 +13,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from chatbot_erp.client.api import Client, ClientError
-from chatbot_erp.client.shapes import Instance
+from chatbot_erp.client.api import Client, ClientError, Refused
+from chatbot_erp.client.shapes import Instance, Summary
 
 T = TypeVar("T")
 
@@ -33,7 +33,7 @@ def asking(run: Callable[[], T]) -> T:
 
 def show_instances(client: Client, *, as_json: bool) -> None:
     """Print every instance and how it is. Raises `ClientError`."""
-    instances = [client.instance(each.name) for each in client.instances()]
+    instances = list(_still_there(client, client.instances()))
     if as_json:
         for each in instances:
             shown = {key: value for key, value in msgspec.to_builtins(each).items() if not key.startswith("qr")}
@@ -45,6 +45,16 @@ def show_instances(client: Client, *, as_json: bool) -> None:
         number = each.user.jid.partition("@")[0].partition(":")[0] if each.user else ""
         table.add_row(each.name, status, f"{each.since:%Y-%m-%d %H:%M:%S}", number, str(each.restarts))
     Console().print(table)
+
+
+def _still_there(client: Client, summaries: Iterable[Summary]) -> Iterator[Instance]:
+    """All that is known of each; one that was removed since it was listed is left out."""
+    for each in summaries:
+        try:
+            yield client.instance(each.name)
+        except Refused as ex:
+            if ex.problem.status != 404:
+                raise
 
 
 def send_text(client: Client, name: str, number: str, text: str, *, idempotency_key: str | None, as_json: bool) -> None:

@@ -46,6 +46,8 @@ def test_the_image_is_built_in_two_stages_and_runs_as_nobody_special() -> None:
     steps = instructions()
     words = [word for word, _ in steps]
     assert words.count("FROM") == 2
+    extras = next(re.findall(r"'\.\[([a-z,]+)\]'", rest)[0] for word, rest in steps if word == "RUN" and "pip" in rest)
+    assert set(extras.split(",")) == {"otel", "postgres", "sandbox"}
     last = dict(steps[len(words) - 1 - words[::-1].index("FROM") :])
     assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", last["USER"])
     assert last["VOLUME"] == last["WORKDIR"] == "/data"
@@ -72,6 +74,7 @@ def test_the_unit_gives_the_end_its_time() -> None:
     settings = dict(line.split("=", 1) for line in text.splitlines() if "=" in line and not line.startswith("#"))
     assert int(settings["TimeoutStopSec"]) > ORDERLY_END_S
     assert settings["ProtectSystem"] == "strict"
+    assert (settings["Restart"], settings["StartLimitIntervalSec"]) == ("always", "0")  # it never gives up
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not there to judge the unit")

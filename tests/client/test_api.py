@@ -1,5 +1,6 @@
 """The client against a real server of the HTTP room's making, and against servers that misbehave."""
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from werkzeug import Request, Response
 
 from chatbot_erp.client import shapes
 from chatbot_erp.client.api import PAGE, Client, Refused, Unreachable
+from chatbot_erp.client.commands import show_instances
 from chatbot_erp.http.openapi import document
 
 SCHEMAS: dict[str, Any] = document(sandbox=False)["components"]["schemas"]
@@ -65,6 +67,40 @@ def test_a_send_that_is_not_waited_for_says_so_and_its_fate_is_asked_by_its_id(h
     client = Client(httpserver.url_for("/"))
     accepted = client.accept_text("empresa_x", "5591", "Olá")
     assert client.fate("empresa_x", accepted.id).fate == "accepted"
+
+
+def test_whatever_a_name_holds_is_one_part_of_the_path(httpserver: HTTPServer) -> None:
+    asked = []
+
+    def answer(request: Request) -> Response:
+        asked.append(request.environ["RAW_URI"])
+        return Response(status=202)
+
+    httpserver.expect_request(re.compile(".*")).respond_with_handler(answer)
+    Client(httpserver.url_for("/")).restart("a/../b?c#d")
+    assert asked == ["/instances/a%2F..%2Fb%3Fc%23d/restart"]
+
+
+def test_an_instance_that_is_removed_while_all_are_shown_is_left_out(
+    httpserver: HTTPServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listed = [{"id": name, "name": name, "status": "CONNECTED"} for name in ("gone", "here")]
+    gone = {"type": "/problems/instance-not-found", "title": "There is none.", "status": 404}
+    here = listed[1] | {
+        "since": "2026-01-01T00:00:00Z",
+        "webhookUrl": "http://x/",
+        "restarts": 0,
+        "reason": None,
+        "node": "n",
+    }
+    httpserver.expect_request("/instances").respond_with_json(listed)
+    httpserver.expect_request("/instances/gone").respond_with_json(gone, 404)
+    httpserver.expect_request("/instances/here").respond_with_json(
+        here | {"user": None, "qr": None, "qrExpiresAt": None}
+    )
+    show_instances(Client(httpserver.url_for("/")), as_json=True)
+    (line,) = capsys.readouterr().out.splitlines()
+    assert msgspec.json.decode(line)["name"] == "here"
 
 
 def test_a_refusal_says_its_type_and_its_sentence(httpserver: HTTPServer) -> None:
