@@ -33,7 +33,7 @@ screenshots: .venv/installed
 
 # The source archive, the wheel made of it, and the wheel tried in an environment that has nothing else.
 package: .venv/installed
-	rm -rf build
+	rm -rf build/dist build/bare
 	$(BIN)/python -m build --outdir build/dist . >build.log 2>&1 || { cat build.log; exit 1; }
 	rm build.log
 	$(PYTHON) -m venv build/bare
