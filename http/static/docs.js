@@ -11,6 +11,11 @@ function element(tag, text, ...children) {
   return made;
 }
 
+/** An element with a sentence in it, in which `what stands so` is code. */
+function prose(tag, text = "") {
+  return element(tag, "", ...text.split("`").map((part, n) => (n % 2 ? element("code", part) : part)));
+}
+
 function code(text) {
   const made = element("pre", text);
   made.tabIndex = 0; // what is too wide can be scrolled without a mouse
@@ -52,13 +57,13 @@ function curl(method, path, about) {
 function operation(api, method, path, about) {
   const label = element("span", method.toUpperCase());
   label.className = "method";
-  const drawn = element("details", "", element("summary", "", label, element("code", path), ` ${about.summary}`));
-  if (about.description) drawn.append(element("p", about.description));
+  const drawn = element("details", "", element("summary", "", label, element("code", path), " ", prose("span", about.summary)));
+  if (about.description) drawn.append(prose("p", about.description));
   const [role] = about.security?.[0]?.bearer ?? [];
   if (role) drawn.append(element("p", `Needs a key with the scope “${role}”, if keys are needed.`));
   const rows = (about.parameters ?? []).map((parameter) => resolve(api, parameter)).map((parameter) =>
     element("tr", "", element("td", "", element("code", parameter.name)), element("td", parameter.in),
-      element("td", parameter.description)));
+      prose("td", parameter.description)));
   if (rows.length) drawn.append(element("table", "", ...rows));
   if (about.security) drawn.append(curl(method, path, about));
   if (about.requestBody) drawn.append(element("h3", "Body"), ...body(about.requestBody.content));
@@ -78,7 +83,7 @@ function draw(api) {
   const groups = { ...api.paths, ...Object.fromEntries(
     Object.entries(api.webhooks ?? {}).map(([name, item]) => [`webhook ${name}`, item])) };
   for (const tag of api.tags) {
-    place.append(element("h2", tag.name), element("p", tag.description));
+    place.append(element("h2", tag.name), prose("p", tag.description));
     for (const [path, item] of Object.entries(groups))
       for (const method of METHODS)
         if (item[method]?.tags.includes(tag.name)) place.append(operation(api, method, path, item[method]));

@@ -449,6 +449,7 @@ def test_everybody_can_use_it_on_every_screen(
     check_access(visitor)
     visitor.visit("/docs")
     expect(page.locator("#operations details").first).to_be_visible()
+    expect(page.locator("#operations")).not_to_contain_text("`")
     check_access(visitor)
 
 

@@ -8,15 +8,15 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, expect
 
-from browser import Visitor, find_chromium, open_browser
-from chatbot_erp.sandbox.client import Network
+from browser import PATIENCE_MS, Visitor, find_chromium, open_browser
+from chatbot_erp.sandbox.client import Network, Phone
 from manager_process import ManagerProcess
 from receiver import Receiver
 
 PLACE = Path(__file__).resolve().parents[2] / "docs" / "screenshots"
 WIDE = {"viewport": {"width": 1200, "height": 1000}}
 SMALL = {"viewport": {"width": 360, "height": 740}}
-SHOP, CUSTOMER = "5591988887777", "5591977776666"
+SHOP, SECOND_SHOP, CUSTOMER = "5591988887777", "5591966665555", "5591977776666"
 
 
 def main() -> None:
@@ -44,8 +44,21 @@ def fill(manager: ManagerProcess, network: Network, receiver: Receiver) -> None:
     customer.send(SHOP, "Obrigada! 😊")
     receiver.wait_for(lambda payload: payload["event"] == "message.received")
     manager.pair("filial_norte", network.phone("5592955554444", name="Filial Norte"))
+    refused(manager, network, customer)
     manager.create("filial_sul", receiver.url())
     manager.wait_until("filial_sul", lambda view: view["qr"] is not None)
+
+
+def refused(manager: ManagerProcess, network: Network, customer: Phone) -> None:
+    """A number with a receiver that takes nothing, and so with dead letters."""
+    with Receiver() as broken:
+        manager.pair("loja_centro", network.phone(SECOND_SHOP, name="Loja Centro"), broken.url())
+        settings = {"webhook": {"events": ["message.received"], "rejectAfterS": 0}}
+        manager.call("PATCH", "/instances/loja_centro", json=settings)
+        broken.answer = lambda delivery: 422
+        customer.send(SECOND_SHOP, "Vocês abrem no sábado?")
+        customer.send(SECOND_SHOP, "Alguém aí?")
+        broken.wait_for(lambda payload: payload.get("message", {}).get("text") == "Alguém aí?")
 
 
 def take(browser: Browser, manager: ManagerProcess) -> None:
@@ -72,6 +85,10 @@ def take(browser: Browser, manager: ManagerProcess) -> None:
     expect(page.locator(".past h4")).to_contain_text("As it was then")
     page.locator(".timeline").scroll_into_view_if_needed()
     keep(page, "time-travel")
+    page = Visitor(browser, manager.url, color_scheme="light", **WIDE).visit("/#/instances/loja_centro")
+    expect(page.locator(".letters li")).to_have_count(2, timeout=PATIENCE_MS)
+    page.locator("#webhook").evaluate("element => element.scrollIntoView()")
+    keep(page, "dead-letters")
     page = Visitor(browser, manager.url, color_scheme="light", **WIDE).visit("/docs")
     summary = page.locator("#operations details summary").filter(has_text="/message").first
     summary.click()
