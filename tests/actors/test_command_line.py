@@ -40,6 +40,20 @@ def test_every_command_that_prints_for_people_has_a_form_for_machines(path: tupl
     assert any("--json" in parameter.opts for parameter in command.params) == (path not in {("serve",), ("export",)})
 
 
+def test_one_variable_is_the_same_option_wherever_it_is_read() -> None:
+    named: dict[str, set[str]] = {}
+    for command in COMMANDS.values():
+        for parameter in command.params:
+            if isinstance(parameter, click.Option) and isinstance(parameter.envvar, str):
+                named.setdefault(parameter.envvar, set()).add(parameter.opts[0])
+    del named["CHATBOT_ERP_DATABASE"]  # `migrate --to` is the database that shall be one
+    assert named == {variable: {as_option(variable)} for variable in named}
+
+
+def as_option(variable: str) -> str:
+    return "--" + variable.removeprefix("CHATBOT_ERP_").lower().replace("_", "-")
+
+
 def test_keys_are_made_listed_and_revoked_by_a_program(tmp_path: Path) -> None:
     where = ("--data-dir", str(tmp_path / "data"))
     (made,) = lines("keys", "create", "--scope", "send", "--instance", "a", "--label", "orders", *where)

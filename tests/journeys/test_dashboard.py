@@ -251,6 +251,18 @@ def test_the_focus_stays_on_an_event_when_others_come(
     expect(created).to_be_focused()
 
 
+def test_what_happened_while_nothing_was_heard_is_seen_when_the_stream_is_back(
+    new_visitor: NewVisitor, house: ManagerProcess, name: str
+) -> None:
+    visitor = new_visitor()
+    # A stream that breaks off again and again, and never tells of an event.
+    broken = {"content_type": "text/event-stream", "body": "retry: 100\n\n"}
+    visitor.page.route("**/events/stream", lambda route: route.fulfill(**broken))
+    page = signed_in(visitor)
+    house.create(name)
+    expect(page.locator(".list").get_by_text(name, exact=True)).to_be_visible()
+
+
 def test_what_is_asked_for_all_the_time_is_done_at_its_pace_and_not_put_off_for_ever(new_visitor: NewVisitor) -> None:
     gaps = new_visitor().visit().evaluate(PACED)
     assert all(gap >= 95 for gap in gaps)
