@@ -314,12 +314,16 @@ NUMBERED = (SocketSent, SocketFailedToSend, *FROM_OUTSIDE)
 
 
 class Said(Frame, frozen=True, kw_only=True):
-    """The socket of `instance` saw something; `number` counts the words to be confirmed, 0 needs no confirmation."""
+    """The socket of `instance` saw something; `number` counts the words to be confirmed, 0 needs no confirmation.
+
+    `oldest` is the number of the first word of this instance that was not confirmed when this one was said.
+    """
 
     instance: str
     generation: int
     number: int
     observation: Observation | Reply
+    oldest: int = 0
 
 
 class Alive(Frame, frozen=True, kw_only=True):

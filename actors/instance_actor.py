@@ -259,7 +259,7 @@ class InstanceActor(pykka.ThreadingActor):
             self._write()
         if self._stalled:
             return
-        if not self._confirmations.is_news(heard.host, heard.number):
+        if not self._confirmations.is_next(heard.host, heard.number, heard.oldest):
             return
 
         def settle(failure: Exception | None) -> None:

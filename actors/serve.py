@@ -307,7 +307,7 @@ def pass_on(house: House, host: HostProcess, word: frames.Said) -> None:
             host.order(frames.Confirm(instance=instance, number=word.number))
         return
     with contextlib.suppress(pykka.ActorDeadError):
-        actor.tell(tidings.Heard(observed=observed, number=word.number, host=host))
+        actor.tell(tidings.Heard(observed=observed, number=word.number, oldest=word.oldest, host=host))
 
 
 def _read_spools(house: House) -> None:

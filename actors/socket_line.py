@@ -56,6 +56,7 @@ class Line:
         self._holding = threading.Lock()
         self._held: list[SocketSawReceipt] = []
         self._hold_until = 0.0
+        self._last_word: SocketEnded | SocketPairingExpired | None = None
         self._desk = Desk(f"desk-{order.instance}", self._socket.answer, _undone, self._say)
         self._files = Desk(f"files-{order.instance}", self._socket.upload, _unsent, self._take_file)
         self._worker = threading.Thread(target=self._work, name=f"line-{order.instance}", daemon=True)
@@ -77,7 +78,13 @@ class Line:
         self._desk.put(question)
 
     def stand(self) -> None:
-        """Say how the library sees the connection, out of turn: a send may keep the worker busy for a minute."""
+        """Say how the library sees the connection, out of turn: a send may keep the worker busy for a minute.
+
+        A socket that has ended says again why: who was told first may not have been able to keep it.
+        """
+        if self._last_word is not None:
+            self._say(self._last_word)
+            return
         threading.Thread(
             target=lambda: self._say(self._socket.standing()), name=f"stand-{self.order.instance}", daemon=True
         ).start()
@@ -203,6 +210,8 @@ class Line:
         if isinstance(observation, SocketSawReceipt):
             self._hold(observation)
             return
+        if isinstance(observation, SocketEnded | SocketPairingExpired):
+            self._last_word = observation
         self._say(observation)
         if isinstance(observation, SocketConnected) and self._ping_due:
             # Not at each reconnection of the library: a flapping line would make us a sender of many equal texts.

@@ -4,6 +4,8 @@ import queue
 import threading
 from multiprocessing.connection import Connection
 
+import msgspec
+
 from chatbot_erp.actors.frames import (
     FROM_OUTSIDE,
     NUMBERED,
@@ -36,8 +38,15 @@ class Ledger:
             if not isinstance(observation, NUMBERED):
                 return Said(instance=instance, generation=generation, number=0, observation=observation)
             number = self._last[instance] = self._last.get(instance, 0) + 1
-            word = Said(instance=instance, generation=generation, number=number, observation=observation)
-            self._kept.setdefault(instance, {})[number] = word
+            kept = self._kept.setdefault(instance, {})
+            word = Said(
+                instance=instance,
+                generation=generation,
+                number=number,
+                observation=observation,
+                oldest=next(iter(kept), number),
+            )
+            kept[number] = word
             return word
 
     def confirm(self, instance: str, number: int) -> None:
@@ -94,8 +103,9 @@ class Mouth:
     def repeat(self, instance: str) -> None:
         """Say the unconfirmed words of this instance again."""
         with self._order:
-            for word in self.ledger.unconfirmed(instance):
-                self._words.put(word)
+            words = self.ledger.unconfirmed(instance)
+            for word in words:
+                self._words.put(msgspec.structs.replace(word, oldest=words[0].number))
 
     def beat(self, alive: Alive) -> None:
         """Say that the host lives, unless the manager does not even take what was said before."""

@@ -155,10 +155,14 @@ class Accept(Tiding, frozen=True, kw_only=True):
 
 
 class Heard(Tiding, frozen=True, kw_only=True):
-    """A host said what a socket saw; `number` is what to confirm to that host once it is stored (0: nothing)."""
+    """A host said what a socket saw; `number` is what to confirm to that host once it is stored (0: nothing).
+
+    `oldest` as `frames.Said` has it.
+    """
 
     observed: Observed
     number: int
+    oldest: int
     host: Host
 
 

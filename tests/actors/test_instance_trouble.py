@@ -247,7 +247,7 @@ def hold(world: World, actor: Any) -> None:
 
 def tell(world: World, actor: Any, seen: frames.Observation, number: int) -> None:
     observed = Observed(generation=1, observation=seen, at=NOW)
-    actor.tell(tidings.Heard(observed=observed, number=number, host=world.host))
+    actor.tell(tidings.Heard(observed=observed, number=number, oldest=1, host=world.host))
 
 
 def test_a_vote_that_is_stored_after_a_message_that_was_not_confirms_neither(
@@ -295,3 +295,42 @@ def test_a_caller_whose_disk_does_not_answer_is_told_that_nobody_knows(
     store.broken = True
     with pytest.raises(OutcomeUnknown):
         ask(actor, EnableEndpoint(endpoint=MAIN))
+
+
+def test_after_a_stall_a_word_that_came_before_the_repeated_ones_does_not_have_them_forgotten(
+    world: World, sick: tuple[Any, SickStore]
+) -> None:
+    actor, store = sick
+    store.refuse_next = 1
+    tell(world, actor, received("m1"), 1)
+    assert isinstance(world.host.next(frames.Repeat), frames.Repeat)
+    # It was in the pipe before the host had heard that it is to repeat.
+    tell(world, actor, received("m2"), 2)
+    tell(world, actor, received("m1"), 1)
+    tell(world, actor, received("m2"), 2)
+    while world.host.next(frames.Confirm).number != 2:
+        pass
+    assert ids_received(world) == ["m1", "m2"]
+
+
+def test_the_successor_of_an_actor_takes_in_nothing_before_what_that_left_behind(world: World) -> None:
+    world.tell(received("m1"), 1)
+    world.host.next(frames.Confirm)
+    world.actor.stop()
+    (head,) = world.store.open_streams()
+    actor: Any = InstanceActor.start("i", world.house, world.webhooks, rebuild(world.store, head), head.version)
+    observed = Observed(generation=1, observation=received("m3"), at=NOW)
+    actor.tell(tidings.Heard(observed=observed, number=3, oldest=2, host=world.host))
+    assert isinstance(world.host.next(frames.Repeat), frames.Repeat)
+    assert not [order for order in world.host.passed if isinstance(order, frames.Confirm) and order.number > 1]
+    for number in (2, 3):
+        observed = Observed(generation=1, observation=received(f"m{number}"), at=NOW)
+        actor.tell(tidings.Heard(observed=observed, number=number, oldest=2, host=world.host))
+    while world.host.next(frames.Confirm).number != 3:
+        pass
+    assert ids_received(world) == ["m1", "m2", "m3"]
+    actor.stop()
+
+
+def ids_received(world: World) -> list[str]:
+    return [record.event.message_id for record in world.store.read(types={"message.received"}, limit=100)]  # type: ignore[attr-defined]

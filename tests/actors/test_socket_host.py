@@ -156,7 +156,22 @@ def test_a_word_is_said_again_until_it_is_confirmed(manager: Manager) -> None:
     manager.order(frames.Repeat(instance="a"))
     again = manager.hear_of(frames.SocketReceived)
     assert (again.number, again.observation.text) == (numbers[2], "three")  # type: ignore[union-attr]
+    assert again.oldest == again.number
     assert manager.hear(lambda _: True).observation == frames.SocketStands(connected=True, logged_in=True)
+
+
+def test_a_word_says_which_was_the_first_that_is_not_confirmed(manager: Manager) -> None:
+    manager.open("a")
+    socket = manager.sockets.made("a")
+    for text in ("one", "two", "three"):
+        socket.report(received(text))
+    assert [manager.hear_of(frames.SocketReceived).oldest for _ in range(3)] == [1, 1, 1]
+    manager.order(frames.Confirm(instance="a", number=1))
+    assert manager.is_silent()
+    socket.report(received("four"))
+    assert manager.hear_of(frames.SocketReceived).oldest == 2
+    manager.order(frames.Repeat(instance="a"))
+    assert [manager.hear_of(frames.SocketReceived).oldest for _ in range(3)] == [2, 2, 2]
 
 
 def test_a_connection_that_broke_and_healed_is_not_a_word_to_confirm(manager: Manager) -> None:
@@ -315,6 +330,14 @@ def test_how_a_socket_stands_is_said_while_a_send_hangs(manager: Manager) -> Non
     manager.order(frames.Repeat(instance="a"))
     manager.hear_of(frames.SocketStands)
     socket.gate.set()
+
+
+def test_a_socket_that_ended_says_again_why(manager: Manager) -> None:
+    manager.open("a")
+    manager.sockets.made("a").report(frames.SocketEnded(cause="stream_replaced"))
+    said = manager.hear_of(frames.SocketEnded)
+    manager.order(frames.Repeat(instance="a"))
+    assert manager.hear_of(frames.SocketEnded, frames.SocketStands) == said
 
 
 def test_a_socket_that_ended_is_closed_without_being_told(manager: Manager) -> None:

@@ -400,7 +400,9 @@ def test_a_loss_whose_word_was_lost_is_found(world: World, monkeypatch: pytest.M
     world.supervisor.tell(tidings.RestartWanted(instance="a"))
     host = world.born.get(timeout=PATIENCE_S)
     actor.tell(
-        tidings.Heard(observed=Observed(generation=3, observation=lost.observation, at=utc_now()), number=0, host=host)
+        tidings.Heard(
+            observed=Observed(generation=3, observation=lost.observation, at=utc_now()), number=0, oldest=0, host=host
+        )
     )
     world.wait("a", lambda view: view.reason == "refused")
     world.supervisor.tell(tidings.SocketHealthy(instance="a"))

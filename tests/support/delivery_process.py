@@ -77,7 +77,7 @@ class Host:
             raw='{"conversation":"m"}',
         )
         observed = Observed(generation=1, observation=seen, at=now)
-        self._actor.tell(tidings.Heard(observed=observed, number=self._said, host=self))
+        self._actor.tell(tidings.Heard(observed=observed, number=self._said, oldest=self._confirmed + 1, host=self))
 
 
 def main(directory: Path, url: str, instances: int, messages: int, rate: float, ahead: int) -> None:

@@ -72,7 +72,7 @@ class InnerNumber:
         tarpit = Tarpit()
         receipt = frames.SocketSawReceipt(message_ids=("none",), jid="0@s.whatsapp.net", participant=None, ack=2)
         observed = Observed(generation=0, observation=receipt, at=utc_now())
-        self.actor.tell(tidings.Heard(observed=observed, number=1, host=tarpit))
+        self.actor.tell(tidings.Heard(observed=observed, number=1, oldest=1, host=tarpit))
         assert tarpit.entered.wait(PATIENCE_S)
         return tarpit
 

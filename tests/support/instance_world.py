@@ -91,7 +91,7 @@ class World:
 
     def tell(self, observation: frames.Observation, number: int = 0, generation: int = 1) -> None:
         observed = Observed(generation=generation, observation=observation, at=NOW)
-        self.actor.tell(tidings.Heard(observed=observed, number=number, host=self.host))
+        self.actor.tell(tidings.Heard(observed=observed, number=number, oldest=1, host=self.host))
 
     def connect(self) -> None:
         self.tell(frames.SocketConnected(jid="1@s.whatsapp.net", lid=None, push_name="Shop"))
