@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -50,6 +51,7 @@ log = structlog.get_logger()
 
 PATIENCE_S = 60.0
 ATTEMPTS_KEPT = timedelta(days=90)
+NEXT_BITE_S = 1.0
 PRUNE_EVERY_S = 600.0
 PULSE_PATIENCE_S = 120.0
 """A supervisor that hangs for so long will not come back: whoever started this process starts a new one."""
@@ -199,9 +201,17 @@ def open_house(config: Config, surroundings: Surroundings) -> Iterator[Manager]:
 
 
 def _forget_old_attempts(house: House) -> None:
-    """Drop delivery attempts that nobody looks up any more: now, and a bounded bite every few minutes."""
-    house.alarms.set(PRUNE_EVERY_S, lambda: _forget_old_attempts(house))
-    house.store.prune_attempts(house.now() - ATTEMPTS_KEPT)
+    """Drop delivery attempts that nobody looks up any more: now and every few minutes, bite after bite."""
+
+    def go_on(bite: Future[int]) -> None:
+        # Runs on the store's thread.
+        more = not bite.cancelled() and bite.exception() is None and bite.result() > 0
+        house.alarms.set(NEXT_BITE_S if more else PRUNE_EVERY_S, lambda: _forget_old_attempts(house))
+
+    try:
+        house.store.prune_attempts(house.now() - ATTEMPTS_KEPT).add_done_callback(go_on)
+    except StoreError:
+        house.alarms.set(PRUNE_EVERY_S, lambda: _forget_old_attempts(house))
 
 
 def _tidy_media(house: House) -> None:

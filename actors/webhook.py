@@ -49,6 +49,10 @@ DISABLE_AFTER_S = 5 * 86_400.0
 NOT_THE_EVENTS_FAULT = frozenset({401, 403, 404, 405, 407, 408, 409, 425, 429})
 """4xx that speak of the address, the credentials or the moment: another event would fare no better."""
 
+SECRET_AT_LEAST = 6
+"""A shorter value of a header is no secret, and is found by chance in many answers."""
+
+HIDDEN = "[…]"
 SECRET_PREFIX = "whsec_"
 USER_AGENT = f"chatbot-erp/{version('chatbot-erp')}"
 
@@ -204,6 +208,22 @@ def headers(
         "X-Instance-Id": instance,
         "X-Instance-Name": name,
     }
+
+
+def without_own(outcome: Outcome, own: Mapping[str, str]) -> Outcome:
+    """The outcome without the values of the owner's headers: some receivers answer with what they were sent."""
+    if not isinstance(outcome, Answer):
+        return outcome
+    text = outcome.text
+    for value in own.values():
+        for form in {value, msgspec.json.encode(value).decode()[1:-1]}:
+            if len(form) < SECRET_AT_LEAST:
+                continue
+            text = text.replace(form, HIDDEN)
+            # What is kept of an answer may end in the middle of it.
+            for length in range(len(form) - 1, SECRET_AT_LEAST - 1, -1):
+                text = text.removesuffix(form[:length])
+    return outcome if text == outcome.text else msgspec.structs.replace(outcome, text=text)
 
 
 def new_secret() -> str:

@@ -30,6 +30,7 @@ from chatbot_erp.actors.webhook import (
     RetryAt,
     headers,
     next_step,
+    without_own,
 )
 from chatbot_erp.actors.webhook_address import Deny
 from chatbot_erp.actors.webhook_backlog import Backlog, Outbox, Report, Verdict
@@ -355,7 +356,7 @@ class WebhookActor(pykka.ThreadingActor):
                 name=self._name,
                 own={**self._keys.headers, **spans.headers()},
             )
-            return self._postman.post(endpoint.url, content, signed)
+            return without_own(self._postman.post(endpoint.url, content, signed), self._keys.headers)
         except Exception:
             # Ours, not the receiver's, and perhaps gone with the next version: retried like any other failure.
             log.exception("an attempt failed in itself", action="webhook_broken", **self._of(head))

@@ -6,6 +6,7 @@ Every method may be called from any thread, and raises `InstanceNotFound`, `Endp
 
 import re
 from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from threading import Lock
 from typing import Any
@@ -27,8 +28,8 @@ from chatbot_erp.actors.endpoint import (
     TellAgain,
     find,
 )
-from chatbot_erp.actors.errors import BadEndpoint, EndpointNotFound, NothingToDeliver
-from chatbot_erp.actors.webhook import headers, new_secret, signing_key
+from chatbot_erp.actors.errors import BadEndpoint, EndpointNotFound, NothingToDeliver, Unavailable
+from chatbot_erp.actors.webhook import NoAnswer, headers, new_secret, signing_key, without_own
 from chatbot_erp.actors.webhook_address import Deny, check_url
 from chatbot_erp.actors.webhook_backlog import attempt_of
 from chatbot_erp.actors.webhook_credentials import Credentials, Safe
@@ -69,6 +70,9 @@ CLOCK_SLACK = timedelta(minutes=1)
 
 PAGE = 1000
 
+TRIALS_AT_ONCE = 8
+"""Of all endpoints: each holds a caller's thread for as long as its receiver takes, up to the timeout."""
+
 
 class Look(msgspec.Struct, frozen=True, kw_only=True):
     """How the deliveries to an endpoint stand."""
@@ -106,6 +110,8 @@ class WebhookControl:
         self._now = now
         self._ask = ask
         self._guard = Lock()
+        self._trials: set[tuple[str, str]] = set()
+        self._trials_lock = Lock()
         self._turns: WeakValueDictionary[tuple[str, str], Lock] = WeakValueDictionary()
 
     def look(self, name: str, endpoint: str) -> Look:
@@ -179,10 +185,20 @@ class WebhookControl:
         return Credentials(self._vault, instance, endpoint).secret()
 
     def test(self, name: str, endpoint: str) -> Attempt:
-        """Post a test event at once, past all that waits, and say what came of it. It is not kept."""
+        """Post a test event at once, past all that waits, and say what came of it. It is not kept.
+
+        Raises `Unavailable` where one of this endpoint is under way, or many of others: receivers that hang must not
+        take all callers' threads.
+        """
         instance, present = self._find(name, endpoint)
+        with self._trial(instance, endpoint):
+            return self._test(instance, name, present)
+
+    def _test(self, instance: str, name: str, present: Endpoint) -> Attempt:
         at, event_id = self._now(), str(uuid4())
-        keys = Credentials(self._vault, instance, endpoint).keys()
+        keys = Credentials(self._vault, instance, present.id).keys()
+        if not keys.at(at):
+            return attempt_of(at, NoAnswer(error="no_secret", detail="", address="", duration_ms=0))
         whose = WebhookInstance(id=instance, name=name)
         content = msgspec.json.encode(WebhookTest(id=event_id, timestamp=at, instance=whose))
         signed = headers(
@@ -191,7 +207,7 @@ class WebhookControl:
         config = self._config
         postman = Postman(timeout_s=config.webhook_timeout_s, deny=Deny.of(config.webhook_deny))
         try:
-            return attempt_of(at, postman.post(present.url, content, signed))
+            return attempt_of(at, without_own(postman.post(present.url, content, signed), keys.headers))
         finally:
             postman.close()
 
@@ -279,6 +295,19 @@ class WebhookControl:
             TellAgain(endpoint=endpoint, after=first - 1, until=last, events=(), dead=True, deliveries=again),
         )
         return Again(queued=len(again), next=last if rest else None)
+
+    @contextmanager
+    def _trial(self, instance: str, endpoint: str) -> Iterator[None]:
+        key = (instance, endpoint)
+        with self._trials_lock:
+            if key in self._trials or len(self._trials) >= TRIALS_AT_ONCE:
+                raise Unavailable("A test is under way already: wait for its answer.")
+            self._trials.add(key)
+        try:
+            yield
+        finally:
+            with self._trials_lock:
+                self._trials.discard(key)
 
     def _turn(self, instance: str, endpoint: str) -> Lock:
         """One change at a time of what is secret about an endpoint and of what the log says of it.

@@ -43,7 +43,9 @@ class OneInstance:
             known = [FieldError(field="webhookUrl", location="body", detail=hint)]
             raise RequestRefused(INVALID, "The body names nothing that can be changed.", known)
         if change.webhook_url is not UNSET or change.webhook is not UNSET:
-            wanted = webhook_payloads.EndpointChange() if change.webhook is UNSET else change.webhook
+            wanted = webhook_payloads.EndpointChange()
+            if change.webhook is not UNSET:
+                webhook_payloads.check_change(wanted := change.webhook)
             if change.webhook_url is not UNSET:
                 wanted = msgspec.structs.replace(wanted, url=change.webhook_url)
             self._manager.webhooks.configure(name, webhook_payloads.command(wanted, MAIN), wanted.headers)

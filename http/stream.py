@@ -15,7 +15,7 @@ from chatbot_erp.actors.manager import Manager
 from chatbot_erp.http import payloads, queries
 from chatbot_erp.http.exchange import Request, Response
 from chatbot_erp.http.history import stream_of
-from chatbot_erp.http.problems import TOO_MANY_STREAMS, RequestRefused
+from chatbot_erp.http.problems import INVALID, TOO_MANY_STREAMS, RequestRefused
 
 STREAMS = 16
 PATH = "/events/stream"
@@ -76,11 +76,17 @@ class Held:
 def beginning(req: Request, manager: Manager) -> int:
     """The position to begin behind: where the consumer was, else what it asks for, else now."""
     last = (req.get_header("Last-Event-ID") or "").strip()
+    head = manager.store.head()
     if last:
-        return queries.last_event(last)
-    if queries.one(req, "after") is not None:
-        return queries.after(req)
-    return manager.store.head()
+        after = queries.last_event(last)
+    elif queries.one(req, "after") is not None:
+        after = queries.after(req)
+    else:
+        return head
+    if after > head:
+        # It would be silent until the log has come so far: positions of before a backup was restored, say.
+        raise RequestRefused(INVALID, f"The log ends at {head}, before that position: begin from one that it has.")
+    return after
 
 
 def tell(

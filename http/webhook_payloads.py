@@ -12,6 +12,7 @@ from chatbot_erp.actors.webhook_control import MOST_AGAIN, Again, Look
 from chatbot_erp.actors.webhook_holds import BREAKER_AFTER
 from chatbot_erp.eventstore.records import LARGEST_POSITION, Attempt, DeadLetter
 from chatbot_erp.http.payloads import Id, Moment, Pacing, Payload, Url
+from chatbot_erp.http.problems import INVALID, RequestRefused
 
 Kinds = Annotated[list[str], Meta(description="Which events are told; none is all.", examples=[["message.received"]])]
 Position = Annotated[int, Meta(ge=1, le=LARGEST_POSITION)]
@@ -43,6 +44,12 @@ class EndpointChange(Payload, frozen=True, kw_only=True):
         ]
         | UnsetType
     ) = UNSET
+
+
+def check_change(change: EndpointChange) -> None:
+    """Raises `RequestRefused` where nothing is named that an endpoint has: a misspelt setting would look like a done one."""
+    if change == EndpointChange():
+        raise RequestRefused(INVALID, "The body names no setting of an endpoint.")
 
 
 class ChangeRequest(Payload, frozen=True, kw_only=True):

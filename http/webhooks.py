@@ -22,6 +22,7 @@ class Webhook:
     def on_patch(self, req: Request, resp: Response, name: str) -> None:
         endpoint = queries.endpoint(req)
         change = payloads.parse(json_body(req), webhook_payloads.EndpointChange)
+        webhook_payloads.check_change(change)
         wanted = webhook_payloads.command(change, endpoint)
         secret = self._manager.webhooks.configure(name, wanted, change.headers)
         shown = show(self._manager, name, endpoint)

@@ -106,6 +106,15 @@ def test_a_consumer_that_comes_back_misses_nothing_and_hears_nothing_twice(
     assert [msgspec.json.decode(frame["data"])["data"]["messageId"] for frame in heard] == [str(n) for n in range(251)]
 
 
+@pytest.mark.parametrize(("path", "headers"), [("?after=99999", {}), ("", {"Last-Event-ID": "99999"})])
+def test_a_consumer_that_is_ahead_of_the_log_is_told_so_instead_of_nothing(
+    server: Serving, path: str, headers: dict[str, str]
+) -> None:
+    with listening(server, f"/events/stream{path}", **headers) as ear:
+        assert ear.answer.status == 422
+        assert "The log ends at" in msgspec.json.decode(ear.answer.read())["detail"]
+
+
 def test_filters_are_those_of_the_log(server: Serving, manager: FakeManager) -> None:
     with listening(server, "/events/stream?after=0&instance=b&type=ping.sent") as ear:
         ping(manager, "a", "not this")

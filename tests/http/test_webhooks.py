@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -14,7 +16,7 @@ from chatbot_erp.actors import webhook_control
 from chatbot_erp.eventstore.events import MessageReceived, Status, WebhookAbandoned, WebhookDelivered
 from chatbot_erp.eventstore.records import MAIN, Attempt
 from chatbot_erp.eventstore.store import EventStore
-from receiver import Receiver
+from receiver import Delivery, Receiver
 
 if TYPE_CHECKING:
     from tests.http.conftest import Caller, FakeManager
@@ -285,6 +287,34 @@ def test_a_test_event_says_what_came_of_it_and_passes_what_waits(
         assert (first.event, first.headers["X-Token"]) == ("webhook.test", "t")
     assert api.post(f"{URL}/test").json["attempt"]["error"] == "connection_refused"
     assert waiting(manager, instance) == [1]
+
+
+def test_of_one_endpoint_one_test_is_under_way_at_a_time(api: Caller, manager: FakeManager) -> None:
+    manager.webhooks.rotate("a", MAIN, OWN, 0)
+    asked, over = Event(), Event()
+
+    def hang(_: Delivery) -> int:
+        asked.set()
+        over.wait(60)
+        return 200
+
+    with Receiver(hang) as receiver, ThreadPoolExecutor(1) as pool:
+        api("PATCH", URL, json={"url": receiver.url()})
+        first = pool.submit(api.post, f"{URL}/test")
+        assert asked.wait(60)
+        second = api.post(f"{URL}/test")
+        over.set()
+        assert (second.status_code, second.json["type"]) == (503, "/problems/unavailable")
+        assert first.result(60).json["delivered"] is True
+        assert api.post(f"{URL}/test").json["delivered"] is True
+
+
+@pytest.mark.parametrize(
+    ("url", "change"), [(URL, {"evnts": []}), (URL, {}), ("/instances/a", {"webhook": {"evnts": []}})]
+)
+def test_a_change_that_names_no_setting_is_refused(api: Caller, instance: str, url: str, change: Any) -> None:
+    refused = api("PATCH", url, json=change)
+    assert (refused.status_code, refused.json["type"]) == (422, "/problems/invalid-request")
 
 
 def test_a_receiver_that_asks_for_no_event_of_a_kind_is_not_told(
