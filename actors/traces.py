@@ -68,5 +68,5 @@ def mentions(path: Path, forms: Collection[str]) -> bool:
 
 
 def _concerns(said: Said, addresses: Collection[str]) -> bool:
-    names = (getattr(said.observation, field, None) for field in ("jid", "jid_alt", "participant", "by"))
+    names = (getattr(said.observation, field, None) for field in ("jid", "jid_alt", "participant", "by", "to"))
     return any(canonical(name) in addresses for name in names if name)

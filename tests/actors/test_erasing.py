@@ -15,17 +15,20 @@ import msgspec
 import pytest
 
 from chatbot_erp.actors import doctor, traces
+from chatbot_erp.actors.commands import Observed
 from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.erasing import Eraser
 from chatbot_erp.actors.errors import BadNumber, ErasureUnfinished
-from chatbot_erp.actors.frames import Said, SocketReceived
+from chatbot_erp.actors.frames import Said, SocketReceived, SocketSent
+from chatbot_erp.actors.instance import decide
 from chatbot_erp.actors.media_files import MediaFiles
 from chatbot_erp.actors.media_specs import media_in
 from chatbot_erp.actors.serve import Surroundings, open_house
 from chatbot_erp.actors.spool import read_spools, write_spool
+from chatbot_erp.actors.state import Instance
 from chatbot_erp.eventstore.addresses import canonical
 from chatbot_erp.eventstore.errors import LogCorrupt
-from chatbot_erp.eventstore.events import Event, MessageReceived
+from chatbot_erp.eventstore.events import Event, MessageAccepted, MessageReceived, Status
 from chatbot_erp.eventstore.store import EventStore, NewEvent
 from chatbot_erp.eventstore.subjects import Subjects
 from chatbot_erp.eventstore.verify import verify
@@ -178,6 +181,44 @@ def test_she_is_found_by_a_name_that_only_the_library_knows(config: Config, stor
     assert len(eraser.held(f"{HER_LID}@lid", after=0, limit=9).records) == 2
     assert eraser.erase(f"{HER_LID}@lid", NOW).subjects == 2
     assert text_of(store) == ["", ""]
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ("5215512345678", "525512345678@s.whatsapp.net"),
+        ("5493511234567", "100000000000007@lid"),
+        (HIM, f"{HIM}@s.whatsapp.net"),
+    ],
+)
+def test_who_was_written_to_under_another_number_than_whatsapp_knows_is_one_person(
+    config: Config, store: EventStore, asked: str, found: str
+) -> None:
+    accepted = MessageAccepted(command_id="c", number=asked, kind="text", text="her offer")
+    state = Instance(
+        name="shop",
+        endpoints=(),
+        status=Status.CONNECTED,
+        reason=None,
+        since=NOW,
+        account=None,
+        paired=True,
+        session_from=None,
+        generation=1,
+        restarts=0,
+        pending=("c",),
+    )
+    seen = SocketSent(command_id="c", message_id="m", jid=found, sent_at=NOW, text="her offer", to=asked)
+    tell(store, accepted, *decide(state, Observed(generation=1, observation=seen, at=NOW)))
+    eraser = Eraser(store, config)
+    for name in (asked, found):
+        assert [each.type for each in eraser.held(name, after=0, limit=9).records] == [
+            "message.accepted",
+            "message.sent",
+        ]
+    eraser.erase(found, NOW)
+    assert b"her offer" not in b"".join(bytes(each.data) for each in store.read())
+    assert canonical(asked).encode() not in everything(config.data_dir)
 
 
 def test_an_erasure_that_a_file_refuses_is_finished_later(config: Config, store: EventStore) -> None:
