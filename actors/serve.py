@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from threading import Event, Thread
 from types import FrameType
 from typing import Any, Protocol
@@ -23,7 +24,7 @@ import segno
 import structlog
 from filelock import FileLock, Timeout
 
-from chatbot_erp.actors import frames, people_frames, tidings
+from chatbot_erp.actors import frames, people_frames, session_traces, tidings
 from chatbot_erp.actors.alarms import Alarms
 from chatbot_erp.actors.commands import Observed
 from chatbot_erp.actors.config import Config
@@ -285,10 +286,20 @@ def _start_supervisor(
             ping=config.sanity_ping,
             switchboard=switchboard,
             spawn=spawn,
+            part_with=partial(keep_names, store),
         )
         return house, hosts
 
     return SupervisorActor.start(build)
+
+
+def keep_names(store: EventStore, session: Path) -> None:
+    """Whose LID is which number, before the session that knows it is erased: who is forgotten later is so under both."""
+    try:
+        store.keys.join(session_traces.pairs(session))
+    except StoreError as ex:
+        # A session that was to be erased is no place to keep them.
+        log.error("a session's names are not kept", action="names_not_kept", instance=session.stem, error=str(ex))
 
 
 def pass_on(house: House, host: HostProcess, word: frames.Said) -> None:

@@ -40,6 +40,16 @@ def aliases(directory: Path, address: str) -> set[str]:
     return found
 
 
+def pairs(session: Path) -> set[tuple[str, str]]:
+    """Everybody's LID and number, canonical, as far as the library knows both. A damaged session knows nothing."""
+    found: set[tuple[str, str]] = set()
+    with suppress(sqlite3.Error), closing(_open(session, "ro")) as connection:
+        if _has_table(connection, "whatsmeow_lid_map"):
+            known = connection.execute("SELECT lid, pn FROM whatsmeow_lid_map").fetchall()
+            found = {(canonical(f"{lid}@lid"), canonical(number)) for lid, number in known}
+    return found
+
+
 def forget(directory: Path, forms: Collection[str]) -> None:
     """Leave no byte of these users in any session file. It can be repeated.
 

@@ -7,7 +7,7 @@ subjects where that was found out late; it is erased as one.
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from secrets import token_bytes, token_hex
@@ -28,6 +28,9 @@ T = TypeVar("T")
 
 REMEMBERED = 50_000
 """Keys held in memory; more than so many, and they are read anew."""
+
+QUERIED = 500
+"""Addresses in one query; either database takes some more."""
 
 
 class Wanted(NamedTuple):
@@ -103,6 +106,12 @@ class SubjectKeys:
                 return erasures.person(self._open(), addresses)
             except sqlite3.Error as ex:
                 raise unavailable(ex) from ex
+
+    def join(self, pairs: Collection[tuple[str, str]]) -> None:
+        """Each two canonical addresses are one party's; what concerns nobody who is known here is not kept."""
+        if pairs:
+            with self._turn:
+                self._write(lambda connection: _join(connection, pairs))
 
     def begin_erasure(self, addresses: Iterable[str], at: datetime) -> Erasure:
         """Put on record that whoever has these addresses is to be forgotten. Nothing else has happened yet."""
@@ -245,6 +254,19 @@ def _enrol_known(connection: Connection, wanted: Wanted) -> bool:
         return False
     _enrol(connection, [wanted])
     return True
+
+
+def _join(connection: Connection, pairs: Collection[tuple[str, str]]) -> None:
+    known: dict[str, str] = {}
+    addresses = list({address for pair in pairs for address in pair})
+    for start in range(0, len(addresses), QUERIED):
+        some = addresses[start : start + QUERIED]
+        places = ", ".join("?" * len(some))
+        known.update(connection.execute(f"SELECT address, person FROM addresses WHERE address IN ({places})", some))
+    for pair in pairs:
+        found = {known.get(address) for address in pair}
+        if found != {None} and len(found) > 1:
+            _person_of(connection, pair)
 
 
 def _person_of(connection: Connection, owners: tuple[str, ...]) -> str:

@@ -23,12 +23,12 @@ from chatbot_erp.actors.frames import Said, SocketReceived, SocketSent
 from chatbot_erp.actors.instance import decide
 from chatbot_erp.actors.media_files import MediaFiles
 from chatbot_erp.actors.media_specs import media_in
-from chatbot_erp.actors.serve import Surroundings, open_house
+from chatbot_erp.actors.serve import Surroundings, keep_names, open_house
 from chatbot_erp.actors.spool import read_spools, write_spool
 from chatbot_erp.actors.state import Instance
 from chatbot_erp.eventstore.addresses import canonical
 from chatbot_erp.eventstore.errors import LogCorrupt
-from chatbot_erp.eventstore.events import Event, MessageAccepted, MessageReceived, Status
+from chatbot_erp.eventstore.events import Ack, Event, MessageAccepted, MessageAcknowledged, MessageReceived, Status
 from chatbot_erp.eventstore.store import EventStore, NewEvent
 from chatbot_erp.eventstore.subjects import Subjects
 from chatbot_erp.eventstore.verify import verify
@@ -219,6 +219,26 @@ def test_who_was_written_to_under_another_number_than_whatsapp_knows_is_one_pers
     eraser.erase(found, NOW)
     assert b"her offer" not in b"".join(bytes(each.data) for each in store.read())
     assert canonical(asked).encode() not in everything(config.data_dir)
+
+
+def test_what_a_session_knew_of_her_names_outlives_it_and_of_strangers_does_not(
+    config: Config, store: EventStore
+) -> None:
+    ack = MessageAcknowledged(message_id="3EB0", jid=f"{HER_LID}@lid", participant=None, ack=Ack.READ)
+    tell(store, MessageAccepted(command_id="c", number=HER, kind="text", text="her offer"), ack)
+    path = session(config.data_dir, (HER, HER_LID, "Dolores"), (HIM, "400000000000004", "Jose"))
+    keep_names(store, path)
+    keep_names(store, path)
+    path.unlink()
+    eraser = Eraser(store, config)
+    assert len(eraser.held(HER, after=0, limit=9).records) == 2
+    assert eraser.held(HIM, after=0, limit=9).addresses == (canonical(HIM),)
+    eraser.erase(HER, NOW)
+    assert [each.erased for each in store.read(stream="shop")] == [True, True]
+    assert HER_LID.encode() not in everything(config.data_dir)
+    damaged = path.with_name("a.db")
+    damaged.write_bytes(b"no database")
+    keep_names(store, damaged)
 
 
 def test_an_erasure_that_a_file_refuses_is_finished_later(config: Config, store: EventStore) -> None:
