@@ -63,7 +63,7 @@ class SubjectKeys:
 
     @classmethod
     def open(cls, directory: Path) -> "SubjectKeys":
-        """The keys in `directory`, made if there are none. Raises LogTooNew, StoreUnavailable."""
+        """The keys in `directory`, made if there are none. Raises KeysMissing, LogTooNew, StoreUnavailable."""
         return cls(open_keys(directory))
 
     @classmethod
