@@ -121,16 +121,21 @@ class SubjectKeys:
             self.losses += 1
         return erasure
 
-    def destroy(self, erasure: Erasure, addresses: Iterable[str], at: datetime, left: tuple[str, ...] = ()) -> Erasure:
-        """Destroy the keys of whoever has these addresses, and the addresses, but for those `left` to be cleaned up after.
+    def destroy(self, erasure: Erasure, addresses: Iterable[str], at: datetime, files: tuple[str, ...] = ()) -> Erasure:
+        """Destroy the keys of whoever has these addresses; the addresses stay on record while `files` name them.
 
         What is read from now on is empty. A message of theirs that is being appended at this very moment is erased, too.
         """
         with self._turn:
             try:
-                return self._write(lambda connection: erasures.destroy(connection, erasure, addresses, at, left))
+                return self._write(lambda connection: erasures.destroy(connection, erasure, addresses, at, files))
             finally:
                 self._lose()
+
+    def note_erasure(self, erasure: Erasure) -> None:
+        """Remember how far it has come."""
+        with self._turn:
+            self._write(lambda connection: erasures.write_down(connection, erasure))
 
     def expire(self, before: str, at: datetime) -> Erasure | None:
         """Destroy the keys of all days before this one (YYYY-MM-DD); None where there are none."""

@@ -14,7 +14,7 @@ from uuid import uuid4
 import msgspec
 import pytest
 
-from chatbot_erp.actors import doctor, traces
+from chatbot_erp.actors import doctor, session_traces
 from chatbot_erp.actors.commands import Observed
 from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.erasing import Eraser
@@ -299,6 +299,102 @@ def test_a_damaged_session_keeps_no_key_and_no_other_session_from_being_cleaned(
     assert len(store.read(types={"subject.erased"})) == 2
 
 
+def test_an_erasure_that_is_stuck_leaves_her_new_life_alone(config: Config, store: EventStore) -> None:
+    tell(store, message(HER, "her wish"))
+    data = config.data_dir
+    sound = session(data, (HER, HER_LID, "Dolores"))
+    damaged = sound.with_name("a.db")
+    damaged.write_bytes(b"no database, but of " + HER.encode())
+    (data / "parked").mkdir()
+    stuck, locked = data / "parked" / "1.json", data / "parked" / "2.json"
+    stuck.mkdir()
+    locked.mkdir()
+    eraser = Eraser(store, config)
+    with pytest.raises(ErasureUnfinished):
+        eraser.erase(HER, NOW)
+    with closing(sqlite3.connect(sound, isolation_level=None)) as library:
+        library.execute("INSERT INTO whatsmeow_sessions VALUES ('us', ?, x'01')", (f"{HER_LID}_1:0",))
+    written = data / "parked" / "3.json"
+    written.write_text(f"her new wish, {HER}")
+    locked.rmdir()
+    for _ in range(2):
+        with pytest.raises(ErasureUnfinished, match="the session a cannot be cleaned"):
+            eraser.resume(LATER)
+        locked.write_text(f"her newer wish, {HER}")  # one that was cleaned is not cleaned again
+    with closing(sqlite3.connect(sound)) as library:
+        assert library.execute("SELECT count(*) FROM whatsmeow_sessions").fetchone() == (1,)
+    assert written.exists()
+    assert locked.exists()
+    stuck.rmdir()
+    damaged.unlink()
+    eraser.resume(LATER)
+    assert store.keys.unfinished_erasures() == []
+
+
+def test_an_erasure_that_an_earlier_manager_left_is_finished_in_every_file(config: Config, store: EventStore) -> None:
+    path = session(config.data_dir, (HER, HER_LID, "Dolores"))
+    row = (
+        str(uuid4()),
+        NOW.isoformat(),
+        msgspec.json.encode({"type": "destroyed", "subjects": [], "addresses": [HER]}).decode(),
+    )
+    with closing(sqlite3.connect(config.data_dir / "keys.db")) as keys:
+        keys.execute("INSERT INTO erasures VALUES (?, ?, ?)", row)
+        keys.commit()
+    Eraser(store, config).resume(LATER)
+    assert HER.encode() not in path.read_bytes()
+    assert store.keys.unfinished_erasures() == []
+
+
+def test_a_session_that_cannot_even_be_read_keeps_no_other_from_being_cleaned(
+    config: Config, store: EventStore
+) -> None:
+    tell(store, message(HER, "her wish"))
+    sound = session(config.data_dir, (HER, HER_LID, "Dolores"))
+    sound.with_name("a.db").mkdir()
+    with pytest.raises(ErasureUnfinished, match="the session a cannot be cleaned"):
+        Eraser(store, config).erase(HER, NOW)
+    assert b"Dolores" not in sound.read_bytes()
+
+
+def test_a_file_of_hers_that_cannot_be_removed_keeps_no_key(config: Config, store: EventStore) -> None:
+    tell(store, message(HER, "her wish"))
+    media = media_in(IMAGE, "m")
+    assert media is not None
+    obstacle = MediaFiles(config).place("shop", media)
+    obstacle.mkdir(parents=True)
+    eraser = Eraser(store, config)
+    with pytest.raises(ErasureUnfinished, match="The keys are destroyed, but"):
+        eraser.erase(HER, NOW)
+    assert text_of(store) == [""]
+    obstacle.rmdir()
+    obstacle.write_bytes(b"her face")
+    eraser.resume(LATER)
+    assert not obstacle.exists()
+
+
+def test_whose_number_is_within_hers_keeps_what_was_parked_and_said_of_him(config: Config, store: EventStore) -> None:
+    her, him = "4930123456", "49301234567"
+    other = f"1{her}"
+    (config.data_dir / "parked").mkdir()
+    (config.data_dir / "hosts").mkdir()
+    texts = {
+        "his": f"jid='{him}@s.whatsapp.net' {other}",
+        "hers": f"jid='{her}@s.whatsapp.net'",
+        "escaped": rf"text='call me:\xa0{her}'",
+        "quoted": rf"text='\u2068{her}\u2069'",
+        "linked": f"text='https://wa.me/?to=%20{her}'",
+        "dialled": f"text='00{her}'",
+    }
+    for name, text in texts.items():
+        (config.data_dir / "parked" / f"{name}.json").write_text(text)
+    log = config.data_dir / "hosts" / "h.log"
+    log.write_text(f"{him}, {her}:1, {other} and {her}")
+    Eraser(store, config).erase(her, NOW)
+    assert [path.name for path in (config.data_dir / "parked").iterdir()] == ["his.json"]
+    assert log.read_text() == f"{him}, xxxxxxxxxx:1, {other} and xxxxxxxxxx"
+
+
 def test_a_damaged_event_of_hers_keeps_neither_key_nor_file(config: Config, store: EventStore) -> None:
     tell(store, message(HER, "damaged"), message(HER, "her wish"), message(HIM, "his wish"))
     media = media_in(IMAGE, "m")
@@ -335,10 +431,10 @@ def test_an_erasure_that_cannot_be_finished_holds_up_neither_another_nor_the_sta
 
 def test_a_trace_is_found_wherever_it_stands_in_a_large_file(tmp_path: Path) -> None:
     path = tmp_path / "large"
-    path.write_bytes(b"-" * (traces.CHUNK - 5) + HER.encode() + b"-" * 99)
-    assert traces.mentions(path, [HIM, HER])
-    assert not traces.mentions(path, [HIM])
-    assert not traces.mentions(tmp_path / "gone", [HER])
+    path.write_bytes(b"-" * (session_traces.CHUNK - 5) + HER.encode() + b"-" * 99)
+    assert session_traces.mentions(path, [HIM, HER])
+    assert not session_traces.mentions(path, [HIM])
+    assert not session_traces.mentions(tmp_path / "gone", [HER])
 
 
 def test_what_was_parked_or_said_too_long_ago_is_dropped(config: Config, store: EventStore) -> None:
@@ -356,6 +452,23 @@ def test_what_was_parked_or_said_too_long_ago_is_dropped(config: Config, store: 
     assert text_of(store) == ["", "new"]
     assert [path.name for path in parked.iterdir()] == ["new.json"]
     assert len(store.read(types={"content.expired"})) == 1
+
+
+def test_what_is_parked_and_cannot_be_removed_keeps_nothing_else_from_being_dropped(
+    config: Config, store: EventStore
+) -> None:
+    tell(store, message(HER, "old"), at=NOW - timedelta(days=31))
+    parked = config.data_dir / "parked"
+    for name in ("a", "b", "c"):
+        (parked / f"{name}.json").mkdir(parents=True)
+    (parked / "b.json").rmdir()
+    (parked / "b.json").write_text("{}")
+    for path in parked.iterdir():
+        os.utime(path, (1, 1))
+    with pytest.raises(OSError, match=r"a\.json"):
+        Eraser(store, config).expire(30, NOW)
+    assert text_of(store) == [""]
+    assert not (parked / "b.json").exists()
 
 
 def test_what_is_no_number_changes_nothing(config: Config, store: EventStore) -> None:
