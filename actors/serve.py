@@ -42,7 +42,7 @@ from chatbot_erp.actors.outbox import Outbox
 from chatbot_erp.actors.spans import TracesUnavailable, configure_traces
 from chatbot_erp.actors.spool import read_spools
 from chatbot_erp.actors.supervisor_actor import LOOK_EVERY_S, SupervisorActor
-from chatbot_erp.eventstore.errors import StoreError
+from chatbot_erp.eventstore.errors import KeysMissing, StoreError
 from chatbot_erp.eventstore.places import open_store, open_vault
 from chatbot_erp.eventstore.store import EventStore
 from chatbot_erp.eventstore.vault import Vault
@@ -96,6 +96,9 @@ def run(config: Config, *, sandbox: bool, sandbox_network: str | None) -> int:
             log.info("shutting down", action="shutdown")
     except Timeout:
         print(f"chatbot-erp cannot run: another manager works in {config.data_dir}.", file=sys.stderr)
+        return 1
+    except KeysMissing as ex:
+        print(f"chatbot-erp cannot run: {ex} {ex.action}", file=sys.stderr)
         return 1
     except (StoreError, OSError, TracesUnavailable) as ex:
         print(f"chatbot-erp cannot run: {ex}", file=sys.stderr)

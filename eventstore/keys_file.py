@@ -84,8 +84,7 @@ def must_not_be_missing(directory: Path) -> None:
     with suppress(sqlite3.Error), closing(open_readable(log)) as connection:
         if connection.execute("SELECT 1 FROM events WHERE instr(data, '\"sealed\":{') LIMIT 1").fetchone():
             raise KeysMissing(
-                f"{directory / FILE} is missing, without which nobody can read what people said in the log. "
-                + KeysMissing.action
+                f"{directory / FILE} is missing, without which nobody can read what people said in the log."
             )
 
 
