@@ -2,10 +2,11 @@
 
 An erasure is on record before it begins. What it does to the log ends with its event, `subject.erased`. One that was cut
 off, by a crash or a disk that refused, is taken up by `resume`, at the next start and every few minutes. A file that
-cannot be cleaned, perhaps never, does not keep the keys from being destroyed.
+cannot be cleaned, perhaps never, does not keep the keys from being destroyed; only a spool does, which is still to be
+read into the log.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Lock
@@ -73,12 +74,15 @@ class Eraser:
             return self._go_on(self._subjects.begin(names, now), now)
 
     def expire(self, keep_days: int, now: datetime) -> None:
-        """Destroy the keys of what was said longer ago than so many days, of whomever."""
+        """Destroy the keys of what was said longer ago than so many days, of whomever.
+
+        Raises `Unavailable`, and `OSError` where something that was parked then stays.
+        """
         before = f"{now - timedelta(days=keep_days):%Y-%m-%d}"
         with _Turn(self._turn):
-            traces.drop_parked_before(self._directory, now - timedelta(days=keep_days))
             if expired := self._subjects.expire(before, now):
                 self._subjects.finish(expired)
+            traces.drop_parked_before(self._directory, now - timedelta(days=keep_days))
 
     def resume(self, now: datetime) -> None:
         """Finish what was begun and cut off; one that has to wait on holds up no other.
@@ -97,51 +101,72 @@ class Eraser:
             raise obstacle
 
     def _go_on(self, erasure: Erasure, now: datetime) -> Erased:
-        refused = ""
+        refusals: dict[str, str] = {}
         match erasure.stage:
             case Begun(addresses=addresses):
                 person = self._subjects.person(addresses)
-                self._forget_what_the_keys_lead_to(person)
-                refused = self._forget_beside_the_log(person.addresses)
-                left = person.addresses if refused else ()
-                erasure = self._subjects.destroy(erasure, person.addresses, now, left=left)
-            case Destroyed(addresses=left):
-                refused = self._forget_beside_the_log(left)
+                self._forget_in_spools(person)
+                refusals = self._forget_in([*self._media_of(person), *self._beside_the_log()], person.addresses)
+                erasure = self._subjects.destroy(erasure, person.addresses, now, files=tuple(refusals))
+            case Destroyed(addresses=addresses, files=files) as stage:
+                # Not in all of them: what the others hold by now is of a life since.
+                left = self._beside_the_log() if files is None else [self._directory / name for name in files]
+                refusals = self._forget_in(left, addresses) if addresses else {}
+                if refusals and tuple(refusals) != files:
+                    stage = msgspec.structs.replace(stage, files=tuple(refusals))
+                    erasure = msgspec.structs.replace(erasure, stage=stage)
+                    self._subjects.note(erasure)
             case Expired():
                 pass
             case _:
                 assert_never(erasure.stage)
-        if refused:
+        if refusals:
             self._subjects.record(erasure)
-            raise ErasureUnfinished(f"The keys are destroyed, but {refused}.")
+            raise ErasureUnfinished(f"The keys are destroyed, but {'; '.join(refusals.values())}.")
         position = self._subjects.finish(erasure)
         count = len(erasure.stage.subjects) if isinstance(erasure.stage, Destroyed) else 0
         return Erased(id=erasure.id, position=position, subjects=count)
 
-    def _forget_what_the_keys_lead_to(self, person: Person) -> None:
-        """Only who can read a message knows the name of its file; what is in a spool would be somebody new's afterwards."""
+    def _forget_in_spools(self, person: Person) -> None:
+        """Before the keys are destroyed: what is read from a spool afterwards would be somebody new's."""
         try:
-            if self._files.any():
-                for record in legible(self._store, person):
-                    if isinstance(record.event, MessageReceived | MessageEdited):
-                        media = media_in(record.event.raw, record.event.message_id)
-                        if media is not None:
-                            self._files.drop(record.stream, media)
             traces.drop_spooled(self._directory, set(person.addresses))
         except OSError as ex:
-            raise ErasureUnfinished(f"The keys are not destroyed yet: a file cannot be changed ({ex}).") from ex
+            raise ErasureUnfinished(f"The keys are not destroyed yet: a spool cannot be changed ({ex}).") from ex
 
-    def _forget_beside_the_log(self, addresses: Iterable[str]) -> str:
-        """Clean all other files; what refused it, in words, or nothing."""
+    def _media_of(self, person: Person) -> Iterator[Path]:
+        """Files of their messages: only who can read a message knows the name of its file."""
+        if self._files.any():
+            for record in legible(self._store, person):
+                if isinstance(record.event, MessageReceived | MessageEdited):
+                    media = media_in(record.event.raw, record.event.message_id)
+                    if media is not None:
+                        yield self._files.place(record.stream, media)
+
+    def _beside_the_log(self) -> Iterator[Path]:
+        """All other files that may speak of somebody."""
+        for pattern in ("parked/*.json", "hosts/*.log", "sessions/*.db"):
+            yield from self._directory.glob(pattern)
+
+    def _forget_in(self, files: Iterable[Path], addresses: Collection[str]) -> dict[str, str]:
+        """Clean them; which of them, by its place below the data directory, refused it and why."""
         forms = {form for address in addresses for form in written_forms(address)}
-        refusals = []
-        forget: Callable[[Path, set[str]], None]
-        for forget in (traces.drop_parked, traces.blank_last_words, session_traces.forget):
+        refusals = {}
+        for path in files:
+            place = path.relative_to(self._directory)
             try:
-                forget(self._directory, forms)
+                match place.parts[0]:
+                    case "media":
+                        path.unlink(missing_ok=True)
+                    case "parked":
+                        traces.drop_parked(path, forms)
+                    case "hosts":
+                        traces.blank_last_words(path, forms)
+                    case "sessions":
+                        session_traces.forget(path, forms)
             except OSError as ex:
-                refusals.append(str(ex))
-        return "; ".join(refusals)
+                refusals[str(place)] = str(ex)
+        return refusals
 
     def _names(self, number: str) -> Iterable[str]:
         """The number, and what WhatsApp calls its owner besides."""

@@ -168,6 +168,8 @@ class SocketSent(Frame, frozen=True, kw_only=True):
     text: str
     kind: str = "text"
     content: str = "{}"
+    to: str = ""
+    """As `Transmit` had it: `jid` is what WhatsApp calls them, which may be another number, or a LID."""
 
 
 class SocketFailedToSend(Frame, frozen=True, kw_only=True):

@@ -66,12 +66,15 @@ class SocketHosts:
         ping: bool,
         switchboard: Switchboard,
         spawn: Callable[[str], HostProcess],
+        part_with: Callable[[Path], None] = lambda session: None,
     ) -> None:
+        """`part_with` sees a session before it is erased."""
         self._sessions = sessions
         self._capacity = numbers_per_host
         self._ping = ping
         self._switchboard = switchboard
         self._spawn = spawn
+        self._part_with = part_with
         self._shared: dict[str, HostProcess] = {}
         self._pairing: dict[str, HostProcess] = {}
         self._slots: dict[str, Slot] = {}
@@ -276,5 +279,7 @@ class SocketHosts:
                 source.rename(f"{self._session(instance)}{suffix}")
 
     def _erase(self, instance: str) -> None:
+        if self._session(instance).exists():
+            self._part_with(self._session(instance))
         for path in self._sessions.glob(f"{instance}.db*"):
             path.unlink(missing_ok=True)

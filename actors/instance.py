@@ -245,6 +245,7 @@ def decide_fact(state: Instance, seen: frames.Fact) -> Events:
                 text=seen.text,
                 sent_at=seen.sent_at,
                 content=msgspec.Raw(seen.content.encode()),
+                number=seen.to,
             )
             return (sent, *weigh(state, seen.message_id, Ack.SENT))
         case frames.SocketFailedToSend(command_id=command_id, reason="unknown", detail=detail):

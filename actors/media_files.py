@@ -39,14 +39,19 @@ class MediaFiles:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         return directory / f"{uuid4()}{UNFINISHED}"
 
+    def place(self, instance: str, media: Media) -> Path:
+        """Where it is, if it is kept."""
+        identity = b"\0".join((media.key, media.encrypted_sha256, media.sha256, media.path.encode()))
+        return self._directory / instance / hashlib.sha256(identity).hexdigest()
+
     def has(self, instance: str, media: Media) -> bool:
         """Whether it is kept."""
-        return self._place(instance, media).exists()
+        return self.place(instance, media).exists()
 
     def open(self, instance: str, media: Media) -> BinaryIO | None:
         """The kept file, or None."""
         try:
-            return self._place(instance, media).open("rb")
+            return self.place(instance, media).open("rb")
         except FileNotFoundError:
             return None
 
@@ -56,12 +61,12 @@ class MediaFiles:
 
     def drop(self, instance: str, media: Media) -> None:
         """Erase the kept file, if there is one."""
-        self._place(instance, media).unlink(missing_ok=True)
+        self.place(instance, media).unlink(missing_ok=True)
 
     def keep(self, instance: str, media: Media, download: Path) -> None:
         """What was downloaded is kept from now on."""
         with suppress(FileNotFoundError):
-            download.replace(self._place(instance, media))
+            download.replace(self.place(instance, media))
 
     def take(self, instance: str, media: Media, download: Path) -> BinaryIO:
         """What was downloaded, to read; where nothing is kept, its name is gone already and its bytes are when it is closed."""
@@ -83,7 +88,3 @@ class MediaFiles:
                 with suppress(FileNotFoundError):
                     if path.stat().st_mtime < (now - limit).timestamp():
                         os.unlink(path)
-
-    def _place(self, instance: str, media: Media) -> Path:
-        identity = b"\0".join((media.key, media.encrypted_sha256, media.sha256, media.path.encode()))
-        return self._directory / instance / hashlib.sha256(identity).hexdigest()

@@ -15,6 +15,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from threading import Event, Thread
 from types import FrameType
 from typing import Any, Protocol
@@ -24,7 +25,7 @@ import segno
 import structlog
 from filelock import FileLock, Timeout
 
-from chatbot_erp.actors import frames, people_frames, tidings
+from chatbot_erp.actors import frames, people_frames, session_traces, tidings
 from chatbot_erp.actors.alarms import Alarms
 from chatbot_erp.actors.commands import Observed
 from chatbot_erp.actors.config import Config
@@ -42,7 +43,7 @@ from chatbot_erp.actors.outbox import Outbox
 from chatbot_erp.actors.spans import TracesUnavailable, configure_traces
 from chatbot_erp.actors.spool import read_spools
 from chatbot_erp.actors.supervisor_actor import LOOK_EVERY_S, SupervisorActor
-from chatbot_erp.eventstore.errors import StoreError
+from chatbot_erp.eventstore.errors import KeysMissing, StoreError
 from chatbot_erp.eventstore.places import open_store, open_vault
 from chatbot_erp.eventstore.store import EventStore
 from chatbot_erp.eventstore.vault import Vault
@@ -97,6 +98,9 @@ def run(config: Config, *, sandbox: bool, sandbox_network: str | None) -> int:
             log.info("shutting down", action="shutdown")
     except Timeout:
         print(f"chatbot-erp cannot run: another manager works in {config.data_dir}.", file=sys.stderr)
+        return 1
+    except KeysMissing as ex:
+        print(f"chatbot-erp cannot run: {ex} {ex.action}", file=sys.stderr)
         return 1
     except (StoreError, OSError, TracesUnavailable) as ex:
         print(f"chatbot-erp cannot run: {ex}", file=sys.stderr)
@@ -295,10 +299,20 @@ def _start_supervisor(
             ping=config.sanity_ping,
             switchboard=switchboard,
             spawn=spawn,
+            part_with=partial(keep_names, store),
         )
         return house, hosts
 
     return SupervisorActor.start(build)
+
+
+def keep_names(store: EventStore, session: Path) -> None:
+    """Whose LID is which number, before the session that knows it is erased: who is forgotten later is so under both."""
+    try:
+        store.keys.join(session_traces.pairs(session))
+    except StoreError as ex:
+        # A session that was to be erased is no place to keep them.
+        log.error("a session's names are not kept", action="names_not_kept", instance=session.stem, error=str(ex))
 
 
 def pass_on(house: House, host: HostProcess, word: frames.Said) -> None:

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import msgspec
 
-from chatbot_erp.actors.traces import mentions
 from chatbot_erp.eventstore.addresses import canonical, written_forms
 
 PATIENCE_S = 10.0
+CHUNK = 1 << 20
 NAMES = ("their_jid", "their_id", "chat_jid", "chat_id", "sender_jid", "sender_id", "lid", "pn")
 """Columns that name somebody else. Our own account stands in others, and in a table of its own."""
 
@@ -40,21 +40,44 @@ def aliases(directory: Path, address: str) -> set[str]:
     return found
 
 
-def forget(directory: Path, forms: Collection[str]) -> None:
-    """Leave no byte of these users in any session file. It can be repeated.
+def pairs(session: Path) -> set[tuple[str, str]]:
+    """Everybody's LID and number, canonical, as far as the library knows both. A damaged session knows nothing."""
+    found: set[tuple[str, str]] = set()
+    with suppress(sqlite3.Error), closing(_open(session, "ro")) as connection:
+        if _has_table(connection, "whatsmeow_lid_map"):
+            known = connection.execute("SELECT lid, pn FROM whatsmeow_lid_map").fetchall()
+            found = {(canonical(f"{lid}@lid"), canonical(number)) for lid, number in known}
+    return found
 
-    Raises `OSError` for those that stay locked or are damaged, when all others are clean.
+
+def forget(session: Path, forms: Collection[str]) -> None:
+    """Leave no byte of these users in a session's files. It can be repeated.
+
+    Raises `OSError` where it stays locked, is damaged or cannot be read.
     """
-    refusals = []
-    for session in _sessions(directory):
+    try:
         if any(mentions(Path(f"{session}{suffix}"), forms) for suffix in ("", "-wal")):
-            try:
-                _forget_in(session, forms)
-            except sqlite3.Error as ex:
-                if session.exists():  # else its instance was removed just now
-                    refusals.append(f"the session {session.stem} cannot be cleaned: {ex}")
-    if refusals:
-        raise OSError("; ".join(refusals))
+            _forget_in(session, forms)
+    except (sqlite3.Error, OSError) as ex:
+        if session.exists():  # else its instance was removed just now
+            raise OSError(f"the session {session.stem} cannot be cleaned: {ex}") from ex
+
+
+def mentions(path: Path, forms: Collection[str]) -> bool:
+    """Whether one of the forms stands in a file, of whatever size; in one that has gone there is nothing.
+
+    Also within a longer number: in the pages of a database nothing stands between two texts.
+    """
+    wanted = [form.encode() for form in forms]
+    overlap = max(map(len, wanted), default=1) - 1
+    tail = b""
+    with suppress(FileNotFoundError), path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            window = tail + chunk
+            if any(form in window for form in wanted):
+                return True
+            tail = window[-overlap:] if overlap else b""
+    return False
 
 
 def _forget_in(session: Path, forms: Collection[str]) -> None:

@@ -4,6 +4,7 @@ Forms are the ways in which a number or LID is written, without the server. Func
 """
 
 import os
+import re
 from collections.abc import Collection
 from contextlib import suppress
 from datetime import datetime
@@ -13,22 +14,27 @@ from chatbot_erp.actors.frames import Said
 from chatbot_erp.actors.spool import read_spools, rewrite_spool
 from chatbot_erp.eventstore.addresses import canonical
 
-CHUNK = 1 << 20
 
-
-def drop_parked(directory: Path, forms: Collection[str]) -> None:
-    """Remove whatever was parked that mentions one of the forms."""
-    for path in (directory / "parked").glob("*.json"):
-        if mentions(path, forms):
-            path.unlink(missing_ok=True)
+def drop_parked(path: Path, forms: Collection[str]) -> None:
+    """Remove what was parked, where it mentions one of the forms."""
+    with suppress(FileNotFoundError):
+        if _mention(forms).search(path.read_bytes()):
+            path.unlink()
 
 
 def drop_parked_before(directory: Path, moment: datetime) -> None:
-    """Remove what was parked longer ago."""
+    """Remove what was parked longer ago. Raises `OSError` for what stays, when all else is removed."""
+    refusals = []
     for path in (directory / "parked").glob("*.json"):
-        with suppress(FileNotFoundError):
+        try:
             if path.stat().st_mtime < moment.timestamp():
                 path.unlink()
+        except FileNotFoundError:
+            continue
+        except OSError as ex:
+            refusals.append(str(ex))
+    if refusals:
+        raise OSError("; ".join(refusals))
 
 
 def drop_spooled(directory: Path, addresses: Collection[str]) -> None:
@@ -39,34 +45,21 @@ def drop_spooled(directory: Path, addresses: Collection[str]) -> None:
             rewrite_spool(spool, kept)
 
 
-def blank_last_words(directory: Path, forms: Collection[str]) -> None:
-    """Overwrite the forms where socket hosts quoted them in their logs. A host that is still writing is not disturbed."""
-    for path in (directory / "hosts").glob("*.log"):
-        if not mentions(path, forms):
-            continue
-        with suppress(FileNotFoundError), path.open("rb+") as file:
-            written = file.read()
-            for form in map(str.encode, forms):
-                at = written.find(form)
-                while at >= 0:
-                    os.pwrite(file.fileno(), b"x" * len(form), at)
-                    at = written.find(form, at + len(form))
+def blank_last_words(path: Path, forms: Collection[str]) -> None:
+    """Overwrite the forms where a socket host quoted them in its log. One that is still writing is not disturbed."""
+    with suppress(FileNotFoundError):
+        if found := list(_mention(forms).finditer(path.read_bytes())):
+            with path.open("rb+") as file:
+                for each in found:
+                    os.pwrite(file.fileno(), b"x" * len(each[0]), each.start())
 
 
-def mentions(path: Path, forms: Collection[str]) -> bool:
-    """Whether one of the forms stands in a file, of whatever size; in one that has gone there is nothing."""
-    wanted = [form.encode() for form in forms]
-    overlap = max(map(len, wanted), default=1) - 1
-    tail = b""
-    with suppress(FileNotFoundError), path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            window = tail + chunk
-            if any(form in window for form in wanted):
-                return True
-            tail = window[-overlap:] if overlap else b""
-    return False
+def _mention(forms: Collection[str]) -> re.Pattern[bytes]:
+    """One of the forms as it stands in a text: no part of a longer number, but perhaps behind zeros or an escape."""
+    start = rb"(?:(?<![0-9])|(?<=\\x[0-9a-f]{2})|(?<=\\u[0-9a-f]{4})|(?<=\\U[0-9a-f]{8})|(?<=%[0-9A-Fa-f]{2}))"
+    return re.compile(start + b"0{0,2}(?:" + b"|".join(re.escape(form.encode()) for form in forms) + b")(?![0-9])")
 
 
 def _concerns(said: Said, addresses: Collection[str]) -> bool:
-    names = (getattr(said.observation, field, None) for field in ("jid", "jid_alt", "participant", "by"))
+    names = (getattr(said.observation, field, None) for field in ("jid", "jid_alt", "participant", "by", "to"))
     return any(canonical(name) in addresses for name in names if name)

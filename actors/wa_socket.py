@@ -132,6 +132,7 @@ class WhatsAppSocket:
             text=order.text,
             kind=order.kind,
             content=order.content,
+            to=order.to,
         )
 
     def offer_pairing_code(self, order: OfferPairingCode) -> SocketOfferedCode | SocketRefusedCode:

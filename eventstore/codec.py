@@ -21,7 +21,7 @@ LARGEST = 16 * 1024 * 1024
 
 SCHEMAS: Mapping[str, int] = {
     "message.accepted": 3,
-    "message.sent": 3,
+    "message.sent": 4,
     "message.received": 3,
     "message.undecryptable": 3,
     "message.acknowledged": 2,
@@ -41,6 +41,11 @@ def with_content(old: dict[str, Any]) -> dict[str, Any]:
     return {**old, "content": {}}
 
 
+def with_number(old: dict[str, Any]) -> dict[str, Any]:
+    """Version 3 of what was sent did not say which number it was accepted for."""
+    return {**old, "number": ""}
+
+
 def with_sender(old: dict[str, Any]) -> dict[str, Any]:
     """Version 2 of what could not be read had one address of its sender only."""
     return {**old, "jidAlt": None, "pushName": "", "sentAt": None}
@@ -56,6 +61,7 @@ UPCASTERS: Mapping[tuple[str, int], Upcaster] = {
     ("message.accepted", 2): with_content,
     ("message.sent", 1): unchanged,
     ("message.sent", 2): with_content,
+    ("message.sent", 3): with_number,
     ("message.received", 1): unchanged,
     ("message.received", 2): with_content,
     ("message.undecryptable", 1): unchanged,

@@ -28,10 +28,12 @@ class Begun(msgspec.Struct, frozen=True, kw_only=True, tag="begun"):
 
 
 class Destroyed(msgspec.Struct, frozen=True, kw_only=True, tag="destroyed", omit_defaults=True):
-    """The keys of these subjects are gone; the event is still to be written, and files to be cleaned of `addresses`."""
+    """The keys of these subjects are gone; the event is still to be written, and `files` to be cleaned of `addresses`."""
 
     subjects: tuple[str, ...]
     addresses: tuple[str, ...] = ()
+    files: tuple[str, ...] | None = None
+    """Those that refused, below the data directory. None where an earlier manager did not say which: all."""
 
 
 class Expired(msgspec.Struct, frozen=True, kw_only=True, tag="expired"):
@@ -84,16 +86,17 @@ def write_down(connection: Connection, erasure: Erasure) -> None:
 
 
 def destroy(
-    connection: Connection, erasure: Erasure, addresses: Iterable[str], at: datetime, left: tuple[str, ...]
+    connection: Connection, erasure: Erasure, addresses: Iterable[str], at: datetime, files: tuple[str, ...]
 ) -> Erasure:
-    """Destroy the keys of whoever has any of these addresses, and forget them, but for what is `left` to be cleaned.
+    """Destroy the keys of whoever has any of these addresses; these are forgotten, unless `files` are left to be cleaned.
 
     `at` is the moment of its event.
     """
     found = person(connection, addresses)
     connection.executemany("DELETE FROM subjects WHERE subject = ?", [(each,) for each in found.subjects])
     connection.executemany("DELETE FROM addresses WHERE address = ?", [(each,) for each in found.addresses])
-    done = msgspec.structs.replace(erasure, at=at, stage=Destroyed(subjects=found.subjects, addresses=left))
+    left = Destroyed(subjects=found.subjects, addresses=found.addresses, files=files)
+    done = msgspec.structs.replace(erasure, at=at, stage=left if files else Destroyed(subjects=found.subjects))
     write_down(connection, done)
     return done
 

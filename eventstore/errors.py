@@ -8,7 +8,8 @@ StoreError
 ├── StoreClosed          the store is shut down
 ├── OutcomeUnknown       the disk failed in mid-commit and the store was closed before it could be read again
 ├── LogTooNew            a newer manager wrote this log
-└── LogCorrupt           the log does not fit together
+├── LogCorrupt           the log does not fit together
+└── KeysMissing          the log has what only keys can open that are not where they were
 """
 
 from typing import ClassVar, Literal
@@ -112,3 +113,10 @@ class LogCorrupt(StoreError):
     def __init__(self, sentence: str, position: int | None = None) -> None:
         super().__init__(sentence)
         self.position = position
+
+
+class KeysMissing(StoreError):
+    """Raised where new keys would be made for a log whose own have gone: all people in it would look erased."""
+
+    code = "keys-missing"
+    action = "Put keys.db back from a backup; to go on without it for ever, make an empty file of that name."

@@ -171,7 +171,10 @@ class MessageAccepted(Event, frozen=True, kw_only=True):
 
 
 class MessageSent(Event, frozen=True, kw_only=True):
-    """WhatsApp's server acknowledged the message (ack 1)."""
+    """WhatsApp's server acknowledged the message (ack 1).
+
+    `jid` is whom WhatsApp found under `number`, which is as it was accepted; empty where an earlier manager wrote this.
+    """
 
     command_id: str
     message_id: str
@@ -180,6 +183,7 @@ class MessageSent(Event, frozen=True, kw_only=True):
     text: str
     sent_at: datetime
     content: msgspec.Raw = NOTHING_ELSE
+    number: str = ""
 
 
 class MessageFailed(Event, frozen=True, kw_only=True):

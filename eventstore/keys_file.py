@@ -6,12 +6,14 @@ old pages for a while. It is the only place that says which number is which subj
 
 import sqlite3
 from collections.abc import Sequence
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
-from chatbot_erp.eventstore.database import create_private, unavailable
+from chatbot_erp.eventstore.database import FILE as LOG
+from chatbot_erp.eventstore.database import create_private, open_readable, unavailable
 from chatbot_erp.eventstore.engine import Answer
-from chatbot_erp.eventstore.errors import LogTooNew, StoreUnavailable
+from chatbot_erp.eventstore.errors import KeysMissing, LogTooNew, StoreUnavailable
 
 FILE = "keys.db"
 SCHEMA = 2
@@ -50,9 +52,10 @@ class Connection(Protocol):
 def open_keys(directory: Path) -> sqlite3.Connection:
     """The file in `directory`, made or migrated if need be; for any thread, one at a time.
 
-    Raises LogTooNew, StoreUnavailable.
+    Raises KeysMissing (nothing is made), LogTooNew, StoreUnavailable.
     """
     path = directory / FILE
+    must_not_be_missing(directory)
     try:
         create_private(path)
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=PATIENCE_S)
@@ -70,6 +73,19 @@ def open_keys(directory: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def must_not_be_missing(directory: Path) -> None:
+    """Raises KeysMissing where there is no file of keys and the log beside it has boxes that were locked with some."""
+    log = directory / LOG
+    if (directory / FILE).exists() or not log.exists():
+        return
+    # Whatever keeps the log from being read is told by who opens it.
+    with suppress(sqlite3.Error), closing(open_readable(log)) as connection:
+        if connection.execute("SELECT 1 FROM events WHERE instr(data, '\"sealed\":{') LIMIT 1").fetchone():
+            raise KeysMissing(
+                f"{directory / FILE} is missing, without which nobody can read what people said in the log."
+            )
 
 
 def open_keys_to_read(directory: Path) -> sqlite3.Connection | None:

@@ -68,7 +68,8 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True):
         """The canonical addresses of the subject; one that nobody named is the empty text."""
         owner = next((name for field in self.of if (name := getattr(event, field))), "")
         alias = getattr(event, self.alias) if self.alias else None
-        return (canonical(owner), canonical(alias)) if owner and alias else (canonical(owner),)
+        names = (owner, alias) if owner and alias else (owner,)
+        return tuple(dict.fromkeys(map(canonical, names)))
 
 
 def plain(fields: str) -> Declaration:
@@ -97,7 +98,9 @@ DECLARED: dict[type[Event], Declaration] = {
     PingSent: plain("message_id"),
     PingFailed: plain("reason"),
     MessageAccepted: personal("number text content", of="number", plain="command_id kind"),
-    MessageSent: personal("jid text content", of="jid", plain="command_id message_id kind sent_at"),
+    MessageSent: personal(
+        "jid text content number", of="jid", alias="number", plain="command_id message_id kind sent_at"
+    ),
     MessageFailed: plain("command_id reason detail"),
     MessageOutcomeUnknown: plain("command_id reason"),
     MessageReceived: personal(

@@ -23,7 +23,7 @@ MOVED = "moved-to-postgresql"
 
 
 def open_store(directory: Path, database: str | None) -> EventStore:
-    """The store of a manager. Raises LogTooNew, LogCorrupt, StoreUnavailable, StoreError."""
+    """The store of a manager. Raises LogTooNew, LogCorrupt, KeysMissing, StoreUnavailable, StoreError."""
     if database is not None:
         store: EventStore = _postgres("postgres_store").open_store(database, directory)
         return store
@@ -31,7 +31,7 @@ def open_store(directory: Path, database: str | None) -> EventStore:
 
 
 def open_vault(place: Place) -> Vault:
-    """Raises LogTooNew, StoreUnavailable, StoreError."""
+    """Raises KeysMissing, LogTooNew, StoreUnavailable, StoreError."""
     if isinstance(place, Path):
         return Vault.open(_unmoved(place))
     vault: Vault = _postgres("postgres_store").open_vault(place)

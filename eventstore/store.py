@@ -111,7 +111,7 @@ class EventStore:
     def open(cls, directory: Path, settings: Settings | None = None) -> "EventStore":
         """The store in `directory`, made or migrated if need be; one per directory at a time.
 
-        Raises LogTooNew, LogCorrupt (the newest events do not fit together), StoreUnavailable.
+        Raises LogTooNew, LogCorrupt (the newest events do not fit together), KeysMissing, StoreUnavailable.
         """
         wanted = settings or Settings()
         path = directory / FILE

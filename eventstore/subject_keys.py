@@ -7,7 +7,7 @@ subjects where that was found out late; it is erased as one.
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from secrets import token_bytes, token_hex
@@ -28,6 +28,9 @@ T = TypeVar("T")
 
 REMEMBERED = 50_000
 """Keys held in memory; more than so many, and they are read anew."""
+
+QUERIED = 500
+"""Addresses in one query; either database takes some more."""
 
 
 class Wanted(NamedTuple):
@@ -60,7 +63,7 @@ class SubjectKeys:
 
     @classmethod
     def open(cls, directory: Path) -> "SubjectKeys":
-        """The keys in `directory`, made if there are none. Raises LogTooNew, StoreUnavailable."""
+        """The keys in `directory`, made if there are none. Raises KeysMissing, LogTooNew, StoreUnavailable."""
         return cls(open_keys(directory))
 
     @classmethod
@@ -104,6 +107,12 @@ class SubjectKeys:
             except sqlite3.Error as ex:
                 raise unavailable(ex) from ex
 
+    def join(self, pairs: Collection[tuple[str, str]]) -> None:
+        """Each two canonical addresses are one party's; what concerns nobody who is known here is not kept."""
+        if pairs:
+            with self._turn:
+                self._write(lambda connection: _join(connection, pairs))
+
     def begin_erasure(self, addresses: Iterable[str], at: datetime) -> Erasure:
         """Put on record that whoever has these addresses is to be forgotten. Nothing else has happened yet."""
         erasure = Erasure(id=str(uuid4()), at=at, stage=Begun(addresses=tuple(sorted(addresses))))
@@ -112,16 +121,21 @@ class SubjectKeys:
             self.losses += 1
         return erasure
 
-    def destroy(self, erasure: Erasure, addresses: Iterable[str], at: datetime, left: tuple[str, ...] = ()) -> Erasure:
-        """Destroy the keys of whoever has these addresses, and the addresses, but for those `left` to be cleaned up after.
+    def destroy(self, erasure: Erasure, addresses: Iterable[str], at: datetime, files: tuple[str, ...] = ()) -> Erasure:
+        """Destroy the keys of whoever has these addresses; the addresses stay on record while `files` name them.
 
         What is read from now on is empty. A message of theirs that is being appended at this very moment is erased, too.
         """
         with self._turn:
             try:
-                return self._write(lambda connection: erasures.destroy(connection, erasure, addresses, at, left))
+                return self._write(lambda connection: erasures.destroy(connection, erasure, addresses, at, files))
             finally:
                 self._lose()
+
+    def note_erasure(self, erasure: Erasure) -> None:
+        """Remember how far it has come."""
+        with self._turn:
+            self._write(lambda connection: erasures.write_down(connection, erasure))
 
     def expire(self, before: str, at: datetime) -> Erasure | None:
         """Destroy the keys of all days before this one (YYYY-MM-DD); None where there are none."""
@@ -245,6 +259,19 @@ def _enrol_known(connection: Connection, wanted: Wanted) -> bool:
         return False
     _enrol(connection, [wanted])
     return True
+
+
+def _join(connection: Connection, pairs: Collection[tuple[str, str]]) -> None:
+    known: dict[str, str] = {}
+    addresses = list({address for pair in pairs for address in pair})
+    for start in range(0, len(addresses), QUERIED):
+        some = addresses[start : start + QUERIED]
+        places = ", ".join("?" * len(some))
+        known.update(connection.execute(f"SELECT address, person FROM addresses WHERE address IN ({places})", some))
+    for pair in pairs:
+        found = {known.get(address) for address in pair}
+        if found != {None} and len(found) > 1:
+            _person_of(connection, pair)
 
 
 def _person_of(connection: Connection, owners: tuple[str, ...]) -> str:

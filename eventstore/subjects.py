@@ -93,13 +93,17 @@ class Subjects:
         return self._keys.begin_erasure(addresses, at)
 
     def destroy(
-        self, erasure: Erasure, addresses: Iterable[str], at: datetime, *, left: tuple[str, ...] = ()
+        self, erasure: Erasure, addresses: Iterable[str], at: datetime, *, files: tuple[str, ...] = ()
     ) -> Erasure:
         """Destroy the keys of whoever has any of these addresses: nobody can read any more what was theirs.
 
-        `left` are the addresses of which some file still speaks: they stay on record until `finish`.
+        `files` still speak of them: they and the addresses stay on record until `finish`.
         """
-        return self._keys.destroy(erasure, addresses, at, left)
+        return self._keys.destroy(erasure, addresses, at, files)
+
+    def note(self, erasure: Erasure) -> None:
+        """Put on record how far it has come."""
+        self._keys.note_erasure(erasure)
 
     def expire(self, before: str, at: datetime) -> Erasure | None:
         """Destroy the keys of all days before one (YYYY-MM-DD, UTC); None where that was done already."""

@@ -22,7 +22,7 @@ class Vault:
 
     @classmethod
     def open(cls, directory: Path) -> "Vault":
-        """The vault in `directory`, made if there is none. Raises LogTooNew, StoreUnavailable."""
+        """The vault in `directory`, made if there is none. Raises KeysMissing, LogTooNew, StoreUnavailable."""
         return cls(open_keys(directory))
 
     def put(self, kind: str, owner: str, secret: bytes, /) -> None:

@@ -12,7 +12,14 @@ from filelock import FileLock
 from chatbot_erp.actors import doctor
 from chatbot_erp.actors.doctor import Health
 from chatbot_erp.actors.main import main
-from chatbot_erp.eventstore.events import Event, InstanceConnected, InstanceInvalidated, PingSent, Status
+from chatbot_erp.eventstore.events import (
+    Event,
+    InstanceConnected,
+    InstanceInvalidated,
+    MessageAccepted,
+    PingSent,
+    Status,
+)
 from chatbot_erp.eventstore.store import EventStore, NewEvent
 
 NOON = datetime(2026, 1, 2, 12, 0, tzinfo=UTC)
@@ -49,6 +56,14 @@ def test_a_client_that_whatsapp_does_not_want_is_found_until_it_is_replaced(tmp_
     write(tmp_path / "new", outdated, connected)
     assert of(tmp_path / "old", "WhatsApp client") == [Health.ILL]
     assert of(tmp_path / "new", "WhatsApp client") == [Health.WELL]
+
+
+def test_a_log_whose_keys_are_missing_is_found(tmp_path: Path) -> None:
+    write(tmp_path, MessageAccepted(command_id="c", number="5511987654321", kind="text", text="a secret wish"))
+    assert of(tmp_path, "log") == [Health.WELL]
+    (tmp_path / "keys.db").unlink()
+    assert of(tmp_path, "log") == [Health.ILL]
+    assert not (tmp_path / "keys.db").exists()
 
 
 def test_a_log_that_is_none_is_found_and_fails_the_command(tmp_path: Path) -> None:

@@ -14,18 +14,21 @@ from uuid import uuid4
 import msgspec
 import pytest
 
-from chatbot_erp.actors import doctor, traces
+from chatbot_erp.actors import doctor, session_traces
+from chatbot_erp.actors.commands import Observed
 from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.erasing import Eraser
 from chatbot_erp.actors.errors import BadNumber, ErasureUnfinished
-from chatbot_erp.actors.frames import Said, SocketReceived
+from chatbot_erp.actors.frames import Said, SocketReceived, SocketSent
+from chatbot_erp.actors.instance import decide
 from chatbot_erp.actors.media_files import MediaFiles
 from chatbot_erp.actors.media_specs import media_in
-from chatbot_erp.actors.serve import Surroundings, open_house
+from chatbot_erp.actors.serve import Surroundings, keep_names, open_house
 from chatbot_erp.actors.spool import read_spools, write_spool
+from chatbot_erp.actors.state import Instance
 from chatbot_erp.eventstore.addresses import canonical
 from chatbot_erp.eventstore.errors import LogCorrupt
-from chatbot_erp.eventstore.events import Event, MessageReceived
+from chatbot_erp.eventstore.events import Ack, Event, MessageAccepted, MessageAcknowledged, MessageReceived, Status
 from chatbot_erp.eventstore.store import EventStore, NewEvent
 from chatbot_erp.eventstore.subjects import Subjects
 from chatbot_erp.eventstore.verify import verify
@@ -180,6 +183,64 @@ def test_she_is_found_by_a_name_that_only_the_library_knows(config: Config, stor
     assert text_of(store) == ["", ""]
 
 
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ("5215512345678", "525512345678@s.whatsapp.net"),
+        ("5493511234567", "100000000000007@lid"),
+        (HIM, f"{HIM}@s.whatsapp.net"),
+    ],
+)
+def test_who_was_written_to_under_another_number_than_whatsapp_knows_is_one_person(
+    config: Config, store: EventStore, asked: str, found: str
+) -> None:
+    accepted = MessageAccepted(command_id="c", number=asked, kind="text", text="her offer")
+    state = Instance(
+        name="shop",
+        endpoints=(),
+        status=Status.CONNECTED,
+        reason=None,
+        since=NOW,
+        account=None,
+        paired=True,
+        session_from=None,
+        generation=1,
+        restarts=0,
+        pending=("c",),
+    )
+    seen = SocketSent(command_id="c", message_id="m", jid=found, sent_at=NOW, text="her offer", to=asked)
+    tell(store, accepted, *decide(state, Observed(generation=1, observation=seen, at=NOW)))
+    eraser = Eraser(store, config)
+    for name in (asked, found):
+        assert [each.type for each in eraser.held(name, after=0, limit=9).records] == [
+            "message.accepted",
+            "message.sent",
+        ]
+    eraser.erase(found, NOW)
+    assert b"her offer" not in b"".join(bytes(each.data) for each in store.read())
+    assert canonical(asked).encode() not in everything(config.data_dir)
+
+
+def test_what_a_session_knew_of_her_names_outlives_it_and_of_strangers_does_not(
+    config: Config, store: EventStore
+) -> None:
+    ack = MessageAcknowledged(message_id="3EB0", jid=f"{HER_LID}@lid", participant=None, ack=Ack.READ)
+    tell(store, MessageAccepted(command_id="c", number=HER, kind="text", text="her offer"), ack)
+    path = session(config.data_dir, (HER, HER_LID, "Dolores"), (HIM, "400000000000004", "Jose"))
+    keep_names(store, path)
+    keep_names(store, path)
+    path.unlink()
+    eraser = Eraser(store, config)
+    assert len(eraser.held(HER, after=0, limit=9).records) == 2
+    assert eraser.held(HIM, after=0, limit=9).addresses == (canonical(HIM),)
+    eraser.erase(HER, NOW)
+    assert [each.erased for each in store.read(stream="shop")] == [True, True]
+    assert HER_LID.encode() not in everything(config.data_dir)
+    damaged = path.with_name("a.db")
+    damaged.write_bytes(b"no database")
+    keep_names(store, damaged)
+
+
 def test_an_erasure_that_a_file_refuses_is_finished_later(config: Config, store: EventStore) -> None:
     tell(store, message(HER, "her wish"))
     obstacle = config.data_dir / "parked" / "1.json"
@@ -238,6 +299,102 @@ def test_a_damaged_session_keeps_no_key_and_no_other_session_from_being_cleaned(
     assert len(store.read(types={"subject.erased"})) == 2
 
 
+def test_an_erasure_that_is_stuck_leaves_her_new_life_alone(config: Config, store: EventStore) -> None:
+    tell(store, message(HER, "her wish"))
+    data = config.data_dir
+    sound = session(data, (HER, HER_LID, "Dolores"))
+    damaged = sound.with_name("a.db")
+    damaged.write_bytes(b"no database, but of " + HER.encode())
+    (data / "parked").mkdir()
+    stuck, locked = data / "parked" / "1.json", data / "parked" / "2.json"
+    stuck.mkdir()
+    locked.mkdir()
+    eraser = Eraser(store, config)
+    with pytest.raises(ErasureUnfinished):
+        eraser.erase(HER, NOW)
+    with closing(sqlite3.connect(sound, isolation_level=None)) as library:
+        library.execute("INSERT INTO whatsmeow_sessions VALUES ('us', ?, x'01')", (f"{HER_LID}_1:0",))
+    written = data / "parked" / "3.json"
+    written.write_text(f"her new wish, {HER}")
+    locked.rmdir()
+    for _ in range(2):
+        with pytest.raises(ErasureUnfinished, match="the session a cannot be cleaned"):
+            eraser.resume(LATER)
+        locked.write_text(f"her newer wish, {HER}")  # one that was cleaned is not cleaned again
+    with closing(sqlite3.connect(sound)) as library:
+        assert library.execute("SELECT count(*) FROM whatsmeow_sessions").fetchone() == (1,)
+    assert written.exists()
+    assert locked.exists()
+    stuck.rmdir()
+    damaged.unlink()
+    eraser.resume(LATER)
+    assert store.keys.unfinished_erasures() == []
+
+
+def test_an_erasure_that_an_earlier_manager_left_is_finished_in_every_file(config: Config, store: EventStore) -> None:
+    path = session(config.data_dir, (HER, HER_LID, "Dolores"))
+    row = (
+        str(uuid4()),
+        NOW.isoformat(),
+        msgspec.json.encode({"type": "destroyed", "subjects": [], "addresses": [HER]}).decode(),
+    )
+    with closing(sqlite3.connect(config.data_dir / "keys.db")) as keys:
+        keys.execute("INSERT INTO erasures VALUES (?, ?, ?)", row)
+        keys.commit()
+    Eraser(store, config).resume(LATER)
+    assert HER.encode() not in path.read_bytes()
+    assert store.keys.unfinished_erasures() == []
+
+
+def test_a_session_that_cannot_even_be_read_keeps_no_other_from_being_cleaned(
+    config: Config, store: EventStore
+) -> None:
+    tell(store, message(HER, "her wish"))
+    sound = session(config.data_dir, (HER, HER_LID, "Dolores"))
+    sound.with_name("a.db").mkdir()
+    with pytest.raises(ErasureUnfinished, match="the session a cannot be cleaned"):
+        Eraser(store, config).erase(HER, NOW)
+    assert b"Dolores" not in sound.read_bytes()
+
+
+def test_a_file_of_hers_that_cannot_be_removed_keeps_no_key(config: Config, store: EventStore) -> None:
+    tell(store, message(HER, "her wish"))
+    media = media_in(IMAGE, "m")
+    assert media is not None
+    obstacle = MediaFiles(config).place("shop", media)
+    obstacle.mkdir(parents=True)
+    eraser = Eraser(store, config)
+    with pytest.raises(ErasureUnfinished, match="The keys are destroyed, but"):
+        eraser.erase(HER, NOW)
+    assert text_of(store) == [""]
+    obstacle.rmdir()
+    obstacle.write_bytes(b"her face")
+    eraser.resume(LATER)
+    assert not obstacle.exists()
+
+
+def test_whose_number_is_within_hers_keeps_what_was_parked_and_said_of_him(config: Config, store: EventStore) -> None:
+    her, him = "4930123456", "49301234567"
+    other = f"1{her}"
+    (config.data_dir / "parked").mkdir()
+    (config.data_dir / "hosts").mkdir()
+    texts = {
+        "his": f"jid='{him}@s.whatsapp.net' {other}",
+        "hers": f"jid='{her}@s.whatsapp.net'",
+        "escaped": rf"text='call me:\xa0{her}'",
+        "quoted": rf"text='\u2068{her}\u2069'",
+        "linked": f"text='https://wa.me/?to=%20{her}'",
+        "dialled": f"text='00{her}'",
+    }
+    for name, text in texts.items():
+        (config.data_dir / "parked" / f"{name}.json").write_text(text)
+    log = config.data_dir / "hosts" / "h.log"
+    log.write_text(f"{him}, {her}:1, {other} and {her}")
+    Eraser(store, config).erase(her, NOW)
+    assert [path.name for path in (config.data_dir / "parked").iterdir()] == ["his.json"]
+    assert log.read_text() == f"{him}, xxxxxxxxxx:1, {other} and xxxxxxxxxx"
+
+
 def test_a_damaged_event_of_hers_keeps_neither_key_nor_file(config: Config, store: EventStore) -> None:
     tell(store, message(HER, "damaged"), message(HER, "her wish"), message(HIM, "his wish"))
     media = media_in(IMAGE, "m")
@@ -274,10 +431,10 @@ def test_an_erasure_that_cannot_be_finished_holds_up_neither_another_nor_the_sta
 
 def test_a_trace_is_found_wherever_it_stands_in_a_large_file(tmp_path: Path) -> None:
     path = tmp_path / "large"
-    path.write_bytes(b"-" * (traces.CHUNK - 5) + HER.encode() + b"-" * 99)
-    assert traces.mentions(path, [HIM, HER])
-    assert not traces.mentions(path, [HIM])
-    assert not traces.mentions(tmp_path / "gone", [HER])
+    path.write_bytes(b"-" * (session_traces.CHUNK - 5) + HER.encode() + b"-" * 99)
+    assert session_traces.mentions(path, [HIM, HER])
+    assert not session_traces.mentions(path, [HIM])
+    assert not session_traces.mentions(tmp_path / "gone", [HER])
 
 
 def test_what_was_parked_or_said_too_long_ago_is_dropped(config: Config, store: EventStore) -> None:
@@ -295,6 +452,23 @@ def test_what_was_parked_or_said_too_long_ago_is_dropped(config: Config, store: 
     assert text_of(store) == ["", "new"]
     assert [path.name for path in parked.iterdir()] == ["new.json"]
     assert len(store.read(types={"content.expired"})) == 1
+
+
+def test_what_is_parked_and_cannot_be_removed_keeps_nothing_else_from_being_dropped(
+    config: Config, store: EventStore
+) -> None:
+    tell(store, message(HER, "old"), at=NOW - timedelta(days=31))
+    parked = config.data_dir / "parked"
+    for name in ("a", "b", "c"):
+        (parked / f"{name}.json").mkdir(parents=True)
+    (parked / "b.json").rmdir()
+    (parked / "b.json").write_text("{}")
+    for path in parked.iterdir():
+        os.utime(path, (1, 1))
+    with pytest.raises(OSError, match=r"a\.json"):
+        Eraser(store, config).expire(30, NOW)
+    assert text_of(store) == [""]
+    assert not (parked / "b.json").exists()
 
 
 def test_what_is_no_number_changes_nothing(config: Config, store: EventStore) -> None:

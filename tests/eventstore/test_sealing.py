@@ -11,12 +11,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from chatbot_erp.eventstore.errors import LogCorrupt, StoreUnavailable
-from chatbot_erp.eventstore.events import Event, MessageAccepted, MessageReceived
+from chatbot_erp.eventstore.errors import KeysMissing, LogCorrupt, StoreUnavailable
+from chatbot_erp.eventstore.events import Event, InstanceCreated, MessageAccepted, MessageReceived
 from chatbot_erp.eventstore.log_reader import LogReader
 from chatbot_erp.eventstore.sealing import Sealer
 from chatbot_erp.eventstore.store import EventStore, NewEvent
 from chatbot_erp.eventstore.subject_keys import SubjectKeys, Wanted
+from chatbot_erp.eventstore.vault import Vault
 from chatbot_erp.eventstore.verify import verify
 
 Facts = Callable[[Event], NewEvent]
@@ -96,6 +97,29 @@ def test_a_log_without_its_keys_is_read_with_its_personal_fields_empty_and_verif
     shown = msgspec.json.decode(record.data)
     assert (shown["erased"], shown["raw"], "sealed" in shown) == (True, {}, False)
     assert verify(directory).problem is None
+
+
+def test_a_store_whose_keys_are_missing_is_refused_and_makes_no_new_ones(
+    directory: Path, created: Callable[[str], InstanceCreated], new: Facts
+) -> None:
+    keys = directory / "keys.db"
+    with EventStore.open(directory) as store:
+        store.append("s", 0, [new(created("a"))], snapshot=b"").result()
+    keys.unlink()
+    with EventStore.open(directory) as store:  # nobody is in it yet
+        store.append("s", 1, [new(received("5511987654321@s.whatsapp.net"))], snapshot=b"").result()
+    kept = keys.read_bytes()
+    keys.unlink()
+    for opening in (EventStore.open, Vault.open):
+        with pytest.raises(KeysMissing, match=r"keys\.db is missing"):
+            opening(directory)
+    assert not keys.exists()
+    keys.write_bytes(kept)
+    with EventStore.open(directory) as store:
+        assert [each.erased for each in store.read()] == [False, False]
+    keys.write_bytes(b"")
+    with EventStore.open(directory) as store:
+        assert [each.erased for each in store.read()] == [False, True], "as somebody wanted who made an empty file"
 
 
 def test_a_box_does_not_open_at_another_place(directory: Path) -> None:

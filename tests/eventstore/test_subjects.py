@@ -92,6 +92,25 @@ def test_what_is_held_of_somebody_is_found_under_any_of_their_names(
 
 
 @EVERYWHERE
+def test_names_that_are_joined_later_are_one_persons_and_of_strangers_nothing_is_kept(
+    store: EventStore, new: Facts, noon: datetime
+) -> None:
+    facts = [received(f"{NUMBER}@s.whatsapp.net"), received(LID), received(f"{OTHER}@s.whatsapp.net")]
+    store.append("a", 0, [new(fact) for fact in facts], snapshot=b"").result()
+    strangers = {(f"3000000{n:08}@lid", f"4917{n:08}") for n in range(600)}
+    for _ in range(2):
+        store.keys.join({(LID, canonical(NUMBER)), ("500000000000005@lid", canonical(OTHER)), *strangers})
+    store.keys.join(())
+    people = Subjects(store)
+    hers = people.person([canonical(NUMBER)])
+    assert (set(hers.addresses), len(hers.subjects)) == (HERS, 2)
+    assert len(people.person(["500000000000005@lid"]).subjects) == 1
+    assert people.person(["491700000007"]).addresses == ("491700000007",)
+    forget(store, LID, noon)
+    assert [each.erased for each in store.read(stream="a")] == [True, True, False]
+
+
+@EVERYWHERE
 def test_what_is_held_is_read_in_pages_of_a_bounded_stretch_of_the_log(
     store: EventStore, new: Facts, story: list[Recorded], monkeypatch: pytest.MonkeyPatch
 ) -> None:

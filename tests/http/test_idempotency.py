@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -72,6 +73,35 @@ def test_an_answer_that_an_earlier_version_kept_in_clear_is_still_the_answer(api
         log.execute("UPDATE claims SET body = ?", (b'{"messageId":"of yesterday"}',))
         log.commit()
     assert send(api).json == {"messageId": "of yesterday"}
+
+
+BODY = json.dumps(MESSAGE).encode()
+GUESS = digest("POST", "/instances/a/message", "", BODY)
+"""What somebody makes who knows all of a request but the Idempotency-Key: an earlier version kept just that."""
+
+
+def send_body(api: Caller, body: bytes = BODY) -> testing.Result:
+    headers = {"Content-Type": "application/json", "Idempotency-Key": "k"}
+    return api("POST", "/instances/a/message", body=body, headers=headers)
+
+
+def test_what_was_asked_cannot_be_guessed_from_what_is_kept_of_it(api: Caller, tmp_path: Path) -> None:
+    assert send_body(api).status_code == 200
+    with closing(sqlite3.connect(tmp_path / "events.db")) as log:
+        ((kept,),) = log.execute("SELECT fingerprint FROM claims").fetchall()
+    assert kept != GUESS
+
+
+def test_a_claim_of_an_earlier_version_still_knows_its_request(
+    api: Caller, manager: FakeManager, tmp_path: Path
+) -> None:
+    first = send_body(api)
+    with closing(sqlite3.connect(tmp_path / "events.db")) as log:
+        log.execute("UPDATE claims SET fingerprint = ?", (GUESS,))
+        log.commit()
+    assert_replayed(first, send_body(api))
+    assert_problem(send_body(api, BODY + b" "), 422, "idempotency-key-reused")
+    assert len(manager.calls) == 1
 
 
 def test_without_a_key_every_request_is_a_new_one(api: Caller, manager: FakeManager) -> None:

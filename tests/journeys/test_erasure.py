@@ -38,6 +38,11 @@ def expired(manager: ManagerProcess) -> list[Any]:
     return found
 
 
+def acknowledged_by(manager: ManagerProcess) -> list[str]:
+    acks = manager.call("GET", "/events", params={"type": "message.acknowledged", "limit": 1000}).json()["events"]
+    return [each["data"]["jid"] for each in acks]
+
+
 def run(data_dir: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     line = [sys.executable, "-m", "chatbot_erp.actors.main", *arguments, "--data-dir", str(data_dir)]
     return subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)
@@ -153,3 +158,23 @@ def forget_by_command(manager: ManagerProcess, new_phone: NewPhone) -> None:
     assert "before" in expired(manager)[0]["data"]
     erased = manager.call("GET", "/events", params={"type": "subject.erased"}).json()["events"]
     assert len(erased) == 2
+
+
+def test_who_is_forgotten_after_the_session_that_knew_her_lid_is_so_under_her_lid_too(
+    tmp_path: Path, network: Network, new_phone: NewPhone
+) -> None:
+    shop, maria = new_phone("Empresa X"), new_phone("Maria das Dores")
+    with ManagerProcess(tmp_path / "data", network) as manager:
+        manager.pair("empresa_x", shop)
+        assert manager.send("empresa_x", maria.number, "uma oferta").status_code == 200
+        maria.receive(text="uma oferta")
+        lid = f"{maria.lid}@lid"
+        manager.wait_until("empresa_x", lambda _: lid in acknowledged_by(manager))
+        instance = manager.view("empresa_x")["id"]
+        assert manager.call("DELETE", "/instances/empresa_x").status_code == 204
+        manager.wait_erased(instance)
+        traces = traces_of(maria, "Maria das Dores")
+        assert str(maria.lid).encode() in {trace for _, trace in found_in(manager.data_dir, traces)}
+        assert manager.call("DELETE", f"/subjects/{maria.number}").status_code == 200
+        assert found_in(manager.data_dir, [*traces, b"uma oferta"]) == set()
+        assert lid not in acknowledged_by(manager)

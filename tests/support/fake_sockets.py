@@ -94,6 +94,7 @@ class FakeSocket:
             jid=order.to,
             sent_at=datetime.now(UTC),
             text=order.text,
+            to=order.to,
         )
 
     def offer_pairing_code(self, order: OfferPairingCode) -> SocketOfferedCode | SocketRefusedCode:
