@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ from chatbot_erp.actors.wa_verdicts import (
     cause_of_failure,
     cause_of_logout,
     cause_of_raise,
+    end_of_ban,
     why_not_resolved,
     why_not_sent,
 )
@@ -252,7 +253,7 @@ class WhatsAppSocket:
             case "StreamReplaced":
                 self._end("stream_replaced")
             case "TemporaryBan":
-                self._end("temporarily_banned", retry_at=datetime.now(UTC) + timedelta(seconds=event.Expire))
+                self._end("temporarily_banned", retry_at=end_of_ban(datetime.now(UTC), event.Expire))
             case "ConnectFailure":
                 code = _code_of(event.Raw)
                 self._end(cause_of_failure(code), f"{code} {event.Message}".strip())

@@ -94,8 +94,9 @@ class Silence(_Fault, frozen=True):
 class LoginFailure(_Fault, frozen=True):
     """Condition: the login is answered with `<failure reason=…>`, `times` times or until healed.
 
-    Reasons as whatsmeow names them (types/events): 401 logged out, 402 banned for a time (`expire_s` seconds, `code`
-    says why), 403 locked, 405 client outdated, 406 banned for unknown reasons, 500 and 503 the server's own trouble.
+    Reasons as whatsmeow names them (types/events): 401 logged out, 402 banned for a time (`code` says why, `expire_s` for
+    how many seconds, if it is told), 403 locked, 405 client outdated, 406 banned for unknown reasons, 500 and 503 the
+    server's own trouble.
     """
 
     reason: int

@@ -173,7 +173,9 @@ class Stream:
     def _fail(self, failure: LoginFailure) -> None:
         attrs = {"reason": str(failure.reason), "location": "sandbox"}
         if failure.reason == 402:
-            attrs |= {"code": str(failure.code), "expire": str(failure.expire_s or 3600)}
+            attrs["code"] = str(failure.code)
+            if failure.expire_s is not None:
+                attrs["expire"] = str(failure.expire_s)
         self._part(Node("failure", dict(attrs)))
 
     def _part(self, last_word: Node) -> None:
