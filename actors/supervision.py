@@ -30,7 +30,7 @@ class Remedy(Enum):
 
     RESTART_NOW = "restart now"
     RESTART_WITH_BACKOFF = "restart with full-jitter backoff, 1 s to 300 s"
-    AWAIT_LIBRARY = "the library reconnects by itself; restart if it has not within 20 to 30 s"
+    AWAIT_LIBRARY = "the library reconnects by itself: `refused` if it cannot for 4 s; restart if no login is answered in 20 to 30 s"
     AWAIT_TIME = (
         "restart at the time WhatsApp named; where it names none, or bans again, after 5 minutes, doubling to 21 h"
     )
@@ -43,6 +43,7 @@ REMEDIES: dict[str, Remedy] = {
     "dropped": Remedy.AWAIT_LIBRARY,
     "refused": Remedy.RESTART_WITH_BACKOFF,
     "unavailable": Remedy.RESTART_WITH_BACKOFF,
+    "flapping": Remedy.RESTART_WITH_BACKOFF,
     "socket_failed": Remedy.RESTART_WITH_BACKOFF,
     "host_died": Remedy.RESTART_NOW,
     "host_hung": Remedy.RESTART_NOW,

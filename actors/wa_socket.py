@@ -265,7 +265,7 @@ class WhatsAppSocket:
                 self._watch.was_not_answered()
             case "StreamError":
                 self._watch.was_complained_of()
-            case "Disconnected":
+            case "Disconnected" if not self._watch.is_over:
                 self._pass_on(SocketDisconnected(reason="dropped"))
                 self._people.watched.forget()
                 if not self._pairing:

@@ -84,6 +84,12 @@ class Refuse(_Fault, frozen=True):
     reset: bool = False
 
 
+class CutShort(_Fault, frozen=True):
+    """Condition: who logs in is let in, and the connection is reset `after_s` seconds later."""
+
+    after_s: float = 0.1
+
+
 class Silence(_Fault, frozen=True):
     """Condition: the connection stands and nothing comes back: no acks, no answers, not even to keep-alives.
 
@@ -154,6 +160,7 @@ class ReversedReceipts(_Fault, frozen=True):
 Blow = Drop | StreamError | Replaced | LoggedOut | Undecryptable | Unavailable | Amnesia | Burst
 Condition = (
     Refuse
+    | CutShort
     | Silence
     | LoginFailure
     | ForgedLink

@@ -116,6 +116,14 @@ def test_too_many_restarts_mean_quarantine_with_a_slow_probe_for_as_long_as_it_t
         healing = probe.healing
 
 
+def test_a_line_that_flaps_ends_in_quarantine_however_often_it_connects() -> None:
+    healing = Healing()
+    for moment in range(INTENSITY[0] + 1):
+        decided = plan("flapping", healing, now=float(moment), draw=0.0)
+        healing = recovered(decided.healing, now=float(moment))
+    assert (decided.delay_s, healing.quarantined) == (LONGEST_DELAY_S, True)
+
+
 def test_ten_healthy_minutes_end_a_quarantine_and_less_do_not() -> None:
     healthy = recovered(quarantined(), now=1000.0)
     assert plan("host_died", healthy, now=999.0 + HEALTHY_AFTER_S, draw=0.0).healing.quarantined
