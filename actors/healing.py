@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+import msgspec
 import structlog
 
 from chatbot_erp.actors.alarms import Alarm, Alarms
@@ -50,6 +51,7 @@ class Healer:
         self._healing: dict[str, Healing] = {}
         self._planned: dict[str, Planned] = {}
         self._causes: dict[str, str] = {}
+        self._hastened: set[str] = set()
         self._numbers = itertools.count(1)
 
     def lose(self, instance: str, cause: str, retry_at: datetime | None = None) -> bool:
@@ -63,21 +65,29 @@ class Healer:
         if decided.delay_s is None:
             self._healing[instance] = decided.healing
             return False
-        if decided.quarantined:
+        if decided.healing.quarantined and not former.quarantined:
             log.warning("an instance is in quarantine", action="quarantined", instance=instance, cause=cause)
             self._tallies.count("quarantines", cause)
+            self._healing[instance] = msgspec.structs.replace(former, quarantined=True, healthy_since=None)
         self._set(instance, cause, now, decided.delay_s, decided.healing)
         return True
 
     def healthy(self, instance: str) -> None:
-        """It is connected. If the network let it in again, those that wait for the same need not wait any longer."""
+        """It is connected. If the network let it in again, those that wait for the same need not wait any longer.
+
+        Each is hastened once until it is connected itself: a neighbour that flaps proves nothing the second time.
+        """
         now = time.monotonic()
         self.cancel(instance)
+        self._hastened.discard(instance)
         self._healing[instance] = recovered(self._healing.get(instance, Healing()), now=now)
         if self._causes.pop(instance, None) not in NETWORK:
             return
         for other, planned in list(self._planned.items()):
-            if planned.cause in NETWORK - {"dropped"} and planned.due_at > now + HASTE_S:
+            if other in self._hastened or planned.cause not in NETWORK - {"dropped"}:
+                continue
+            if planned.due_at > now + HASTE_S:
+                self._hastened.add(other)
                 planned.alarm.cancel()
                 self._set(other, planned.cause, now, random.random() * HASTE_S, planned.healing)
 
@@ -107,6 +117,7 @@ class Healer:
         self.cancel(instance)
         self._healing.pop(instance, None)
         self._causes.pop(instance, None)
+        self._hastened.discard(instance)
 
     def stop(self) -> None:
         """Nothing is restarted any more."""

@@ -18,7 +18,8 @@ HASTE_S = 5.0
 """When one number gets through again, all that wait for the same network try within this time."""
 
 INTENSITY = (5, 300.0)
-"""More restarts than this many in this many seconds put an instance into quarantine: one probe per `LONGEST_DELAY_S`.
+"""More restarts than this many in this many seconds put an instance into quarantine: one probe per `LONGEST_DELAY_S`,
+until it has been healthy for `HEALTHY_AFTER_S` or somebody asks for a restart.
 
 Only those count that speak against the instance itself: an outage of a minute must not cost it five more.
 """
@@ -29,8 +30,10 @@ class Remedy(Enum):
 
     RESTART_NOW = "restart now"
     RESTART_WITH_BACKOFF = "restart with full-jitter backoff, 1 s to 300 s"
-    AWAIT_LIBRARY = "the library reconnects by itself; restart if it has not within 20 to 30 s"
-    AWAIT_TIME = "restart at the time WhatsApp named"
+    AWAIT_LIBRARY = "the library reconnects by itself: `refused` if it cannot for 4 s; restart if no login is answered in 20 to 30 s"
+    AWAIT_TIME = (
+        "restart at the time WhatsApp named; where it names none, or bans again, after 5 minutes, doubling to 21 h"
+    )
     AWAIT_PERSON = "a person must act (a new code, a restart on request)"
     NONE = "no restart can cure it: INVALID"
     REMOVE = "the session is gone: the instance is removed"
@@ -40,6 +43,7 @@ REMEDIES: dict[str, Remedy] = {
     "dropped": Remedy.AWAIT_LIBRARY,
     "refused": Remedy.RESTART_WITH_BACKOFF,
     "unavailable": Remedy.RESTART_WITH_BACKOFF,
+    "flapping": Remedy.RESTART_WITH_BACKOFF,
     "socket_failed": Remedy.RESTART_WITH_BACKOFF,
     "host_died": Remedy.RESTART_NOW,
     "host_hung": Remedy.RESTART_NOW,
@@ -82,6 +86,9 @@ class Healing(msgspec.Struct, frozen=True, kw_only=True):
     """What the supervisor remembers of one instance's losses. Times are monotonic."""
 
     failures: int = 0
+    bans: int = 0
+    """Of the failures, those that were bans for a time."""
+    quarantined: bool = False
     restarts: tuple[float, ...] = ()
     """Those that count towards `INTENSITY`."""
     healthy_since: float | None = None
@@ -94,7 +101,6 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     delay_s: float | None
     healing: Healing
-    quarantined: bool = False
 
 
 def plan(
@@ -106,18 +112,18 @@ def plan(
     `AWAIT_TIME`), `qr_attempts` how many pairing attempts are made before a person must ask for more (0: no end).
     """
     count, period = INTENSITY
-    recent = tuple(at for at in healing.restarts if now - at < period)
-    failures = 0 if forgiven(healing, now) else healing.failures
-    lost = msgspec.structs.replace(healing, failures=failures, restarts=recent, healthy_since=None)
-    quarantined = False
+    former = remembered(healing, now)
+    recent = tuple(at for at in former.restarts if now - at < period)
+    lost = msgspec.structs.replace(former, restarts=recent, healthy_since=None)
+    failures, bans, quarantined = former.failures, former.bans, former.quarantined
     match REMEDIES.get(cause, Remedy.RESTART_WITH_BACKOFF):
         case Remedy.AWAIT_PERSON if cause == "qr_expired":
             return renew(lost, qr_attempts)
         case Remedy.AWAIT_PERSON | Remedy.NONE | Remedy.REMOVE:
             return Plan(delay_s=None, healing=lost)
         case Remedy.AWAIT_TIME:
-            delay = wait_s if wait_s is not None else LONGEST_DELAY_S
-        case _ if len(recent) >= count and cause not in NETWORK:
+            delay, bans = ban(wait_s, bans), bans + 1
+        case _ if (quarantined or len(recent) >= count) and cause not in NETWORK:
             delay, quarantined = LONGEST_DELAY_S, True
         case Remedy.RESTART_NOW:
             delay = 0.0 if failures == 0 else backoff(failures - 1, draw)
@@ -126,8 +132,8 @@ def plan(
         case Remedy.AWAIT_LIBRARY:
             delay = LIBRARY_DEADLINE_S + draw * LIBRARY_SPREAD_S
     restarts = recent if cause in NETWORK else (*recent, now + delay)
-    after = msgspec.structs.replace(lost, failures=failures + 1, restarts=restarts)
-    return Plan(delay_s=delay, healing=after, quarantined=quarantined)
+    after = msgspec.structs.replace(lost, failures=failures + 1, bans=bans, quarantined=quarantined, restarts=restarts)
+    return Plan(delay_s=delay, healing=after)
 
 
 def renew(healing: Healing, attempts: int) -> Plan:
@@ -139,13 +145,25 @@ def renew(healing: Healing, attempts: int) -> Plan:
 
 def recovered(healing: Healing, *, now: float) -> Healing:
     """The instance is connected (again); what was long ago before that is forgiven."""
-    failures = 0 if forgiven(healing, now) else healing.failures
-    return msgspec.structs.replace(healing, failures=failures, healthy_since=now, expired_codes=0)
+    return msgspec.structs.replace(remembered(healing, now), healthy_since=now, expired_codes=0)
 
 
-def forgiven(healing: Healing, now: float) -> bool:
-    """Whether it was healthy for long enough before this moment."""
-    return healing.healthy_since is not None and now - healing.healthy_since >= HEALTHY_AFTER_S
+def remembered(healing: Healing, now: float) -> Healing:
+    """What still counts at this moment: nothing, if it was healthy for long enough before."""
+    if healing.healthy_since is not None and now - healing.healthy_since >= HEALTHY_AFTER_S:
+        return Healing(healthy_since=healing.healthy_since)
+    return healing
+
+
+def ban(wait_s: float | None, former: int) -> float:
+    """How long to wait after a ban for a time, the `former` ones having been waited out in vain.
+
+    The first time WhatsApp is taken at its word. Where it gives none, or has not meant it, the wait is at least five
+    minutes, and doubles: an attempt is what it wants to see least.
+    """
+    if wait_s is not None and former == 0:
+        return wait_s
+    return max(wait_s or 0.0, LONGEST_DELAY_S * 2.0 ** min(former, 8))
 
 
 def backoff(failures: int, draw: float) -> float:

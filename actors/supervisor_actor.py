@@ -212,6 +212,9 @@ class SupervisorActor(pykka.ThreadingActor):
         log.warning("an actor was replaced", action="actor_replaced", instance=instance, cause=cause)
         self._house.tallies.count("actors_replaced", cause)
         if self._hosts.has(instance) or self._starts.has(instance):
+            if isinstance(state, Instance) and state.status in OPERATIONAL:
+                # Nobody else will say so of a connection that stands: without it nothing would ever be forgiven.
+                self._healer.healthy(instance)
             self._lives.tell(instance, tidings.RepeatDue())
         elif isinstance(state, Instance) and state.reason in TIMED:
             self._healer.lose(instance, state.reason or "", state.retry_at)

@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ from chatbot_erp.actors.wa_verdicts import (
     cause_of_failure,
     cause_of_logout,
     cause_of_raise,
+    end_of_ban,
     why_not_resolved,
     why_not_sent,
 )
@@ -253,7 +254,7 @@ class WhatsAppSocket:
             case "StreamReplaced":
                 self._end("stream_replaced")
             case "TemporaryBan":
-                self._end("temporarily_banned", retry_at=datetime.now(UTC) + timedelta(seconds=event.Expire))
+                self._end("temporarily_banned", retry_at=end_of_ban(datetime.now(UTC), event.Expire))
             case "ConnectFailure":
                 code = _code_of(event.Raw)
                 self._end(cause_of_failure(code), f"{code} {event.Message}".strip())
@@ -265,7 +266,7 @@ class WhatsAppSocket:
                 self._watch.was_not_answered()
             case "StreamError":
                 self._watch.was_complained_of()
-            case "Disconnected":
+            case "Disconnected" if not self._watch.is_over:
                 self._pass_on(SocketDisconnected(reason="dropped"))
                 self._people.watched.forget()
                 if not self._pairing:

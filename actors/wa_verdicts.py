@@ -6,6 +6,7 @@ certainly one of them stays `unknown` for a send: better a question to the calle
 
 import re
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Literal
 
@@ -19,6 +20,9 @@ FailureReason = Literal[
     "not_uploaded",
     "unknown",
 ]
+
+LONGEST_BAN_S = 10 * 365 * 86400
+"""No date can be made of any number."""
 
 _CAUSES = {
     400: "unusable_session",
@@ -100,6 +104,11 @@ def cause_of_raise(error: str) -> str:
     if any(f"got {status}" in error for status in range(500, 600)) or "Service Unavailable" in error:
         return "unavailable"
     return "refused"
+
+
+def end_of_ban(now: datetime, expire_s: int) -> datetime | None:
+    """When a ban for `expire_s` seconds ends. None where WhatsApp has not said it: the library makes 0 of that."""
+    return now + timedelta(seconds=min(expire_s, LONGEST_BAN_S)) if expire_s > 0 else None
 
 
 def why_not_sent(error: str) -> FailureReason:

@@ -1,6 +1,7 @@
-"""Notices what the library does not: a reconnect it forgot, a connection that is deaf, a login that is gone."""
+"""Notices what the library does not: a reconnect it forgot, a line that flaps, a deaf connection, a login that is gone."""
 
 import threading
+import time
 from collections.abc import Callable
 
 from chatbot_erp.actors.frames import SocketStands
@@ -9,6 +10,11 @@ from chatbot_erp.actors.wa_client import Client, LibraryError
 RECONNECT_PATIENCE_S, LOGIN_PATIENCE_S = 4.0, 1.0
 PROBE_PATIENCE_S = 10.0
 """With the library's keep-alive before it (at most 30 s, and 10 s for its answer), silence is noticed within 50 s."""
+
+SHORT_S = 10.0
+FLAPS = (5, 60.0)
+"""So many connections in so many seconds that were over within `SHORT_S`: the library would go on like that without a
+pause and without end."""
 
 
 class Watch:
@@ -35,6 +41,8 @@ class Watch:
         self._over = threading.Event()
         self._probing = threading.Lock()
         self._connections = 0
+        self._opened_at = 0.0
+        self._short: list[float] = []
         self._look: threading.Timer | None = None
         self.connected = False
 
@@ -54,12 +62,16 @@ class Watch:
         """The library is connected and logged in."""
         self.connected = True
         self._connections += 1
+        self._opened_at = time.monotonic()
         self._look_no_more()
 
     def broke(self) -> None:
-        """The connection is gone. The library reconnects by itself; see later whether it has."""
-        self.connected = False
-        self._look_for_library_in(RECONNECT_PATIENCE_S)
+        """The connection is gone. The library reconnects by itself; see later whether it has, unless the line flaps."""
+        was_connected, self.connected = self.connected, False
+        if was_connected and self._flaps(time.monotonic()):
+            self._give_up("flapping", "The connection was made and lost again and again.")
+        else:
+            self._look_for_library_in(RECONNECT_PATIENCE_S)
 
     def was_complained_of(self) -> None:
         """WhatsApp ended the stream for a reason that the library does not know.
@@ -78,6 +90,14 @@ class Watch:
             return SocketStands(connected=self._client.is_connected(), logged_in=self._client.is_logged_in())
         except LibraryError:
             return SocketStands(connected=False, logged_in=False)
+
+    def _flaps(self, now: float) -> bool:
+        """Whether this loss is one too many."""
+        count, period = FLAPS
+        if now - self._opened_at >= SHORT_S:
+            return False
+        self._short = [*(at for at in self._short if now - at < period), now]
+        return len(self._short) >= count
 
     def _look_for_library_in(self, delay_s: float) -> None:
         connection = self._connections

@@ -84,6 +84,12 @@ class Refuse(_Fault, frozen=True):
     reset: bool = False
 
 
+class CutShort(_Fault, frozen=True):
+    """Condition: who logs in is let in, and the connection is reset `after_s` seconds later."""
+
+    after_s: float = 0.1
+
+
 class Silence(_Fault, frozen=True):
     """Condition: the connection stands and nothing comes back: no acks, no answers, not even to keep-alives.
 
@@ -94,8 +100,9 @@ class Silence(_Fault, frozen=True):
 class LoginFailure(_Fault, frozen=True):
     """Condition: the login is answered with `<failure reason=…>`, `times` times or until healed.
 
-    Reasons as whatsmeow names them (types/events): 401 logged out, 402 banned for a time (`expire_s` seconds, `code`
-    says why), 403 locked, 405 client outdated, 406 banned for unknown reasons, 500 and 503 the server's own trouble.
+    Reasons as whatsmeow names them (types/events): 401 logged out, 402 banned for a time (`code` says why, `expire_s` for
+    how many seconds, if it is told), 403 locked, 405 client outdated, 406 banned for unknown reasons, 500 and 503 the
+    server's own trouble.
     """
 
     reason: int
@@ -153,6 +160,7 @@ class ReversedReceipts(_Fault, frozen=True):
 Blow = Drop | StreamError | Replaced | LoggedOut | Undecryptable | Unavailable | Amnesia | Burst
 Condition = (
     Refuse
+    | CutShort
     | Silence
     | LoginFailure
     | ForgedLink

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cryptography.exceptions import InvalidTag
 
 from chatbot_erp.sandbox import letters, pairing, post, presence, queries
-from chatbot_erp.sandbox.faults import LoginFailure, Refuse, Silence
+from chatbot_erp.sandbox.faults import CutShort, LoginFailure, Refuse, Silence
 from chatbot_erp.sandbox.jid import SERVER_JID
 from chatbot_erp.sandbox.nodes import Node, NodeError, decode, encode
 from chatbot_erp.sandbox.noise import Channel, Handshake
@@ -139,6 +139,8 @@ class Stream:
         self.send(Node("ib", {"from": SERVER_JID}, [Node("offline", {"count": str(len(kept))})]))
         letters.greet(self.network, companion)
         companion.account.bell.ring()
+        if (short := companion.account.conditions.get(CutShort)) is not None:
+            asyncio.get_running_loop().call_later(short.after_s, self.abort)
 
     def _identify(self, static: bytes, payload: Any) -> None:
         if payload.HasField("devicePairingData"):
@@ -173,7 +175,9 @@ class Stream:
     def _fail(self, failure: LoginFailure) -> None:
         attrs = {"reason": str(failure.reason), "location": "sandbox"}
         if failure.reason == 402:
-            attrs |= {"code": str(failure.code), "expire": str(failure.expire_s or 3600)}
+            attrs["code"] = str(failure.code)
+            if failure.expire_s is not None:
+                attrs["expire"] = str(failure.expire_s)
         self._part(Node("failure", dict(attrs)))
 
     def _part(self, last_word: Node) -> None:

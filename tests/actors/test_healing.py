@@ -112,6 +112,17 @@ def test_a_restart_that_was_not_carried_out_does_not_count(world: World) -> None
     assert world.tallies.read() == {}
 
 
+def test_whoever_is_lost_once_more_before_the_probe_stays_in_quarantine(world: World) -> None:
+    for _ in range(INTENSITY[0]):
+        world.healer.lose("a", "zombie")
+        world.ring()
+        world.carry_out()
+    for _ in range(3):
+        world.healer.lose("a", "zombie")
+        assert world.waits() == [LONGEST_DELAY_S]
+    assert world.tallies.read() == {("quarantines", "zombie"): 1}
+
+
 def test_a_person_who_restarts_voids_the_quarantine(world: World) -> None:
     for _ in range(INTENSITY[0] + 1):
         world.healer.lose("a", "zombie")
@@ -145,3 +156,24 @@ def test_when_the_network_is_back_for_one_the_others_need_not_wait_long(world: W
     assert ban == LONGEST_DELAY_S
     world.ring()
     assert {instance for instance, cause in world.carry_out() if cause == "refused"} == {"b", "c"}
+
+
+def test_a_neighbour_that_flaps_hastens_nobody_a_second_time(world: World) -> None:
+    """Nor does the one that it let in: it is its own outage that counts."""
+
+    def is_hastened() -> bool:
+        world.alarms.clear()
+        while not any(delay > HASTE_S for delay in world.waits()):
+            world.healer.lose("a", "unavailable")
+            world.ring()
+            world.carry_out()
+            world.healer.lose("a", "unavailable")
+        world.healer.lose("neighbour", "dropped")
+        world.healer.healthy("neighbour")
+        return all(delay <= HASTE_S for delay in world.waits())
+
+    assert [is_hastened() for _ in range(3)] == [True, False, False]
+    world.healer.healthy("a")
+    assert [is_hastened() for _ in range(2)] == [True, False]
+    world.healer.forget("a")
+    assert [is_hastened() for _ in range(2)] == [True, False]

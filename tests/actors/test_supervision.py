@@ -53,6 +53,28 @@ def test_a_ban_is_waited_out_also_by_an_instance_that_failed_often() -> None:
     assert plan("temporarily_banned", healing, now=5, draw=0.5, wait_s=7200.0).delay_s == 7200.0
 
 
+@pytest.mark.parametrize("wait_s", [None, 0.0, 60.0])
+def test_a_ban_that_goes_on_is_tried_less_and_less(wait_s: float | None) -> None:
+    """Also where WhatsApp names a time each time, and lets nobody in after it."""
+    healing, delays, now = Healing(), list[float](), 0.0
+    for _ in range(20):
+        decided = plan("temporarily_banned", healing, now=now, draw=0.0, wait_s=wait_s)
+        assert decided.delay_s is not None
+        healing, now = decided.healing, now + decided.delay_s
+        delays.append(decided.delay_s)
+    assert delays[0] == (LONGEST_DELAY_S if wait_s is None else wait_s)
+    assert delays[1:4] == [2 * LONGEST_DELAY_S, 4 * LONGEST_DELAY_S, 8 * LONGEST_DELAY_S]
+    assert delays[-1] == 256 * LONGEST_DELAY_S
+
+
+def test_a_ban_that_was_over_for_ten_minutes_says_nothing_about_the_next() -> None:
+    banned = plan("temporarily_banned", Healing(bans=5), now=0, draw=0.0, wait_s=60.0).healing
+    healthy = recovered(banned, now=1.0)
+    soon, later = HEALTHY_AFTER_S, HEALTHY_AFTER_S + 1
+    assert plan("temporarily_banned", healthy, now=soon, draw=0.0, wait_s=60.0).delay_s == 64 * LONGEST_DELAY_S
+    assert plan("temporarily_banned", healthy, now=later, draw=0.0, wait_s=60.0).delay_s == 60.0
+
+
 @pytest.mark.parametrize(("attempts", "renewed"), [(1, 0), (3, 2)])
 def test_a_code_is_renewed_as_often_as_is_allowed(attempts: int, renewed: int) -> None:
     healing, delays = Healing(), []
@@ -76,14 +98,42 @@ def test_a_ban_for_a_time_is_waited_out() -> None:
     assert plan("temporarily_banned", Healing(), now=0, draw=0.5, wait_s=3600.0).delay_s == 3600.0
 
 
-def test_too_many_restarts_mean_quarantine_with_a_slow_probe() -> None:
+def quarantined() -> Healing:
+    """What is remembered of an instance after its first probe."""
     healing = Healing()
-    for moment in range(INTENSITY[0]):
+    for moment in range(INTENSITY[0] + 1):
         healing = plan("host_died", healing, now=float(moment), draw=0.0).healing
-    probe = plan("host_died", healing, now=10.0, draw=0.0)
-    assert (probe.delay_s, probe.quarantined) == (LONGEST_DELAY_S, True)
-    after = plan("host_died", probe.healing, now=INTENSITY[1] + 11.0, draw=0.0)
-    assert not after.quarantined, "a quiet while ends the quarantine"
+    assert healing.quarantined
+    return healing
+
+
+def test_too_many_restarts_mean_quarantine_with_a_slow_probe_for_as_long_as_it_takes() -> None:
+    healing, now = quarantined(), 10.0
+    for _ in range(5):
+        now += INTENSITY[1] + LONGEST_DELAY_S
+        probe = plan("host_died", healing, now=now, draw=0.0)
+        assert (probe.delay_s, probe.healing.quarantined) == (LONGEST_DELAY_S, True)
+        healing = probe.healing
+
+
+def test_a_line_that_flaps_ends_in_quarantine_however_often_it_connects() -> None:
+    healing = Healing()
+    for moment in range(INTENSITY[0] + 1):
+        decided = plan("flapping", healing, now=float(moment), draw=0.0)
+        healing = recovered(decided.healing, now=float(moment))
+    assert (decided.delay_s, healing.quarantined) == (LONGEST_DELAY_S, True)
+
+
+def test_ten_healthy_minutes_end_a_quarantine_and_less_do_not() -> None:
+    healthy = recovered(quarantined(), now=1000.0)
+    assert plan("host_died", healthy, now=999.0 + HEALTHY_AFTER_S, draw=0.0).healing.quarantined
+    free = plan("host_died", healthy, now=1000.0 + HEALTHY_AFTER_S, draw=0.0)
+    assert (free.delay_s, free.healing.quarantined) == (0.0, False)
+
+
+def test_in_quarantine_the_network_and_a_ban_keep_their_own_patience() -> None:
+    assert plan("unavailable", quarantined(), now=10.0, draw=0.0).delay_s == 0.0
+    assert plan("temporarily_banned", quarantined(), now=10.0, draw=0.0, wait_s=60.0).delay_s == 60.0
 
 
 @pytest.mark.parametrize("cause", sorted(NETWORK))
@@ -91,9 +141,9 @@ def test_an_outage_of_the_network_puts_nobody_into_quarantine(cause: str) -> Non
     healing = Healing()
     for moment in range(3 * INTENSITY[0]):
         decided = plan(cause, healing, now=float(moment), draw=0.01)
-        assert not decided.quarantined
         healing = decided.healing
-    assert plan("host_died", healing, now=60.0, draw=0.0).quarantined is False
+        assert not healing.quarantined
+    assert not plan("host_died", healing, now=60.0, draw=0.0).healing.quarantined
 
 
 def test_ten_healthy_minutes_are_forgiving() -> None:

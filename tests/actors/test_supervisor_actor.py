@@ -236,6 +236,19 @@ def test_an_actor_that_always_fails_is_not_replaced_for_ever_until_somebody_asks
     host.next(frames.CloseSocket)
 
 
+def test_an_actor_that_fails_now_and_then_over_a_connection_that_stands_is_forgiven(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervision, "HEALTHY_AFTER_S", 0.0)
+    host = world.connect("a")
+    for _ in range(INTENSITY[0] + 1):
+        failing = world.house.directory.actor("a")
+        assert failing is not None
+        failing.tell("nonsense")
+        host.next(frames.Repeat)
+    assert ("quarantines", "actor_failed") not in world.house.tallies.read()
+
+
 def test_an_actor_that_hangs_is_replaced_and_its_late_words_are_not_believed(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

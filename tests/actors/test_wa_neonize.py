@@ -147,6 +147,15 @@ def test_a_refused_login_has_its_cause(world: World, reason: int, cause: str) ->
     assert (ended.retry_at is not None) == (reason == 402)
 
 
+@pytest.mark.parametrize("expire_s", [None, 0, -1])
+def test_a_ban_that_names_no_time_to_come_names_none(world: World, expire_s: int | None) -> None:
+    number = world.paired()
+    number.phone.fault(LoginFailure(reason=402, expire_s=expire_s))
+    world.shared.open(number)
+    ended = world.shared.see(number.name, frames.SocketEnded)
+    assert (ended.cause, ended.retry_at) == ("temporarily_banned", None)
+
+
 def test_a_network_that_is_not_there_refuses_the_dial(world: World) -> None:
     number = world.paired()
     world.network.fault(Refuse(times=1))

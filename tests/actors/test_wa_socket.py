@@ -228,6 +228,14 @@ def test_a_dial_that_fails_ends_the_socket(tmp_path: Path) -> None:
     assert ended.cause == "refused"
 
 
+def test_what_the_library_meets_after_the_end_is_not_told(linked: Scene) -> None:
+    linked.hear(neonize.TemporaryBan(Code=1, Expire=3600))
+    linked.hear(neonize.Disconnected())
+    linked.hear(failure(403))
+    assert isinstance(linked.next(), frames.SocketEnded)
+    assert linked.seen.empty()
+
+
 def test_a_dropped_connection_is_told_and_nothing_is_sent_meanwhile(linked: Scene) -> None:
     linked.connect()
     linked.next()

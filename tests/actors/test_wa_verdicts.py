@@ -1,5 +1,6 @@
 """What is certain about a message that was not acknowledged, and what a lost connection means."""
 
+from datetime import UTC, datetime, timedelta
 from typing import get_args
 
 import pytest
@@ -11,6 +12,7 @@ from chatbot_erp.actors.wa_verdicts import (
     cause_of_failure,
     cause_of_logout,
     cause_of_raise,
+    end_of_ban,
     why_not_resolved,
     why_not_sent,
 )
@@ -72,6 +74,13 @@ def test_a_question_that_failed_sent_nothing(error: str, reason: str) -> None:
 )
 def test_a_dial_that_failed_has_a_cause(error: str, cause: str) -> None:
     assert cause_of_raise(error) == cause
+
+
+def test_a_ban_ends_when_whatsapp_says_and_where_it_says_nothing_nobody_knows() -> None:
+    noon = datetime(2026, 11, 17, 12, tzinfo=UTC)
+    assert end_of_ban(noon, 60) == noon + timedelta(minutes=1)
+    assert [end_of_ban(noon, unsaid) for unsaid in (0, -1, -(2**63))] == [None] * 3
+    assert (end_of_ban(noon, 2**63 - 1) or noon) > noon + timedelta(days=3649)
 
 
 def test_every_reason_is_a_problem_for_callers() -> None:

@@ -46,6 +46,7 @@ def scene(monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
     monkeypatch.setattr(wa_watch, "RECONNECT_PATIENCE_S", 0.05)
     monkeypatch.setattr(wa_watch, "LOGIN_PATIENCE_S", 0.05)
     monkeypatch.setattr(wa_watch, "PROBE_PATIENCE_S", 0.05)
+    monkeypatch.setattr(wa_watch, "SHORT_S", 0.0)
     scene = Scene()
     yield scene
     scene.client.stop()
@@ -97,6 +98,34 @@ def test_a_line_that_flaps_leaves_no_thread_for_each_time_it_broke(
     for thread in set(threading.enumerate()) - before:
         thread.join(PATIENCE_S)
         assert not thread.is_alive()
+
+
+def flap(watch: Watch, times: int) -> None:
+    for _ in range(times):
+        watch.opened()
+        watch.broke()
+
+
+def test_a_line_that_breaks_at_once_again_and_again_is_given_up(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wa_watch, "FLAPS", (5, 3600.0))
+    monkeypatch.setattr(wa_watch, "SHORT_S", 3600.0)
+    flap(scene.watch, 4)
+    scene.watch.broke()
+    scene.watch.opened()
+    scene.assert_quiet()
+    scene.watch.broke()
+    assert scene.next() == "flapping"
+
+
+@pytest.mark.parametrize(("flaps", "short_s"), [((5, 0.0), 3600.0), ((5, 3600.0), 0.0)])
+def test_connections_that_break_now_and_then_or_after_a_while_are_no_flapping_line(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, flaps: tuple[int, float], short_s: float
+) -> None:
+    monkeypatch.setattr(wa_watch, "FLAPS", flaps)
+    monkeypatch.setattr(wa_watch, "SHORT_S", short_s)
+    flap(scene.watch, 20)
+    scene.watch.opened()
+    scene.assert_quiet()
 
 
 def test_a_zombie_is_reported(scene: Scene) -> None:

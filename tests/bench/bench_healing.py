@@ -21,6 +21,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
 from chatbot_erp.actors.supervision import REMEDIES
+from chatbot_erp.actors.wa_watch import FLAPS
 from chatbot_erp.sandbox.client import Network
 from chatbot_erp.sandbox.faults import Drop
 from fault_matrix import FAULTS, Course, Fault, Number, all_events, await_connected, await_event, moment, play, position
@@ -34,6 +35,9 @@ CODES = int(os.environ.get("CODES", "100"))
 PAIRING_AT_ONCE = 4
 SHOWN_AT_ONCE = 10
 SETTLING_S = 1.0
+
+FEW_RESETS = FLAPS[0] - 1
+"""A number whose line breaks more often than this in a short time is not left to the library."""
 
 _numbers = itertools.count(1)
 
@@ -173,18 +177,18 @@ def callers(manager: ManagerProcess) -> Iterator[list[float]]:
 def reconnects() -> None:
     """The line is cut again and again: what the library mends by itself, and what is restarted."""
     with world() as (network, manager, receiver):
-        number = admit(network, manager, receiver)
-        mark = position(number)
-        for kind, cut in (
-            ("resets", lambda: number.phone.fault(Drop())),
-            ("restarts", lambda: manager.call("POST", f"/instances/{number.name}/restart")),
+        numbers = [admit(network, manager, receiver) for _ in range(RECONNECTS // 2 // FEW_RESETS + 1)]
+        marks = {number: position(number) for number in numbers}
+        for kind, cut, hit in (
+            ("resets", lambda number: number.phone.fault(Drop()), numbers),
+            ("restarts", lambda number: manager.call("POST", f"/instances/{number.name}/restart"), numbers[:1]),
         ):
-            for count in range(RECONNECTS // 2 + 1):
+            for count, number in zip(range(RECONNECTS // 2 + 1), itertools.cycle(hit), strict=False):
                 if count % (RECONNECTS // 4) == 0:
                     time.sleep(SETTLING_S)
                     print(f"after {count} {kind}: {usage_of_all(manager)}", flush=True)
-                cut()
-                mark = await_connected(number, mark)["position"]
+                cut(number)
+                marks[number] = await_connected(number, marks[number])["position"]
         print(f"the socket process was replaced {manager.log.read_text().count('host_recycled')} times")
 
 

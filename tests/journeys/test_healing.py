@@ -15,7 +15,7 @@ import pytest
 from chatbot_erp.actors.supervision import INTENSITY
 from chatbot_erp.sandbox.client import Network, Phone
 from chatbot_erp.sandbox.control_connection import SandboxError
-from chatbot_erp.sandbox.faults import Drop, ForgedLink, Refuse, Silence, SlowAcks
+from chatbot_erp.sandbox.faults import CutShort, Drop, ForgedLink, Refuse, Silence, SlowAcks
 from fault_matrix import Number, holders
 from manager_process import ManagerProcess
 from receiver import Receiver
@@ -104,6 +104,26 @@ def test_an_instance_that_fails_again_and_again_is_put_into_quarantine(
         assert reasons(manager, "b") == []
         assert manager.call("POST", "/instances/a/restart").status_code == 202
         manager.wait_connected("a")
+
+
+def test_a_line_that_lets_in_and_breaks_at_once_is_told_and_left_in_peace(
+    tmp_path: Path, network: Network, new_phone: NewPhone
+) -> None:
+    """The library alone would log in ten times a second for as long as it lasts."""
+    with ManagerProcess(tmp_path / "data", network, "--no-sanity-ping") as manager:
+        phone = new_phone("A")
+        manager.pair("a", phone)
+        phone.fault(CutShort())
+        phone.fault(Drop())
+        wait_for(lambda: "flapping" in causes(manager, "a"))
+        assert "flapping" in reasons(manager, "a")
+        phone.heal()
+        assert manager.call("POST", "/instances/a/restart").status_code == 202
+        wait_for(lambda: causes(manager, "a")[-1] == "requested")
+        asked_at = manager.events("a", "instance.restarted")[-1]["position"]
+        wait_for(lambda: manager.events("a", "instance.connected")[-1]["position"] > asked_at)
+        manager.wait_connected("a")
+        assert manager.send("a", new_phone("B").number, "ainda aqui").status_code == 200
 
 
 def test_a_process_that_has_grown_too_large_is_replaced_number_by_number(
