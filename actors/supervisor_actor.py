@@ -174,9 +174,14 @@ class SupervisorActor(pykka.ThreadingActor):
             self._lives.tell(request.instance, LoseSocket(generation=request.generation, cause="socket_failed"))
 
     def _mourn(self, death: HostDeath) -> None:
-        cause, lost = self._hosts.gone(death.name)
-        if self._ending:
-            return
+        if not self._ending:
+            self._report_lost(death)
+        # Only now may new sockets be opened: what is sent through them is not in doubt.
+        self._hosts.gone(death.name)
+
+    def _report_lost(self, death: HostDeath) -> None:
+        cause, everyone = self._hosts.lost_with(death.name)
+        lost = [each for each in everyone if not each.closing]
         if lost:
             log.warning(
                 "a socket host died",
@@ -188,8 +193,10 @@ class SupervisorActor(pykka.ThreadingActor):
                 stderr_tail=death.stderr_tail[-2000:],
             )
             self._house.tallies.count("hosts_lost", cause)
-        for each in lost:
-            self._lives.tell(each.instance, LoseSocket(generation=each.generation, cause=cause))
+        for each in everyone:
+            # Nobody misses a socket that was being closed, but what was in mid-send in it has lost its reporter.
+            told = DoubtPending(cause=cause) if each.closing else LoseSocket(generation=each.generation, cause=cause)
+            self._lives.tell(each.instance, told)
 
     def _restart_as_planned(self, instance: str, cause: str) -> None:
         if cause in ("actor_failed", "actor_stuck"):
