@@ -18,14 +18,14 @@ CHUNK = 1 << 20
 
 def drop_parked(directory: Path, forms: Collection[str]) -> None:
     """Remove whatever was parked that mentions one of the forms."""
-    for path in (directory / "parked").glob("*.json"):
+    for path in (directory / "parked").glob("*"):
         if mentions(path, forms):
             path.unlink(missing_ok=True)
 
 
 def drop_parked_before(directory: Path, moment: datetime) -> None:
     """Remove what was parked longer ago."""
-    for path in (directory / "parked").glob("*.json"):
+    for path in (directory / "parked").glob("*"):
         with suppress(FileNotFoundError):
             if path.stat().st_mtime < moment.timestamp():
                 path.unlink()
