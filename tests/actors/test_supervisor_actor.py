@@ -384,6 +384,27 @@ def test_what_was_in_mid_send_in_a_socket_that_was_being_closed_is_in_doubt_when
     assert ("hosts_lost", "host_died") not in world.house.tallies.read()
 
 
+def test_who_does_not_answer_in_time_keeps_nobody_from_being_brought_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from chatbot_erp.actors import supervisor_actor
+
+    world.connect("b", world.connect("a"))
+    for name in "ab":
+        former = world.house.directory.actor(name)
+        assert former is not None
+        former.stop()
+    monkeypatch.setattr(lives, "PING_PATIENCE_S", 0.0)
+    monkeypatch.setattr(supervisor_actor, "PING_PATIENCE_S", 0.0)
+    assert world.supervisor.ask(tidings.Restore()) == 2
+    for name in "ab":
+        world.wait(name, lambda view: view.status is Status.CONNECTED)
+    world.supervisor.ask(tidings.Resume())
+    for name in "ab":
+        world.wait(name, lambda view: view.status is Status.INITIALIZING)
+        assert world.log_causes(name) == ["paired", "manager_started"]
+
+
 def test_a_host_that_says_nothing_is_killed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     host = world.connect("a")
     monkeypatch.setattr(hosts, "SILENCE_S", -1.0)
