@@ -21,8 +21,9 @@ from chatbot_erp.actors.tidings import PlaceSocket
 
 log = structlog.get_logger()
 
-CLOSE_PATIENCE_S = 15.0
-"""A socket that has not closed by then takes its host with it."""
+CLOSE_PATIENCE_S = 20.0
+"""A socket that has not closed by then takes its host with it. One whose dial hangs closes only when that is over, after
+60 s, and is given up after some 45."""
 
 SILENCE_S = 10.0
 """A host that has said nothing for so long hangs (it says `Alive` every 2 s)."""
