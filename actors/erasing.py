@@ -145,7 +145,7 @@ class Eraser:
 
     def _beside_the_log(self) -> Iterator[Path]:
         """All other files that may speak of somebody."""
-        for pattern in ("parked/*.json", "hosts/*.log", "sessions/*.db"):
+        for pattern in ("parked/*", "hosts/*.log", "sessions/*.db"):
             yield from self._directory.glob(pattern)
 
     def _forget_in(self, files: Iterable[Path], addresses: Collection[str]) -> dict[str, str]:

@@ -21,8 +21,9 @@ from chatbot_erp.actors.tidings import PlaceSocket
 
 log = structlog.get_logger()
 
-CLOSE_PATIENCE_S = 15.0
-"""A socket that has not closed by then takes its host with it."""
+CLOSE_PATIENCE_S = 20.0
+"""A socket that has not closed by then takes its host with it. One whose dial hangs closes only when that is over, after
+60 s, and is given up after some 45."""
 
 SILENCE_S = 10.0
 """A host that has said nothing for so long hangs (it says `Alive` every 2 s)."""
@@ -47,12 +48,13 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """An instance whose socket is open, or was when its host went down."""
+    """An instance whose socket is open, or was when its host went down; `closing` if that was wanted already."""
 
     instance: str
     generation: int
     age_s: float = 0.0
     pairing: bool = False
+    closing: bool = False
 
 
 class SocketHosts:
@@ -122,22 +124,26 @@ class SocketHosts:
             self._free(instance, slot)
             self._end_if_empty(slot.host)
 
-    def gone(self, name: str) -> tuple[str, list[Lost]]:
-        """A host process ended: the cause, and whose sockets were lost with it."""
+    def lost_with(self, name: str) -> tuple[str, list[Lost]]:
+        """What to say of the end of this host: the cause, and whose sockets it takes with it. `gone` is to follow."""
+        lost = [
+            Lost(instance, slot.generation, closing=slot.closing_since is not None)
+            for instance, slot in self._slots.items()
+            if slot.host.name == name
+        ]
+        return "host_hung" if name in self._hung else "host_died", lost
+
+    def gone(self, name: str) -> None:
+        """A host process ended: let go of its slots, and open what waited for one of them."""
         self._shared.pop(name, None)
         self._pairing.pop(name, None)
         self._leaving.pop(name, None)
-        cause = "host_hung" if name in self._hung else "host_died"
         self._hung.discard(name)
         self._retiring.discard(name)
         self._homes = {instance: home for instance, home in self._homes.items() if home != name}
-        lost = []
         for instance, slot in list(self._slots.items()):
             if slot.host.name == name:
-                if slot.closing_since is None:
-                    lost.append(Lost(instance, slot.generation))
                 self._free(instance, slot)
-        return cause, lost
 
     def has(self, instance: str) -> bool:
         """Whether a socket is open, or about to be."""

@@ -56,12 +56,19 @@ class Lives:
         return actor
 
     def restore(self) -> int:
-        """Bring back every instance that is not removed, and the deliveries of those that are."""
+        """Bring back every instance that is not removed, and the deliveries of those that are.
+
+        One that does not answer holds up nobody: it is here, and replaced if it goes on like that.
+        """
         heads = self._house.store.open_streams()
         for head in heads:
             state = rebuild(self._house.store, head)
-            if state is not None:
+            if state is None:
+                continue
+            try:
                 self.start(head.stream, state.name, state, head.version)
+            except (pykka.Timeout, pykka.ActorDeadError):
+                log.exception("an instance does not answer", action="restored_without_answer", instance=head.stream)
         return len(heads)
 
     def replace(self, instance: str) -> State:

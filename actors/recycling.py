@@ -14,14 +14,18 @@ from chatbot_erp.actors.hosts import SocketHosts
 log = structlog.get_logger()
 
 MOVE_PATIENCE_S = 30.0
-"""A number that is not connected by then does not hold up the next; if it has not left, its turn comes again."""
+"""A number that has not left by then does not hold up the next; its turn comes again."""
 
 PAUSE_S = 60.0
 """From one recycled host to the next: a limit set too low must not keep all numbers moving."""
 
 
 class Recycler:
-    """`move(instance)` has an instance make a new socket; it finds its place in another host."""
+    """`move(instance)` has an instance make a new socket; it finds its place in another host.
+
+    The next one moves when the last is connected again: where no login succeeds, those that are connected stay so. Only
+    one of which `comes_back` says that nothing but a person, or a long time, brings it back is not waited for.
+    """
 
     def __init__(
         self,
@@ -30,12 +34,14 @@ class Recycler:
         *,
         most_bytes: int,
         most_descriptors: int,
+        comes_back: Callable[[str], bool],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._hosts = hosts
         self._move = move
         self._most_bytes = most_bytes
         self._most_descriptors = most_descriptors
+        self._comes_back = comes_back
         self._clock = clock
         self._host: str | None = None
         self._moving: str | None = None
@@ -49,7 +55,9 @@ class Recycler:
         if self._host is None and now >= self._next_at:
             self._begin()
         elif self._host is not None and now - self._moved_at > MOVE_PATIENCE_S:
-            self._go_on()
+            left = self._hosts.carried_by(self._host)
+            if not left or self._moving in left or not self._comes_back(self._moving or ""):
+                self._go_on()
 
     def healthy(self, instance: str) -> None:
         """This instance is connected: if it is the one that moved, the next one's turn has come."""

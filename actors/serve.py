@@ -344,7 +344,11 @@ def _read_spools(house: House) -> None:
             observed = Observed(generation=said.generation, observation=said.observation, at=house.now())
             if actor is not None and not actor.ask(observed, timeout=PATIENCE_S):
                 raise OSError("The log refuses what the spool holds; the spool is kept.")
-        spool.remove()
+        if spool.damage is None:
+            spool.remove()
+            continue
+        log.error("a spool is damaged", action="spool_parked", damage=spool.damage, file=str(spool.park()))
+        house.tallies.count("parked", "Spool")
 
 
 def _stop_supervisor(supervisor: pykka.ActorRef[Any]) -> None:

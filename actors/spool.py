@@ -28,6 +28,12 @@ class Spool(msgspec.Struct, frozen=True, kw_only=True):
         """Call it when the words are committed."""
         self.path.unlink(missing_ok=True)
 
+    def park(self) -> Path:
+        """Instead of `remove`, where it is damaged: keep it where nobody reads it again, for a person to look at."""
+        parked = self.path.parent.parent / "parked"
+        parked.mkdir(mode=0o700, exist_ok=True)
+        return self.path.replace(parked / self.path.name)
+
 
 def write_spool(directory: Path, name: str, words: Iterable[Said]) -> Path:
     """Write the words, in order, so that they outlive this process and this machine. `directory` holds all our data."""

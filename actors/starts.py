@@ -7,14 +7,17 @@ from chatbot_erp.actors.tidings import PlaceSocket
 BURST = 16
 SHORTEST_WAIT_S = 0.01
 
+FAILED_WAIT_S = 1.0
+"""Where one cannot start, the next hardly can, and finding that out may take a minute: others get their turn between."""
+
 
 class Starts:
     """Waiting requests for sockets, in order, one per instance: the last one counts. Used by one thread.
 
-    `start` is called for each that may begin. Times are monotonic and given by the caller.
+    `start` is called for each that may begin; whether it could. Times are monotonic and given by the caller.
     """
 
-    def __init__(self, start: Callable[[PlaceSocket], None], *, per_s: float, burst: int = BURST) -> None:
+    def __init__(self, start: Callable[[PlaceSocket], bool], *, per_s: float, burst: int = BURST) -> None:
         self._start = start
         self._per_s = per_s
         self._burst = burst
@@ -39,5 +42,6 @@ class Starts:
         self._counted_at = now
         while self._waiting and self._left >= 1.0:
             self._left -= 1.0
-            self._start(self._waiting.pop(next(iter(self._waiting))))
+            if not self._start(self._waiting.pop(next(iter(self._waiting)))):
+                return FAILED_WAIT_S if self._waiting else None
         return max(SHORTEST_WAIT_S, (1.0 - self._left) / self._per_s) if self._waiting else None

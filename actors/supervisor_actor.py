@@ -4,6 +4,7 @@ Who does what for it, in its thread: lives.py has the actors, hosts.py the proce
 turn has come, healing.py when a restart is due, recycling.py replaces processes that have grown too large.
 """
 
+import contextlib
 import time
 from collections.abc import Callable
 from typing import Any
@@ -57,7 +58,7 @@ class SupervisorActor(pykka.ThreadingActor):
         self._house, self._hosts = build(self.actor_ref)
         house, tell = self._house, self.actor_ref.tell
         self._lives = Lives(house)
-        self._starts = Starts(self._hosts.open, per_s=house.config.starts_per_s)
+        self._starts = Starts(self._open, per_s=house.config.starts_per_s)
         self._healer = Healer(
             alarms=house.alarms,
             now=house.now,
@@ -70,6 +71,7 @@ class SupervisorActor(pykka.ThreadingActor):
             lambda instance: self._restart(instance, "host_recycled"),
             most_bytes=house.config.host_memory_bytes,
             most_descriptors=house.config.host_descriptors,
+            comes_back=self._comes_back,
         )
         self._starts_are_due = False
         self._looks = 0
@@ -113,7 +115,8 @@ class SupervisorActor(pykka.ThreadingActor):
                     self._lives.answered(instance)
             case tidings.PlaceSocket():
                 self._starts.want(message)
-                self._open_what_may()
+                if not self._starts_are_due:
+                    self._open_what_may()
             case tidings.StartsDue():
                 self._starts_are_due = False
                 self._open_what_may()
@@ -168,15 +171,25 @@ class SupervisorActor(pykka.ThreadingActor):
             self._starts_are_due = True
             self._house.alarms.set(wait_s, lambda: self.actor_ref.tell(tidings.StartsDue()))
 
+    def _open(self, request: tidings.PlaceSocket) -> bool:
+        """Whether there was a process for it."""
+        self._hosts.open(request)
+        return not self._hosts.unplaced
+
     def _report_unplaced(self) -> None:
         unplaced, self._hosts.unplaced = self._hosts.unplaced, []
         for request in unplaced:
             self._lives.tell(request.instance, LoseSocket(generation=request.generation, cause="socket_failed"))
 
     def _mourn(self, death: HostDeath) -> None:
-        cause, lost = self._hosts.gone(death.name)
-        if self._ending:
-            return
+        if not self._ending:
+            self._report_lost(death)
+        # Only now may new sockets be opened: what is sent through them is not in doubt.
+        self._hosts.gone(death.name)
+
+    def _report_lost(self, death: HostDeath) -> None:
+        cause, everyone = self._hosts.lost_with(death.name)
+        lost = [each for each in everyone if not each.closing]
         if lost:
             log.warning(
                 "a socket host died",
@@ -188,8 +201,10 @@ class SupervisorActor(pykka.ThreadingActor):
                 stderr_tail=death.stderr_tail[-2000:],
             )
             self._house.tallies.count("hosts_lost", cause)
-        for each in lost:
-            self._lives.tell(each.instance, LoseSocket(generation=each.generation, cause=cause))
+        for each in everyone:
+            # Nobody misses a socket that was being closed, but what was in mid-send in it has lost its reporter.
+            told = DoubtPending(cause=cause) if each.closing else LoseSocket(generation=each.generation, cause=cause)
+            self._lives.tell(each.instance, told)
 
     def _restart_as_planned(self, instance: str, cause: str) -> None:
         if cause in ("actor_failed", "actor_stuck"):
@@ -200,6 +215,11 @@ class SupervisorActor(pykka.ThreadingActor):
     def _restart(self, instance: str, cause: str) -> None:
         self._house.tallies.count("restarts", cause)
         self._lives.tell(instance, RestartInstance(cause=cause))
+
+    def _comes_back(self, instance: str) -> bool:
+        """Whether this instance is there, and will be connected again without anybody's doing before long."""
+        view = next((view for view in self._house.directory.views() if view.id == instance), None)
+        return view is not None and helps_by_itself(view.reason) and view.reason not in TIMED
 
     # actors
 
@@ -237,7 +257,9 @@ class SupervisorActor(pykka.ThreadingActor):
                 actor: Any = self._house.directory.actor(view.id)
                 answers.append(actor.ask(RestartInstance(cause="manager_started"), block=False))
         for answer in answers:
-            answer.get(timeout=PING_PATIENCE_S)
+            # Who does not answer is replaced in time, as everybody who hangs or fails.
+            with contextlib.suppress(pykka.Timeout, pykka.ActorDeadError):
+                answer.get(timeout=PING_PATIENCE_S)
 
     # watching
 

@@ -25,7 +25,7 @@ def drop_parked(path: Path, forms: Collection[str]) -> None:
 def drop_parked_before(directory: Path, moment: datetime) -> None:
     """Remove what was parked longer ago. Raises `OSError` for what stays, when all else is removed."""
     refusals = []
-    for path in (directory / "parked").glob("*.json"):
+    for path in (directory / "parked").glob("*"):
         try:
             if path.stat().st_mtime < moment.timestamp():
                 path.unlink()

@@ -8,8 +8,10 @@ A change would wait as long if it waited for the call; it waits only while the c
 thread that got a processor at all has long passed the few instructions up to the map, and what the call does
 afterwards no longer touches it.
 
-A start writes the maps within milliseconds, before it dials; when its dial is over it reads them once more. Hence a
-starting client admits look-ups after `WRITE_S` even if the dial hangs, but other changes only after `settle`.
+A start writes the maps within milliseconds, before it dials; when its dial is over it reads them once more. A dial may
+hang for a minute. So a start excludes the others while it dials, but no longer than `WRITE_S`: that one read meets a
+write of some nanoseconds hardly ever, while a neighbour that cannot be stopped has the whole process ended, each time.
+For the same reason those that return at once go before those that dial.
 """
 
 import threading
@@ -30,14 +32,14 @@ class MapGuard:
         self._turn = threading.Condition()
         self._calls: dict[object, float] = {}
         self._changing = False
-        self._admitting = True
+        self._short_ones_waiting = 0
 
     @contextmanager
     def look_up(self) -> Iterator[None]:
         """Around every call that reads the maps."""
         call = object()
         with self._turn:
-            self._turn.wait_for(lambda: self._admitting)
+            self._turn.wait_for(lambda: not self._changing)
             self._calls[call] = self._clock()
         try:
             yield
@@ -49,37 +51,35 @@ class MapGuard:
     @contextmanager
     def change(self) -> Iterator[None]:
         """Around a call that writes the maps and returns at once."""
-        self._begin()
+        with self._turn:
+            self._short_ones_waiting += 1
+            self._turn.wait_for(lambda: not self._changing)
+            self._short_ones_waiting -= 1
+            self._begin()
         try:
             yield
         finally:
             self._end()
 
-    def begin_long_change(self, settled: threading.Event, patience_s: float) -> None:
-        """Let a change begin that goes on after this call, until `settled` or for `patience_s`."""
-        self._begin()
-        threading.Thread(target=self._attend, args=(settled, patience_s), name="map-guard", daemon=True).start()
+    def begin_long_change(self, settled: threading.Event) -> None:
+        """Let a change begin that goes on after this call, and exclude others until `settled`, or for `WRITE_S`."""
+        with self._turn:
+            self._turn.wait_for(lambda: not self._changing and not self._short_ones_waiting)
+            self._begin()
+        threading.Thread(target=self._attend, args=(settled,), name="map-guard", daemon=True).start()
 
-    def _attend(self, settled: threading.Event, patience_s: float) -> None:
-        if not settled.wait(self._write_s):
-            with self._turn:
-                self._admitting = True
-                self._turn.notify_all()
-            settled.wait(patience_s)
+    def _attend(self, settled: threading.Event) -> None:
+        settled.wait(self._write_s)
         self._end()
 
     def _begin(self) -> None:
-        with self._turn:
-            self._turn.wait_for(lambda: not self._changing)
-            self._changing = True
-            self._admitting = False
-            while (age := self._age_of_youngest()) < LOOK_UP_S:
-                self._turn.wait(LOOK_UP_S - age)
+        self._changing = True
+        while (age := self._age_of_youngest()) < LOOK_UP_S:
+            self._turn.wait(LOOK_UP_S - age)
 
     def _end(self) -> None:
         with self._turn:
             self._changing = False
-            self._admitting = True
             self._turn.notify_all()
 
     def _age_of_youngest(self) -> float:

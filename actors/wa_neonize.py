@@ -67,8 +67,6 @@ class _UntilSet(threading.Event):
 
 client.ThreadEvent = _UntilSet
 
-START_PATIENCE_S = 60.0
-
 Heard = TypeVar("Heard")
 
 _HEARD = (
@@ -109,7 +107,7 @@ class NeonizeClient:
         self._asking = threading.Lock()
 
     def connect(self) -> None:
-        _guard.begin_long_change(self._library.alive, START_PATIENCE_S)
+        _guard.begin_long_change(self._library.alive)
         try:
             # It may have waited for its turn longer than anybody wanted it.
             if not self._stopped:

@@ -35,8 +35,14 @@ class World:
         self.now = 0.0
         self.hosts: Any = FakeHosts()
         self.moved: list[str] = []
+        self.lost_for_good: set[str] = set()
         self.recycler = Recycler(
-            cast(Any, self.hosts), self.moved.append, most_bytes=1000, most_descriptors=100, clock=lambda: self.now
+            cast(Any, self.hosts),
+            self.moved.append,
+            most_bytes=1000,
+            most_descriptors=100,
+            comes_back=lambda instance: instance not in self.lost_for_good,
+            clock=lambda: self.now,
         )
 
     def grow(self, host: str, *, rss: int = 10, descriptors: int = 10) -> None:
@@ -73,14 +79,41 @@ def test_numbers_move_one_after_another() -> None:
     assert world.moved == ["a", "b", "c"]
 
 
-def test_a_number_that_does_not_come_back_does_not_hold_up_the_next() -> None:
+def test_where_no_login_succeeds_the_others_stay_connected_where_they_are() -> None:
     world = World()
     world.grow("h1", descriptors=101)
     world.recycler.look()
     world.hosts.numbers["h1"].remove("a")
+    for after in (1, 2, 100):
+        world.now = after * (MOVE_PATIENCE_S + 1)
+        world.recycler.look()
+        assert world.moved == ["a"]
+    world.recycler.healthy("a")
+    assert world.moved == ["a", "b"]
+
+
+def test_a_number_that_is_lost_for_good_does_not_hold_up_the_next() -> None:
+    world = World()
+    world.grow("h1", descriptors=101)
+    world.recycler.look()
+    world.hosts.numbers["h1"].remove("a")
+    world.lost_for_good.add("a")
     world.now = MOVE_PATIENCE_S + 1
     world.recycler.look()
     assert world.moved == ["a", "b"]
+
+
+def test_where_nobody_is_left_in_the_host_nobody_is_waited_for() -> None:
+    world = World()
+    world.grow("h2", descriptors=101)
+    world.recycler.look()
+    world.hosts.numbers["h2"].clear()
+    world.now = MOVE_PATIENCE_S + 1
+    world.recycler.look()
+    world.grow("h1", descriptors=101)
+    world.now += PAUSE_S
+    world.recycler.look()
+    assert world.moved == ["d", "a"]
 
 
 def test_a_number_that_stays_in_its_host_does_not_hold_up_the_others_and_is_asked_again() -> None:

@@ -2,8 +2,13 @@
 
 import math
 from collections.abc import Iterator
+from pathlib import Path
 
-from chatbot_erp.actors.serve import PULSE_PATIENCE_S, await_end
+from chatbot_erp.actors.config import Config
+from chatbot_erp.actors.frames import Said
+from chatbot_erp.actors.serve import PULSE_PATIENCE_S, Surroundings, await_end, open_house
+from chatbot_erp.actors.spool import write_spool
+from fake_sockets import received
 
 
 class Turns:
@@ -36,3 +41,15 @@ def test_a_supervisor_that_hangs_ends_it_for_somebody_to_start_it_anew() -> None
 def test_a_process_that_was_held_up_as_a_whole_gives_its_supervisor_another_turn() -> None:
     turns = Turns(2, 600, 2)
     assert await_end(turns, lambda: 600.0 if turns.now == 602 else 0.1, turns.clock)
+
+
+def test_what_cannot_be_read_of_a_spool_is_kept_for_a_person_to_look_at(tmp_path: Path) -> None:
+    sound, torn = (
+        write_spool(tmp_path, name, [Said(instance="a", generation=1, number=1, observation=received("m"))])
+        for name in ("sound", "torn")
+    )
+    torn.write_bytes(torn.read_bytes()[:-1])
+    with open_house(Config(data_dir=tmp_path), Surroundings(environment={}, prelude=None)) as manager:
+        assert manager.tallies()[("parked", "Spool")] == 1
+    assert not sound.exists()
+    assert [path.name for path in (tmp_path / "parked").iterdir()] == [torn.name]

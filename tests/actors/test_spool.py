@@ -66,3 +66,12 @@ def test_what_a_host_had_no_time_to_finish_is_read_as_far_as_it_goes(tmp_path: P
     path.unlink()
     (spool,) = read_spools(tmp_path)
     assert [word.number for word in spool.words] == [1]
+
+
+def test_a_damaged_spool_is_kept_where_nobody_reads_it_again(tmp_path: Path) -> None:
+    path = write_spool(tmp_path, "host", words("one", "two"))
+    torn = path.read_bytes()[:-1]
+    path.write_bytes(torn)
+    (spool,) = read_spools(tmp_path)
+    assert spool.park().read_bytes() == torn
+    assert list(read_spools(tmp_path)) == []

@@ -13,8 +13,9 @@ import pytest
 
 from chatbot_erp.actors import frames, hosts, lives, supervision, tidings
 from chatbot_erp.actors.alarms import Alarm, Alarms
-from chatbot_erp.actors.commands import CreateInstance, Observed
+from chatbot_erp.actors.commands import CreateInstance, Observed, SendMessage
 from chatbot_erp.actors.config import Config
+from chatbot_erp.actors.contents import Text
 from chatbot_erp.actors.directory import Directory, InstanceView
 from chatbot_erp.actors.endpoint import ConfigureEndpoint
 from chatbot_erp.actors.host_process import HostDeath
@@ -142,6 +143,12 @@ class World:
         self.say(host, name, generation, frames.SocketConnected(jid="1@s.whatsapp.net", lid=None, push_name=""))
         self.wait(name, lambda view: view.status is Status.CONNECTED)
         return host
+
+    def send(self, name: str, command_id: str) -> None:
+        """Returns when it is accepted."""
+        actor = self.house.directory.actor(name)
+        assert actor is not None
+        actor.ask(SendMessage(command_id=command_id, number="551", content=Text(text="Olá")))
 
     def wait(self, name: str, wanted: Any) -> InstanceView:
         deadline = time.monotonic() + PATIENCE_S
@@ -372,6 +379,43 @@ def test_a_host_that_dies_takes_its_numbers_to_another(world: World) -> None:
     world.open("a", 3)
     assert world.log_causes("a") == ["paired", "host_died"]
     assert world.house.tallies.read()[("hosts_lost", "host_died")] == 1
+
+
+def test_what_was_in_mid_send_in_a_socket_that_was_being_closed_is_in_doubt_when_its_host_dies(world: World) -> None:
+    host = world.connect("a")
+    world.send("a", "before")
+    host.next(frames.Transmit)
+    world.supervisor.tell(tidings.RestartWanted(instance="a"))
+    host.next(frames.CloseSocket)
+    world.supervisor.tell(HostDeath(name=host.name, exit_code=None, signal=9, stderr_tail=""))
+    world.open("a", 3)
+    world.send("a", "after")
+    assert world.house.directory.view("a").pending == ("after",)
+    (unknown,) = world.store.read(stream="a", types={"message.outcome_unknown"}, limit=100)
+    assert (unknown.event.command_id, unknown.event.reason) == ("before", "host_died")  # type: ignore[attr-defined]
+    assert world.log_causes("a") == ["paired", "requested"], "the loss itself is nothing new"
+    assert ("hosts_lost", "host_died") not in world.house.tallies.read()
+
+
+def test_who_does_not_answer_in_time_keeps_nobody_from_being_brought_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from chatbot_erp.actors import supervisor_actor
+
+    world.connect("b", world.connect("a"))
+    for name in "ab":
+        former = world.house.directory.actor(name)
+        assert former is not None
+        former.stop()
+    monkeypatch.setattr(lives, "PING_PATIENCE_S", 0.0)
+    monkeypatch.setattr(supervisor_actor, "PING_PATIENCE_S", 0.0)
+    assert world.supervisor.ask(tidings.Restore()) == 2
+    for name in "ab":
+        world.wait(name, lambda view: view.status is Status.CONNECTED)
+    world.supervisor.ask(tidings.Resume())
+    for name in "ab":
+        world.wait(name, lambda view: view.status is Status.INITIALIZING)
+        assert world.log_causes(name) == ["paired", "manager_started"]
 
 
 def test_a_host_that_says_nothing_is_killed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

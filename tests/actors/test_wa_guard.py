@@ -6,7 +6,8 @@ from collections.abc import Callable
 from chatbot_erp.actors import wa_guard
 from chatbot_erp.actors.wa_guard import MapGuard
 
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
+FOR_EVER_S = 600.0
 
 
 class Clock:
@@ -82,26 +83,45 @@ def test_while_a_change_waits_and_while_it_goes_on_no_look_up_begins() -> None:
 
 
 def test_a_start_excludes_everything_until_the_first_sign_of_life() -> None:
-    guard, alive = MapGuard(), threading.Event()
-    guard.begin_long_change(alive, PATIENCE_S)
+    guard, alive = MapGuard(write_s=FOR_EVER_S), threading.Event()
+    guard.begin_long_change(alive)
     looked = run(lambda: look_up(guard))
+    changed = run(lambda: change(guard))
     assert not looked.wait(0.05)
+    assert not changed.is_set()
     alive.set()
     assert looked.wait(PATIENCE_S)
-    assert run(lambda: change(guard)).wait(PATIENCE_S)
-
-
-def test_a_start_that_hangs_in_its_dial_lets_calls_through_but_no_other_change() -> None:
-    guard, alive = MapGuard(write_s=0.01), threading.Event()
-    guard.begin_long_change(alive, PATIENCE_S)
-    assert run(lambda: look_up(guard)).wait(PATIENCE_S)
-    changed = run(lambda: change(guard))
-    assert not changed.wait(0.05)
-    alive.set()
     assert changed.wait(PATIENCE_S)
 
 
-def test_a_start_that_never_lives_blocks_nobody_for_ever() -> None:
-    guard = MapGuard(write_s=0.01)
-    guard.begin_long_change(threading.Event(), 0.01)
+def test_a_start_that_hangs_in_its_dial_holds_up_neither_calls_nor_the_end_and_start_of_others() -> None:
+    guard, never = MapGuard(write_s=0.01), threading.Event()
+    guard.begin_long_change(never)
+    assert run(lambda: look_up(guard)).wait(PATIENCE_S)
     assert run(lambda: change(guard)).wait(PATIENCE_S)
+    assert run(lambda: guard.begin_long_change(never)).wait(PATIENCE_S)
+
+
+def test_what_returns_at_once_goes_before_starts_that_may_hang() -> None:
+    guard, alive, order = MapGuard(write_s=FOR_EVER_S), threading.Event(), []
+    guard.begin_long_change(alive)
+
+    def start() -> None:
+        settled = threading.Event()
+        guard.begin_long_change(settled)
+        order.append("start")
+        settled.set()
+
+    def stop() -> None:
+        with guard.change():
+            order.append("stop")
+
+    started = [run(start) for _ in range(3)]
+    stopped = run(stop)
+    while not guard._short_ones_waiting:
+        assert not stopped.wait(0.01)
+    assert order == []
+    alive.set()
+    for done in (stopped, *started):
+        assert done.wait(PATIENCE_S)
+    assert order == ["stop", "start", "start", "start"]

@@ -12,13 +12,16 @@ from typing import Any
 
 import pytest
 
+from chatbot_erp.actors.instance import OPERATIONAL
 from chatbot_erp.actors.supervision import INTENSITY
 from chatbot_erp.sandbox.client import Network, Phone
 from chatbot_erp.sandbox.control_connection import SandboxError
 from chatbot_erp.sandbox.faults import CutShort, Drop, ForgedLink, Refuse, Silence, SlowAcks
 from fault_matrix import Number, holders
+from inner_house import PATIENCE_S, admit, inner_house
 from manager_process import ManagerProcess
 from receiver import Receiver
+from tough_line import ToughLine
 
 NewPhone = Callable[[str], Phone]
 HERD = 12
@@ -156,6 +159,25 @@ def test_a_process_that_has_grown_too_large_is_replaced_number_by_number(
                 lambda payload, name=name: payload.get("message", {}).get("text") == f"para {name}",  # type: ignore[misc]
                 path=f"/{name}",
             )
+
+
+def test_a_dial_that_hangs_does_not_reach_the_numbers_beside_it(
+    tmp_path: Path, network: Network, receiver: Receiver, new_phone: NewPhone
+) -> None:
+    """They share a process, which would be killed if one of them could not be closed."""
+    with (
+        ToughLine(network.proxy_url) as line,
+        inner_house(tmp_path / "data", network, numbers_per_host=3, proxy_url=line.url) as manager,
+    ):
+        hanging, restarted, quiet = (admit(manager, name, new_phone(name), receiver.url()) for name in "abc")
+        line.hang_the_next_dial()
+        manager.restart(hanging.name)
+        assert line.await_hanging(PATIENCE_S)
+        manager.restart(restarted.name)
+        restarted.wait(lambda view: view.restarts == 1 and view.status in OPERATIONAL)
+        assert ("hosts_lost", "host_hung") not in manager.tallies()
+        assert quiet.wait(lambda view: view.status in OPERATIONAL).restarts == 0
+        line.hang_up()
 
 
 def test_codes_that_nobody_scans_leave_nothing_behind(tmp_path: Path, network: Network, receiver: Receiver) -> None:

@@ -87,10 +87,16 @@ def wait_for(look: Callable[[], T | None]) -> T:
 
 
 @contextmanager
-def inner_house(data_dir: Path, network: Network) -> Iterator[Manager]:
-    """Everything but HTTP."""
-    surroundings = Surroundings(environment=network.environment(), prelude=partial(trust_root_key, network.root_key))
-    with open_house(Config(data_dir=data_dir, sanity_ping=False, numbers_per_host=1), surroundings) as manager:
+def inner_house(
+    data_dir: Path, network: Network, *, numbers_per_host: int = 1, proxy_url: str | None = None
+) -> Iterator[Manager]:
+    """Everything but HTTP. `proxy_url` is a proxy that leads to the network's own."""
+    environment = network.environment()
+    if proxy_url is not None:
+        environment["HTTPS_PROXY"] = proxy_url
+    surroundings = Surroundings(environment=environment, prelude=partial(trust_root_key, network.root_key))
+    config = Config(data_dir=data_dir, sanity_ping=False, numbers_per_host=numbers_per_host)
+    with open_house(config, surroundings) as manager:
         yield manager
 
 
