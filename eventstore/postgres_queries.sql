@@ -237,11 +237,8 @@ INSERT INTO claims (key, fingerprint, owner, claimed_at) VALUES (%s, %s, %s, %s)
 UPDATE claims SET status = %s, content_type = %s, body = %s WHERE key = %s;
 
 -- name: chain
-SELECT position, stream, version, sequence, hash,
-       convert_to(position || E'\n' || version || E'\n' || coalesce(sequence::text, '') || E'\n'
-         || stream || E'\n' || id || E'\n' || type || E'\n' || schema || E'\n'
-         || recorded_at || E'\n' || data, 'UTF8')
-FROM events WHERE position > %s AND position <= %s ORDER BY position;
+SELECT position, stream, version, sequence, id, type, schema, recorded_at, data, hash FROM events
+WHERE position > %s AND position <= %s ORDER BY position;
 
 -- name: checkpoints_between
 SELECT position, hash, at, key, signature FROM checkpoints WHERE position > %s AND position <= %s ORDER BY position;

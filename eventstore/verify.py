@@ -157,25 +157,34 @@ class Walk:
     def chain(self, until: int) -> None:
         """Check events up to `until`. Raises LogCorrupt."""
         position, digest = self.position, self.hash
+        versions, sequences = self._versions, self._sequences
         checkpoints = self._checkpoints_of(position, until) if self._whole else {}
-        for place, stream, version, sequence, stored, hashed in self._ask("chain", (position, until)):
-            if place != position + 1:
-                raise LogCorrupt(f"Position {position + 1} is missing.", position + 1)
-            computed = sha256(digest + hashed).digest()
-            if computed != stored:
-                raise LogCorrupt(f"The event at position {place} does not have the hash of its content.", place)
-            if self._whole:
-                self._versions[stream] += 1
-                if version != self._versions[stream]:
-                    raise LogCorrupt(f"Position {place} is not the next version of stream {stream}.", place)
-                if sequence is not None:
-                    self._sequences[stream] += 1
-                    if sequence != self._sequences[stream]:
-                        raise LogCorrupt(f"Position {place} is not the next delivery of stream {stream}.", place)
-                for checkpoint in checkpoints.get(place, ()):
-                    self._check(checkpoint, computed)
-            self.position = position = place
-            self.hash = digest = computed
+        try:
+            for place, stream, version, sequence, event_id, name, schema, at, data, stored in self._ask(
+                "chain", (position, until)
+            ):
+                if place != position + 1:
+                    raise LogCorrupt(f"Position {position + 1} is missing.", position + 1)
+                number = "" if sequence is None else sequence
+                # As chain.py describes it; in a function of its own it would cost a tenth of the speed.
+                text = f"{place}\n{version}\n{number}\n{stream}\n{event_id}\n{name}\n{schema}\n{at}\n{data}"
+                computed = sha256(digest + text.encode()).digest()
+                if computed != stored:
+                    raise LogCorrupt(f"The event at position {place} does not have the hash of its content.", place)
+                if self._whole:
+                    versions[stream] = expected = versions[stream] + 1
+                    if version != expected:
+                        raise LogCorrupt(f"Position {place} is not the next version of stream {stream}.", place)
+                    if sequence is not None:
+                        sequences[stream] = expected = sequences[stream] + 1
+                        if sequence != expected:
+                            raise LogCorrupt(f"Position {place} is not the next delivery of stream {stream}.", place)
+                    if place in checkpoints:
+                        for checkpoint in checkpoints[place]:
+                            self._check(checkpoint, computed)
+                position, digest = place, computed
+        finally:
+            self.position, self.hash = position, digest
 
     def _checkpoints_of(self, after: int, until: int) -> dict[int, list[Checkpoint]]:
         """The log's own in a stretch of it, and the kept ones anywhere."""
