@@ -169,14 +169,16 @@ class Writer:
         raise StoreClosed
 
     def _prove(self, connection: sqlite3.Connection, failure: WriteFailed) -> bool:
-        """Write something, durably; whether the doubtful commit is in the log."""
+        """Write something, durably; whether the doubtful commit is in the log. Raises sqlite3.Error."""
         connection.execute(QUERIES["probe"])
         connection.execute(QUERIES["unprobe"])
         position, chain_hash = failure.end
         came_through: bool = connection.execute(QUERIES["hash_at"], (position,)).fetchone() == (chain_hash,)
         if failure.doubtful and came_through:
             # The kernel may have dropped what it could not sync: write it once more, into the main file.
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            (is_held_up, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if is_held_up:
+                raise sqlite3.OperationalError("a reader keeps what was not synced from being written once more")
         connection.execute(f"PRAGMA busy_timeout = {self._bounds.patience_ms}")
         return came_through
 

@@ -54,7 +54,9 @@ def store_on(disk: Disk, directory: Path) -> Iterator[EventStore]:
         if disk.refuse_to_open:
             raise sqlite3.OperationalError("disk I/O error")
         open_writable(path, patience_ms).close()
-        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, factory=Obedient)
+        connection = sqlite3.connect(
+            path, isolation_level=None, check_same_thread=False, timeout=patience_ms / 1000, factory=Obedient
+        )
         connection.execute(f"PRAGMA max_page_count = {disk.pages}")
         migrate(connection)
         return connection
@@ -187,6 +189,24 @@ def test_a_commit_that_failed_while_it_was_synced_is_told_as_it_turned_out(
         assert store.head() == (2 if came_through else 1)
         version = store.head()
         assert store.append("a", version, [new(accepted)], snapshot=b"2").result(timeout=30).version == version + 1
+    assert verify(directory).problem is None
+
+
+def test_a_doubtful_commit_is_not_acknowledged_while_a_reader_keeps_it_from_being_written_again(
+    directory: Path, new: Facts, accepted: MessageAccepted
+) -> None:
+    disk = Disk()
+    with store_on(disk, directory) as store, closing(sqlite3.connect(directory / "events.db")) as reader:
+        store.append("a", 0, [new(accepted)], snapshot=b"1").result()
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM events").fetchall()
+        disk.fail_commit = commit_and_fail
+        doubtful = store.append("a", 1, [new(accepted)], snapshot=b"2")
+        eventually(lambda: "a reader" in str(store.healthy()))
+        assert not doubtful.done()
+        reader.execute("ROLLBACK")
+        assert doubtful.result(timeout=60).records[0].position == 2
+        eventually(lambda: store.healthy() is None)
     assert verify(directory).problem is None
 
 
