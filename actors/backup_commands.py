@@ -61,5 +61,5 @@ def _copy(source: Path, target: Path) -> int | None:
             return None
         report = verify(target, progress=lambda done, total: bar.update(checking, completed=done, total=total))
     if report.problem is not None:
-        raise click.ClickException(f"The copy does not verify at position {report.position}: {report.problem}")
+        raise click.ClickException(f"The copy does not verify: {report.problem}")
     return report.events

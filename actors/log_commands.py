@@ -92,6 +92,8 @@ def show_verdict(place: Place, *, checkpoint: Path | None, keep: Path | None, as
         print(f"{report.checkpoints} checkpoints signed by {', '.join(report.keys) or 'nobody'} agree with it.")
         if kept:
             print(f"So does the one of {checkpoint}: up to position {kept[0].position} it is the log of that day.")
+    elif report.position is None:
+        print(f"The log is not as it was: {report.problem}")
     else:
         print(f"Position {report.position} does not fit: {report.problem}")
     return report.problem is None

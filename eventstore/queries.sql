@@ -280,6 +280,15 @@ UPDATE claims SET status = ?, content_type = ?, body = ? WHERE key = ?;
 SELECT position, stream, version, sequence, id, type, schema, recorded_at, data, hash FROM events
 WHERE position > ? AND position <= ? ORDER BY position;
 
+-- name: count_positions
+SELECT stream, count(*) FROM stream_positions WHERE position <= ? GROUP BY stream;
+
+-- name: count_new
+SELECT stream, count(*) FROM events WHERE position > ? AND position <= ? GROUP BY stream;
+
+-- name: triggers
+SELECT name, sql FROM sqlite_master WHERE type = 'trigger';
+
 -- name: checkpoints_between
 SELECT position, hash, at, key, signature FROM checkpoints WHERE position > ? AND position <= ? ORDER BY position;
 

@@ -17,7 +17,8 @@ from chatbot_erp.eventstore.checkpoints import Checkpoint, from_row
 from chatbot_erp.eventstore.database import FILE, is_at_rest, must_be_readable, open_at_rest, open_readable
 from chatbot_erp.eventstore.engine import Ask
 from chatbot_erp.eventstore.errors import LogCorrupt, StoreError
-from chatbot_erp.eventstore.sql import asking
+from chatbot_erp.eventstore.sql import MIGRATIONS, asking
+from chatbot_erp.eventstore.transaction import BLOCK
 
 PAGE = 10_000
 """Events between two calls of `progress`, and in one query: no long read keeps a manager's write-ahead file growing."""
@@ -41,7 +42,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     checkpoint: Checkpoint | None
     """The newest of the log's own: whoever keeps it can prove later that nothing up to there was changed."""
     position: int | None
-    """The first position that does not fit."""
+    """The first position that does not fit; None also where the fault is no event's."""
     problem: str | None
     """What is wrong there, one sentence."""
 
@@ -66,17 +67,45 @@ def _verify(opened: sqlite3.Connection, kept: Iterable[Checkpoint], progress: Pr
     with closing(opened) as connection:
         walk = Walk(asking(connection), whole=True)
         try:
-            must_be_readable(connection)
+            schema = must_be_readable(connection)
             connection.execute("BEGIN")
             walk.prepare(kept)
             connection.execute("COMMIT")
             walk.events(progress)
             walk.end()
+            _check_index(walk, asking(connection))
+            _check_triggers(connection, schema)
         except LogCorrupt as ex:
             return walk.report(ex.position, str(ex))
         except sqlite3.Error as ex:
             return walk.report(walk.position + 1, f"SQLite cannot read on after position {walk.position}: {ex}.")
         return walk.report(None, None)
+
+
+def _check_index(walk: "Walk", ask: Ask) -> None:
+    """Whoever reads one stream finds all of it: stream_positions has each event up to the last full block."""
+    indexed = walk.head // BLOCK * BLOCK
+    new = dict(ask("count_new", (indexed, walk.head)))
+    expected = {stream: count for stream, version in walk.versions() if (count := version - new.get(stream, 0))}
+    found = dict(ask("count_positions", (indexed,)))
+    for stream in sorted(expected.keys() | found.keys()):
+        if expected.get(stream) != found.get(stream):
+            raise LogCorrupt(
+                f"Of stream {stream}, {expected.get(stream, 0)} events are older than position {indexed + 1}, but its"
+                f" index has {found.get(stream, 0)}.",
+                walk.position + 1,
+            )
+
+
+def _check_triggers(connection: sqlite3.Connection, schema: int) -> None:
+    """What refuses changes is still there, and nothing else acts when somebody writes."""
+    with closing(sqlite3.connect(":memory:")) as fresh:
+        fresh.executescript("".join(MIGRATIONS[:schema]))
+        expected = dict(asking(fresh)("triggers"))
+    found = dict(asking(connection)("triggers"))
+    for name in sorted(expected.keys() | found.keys()):
+        if expected.get(name) != found.get(name):
+            raise LogCorrupt(f"The trigger {name} is not as a manager made it: somebody else changed the file.")
 
 
 def check_tail(ask: Ask) -> None:
@@ -118,6 +147,10 @@ class Walk:
             position=position,
             problem=problem,
         )
+
+    def versions(self) -> Iterable[tuple[str, int]]:
+        """How many events each stream has up to here."""
+        return self._versions.items()
 
     def prepare(self, kept: Iterable[Checkpoint]) -> None:
         """Read what the events will be compared with. The caller sees to it that all of it is of one moment."""

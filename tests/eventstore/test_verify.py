@@ -34,14 +34,15 @@ def log(directory: Path, new: Facts, accepted: MessageAccepted, sent: MessageSen
 
 
 def tamper(directory: Path, *statements: str) -> None:
-    """What somebody with the file and a SQLite shell can do."""
+    """What somebody with the file and a SQLite shell can do, who leaves the triggers as they were."""
     with closing(sqlite3.connect(directory / "events.db", isolation_level=None)) as connection:
-        for kind in ("events_only_grow", "events_are_not_updated", "events_are_not_deleted"):
-            connection.execute(f"DROP TRIGGER {kind}")
-        for kind in ("checkpoints_are_not_updated", "checkpoints_are_not_deleted"):
-            connection.execute(f"DROP TRIGGER {kind}")
+        triggers = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+        for name, _ in triggers:
+            connection.execute(f"DROP TRIGGER {name}")
         for statement in statements:
             connection.execute(statement)
+        for _, sql in triggers:
+            connection.execute(sql)
 
 
 def rewrite_chain(directory: Path) -> None:
@@ -51,10 +52,12 @@ def rewrite_chain(directory: Path) -> None:
         rows = connection.execute(
             "SELECT position, version, sequence, stream, id, type, schema, recorded_at, data FROM events ORDER BY 1"
         ).fetchall()
-        for row in rows:
-            lines = "\n".join("" if value is None else str(value) for value in row)
-            previous = hashlib.sha256(previous + lines.encode()).digest()
-            connection.execute("UPDATE events SET hash = ? WHERE position = ?", (previous, row[0]))
+    updates = []
+    for row in rows:
+        lines = "\n".join("" if value is None else str(value) for value in row)
+        previous = hashlib.sha256(previous + lines.encode()).digest()
+        updates.append(f"UPDATE events SET hash = x'{previous.hex()}' WHERE position = {row[0]}")
+    tamper(directory, *updates)
 
 
 def test_an_untouched_log_is_whole(log: Path) -> None:
@@ -67,7 +70,6 @@ def test_an_untouched_log_is_whole(log: Path) -> None:
 
 def test_the_chain_is_what_its_description_says(log: Path) -> None:
     before = verify(log).hash
-    tamper(log)
     rewrite_chain(log)
     after = verify(log)
     assert (after.problem, after.hash) == (None, before)
@@ -119,6 +121,38 @@ def test_the_first_position_that_does_not_fit_is_named(log: Path, statement: str
     report = verify(log)
     assert report.position == position
     assert report.problem
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM stream_positions WHERE stream = 'b'",
+        "DELETE FROM stream_positions WHERE position = 17",
+        "INSERT INTO stream_positions VALUES ('z', 17)",
+    ],
+)
+def test_a_stream_of_which_readers_would_find_less_is_noticed(
+    directory: Path, new: Facts, sent: MessageSent, statement: str
+) -> None:
+    with EventStore.open(directory) as store:
+        for stream in "ab":
+            store.append(stream, 0, [new(sent) for _ in range(600)], snapshot=b"1").result()
+    assert verify(directory).problem is None
+    tamper(directory, statement)
+    assert "index" in str(verify(directory).problem)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DROP TRIGGER events_are_not_updated",
+        "CREATE TRIGGER thief AFTER INSERT ON events BEGIN DELETE FROM streams; END",
+    ],
+)
+def test_triggers_that_a_manager_did_not_leave_are_noticed(log: Path, statement: str) -> None:
+    with closing(sqlite3.connect(log / "events.db", isolation_level=None)) as connection:
+        connection.execute(statement)
+    assert "trigger" in str(verify(log).problem)
 
 
 def test_a_rewritten_chain_is_betrayed_by_a_checkpoint(log: Path) -> None:
