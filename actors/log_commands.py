@@ -43,14 +43,14 @@ def show_events(
     if unknown := set(types) - set(EVENT_NAMES.values()):
         raise click.UsageError(f"There is no event type {', '.join(sorted(unknown))}.")
     shown = 0
-    with open_log(place) as log:
+    with open_log(place, follow=follow) as log:
         stream = stream_of(log, instance) if instance else None
         for record in records(log, stream, types, after=after, follow=follow):
             if since and record.recorded_at < since:
                 continue
-            if until and record.recorded_at > until and not follow:
+            if until and record.recorded_at > until:
                 continue
-            if message_id and message_id.encode() not in bytes(record.data):
+            if message_id and not speaks_of(record, message_id):
                 continue
             print(line(record, as_json), flush=follow)
             shown += 1
@@ -60,7 +60,7 @@ def show_events(
 
 def show_replay(place: Place, name: str, *, at: int | datetime | None, follow: bool, as_json: bool) -> None:
     """Print the instance and its messages as they were at a position or moment; then, with `follow`, each change."""
-    with open_log(place) as log:
+    with open_log(place, follow=follow) as log:
         stream = stream_of(log, name)
         then = past(log, stream, until=at) if isinstance(at, int) else past(log, stream, at=at)
         if then.state is None:
@@ -76,12 +76,15 @@ def show_replay(place: Place, name: str, *, at: int | datetime | None, follow: b
 
 def show_verdict(place: Place, *, checkpoint: Path | None, keep: Path | None, as_json: bool) -> bool:
     """Check the whole log and print what was found; whether it is whole. `keep` gets its newest checkpoint."""
-    kept = [msgspec.json.decode(checkpoint.read_bytes(), type=Checkpoint)] if checkpoint else []
+    kept = [kept_checkpoint(checkpoint)] if checkpoint else []
     with Progress(console=Console(stderr=True), transient=True, disable=as_json or not sys.stderr.isatty()) as bar:
         task = bar.add_task("checking", total=None)
         report = verify(place, kept=kept, progress=lambda done, total: bar.update(task, completed=done, total=total))
     if keep and report.checkpoint and report.problem is None:
-        keep.write_bytes(to_json(report.checkpoint))
+        try:
+            keep.write_bytes(to_json(report.checkpoint))
+        except OSError as ex:
+            raise click.ClickException(f"The checkpoint cannot be written to {keep}: {ex.strerror}.") from ex
     if as_json:
         print(to_json(report).decode())
     elif report.problem is None:
@@ -99,6 +102,16 @@ def show_verdict(place: Place, *, checkpoint: Path | None, keep: Path | None, as
     return report.problem is None
 
 
+def kept_checkpoint(path: Path) -> Checkpoint:
+    """What `--keep` once wrote. Raises `click.ClickException`."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Checkpoint)
+    except OSError as ex:
+        raise click.ClickException(f"{path} cannot be read: {ex.strerror}.") from ex
+    except (msgspec.MsgspecError, UnicodeDecodeError) as ex:
+        raise click.ClickException(f"{path} is no checkpoint as `verify --keep` writes one.") from ex
+
+
 def move_log(directory: Path, database: str, *, as_json: bool) -> None:
     """Move a log into a database and print what is there then. Raises `StoreError`."""
     with Progress(console=Console(stderr=True), transient=True, disable=as_json or not sys.stderr.isatty()) as bar:
@@ -113,6 +126,14 @@ def move_log(directory: Path, database: str, *, as_json: bool) -> None:
         f"The old log and all its keys are still in {directory}: what is erased from now on can be read there. When you are"
         f" sure, remove them: cd {directory} && shred -u events.db* keys.db*"
     )
+
+
+def speaks_of(record: Recorded, message_id: str) -> bool:
+    """Whether an event has to do with this message, named by its id, its command's, or an edit's."""
+    if message_id.encode() not in bytes(record.data):
+        return False  # most have not, and decoding costs more
+    data = msgspec.json.decode(record.data)
+    return message_id in (data.get("messageId"), data.get("commandId"), data.get("editId"))
 
 
 def stream_of(log: LogReader, name: str) -> str:

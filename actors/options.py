@@ -83,12 +83,11 @@ follow = click.option("--follow", "-f", is_flag=True, help="Go on with what is s
 
 
 class Moment(click.ParamType[Any]):
-    """A position of the log, or a time in ISO 8601."""
-
-    name = "position|time"
+    """A time in ISO 8601 or, with `positions`, a position of the log."""
 
     def __init__(self, *, positions: bool) -> None:
         self._positions = positions
+        self.name = "position|time" if positions else "time"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         from chatbot_erp.actors.log_commands import moment
@@ -98,4 +97,5 @@ class Moment(click.ParamType[Any]):
         try:
             return moment(value)
         except ValueError:
-            self.fail(f"{value!r} is no time such as 2026-01-31T14:03 (nor a position).", param, ctx)
+            also = " (nor a position)" if self._positions else ""
+            self.fail(f"{value!r} is no time such as 2026-01-31T14:03{also}.", param, ctx)

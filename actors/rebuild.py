@@ -48,7 +48,10 @@ class Past:
 
 
 def past(log: Log, stream: str, *, until: int | None = None, at: datetime | None = None) -> Past:
-    """How it was after the events up to position `until`, recorded no later than `at`."""
+    """How it was after the events up to position `until`, recorded no later than `at`.
+
+    The first event recorded later ends it, also where the clock went back after that: a position says it exactly.
+    """
     then = Past()
     for record in stream_events(log, stream, until=until):
         if at is not None and record.recorded_at > at:

@@ -27,7 +27,7 @@ from chatbot_erp.eventstore.subject_keys import SubjectKeys
 
 
 class LogReader:
-    """For one thread. Changes nothing in the directory; `EventStore` reads in the same words."""
+    """For one thread. Changes nothing in the log; `EventStore` reads in the same words."""
 
     def __init__(self, ask: Ask, keys: SubjectKeys, close: Callable[[], None]) -> None:
         self._ask = ask
@@ -36,13 +36,16 @@ class LogReader:
         self._sealer = Sealer(keys)
 
     @classmethod
-    def open(cls, directory: Path) -> "LogReader":
-        """Raises StoreError where there is no log that can be opened, LogTooNew for one of a newer manager."""
+    def open(cls, directory: Path, *, follow: bool = False) -> "LogReader":
+        """With `follow` it also sees what a manager writes that is started later, and makes the files for that.
+
+        Raises StoreError where there is no log that can be opened, LogTooNew for one of a newer manager.
+        """
         path = directory / FILE
         if not path.is_file():
             raise StoreError(f"There is no event log in {directory}.")
         try:
-            connection = open_at_rest(path) if is_at_rest(path) else open_readable(path)
+            connection = open_at_rest(path) if is_at_rest(path) and not follow else open_readable(path)
         except sqlite3.Error as ex:
             raise unavailable(ex) from ex
         try:

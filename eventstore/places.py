@@ -38,10 +38,10 @@ def open_vault(place: Place) -> Vault:
     return vault
 
 
-def open_log(place: Place) -> LogReader:
-    """Raises StoreError where there is no log that can be opened, LogTooNew for one of a newer manager."""
+def open_log(place: Place, *, follow: bool = False) -> LogReader:
+    """With `follow` it sees what is written later, too. Raises StoreError where there is no log that can be opened, LogTooNew for one of a newer manager."""
     if isinstance(place, Path):
-        return LogReader.open(_unmoved(place))
+        return LogReader.open(_unmoved(place), follow=follow)
     log: LogReader = _postgres("postgres_store").open_log(place)
     return log
 

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -12,8 +13,9 @@ import pytest
 from click.testing import CliRunner
 
 from chatbot_erp.actors.main import main
+from chatbot_erp.eventstore.events import PingSent
 from chatbot_erp.eventstore.places import MOVED, open_store
-from chatbot_erp.eventstore.store import EventStore
+from chatbot_erp.eventstore.store import EventStore, NewEvent
 
 
 def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
@@ -129,6 +131,34 @@ def test_no_command_takes_a_log_that_was_moved_for_the_present_one(words: tuple[
     done = CliRunner().invoke(main, [*words, "--data-dir", str(tmp_path)])
     assert done.exit_code == 1
     assert "was moved to PostgreSQL" in done.output
+
+
+@pytest.mark.parametrize("content", [b"garbage", b"{}", b"\xff"])
+def test_a_file_that_is_no_checkpoint_is_one_clear_line(tmp_path: Path, content: bytes) -> None:
+    with EventStore.open(tmp_path / "data"):
+        (tmp_path / "kept").write_bytes(content)
+    words = ("verify", "--checkpoint", str(tmp_path / "kept"), "--data-dir", str(tmp_path / "data"))
+    done = CliRunner().invoke(main, words)
+    assert (done.exit_code, "is no checkpoint" in done.output) == (1, True), done.output
+
+
+def test_a_checkpoint_that_cannot_be_kept_is_one_clear_line(tmp_path: Path) -> None:
+    log_about(tmp_path, "3EB0A1")
+    done = CliRunner().invoke(main, ["verify", "--keep", str(tmp_path / "no" / "x"), "--data-dir", str(tmp_path)])
+    assert (done.exit_code, "cannot be written" in done.output) == (1, True), done.output
+
+
+def test_events_of_a_message_are_those_that_have_its_whole_id(tmp_path: Path) -> None:
+    log_about(tmp_path, "3EB0A1", "3EB0A1B2")
+    for message_id, found in (("3EB0A1", 1), ("3EB0A1B2", 1), ("3EB0", 0), ("ping.sent", 0)):
+        assert len(lines("events", "--message-id", message_id, "--data-dir", str(tmp_path))) == found
+
+
+def log_about(directory: Path, *message_ids: str) -> None:
+    at = datetime.now(UTC)
+    facts = [NewEvent(id=each, event=PingSent(message_id=each), recorded_at=at) for each in message_ids]
+    with EventStore.open(directory) as store:
+        store.append("a", 0, facts, snapshot=b"1").result()
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -15,6 +15,7 @@ import pytest
 from chatbot_erp.eventstore.checkpoints import Checkpoint, Signer
 from chatbot_erp.eventstore.errors import LogCorrupt, LogTooNew, StoreError
 from chatbot_erp.eventstore.events import MessageAccepted, MessageSent
+from chatbot_erp.eventstore.log_reader import LogReader
 from chatbot_erp.eventstore.store import EventStore, NewEvent, Settings
 from chatbot_erp.eventstore.verify import verify
 
@@ -237,6 +238,15 @@ def test_verify_works_beside_a_running_manager(
     assert (verify(directory).problem, verify(directory).events) == (None, 2)
     store.append("a", 2, [new(sent)], snapshot=b"1").result()
     assert verify(directory).events == 3
+
+
+def test_who_follows_a_stopped_log_sees_what_the_next_manager_writes(log: Path, new: Facts, sent: MessageSent) -> None:
+    with LogReader.open(log, follow=True) as reader:
+        assert len(reader.read(limit=EVENTS + 1)) == EVENTS
+        with EventStore.open(log) as store:
+            store.append("d", 0, [new(sent)], snapshot=b"1").result()
+            assert [record.stream for record in reader.read(after=EVENTS)] == ["d"]
+        assert [record.stream for record in reader.read(after=EVENTS)] == ["d"]
 
 
 def test_verify_leaves_the_files_as_they_are(log: Path) -> None:
