@@ -108,7 +108,6 @@ class WebhookActor(pykka.ThreadingActor):
         self._keys: Keys | None = None
         self._holds = Holds()
         self._eager = False
-        self._probed_at = time.monotonic()
         self._finishing = False
         self._alarm: Alarm | None = None
         self._rings_at = 0.0
@@ -225,26 +224,13 @@ class WebhookActor(pykka.ThreadingActor):
             return None
         # The wall clock may have been set since: no wait is longer than the longest there is.
         left = min((head.due - datetime.now(UTC)).total_seconds(), LONGEST_WAIT_S)
-        asked = self._backlog.may_have_been_asked()
-        return self._holds.put(chat, hold_of(head.sequence, head.attempts, head.first_attempt_at, left, asked=asked))
+        return self._holds.put(chat, hold_of(head.sequence, head.attempts, head.first_attempt_at, left, asked=True))
 
     def _consider_probe(self) -> None:
         """Something new came in: reason enough to try a receiver again that failed a while ago."""
-        now = time.monotonic()
-        endpoint = self._settings()
-        by_chat = endpoint is not None and endpoint.order == "chat"
-        hold = self._holds.latest
-        if hold is not None:
-            if hold.asked or now - hold.tried_at < PROBE_AFTER_S:
-                return
-        elif not by_chat or now - self._probed_at < PROBE_AFTER_S:
-            return
-        # By chat the store does not show what waits from the last life, so there is no hold of it.
-        self._probed_at = now
-        self._eager = True
-        if by_chat and (hold is not None or self._backlog.has_failures()):
-            self._holds.expire()
-            self._backlog.release()
+        hold = self._holds.breaker or self._holds.of(THE_ONLY_CHAT)
+        if hold is not None and not hold.asked and time.monotonic() - hold.tried_at >= PROBE_AFTER_S:
+            self._eager = True
 
     def _begin_anew(self) -> None:
         """The next attempt is made at once and by the present settings, whatever made the head wait."""
@@ -305,14 +291,11 @@ class WebhookActor(pykka.ThreadingActor):
             step = Abandon(error=step.error)  # nobody will ever enable it again
         match step:
             case Delivered(http_status=status):
-                was_down = self._holds.succeed(chat)
+                self._holds.succeed(chat)
                 delivered = WebhookDelivered(
                     sequence=head.sequence, attempts=attempts, http_status=status, endpoint=self._endpoint
                 )
                 self._backlog.settle(head, at, outcome, delivered)
-                if was_down:
-                    self._holds.expire()
-                    self._backlog.release()
             case Abandon(error=error):
                 log.error("a delivery is given up", action="webhook_abandoned", error=error, **self._of(head))
                 self._abandon(chat, head, attempts, at, error, outcome)

@@ -18,7 +18,7 @@ import structlog
 from chatbot_erp.actors.webhook import Answer, NoAnswer, Outcome
 from chatbot_erp.eventstore.errors import StoreError
 from chatbot_erp.eventstore.events import WebhookAbandoned, WebhookDelivered
-from chatbot_erp.eventstore.records import Attempt, Delivery, Recorded, RecordedAttempt, Standing
+from chatbot_erp.eventstore.records import Attempt, Delivery, Recorded, Standing
 
 log = structlog.get_logger()
 
@@ -28,9 +28,6 @@ UNSETTLED_AT_MOST = 256
 
 TOLD_AT_ONCE = 32
 """So many verdicts are told together at most."""
-
-NAMES_A_TIME = frozenset({429, 503})
-"""Answers that may have had a Retry-After, which nobody keeps."""
 
 REMIND_AFTER_S = 30.0
 RELEASE_PATIENCE_S = 5.0
@@ -56,8 +53,6 @@ class Outbox(Protocol):
     ) -> list[Delivery]: ...
 
     def standing(self, stream: str, endpoint: str) -> Standing: ...
-
-    def attempts(self, stream: str, endpoint: str, *, limit: int) -> list[RecordedAttempt]: ...
 
     def record_attempt(
         self,
@@ -94,8 +89,6 @@ class Backlog:
         self._store = store
         self._report = report
         self._batch: deque[Delivery] = deque()
-        self._passed: set[int] = set()
-        """Chats that this batch has passed over: what it has of them comes after what was held."""
         self._losses = store.losses
         self._told: dict[Key, Told] = {}
         self._untold: list[tuple[Verdict, int]] = []
@@ -184,17 +177,6 @@ class Backlog:
         due = self._store.standing(self._instance, self._endpoint).due
         return None if due is None else max(0.0, (due - datetime.now(UTC)).total_seconds())
 
-    def has_failures(self) -> bool:
-        """Whether the store knows of any that failed; False where it cannot say."""
-        with suppress(StoreError):
-            return self._store.standing(self._instance, self._endpoint).due is not None
-        return False
-
-    def may_have_been_asked(self) -> bool:
-        """Whether the last answer was one with which receivers name a time."""
-        last = self._store.attempts(self._instance, self._endpoint, limit=1)
-        return bool(last) and last[0].http_status in NAMES_A_TIME
-
     def failing_since(self, at: datetime) -> datetime:
         """Since when the receiver has done nothing but fail, if it failed at `at` too."""
         with suppress(StoreError):
@@ -205,16 +187,11 @@ class Backlog:
         return at
 
     def _next(self, is_held: Callable[[int], bool] | None) -> Delivery | None:
-        while is_held is not None and self._batch:
-            chat = self._batch[0].chat
-            if chat not in self._passed and not is_held(chat):
-                break
-            self._passed.add(chat)
+        while self._batch and is_held is not None and is_held(self._batch[0].chat):
             self._batch.popleft()
         return self._batch[0] if self._batch else None
 
     def _read(self, is_held: Callable[[int], bool] | None) -> None:
-        self._passed.clear()
         free_at = None if is_held is None else datetime.now(UTC)
         limit = BATCH + len(self._told)
         known = {key: told.of for key, told in self._told.items()}

@@ -40,8 +40,6 @@ class Holds:
         self._failures = 0
         self.breaker: Hold | None = None
         """Holds all chats."""
-        self.latest: Hold | None = None
-        """The last failure, of whatever chat, while there is one that waits."""
 
     def of(self, chat: int, sequence: int | None = None) -> Hold | None:
         """What is known of the failures of a chat's oldest event in this life, if it is the one with this number."""
@@ -56,46 +54,34 @@ class Holds:
     def put(self, chat: int, hold: Hold) -> Hold:
         """What the last life left."""
         self._of[chat] = hold
-        self.latest = self.latest or hold
         return hold
 
     def stop(self, chat: int, hold: Hold) -> None:
         """Hold everything."""
-        self._of[chat] = self.breaker = self.latest = hold
+        self._of[chat] = self.breaker = hold
 
     def drop(self, chat: int) -> None:
         """The oldest event of this chat waits no longer."""
         self._of.pop(chat, None)
-        if not self._of:
-            self.latest = None
 
     def fail(self, chat: int, hold: Hold) -> None:
         """An attempt failed."""
-        self._of[chat] = self.latest = hold
+        self._of[chat] = hold
         self._failures += 1
         if self._failures >= BREAKER_AFTER:
             self.breaker = hold
 
-    def succeed(self, chat: int) -> bool:
-        """An event got through, so the receiver is there; whether it was taken to be down."""
-        self.drop(chat)
-        was_down = self.breaker is not None
+    def succeed(self, chat: int) -> None:
+        """An event got through, so the receiver is there."""
+        self._of.pop(chat, None)
         self._failures = 0
         self.breaker = None
-        return was_down
-
-    def expire(self) -> None:
-        """What failed may be tried at once, but for what the receiver itself named a time for."""
-        now = time.monotonic()
-        for chat, hold in self._of.items():
-            if not hold.asked:
-                self._of[chat] = msgspec.structs.replace(hold, until=now)
 
     def clear(self) -> None:
         """Nothing is held."""
         self._of.clear()
         self._failures = 0
-        self.breaker = self.latest = None
+        self.breaker = None
 
     def soonest_s(self) -> float | None:
         """Seconds until the first chat may be tried again; None where none waits."""

@@ -93,9 +93,9 @@ def test_by_chat_a_receiver_that_is_down_is_not_asked_for_every_chat(begin: Begi
     for n in range(50):
         number.hear(f"m{n}", chat=f"{n}@lid")
     at_least(receiver, webhook_holds.BREAKER_AFTER)
-    number.actor.proxy().ping().get(timeout=60)
+    number.actor.proxy().ping().get(timeout=5)
     asked = len(receiver.deliveries())
-    assert webhook_holds.BREAKER_AFTER <= asked < 50
+    assert webhook_holds.BREAKER_AFTER <= asked <= webhook_holds.BREAKER_AFTER + 2, "one probe may have come since"
     receiver.answer = lambda _: 200
     number.change()
     number.settled(50)
@@ -110,7 +110,7 @@ def test_by_chat_a_removed_instance_is_drained_only_when_its_held_chats_are_too(
     number.hear("bad", chat="bad@lid")
     number.hear("good", chat="good@lid")
     number.actor.tell(Finish())
-    assert number.drained.get(timeout=60) == number.id
+    assert number.drained.get(timeout=5) == number.id
     wait_until(lambda: len(number.verdicts) == 2)
     assert {type(verdict) for verdict in number.verdicts} == {WebhookAbandoned, WebhookDelivered}
 
@@ -118,7 +118,7 @@ def test_by_chat_a_removed_instance_is_drained_only_when_its_held_chats_are_too(
 def test_what_happens_during_a_pause_waits(begin: Begin, receiver: Receiver) -> None:
     number = begin(settings={"paused": True})
     number.hear("a", "b")
-    number.actor.proxy().ping().get(timeout=60)
+    number.actor.proxy().ping().get(timeout=5)
     assert receiver.deliveries() == []
     number.change(paused=False)
     number.settled(2)
@@ -160,10 +160,10 @@ def test_a_disabled_endpoint_goes_on_where_it_stopped_however_long_that_was(begi
     receiver.answer = lambda _: 410
     number = begin()
     number.hear("a")
-    assert number.disabled.get(timeout=60) == "gone"
+    assert number.disabled.get(timeout=5) == "gone"
     number.change(disabled="gone")
     number.hear("b")
-    number.actor.proxy().ping().get(timeout=60)
+    number.actor.proxy().ping().get(timeout=5)
     assert texts(receiver) == ["a"]
     receiver.answer = lambda _: 200
     number.change(disabled=None)
@@ -199,7 +199,7 @@ def test_five_days_of_failures_are_said_to_the_one_above_and_nothing_is_given_up
     assert number.endpoint is not None
     number.endpoint = msgspec.structs.replace(number.endpoint, since=datetime.now(UTC) - timedelta(days=9))
     number.actor.tell(Wake())
-    assert number.disabled.get(timeout=60) == "failing"
+    assert number.disabled.get(timeout=5) == "failing"
     assert number.verdicts == []
     assert number.desk.store.standing(number.id).waiting == 1
 

@@ -10,7 +10,7 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from chatbot_erp.actors import webhook, webhook_actor, webhook_holds
+from chatbot_erp.actors import webhook, webhook_actor
 from chatbot_erp.actors.alarms import Alarms
 from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.webhook_actor import WebhookActor
@@ -19,7 +19,6 @@ from chatbot_erp.actors.webhook_mail import Finish, RetryNow, Wake
 from chatbot_erp.eventstore.errors import StoreUnavailable
 from chatbot_erp.eventstore.events import PingSent, WebhookAbandoned, WebhookDelivered
 from chatbot_erp.eventstore.records import MAIN, Delivery
-from receiver import Delivery as Delivered
 from receiver import Receiver
 from webhook_world import Begin, Desk, at_least, message, texts, wait_until
 
@@ -57,7 +56,7 @@ def test_gone_is_remembered_by_the_next_life(begin: Begin, receiver: Receiver) -
 def test_a_new_url_takes_effect_at_once_for_what_waits(
     begin: Begin, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(webhook, "OFFSETS_S", (600,))
+    monkeypatch.setattr(webhook, "GAPS_S", (600,))
     receiver.answer = lambda delivery: 500 if delivery.path == "/old" else 200
     number = begin("/old")
     number.hear("a", "b")
@@ -119,7 +118,7 @@ def test_something_new_is_a_reason_to_try_a_failing_head_again(
     begin: Begin, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(webhook_actor, "PROBE_AFTER_S", 0.0)
-    monkeypatch.setattr(webhook, "OFFSETS_S", (600,))
+    monkeypatch.setattr(webhook, "GAPS_S", (600,))
     receiver.answer = lambda _: 500
     number = begin()
     number.hear("a")
@@ -129,65 +128,6 @@ def test_something_new_is_a_reason_to_try_a_failing_head_again(
     number.hear("b")
     number.settled(2)
     assert texts(receiver) == ["a", "a", "b"]
-
-
-@pytest.mark.parametrize("order", ["instance", "chat"])
-def test_something_new_is_such_a_reason_in_the_next_life_too(
-    begin: Begin, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, order: str
-) -> None:
-    monkeypatch.setattr(webhook_actor, "PROBE_AFTER_S", 0.0)
-    monkeypatch.setattr(webhook, "OFFSETS_S", (600,))
-    receiver.answer = lambda _: 500
-    number = begin(settings={"order": order})
-    number.hear("a")
-    wait_until(lambda: len(number.attempts()) == 1)
-    number.die()
-    number.live()
-    number.actor.proxy().ping().get(timeout=60)
-    receiver.answer = lambda _: 200
-    number.hear("b")
-    number.settled(2)
-    assert [text for text in texts(receiver) if text != "a"] == ["b"]
-
-
-@pytest.mark.parametrize("chats", [2, 8], ids=["few", "more than the breaker takes"])
-def test_by_chat_something_new_is_a_reason_to_try_all_that_wait_again(
-    begin: Begin, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, chats: int
-) -> None:
-    monkeypatch.setattr(webhook_actor, "PROBE_AFTER_S", 0.0)
-    monkeypatch.setattr(webhook, "OFFSETS_S", (600,))
-    receiver.answer = lambda _: 500
-    number = begin(settings={"order": "chat"})
-    for n in range(chats):
-        number.hear(f"m{n}", chat=f"{n}@lid")
-    wait_until(lambda: len(number.attempts()) >= min(chats, webhook_holds.BREAKER_AFTER))
-    number.actor.proxy().ping().get(timeout=60)
-    receiver.answer = lambda _: 200
-    number.hear("new", chat="new@lid")
-    number.settled(chats + 1)
-    assert {each.sequence for each in number.verdicts} == set(range(1, chats + 2))
-
-
-def test_by_chat_nothing_of_a_chat_comes_before_what_failed_of_it(begin: Begin, receiver: Receiver) -> None:
-    """The first of them fails, and its second is in the same batch, long enough behind it for the wait to be over."""
-    failed: list[str] = []
-
-    def answer(delivery: Delivered) -> int:
-        if delivery.payload["message"]["text"] == "a1" and not failed:
-            failed.append("a1")
-            return 500
-        time.sleep(0.03)
-        return 200
-
-    receiver.answer = answer
-    number = begin(settings={"order": "chat", "paused": True})
-    number.hear("a1", chat="a@lid")
-    number.hear(*(f"b{n}" for n in range(55)), chat="b@lid")
-    number.hear("a2", chat="a@lid")
-    number.hear(*(f"c{n}" for n in range(55)), chat="b@lid")
-    number.change(paused=False)
-    number.settled(112)
-    assert [text for text in texts(receiver) if text.startswith("a")] == ["a1", "a1", "a2"]
 
 
 def test_a_receiver_that_names_a_time_is_left_in_peace_until_then(
@@ -209,7 +149,7 @@ def test_a_receiver_that_names_a_time_is_left_in_peace_until_then(
     first = moments.get(timeout=30)
     number.actor.proxy().ping().get(timeout=30)
     number.hear("b")
-    assert moments.get(timeout=60) - first >= 2.0
+    assert 2.0 <= moments.get(timeout=30) - first < 3.0
     number.settled(2)
 
 
@@ -282,4 +222,4 @@ def test_an_error_nobody_foresaw_is_said_to_the_one_above(desk: Desk, alarms: Al
     actor.tell("nonsense")
     assert died.wait(30)
     with pytest.raises(pykka.ActorDeadError):
-        actor.ask(Wake(), timeout=60)
+        actor.ask(Wake(), timeout=5)

@@ -66,10 +66,6 @@ class Desk:
         self._check()
         return self.store.standing(stream, endpoint)
 
-    def attempts(self, stream: str, endpoint: str, *, limit: int) -> list[RecordedAttempt]:
-        self._check()
-        return self.store.attempts(stream, endpoint, limit=limit)
-
     @property
     def losses(self) -> int:
         return self.store.losses
