@@ -89,6 +89,7 @@ class Backlog:
         self._store = store
         self._report = report
         self._batch: deque[Delivery] = deque()
+        self._passed: set[int] = set()
         self._losses = store.losses
         self._told: dict[Key, Told] = {}
         self._untold: list[tuple[Verdict, int]] = []
@@ -187,11 +188,14 @@ class Backlog:
         return at
 
     def _next(self, is_held: Callable[[int], bool] | None) -> Delivery | None:
-        while self._batch and is_held is not None and is_held(self._batch[0].chat):
+        while is_held is not None and self._batch and (is_held(chat := self._batch[0].chat) or chat in self._passed):
+            # A hold may end while the batch is worked off, when the chat's oldest event is not in it any more.
+            self._passed.add(chat)
             self._batch.popleft()
         return self._batch[0] if self._batch else None
 
     def _read(self, is_held: Callable[[int], bool] | None) -> None:
+        self._passed.clear()
         free_at = None if is_held is None else datetime.now(UTC)
         limit = BATCH + len(self._told)
         known = {key: told.of for key, told in self._told.items()}

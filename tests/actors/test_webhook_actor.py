@@ -63,7 +63,7 @@ def test_a_failed_event_is_told_again_with_the_same_id_and_bytes_and_those_behin
     assert first.headers["webhook-id"] == second.headers["webhook-id"]
     assert int(first.headers["webhook-timestamp"]) < int(second.headers["webhook-timestamp"])
     assert first.headers["webhook-signature"] != second.headers["webhook-signature"]
-    assert 1.0 <= moments[1] - moments[0] < 2.0
+    assert moments[1] - moments[0] >= 1.0
     assert verdicts[0] == WebhookDelivered(sequence=1, attempts=2, http_status=204)
     assert [(each.sequence, each.error) for each in number.attempts()][:2] == [(1, "http_500"), (1, "")]
 

@@ -56,7 +56,7 @@ def test_gone_is_remembered_by_the_next_life(begin: Begin, receiver: Receiver) -
 def test_a_new_url_takes_effect_at_once_for_what_waits(
     begin: Begin, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(webhook, "GAPS_S", (600,))
+    monkeypatch.setattr(webhook, "OFFSETS_S", (600,))
     receiver.answer = lambda delivery: 500 if delivery.path == "/old" else 200
     number = begin("/old")
     number.hear("a", "b")
@@ -118,7 +118,7 @@ def test_something_new_is_a_reason_to_try_a_failing_head_again(
     begin: Begin, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(webhook_actor, "PROBE_AFTER_S", 0.0)
-    monkeypatch.setattr(webhook, "GAPS_S", (600,))
+    monkeypatch.setattr(webhook, "OFFSETS_S", (600,))
     receiver.answer = lambda _: 500
     number = begin()
     number.hear("a")
@@ -149,7 +149,7 @@ def test_a_receiver_that_names_a_time_is_left_in_peace_until_then(
     first = moments.get(timeout=30)
     number.actor.proxy().ping().get(timeout=30)
     number.hear("b")
-    assert 2.0 <= moments.get(timeout=30) - first < 3.0
+    assert moments.get(timeout=60) - first >= 2.0
     number.settled(2)
 
 
@@ -222,4 +222,4 @@ def test_an_error_nobody_foresaw_is_said_to_the_one_above(desk: Desk, alarms: Al
     actor.tell("nonsense")
     assert died.wait(30)
     with pytest.raises(pykka.ActorDeadError):
-        actor.ask(Wake(), timeout=5)
+        actor.ask(Wake(), timeout=60)
