@@ -107,7 +107,6 @@ class WebhookActor(pykka.ThreadingActor):
         self._postman = Postman(timeout_s=config.webhook_timeout_s, deny=Deny.of(config.webhook_deny))
         self._keys: Keys | None = None
         self._holds = Holds()
-        self._eager = False
         self._finishing = False
         self._alarm: Alarm | None = None
         self._rings_at = 0.0
@@ -176,7 +175,7 @@ class WebhookActor(pykka.ThreadingActor):
             return False
         by_chat = endpoint.order == "chat"
         breaker = self._holds.breaker
-        if by_chat and breaker is not None and not self._eager and (wait := breaker.left_s()) > 0:
+        if by_chat and breaker is not None and (wait := breaker.left_s()) > 0:
             self._look_in(wait)
             return False
         head = self._backlog.head(self._holds.is_held if by_chat else None)
@@ -185,11 +184,10 @@ class WebhookActor(pykka.ThreadingActor):
             return False
         chat = head.chat if by_chat else THE_ONLY_CHAT
         hold = self._hold_of(chat, head)
-        if hold is not None and not self._eager and (wait := hold.left_s()) > 0:
+        if hold is not None and (wait := hold.left_s()) > 0:
             self._backlog.refresh()
             self._look_in(wait)
             return False
-        self._eager = False
         if not endpoint.open:
             # Removed: nobody will ever enable it again, nor let it go on. The event stays in the log.
             self._abandon(chat, head, 1, datetime.now(UTC), error="paused" if endpoint.disabled is None else "disabled")
@@ -199,7 +197,6 @@ class WebhookActor(pykka.ThreadingActor):
 
     def _rest(self, *, by_chat: bool, closed: bool) -> None:
         """Nothing is to be posted. See to what is left: verdicts, the connection, the end."""
-        self._eager = False
         if self._finishing:
             self._backlog.tell()
         self._backlog.remind()
@@ -224,13 +221,16 @@ class WebhookActor(pykka.ThreadingActor):
             return None
         # The wall clock may have been set since: no wait is longer than the longest there is.
         left = min((head.due - datetime.now(UTC)).total_seconds(), LONGEST_WAIT_S)
-        return self._holds.put(chat, hold_of(head.sequence, head.attempts, head.first_attempt_at, left, asked=True))
+        asked = self._backlog.may_be_asked_to_wait()
+        return self._holds.put(chat, hold_of(head.sequence, head.attempts, head.first_attempt_at, left, asked=asked))
 
     def _consider_probe(self) -> None:
-        """Something new came in: reason enough to try a receiver again that failed a while ago."""
-        hold = self._holds.breaker or self._holds.of(THE_ONLY_CHAT)
-        if hold is not None and not hold.asked and time.monotonic() - hold.tried_at >= PROBE_AFTER_S:
-            self._eager = True
+        """Something new came in or got through: reason enough to try again what failed a while ago.
+
+        One chat at a time, as each that succeeds frees the next: those that fail by themselves open no breaker so.
+        """
+        if (hold := self._holds.expire_oldest(time.monotonic() - PROBE_AFTER_S)) is not None:
+            self._backlog.release(hold.sequence)
 
     def _begin_anew(self) -> None:
         """The next attempt is made at once and by the present settings, whatever made the head wait."""
@@ -296,6 +296,7 @@ class WebhookActor(pykka.ThreadingActor):
                     sequence=head.sequence, attempts=attempts, http_status=status, endpoint=self._endpoint
                 )
                 self._backlog.settle(head, at, outcome, delivered)
+                self._consider_probe()
             case Abandon(error=error):
                 log.error("a delivery is given up", action="webhook_abandoned", error=error, **self._of(head))
                 self._abandon(chat, head, attempts, at, error, outcome)

@@ -18,13 +18,16 @@ import structlog
 from chatbot_erp.actors.webhook import Answer, NoAnswer, Outcome
 from chatbot_erp.eventstore.errors import StoreError
 from chatbot_erp.eventstore.events import WebhookAbandoned, WebhookDelivered
-from chatbot_erp.eventstore.records import Attempt, Delivery, Recorded, Standing
+from chatbot_erp.eventstore.records import Attempt, Delivery, Recorded, RecordedAttempt, Standing
 
 log = structlog.get_logger()
 
 BATCH = 64
 UNSETTLED_AT_MOST = 256
 """With so many verdicts on their way, wait for the log rather than run ahead of it."""
+
+MAY_NAME_A_TIME = frozenset({410, 429, 503})
+"""Statuses that come with a Retry-After, which is not kept, or with the wish to hear no more."""
 
 TOLD_AT_ONCE = 32
 """So many verdicts are told together at most."""
@@ -69,7 +72,9 @@ class Outbox(Protocol):
         self, stream: str, endpoint: str, successes: Sequence[tuple[int, Attempt, Recorded]]
     ) -> Future[None]: ...
 
-    def release_deliveries(self, stream: str, endpoint: str) -> Future[None]: ...
+    def release_deliveries(self, stream: str, endpoint: str, sequence: int | None = None) -> Future[None]: ...
+
+    def attempts(self, stream: str, endpoint: str, *, limit: int) -> list[RecordedAttempt]: ...
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -157,11 +162,16 @@ class Backlog:
         self._keep(head, at, outcome, due)
         self.refresh()
 
-    def release(self) -> None:
-        """Nothing that failed waits for its time any more; where the store refuses, it still does after a restart."""
+    def release(self, sequence: int | None = None) -> None:
+        """What failed, all of it or this one, waits for its time no longer; where the store refuses, it still may."""
         self.refresh()
         with suppress(StoreError, TimeoutError):
-            self._store.release_deliveries(self._instance, self._endpoint).result(RELEASE_PATIENCE_S)
+            self._store.release_deliveries(self._instance, self._endpoint, sequence).result(RELEASE_PATIENCE_S)
+
+    def may_be_asked_to_wait(self) -> bool:
+        """Whether the receiver may have named the time of the next attempt itself, or wants none: by its last answer."""
+        last = self._store.attempts(self._instance, self._endpoint, limit=1)
+        return bool(last) and last[0].http_status in MAY_NAME_A_TIME
 
     def remind(self) -> None:
         """Report verdicts again that may have been lost with the actor they were told to."""

@@ -1,5 +1,6 @@
 """What failed and waits for its time: the head of the order, or the oldest event of each chat. For one thread."""
 
+import math
 import time
 from datetime import datetime
 
@@ -76,6 +77,27 @@ class Holds:
         self._of.pop(chat, None)
         self._failures = 0
         self.breaker = None
+
+    def expire_oldest(self, tried_before: float) -> Hold | None:
+        """Hold a chat no longer, the one that was tried longest ago; what held it, or None where none may be tried yet.
+
+        None whose receiver named the time, none that was tried since, and none at all where the breaker is such.
+        """
+        if (breaker := self.breaker) is not None:
+            if breaker.asked or breaker.tried_at > tried_before:
+                return None
+            self.breaker = msgspec.structs.replace(breaker, until=-math.inf)
+        waiting = [
+            (hold.tried_at, chat)
+            for chat, hold in self._of.items()
+            if hold.left_s() > 0 and not hold.asked and hold.tried_at <= tried_before
+        ]
+        if not waiting:
+            return None
+        _, chat = min(waiting)
+        hold = self._of[chat]
+        self._of[chat] = msgspec.structs.replace(hold, until=-math.inf)
+        return hold
 
     def clear(self) -> None:
         """Nothing is held."""

@@ -78,9 +78,12 @@ def record_successes(ask: Ask, stream: str, endpoint: str, successes: Sequence[t
     ask("end_outage", {"stream": stream, "endpoint": endpoint})
 
 
-def release(ask: Ask, stream: str, endpoint: str) -> None:
-    """Nothing that waits for its time has to wait any longer."""
-    ask("release_deliveries", (stream, endpoint))
+def release(ask: Ask, stream: str, endpoint: str, sequence: int | None) -> None:
+    """What waits for its time, all of it or this one, has to wait no longer."""
+    if sequence is None:
+        ask("release_deliveries", (stream, endpoint))
+    else:
+        ask("release_delivery", (stream, endpoint, sequence))
 
 
 def prune(ask: Ask, before: datetime) -> int:

@@ -208,6 +208,9 @@ DELETE FROM outages WHERE stream = %(stream)s AND endpoint = %(endpoint)s;
 -- name: release_deliveries
 UPDATE deliveries SET due = NULL WHERE stream = %s AND endpoint = %s AND due IS NOT NULL;
 
+-- name: release_delivery
+UPDATE deliveries SET due = NULL WHERE stream = %s AND endpoint = %s AND sequence = %s;
+
 -- name: attempts
 SELECT sequence, at, duration_ms, http_status, error, address, answer, sealed FROM attempts
 WHERE stream = %s AND endpoint = %s ORDER BY number DESC LIMIT %s;

@@ -244,6 +244,9 @@ DELETE FROM outages WHERE stream = :stream AND endpoint = :endpoint;
 -- name: release_deliveries
 UPDATE deliveries SET due = NULL WHERE stream = ? AND endpoint = ? AND due IS NOT NULL;
 
+-- name: release_delivery
+UPDATE deliveries SET due = NULL WHERE stream = ? AND endpoint = ? AND sequence = ?;
+
 -- name: attempts
 -- Newest first.
 SELECT sequence, at, duration_ms, http_status, error, address, answer, sealed FROM attempts

@@ -290,9 +290,9 @@ class EventStore:
         ]
         return self._errand(lambda ask: attempt_log.record_successes(ask, stream, endpoint, sealed))
 
-    def release_deliveries(self, stream: str, endpoint: str) -> Future[None]:
-        """Nothing that failed has to wait for its time any more."""
-        return self._errand(lambda ask: attempt_log.release(ask, stream, endpoint))
+    def release_deliveries(self, stream: str, endpoint: str, sequence: int | None = None) -> Future[None]:
+        """What failed, all of it or the delivery of this number, has to wait for its time no longer."""
+        return self._errand(lambda ask: attempt_log.release(ask, stream, endpoint, sequence))
 
     def attempts(self, stream: str, endpoint: str = MAIN, *, limit: int) -> list[RecordedAttempt]:
         """The last attempts at an endpoint, newest first."""

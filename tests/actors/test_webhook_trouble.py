@@ -10,7 +10,7 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from chatbot_erp.actors import webhook, webhook_actor
+from chatbot_erp.actors import webhook, webhook_actor, webhook_holds
 from chatbot_erp.actors.alarms import Alarms
 from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.webhook_actor import WebhookActor
@@ -128,6 +128,42 @@ def test_something_new_is_a_reason_to_try_a_failing_head_again(
     number.hear("b")
     number.settled(2)
     assert texts(receiver) == ["a", "a", "b"]
+
+
+def test_something_new_is_a_reason_to_try_again_what_failed_in_the_last_life(
+    begin: Begin, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhook_actor, "PROBE_AFTER_S", 0.0)
+    monkeypatch.setattr(webhook, "OFFSETS_S", (600,))
+    receiver.answer = lambda _: 500
+    number = begin()
+    number.hear("a")
+    wait_until(lambda: len(number.attempts()) == 1)
+    number.die()
+    number.live()
+    number.actor.proxy().ping().get(timeout=60)
+    assert texts(receiver) == ["a"]
+    receiver.answer = lambda _: 200
+    number.hear("b")
+    number.settled(2)
+    assert texts(receiver) == ["a", "a", "b"]
+
+
+def test_by_chat_a_receiver_that_recovered_is_told_at_once_what_every_chat_waits_for(
+    begin: Begin, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhook_actor, "PROBE_AFTER_S", 0.0)
+    monkeypatch.setattr(webhook, "OFFSETS_S", (600,))
+    receiver.answer = lambda _: 500
+    number = begin(settings={"order": "chat"})
+    for n in range(8):
+        number.hear(f"m{n}", f"n{n}", chat=f"{n}@lid")
+    at_least(receiver, webhook_holds.BREAKER_AFTER)
+    number.actor.proxy().ping().get(timeout=60)
+    receiver.answer = lambda _: 200
+    number.hear("new", chat="new@lid")
+    number.settled(17)
+    assert set(texts(receiver)) == {"new"} | {f"{kind}{n}" for kind in "mn" for n in range(8)}
 
 
 def test_a_receiver_that_names_a_time_is_left_in_peace_until_then(

@@ -89,9 +89,13 @@ class Desk:
         self._check()
         return self.store.record_successes(stream, endpoint, successes)
 
-    def release_deliveries(self, stream: str, endpoint: str) -> Future[None]:
+    def release_deliveries(self, stream: str, endpoint: str, sequence: int | None = None) -> Future[None]:
         self._check()
-        return self.store.release_deliveries(stream, endpoint)
+        return self.store.release_deliveries(stream, endpoint, sequence)
+
+    def attempts(self, stream: str, endpoint: str, *, limit: int) -> list[RecordedAttempt]:
+        self._check()
+        return self.store.attempts(stream, endpoint, limit=limit)
 
     def _check(self) -> None:
         if self.refuse is not None:
