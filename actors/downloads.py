@@ -66,10 +66,11 @@ class Downloads:
             else:
                 log.warning("a file was not fetched", action="media_missed", instance=self._instance, error=str(ex))
 
-        target, begun = self._files.new(self._instance), self._losses()
+        begun = self._losses()
         try:
+            target = self._files.new(self._instance)
             self.order(media, target, ahead=True).add_done_callback(kept)
-        except ManagerError as ex:
+        except (ManagerError, OSError) as ex:
             log.warning("a file was not fetched", action="media_missed", instance=self._instance, error=str(ex))
 
     def settle(self, seen: SocketFetched | SocketFailedToFetch) -> None:

@@ -55,6 +55,7 @@ from chatbot_erp.actors.phone_numbers import digits, normalise
 from chatbot_erp.actors.rebuild import Past, past
 from chatbot_erp.actors.requests import command_id
 from chatbot_erp.actors.sending import Draft, check_text, complete
+from chatbot_erp.actors.turnstile import Turnstile
 from chatbot_erp.actors.webhook_address import check_url
 from chatbot_erp.actors.webhook_control import WebhookControl
 from chatbot_erp.actors.webhook_credentials import Credentials
@@ -107,6 +108,9 @@ class Manager:
         self._eraser = eraser
         self._files = MediaFiles(house.config)
         self._region = house.config.default_region
+        share = max(2, house.config.http_threads // 4)
+        self._downloads = Turnstile(most=share, most_of_one=share // 2)
+        self._visits = Turnstile(most=share, most_of_one=share // 2)
         self._urls = UrlFetcher(house.config.webhook_deny, house.config.media_max_bytes)
         self.outbox = Outbox(house.config)
         self.store: EventStore = house.store
@@ -182,7 +186,7 @@ class Manager:
             if isinstance(content, Media) != (file is not None):
                 raise BadContent("A file belongs to this type." if file is None else "No file belongs to this type.")
             if isinstance(file, str):
-                with self._urls.open(file) as visit:
+                with self._visits.passed(view.id), self._urls.open(file) as visit:
                     parcel = self.outbox.take(visit.file, mime_type=visit.file.mime_type)
             if isinstance(content, Media) and parcel is not None:
                 content = inspected(content, self.outbox.path(parcel.id), parcel)
@@ -257,11 +261,12 @@ class Manager:
         file = self._files.open(instance, media)
         if file is None:
             target = self._files.new(instance)
-            fetched: Future[None] = self._ask(name, tidings.AskMedia(media=media, target=str(target)))
-            try:
-                fetched.result(MEDIA_PATIENCE_S)
-            except FutureTimeout as ex:
-                raise Unavailable("The file has not come in time.") from ex
+            with self._downloads.passed(instance):
+                fetched: Future[None] = self._ask(name, tidings.AskMedia(media=media, target=str(target)))
+                try:
+                    fetched.result(MEDIA_PATIENCE_S)
+                except FutureTimeout as ex:
+                    raise Unavailable("The file has not come in time.") from ex
             file = self._files.take(instance, media, target)
             if self.store.losses != losses:
                 self._files.drop(instance, media)  # it may be of somebody who was forgotten meanwhile

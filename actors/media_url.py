@@ -28,15 +28,22 @@ class Fetched:
 
     def __iter__(self) -> Iterator[bytes]:
         """Raises `BadMediaUrl` where the body breaks off or takes too long."""
-        announced, come = self._response.headers.get("Content-Length", ""), 0
+        announced, come = announced_bytes(self._response), 0
         try:
             while piece := self._response.read1(CHUNK, decode_content=False):
                 come += len(piece)
                 yield piece
         except (OSError, HTTPError, HTTPException) as ex:
             raise BadMediaUrl(f"The file broke off ({_class_of(ex)}).") from ex
-        if announced.isdecimal() and come != int(announced):
+        if announced is not None and come != announced:
             raise BadMediaUrl("The file broke off.")
+
+
+def announced_bytes(response: HTTPResponse) -> int | None:
+    """What the answer says of its length; None where it says nothing that can be one."""
+    text = response.headers.get("Content-Length", "")
+    # Twenty digits are more than there is, and no more than Python reads as a number.
+    return int(text.lstrip("0")[:20] or "0") if text.isascii() and text.isdecimal() else None
 
 
 class UrlFetcher:
@@ -73,8 +80,8 @@ class _Visit:
         if response.status != 200:
             self.close()
             raise BadMediaUrl(f"The URL of the file answers {response.status}.")
-        announced = response.headers.get("Content-Length", "")
-        if announced.isdecimal() and int(announced) > most:
+        announced = announced_bytes(response)
+        if announced is not None and announced > most:
             self.close()
             raise MediaTooLarge(f"The file has more than {most} bytes.")
         self.file = Fetched(response)

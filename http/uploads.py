@@ -63,9 +63,11 @@ def _from_form(req: Request, outbox: Outbox) -> Incoming:
             if parcel is not None:
                 raise _refused("data", "Give the file once: as 'data', 'url' or a part 'file'.")
             return _with_data(members, outbox)
-    except BaseException:
+    except BaseException as ex:
         if parcel is not None:
             outbox.remove(parcel.id)
+        if isinstance(ex, UnicodeDecodeError):
+            raise _refused(FILE, "A file name or media type in the form is not UTF-8.") from ex
         raise
     return Incoming(message=message, parcel=parcel)
 

@@ -85,8 +85,9 @@ def test_anything_but_a_whole_file_is_refused(server: Server, answer: bytes) -> 
     assert len(server.asked) == 1
 
 
-def test_a_file_that_says_to_be_too_large_is_not_even_read(server: Server) -> None:
-    server.answer = b"HTTP/1.1 200 OK\r\nContent-Length: 101\r\n\r\n"
+@pytest.mark.parametrize("length", [b"101", b"9" * 5000])
+def test_a_file_that_says_to_be_too_large_is_not_even_read(server: Server, length: bytes) -> None:
+    server.answer = b"HTTP/1.1 200 OK\r\nContent-Length: " + length + b"\r\n\r\n"
     with pytest.raises(MediaTooLarge):
         fetch(server.url)
 

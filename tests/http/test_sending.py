@@ -205,6 +205,14 @@ def test_a_form_that_breaks_off_is_refused(api: Caller, manager: FakeManager) ->
     assert manager.outgoing() == []
 
 
+def test_a_form_whose_file_name_is_not_utf8_is_refused(api: Caller, manager: FakeManager) -> None:
+    """Old programs name their files in Latin-1."""
+    sent = form(("message", "", message()), ("file", '; filename="nota-x.pdf"', b"%PDF"))
+    answer = api("POST", PATH, **{**sent, "body": sent["body"].replace(b"nota-x", "notação".encode("latin-1"))})
+    assert wrong(answer) == (422, "invalid-request", ["file"])
+    assert manager.outgoing() == []
+
+
 def test_another_media_type_is_refused(api: Caller) -> None:
     answer = api("POST", PATH, body=b"x", headers={"Content-Type": "text/plain"})
     assert answer.status_code == 415

@@ -1,0 +1,33 @@
+"""How many callers may wait at once for what somebody else takes his time with: of all, and about one instance."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock
+
+from chatbot_erp.actors.errors import Unavailable
+
+
+class Turnstile:
+    """Each of them holds a thread that sends need as well. Any thread may use it."""
+
+    def __init__(self, *, most: int, most_of_one: int) -> None:
+        self._most = most
+        self._most_of_one = most_of_one
+        self._inside: Counter[str] = Counter()
+        self._lock = Lock()
+
+    @contextmanager
+    def passed(self, instance: str) -> Iterator[None]:
+        """Raises `Unavailable` where too many are inside already."""
+        with self._lock:
+            if self._inside.total() >= self._most or self._inside[instance] >= self._most_of_one:
+                raise Unavailable("Too many files are on their way already.")
+            self._inside[instance] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._inside[instance] -= 1
+                if not self._inside[instance]:
+                    del self._inside[instance]
