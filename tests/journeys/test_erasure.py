@@ -173,8 +173,8 @@ def test_who_is_forgotten_after_the_session_that_knew_her_lid_is_so_under_her_li
         instance = manager.view("empresa_x")["id"]
         assert manager.call("DELETE", "/instances/empresa_x").status_code == 204
         manager.wait_erased(instance)
-        traces = traces_of(maria, "Maria das Dores")
-        assert str(maria.lid).encode() in {trace for _, trace in found_in(manager.data_dir, traces)}
+        assert str(maria.lid).encode() in (manager.data_dir / "keys.db").read_bytes()
         assert manager.call("DELETE", f"/subjects/{maria.number}").status_code == 200
-        assert found_in(manager.data_dir, [*traces, b"uma oferta"]) == set()
         assert lid not in acknowledged_by(manager)
+        assert manager.terminate() == 0  # no socket host removes a file while they are read
+        assert found_in(manager.data_dir, [*traces_of(maria, "Maria das Dores"), b"uma oferta"]) == set()
