@@ -215,14 +215,16 @@ def without_own(outcome: Outcome, own: Mapping[str, str]) -> Outcome:
     if not isinstance(outcome, Answer):
         return outcome
     text = outcome.text
-    for value in own.values():
-        for form in {value, msgspec.json.encode(value).decode()[1:-1]}:
-            if len(form) < SECRET_AT_LEAST:
-                continue
-            text = text.replace(form, HIDDEN)
-            # What is kept of an answer may end in the middle of it.
-            for length in range(len(form) - 1, SECRET_AT_LEAST - 1, -1):
-                text = text.removesuffix(form[:length])
+    values = {part for value in own.values() for part in (value, *value.split())}
+    forms = {form for value in values for form in (value, msgspec.json.encode(value).decode()[1:-1])}
+    # The longest first: what is left of it without a shorter one inside would be found no more.
+    for form in sorted(forms, key=len, reverse=True):
+        if len(form) < SECRET_AT_LEAST:
+            continue
+        text = text.replace(form, HIDDEN)
+        # What is kept of an answer may end in the middle of it.
+        for length in range(min(len(form) - 1, len(text)), SECRET_AT_LEAST - 1, -1):
+            text = text.removesuffix(form[:length])
     return outcome if text == outcome.text else msgspec.structs.replace(outcome, text=text)
 
 

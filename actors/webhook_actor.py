@@ -131,8 +131,10 @@ class WebhookActor(pykka.ThreadingActor):
 
     def on_failure(self, exception_type: object, exception_value: object, traceback: object) -> None:
         """Runs in the actor's thread, in place of `on_stop`. A new actor goes on from the store."""
-        self.on_stop()
-        self._say_failed()
+        try:
+            self.on_stop()
+        finally:
+            self._say_failed()
 
     def on_receive(self, message: object) -> None:
         match message:

@@ -23,6 +23,8 @@ class Webhooks:
         self._lock = Lock()
         self._actors: dict[str, Ref] = {}
         self._healing: dict[str, Healing] = {}
+        self._owed: set[str] = set()
+        """Endpoints whose actor was dead when it was to try again."""
         self._finishing = False
         self._ended = False
 
@@ -45,7 +47,11 @@ class Webhooks:
 
     def retry(self, endpoint: str) -> None:
         """The settings of an endpoint have changed, or it works again."""
-        if actor := self._actors.get(endpoint):
+        with self._lock:
+            actor = self._actors.get(endpoint)
+            if actor is not None and not actor.is_alive():
+                self._owed.add(endpoint)
+        if actor is not None:
             tell(actor, RetryNow())
 
     def failed(self, endpoint: str) -> float | None:
@@ -66,6 +72,9 @@ class Webhooks:
             if self._ended or former is None or former.is_alive():
                 return False
             self._begin(endpoint)
+            if endpoint in self._owed:
+                self._owed.discard(endpoint)
+                tell(self._actors[endpoint], RetryNow())
             return True
 
     def finish(self) -> None:

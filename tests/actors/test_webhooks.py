@@ -7,16 +7,19 @@ import pykka
 import pytest
 
 from chatbot_erp.actors.supervision import FIRST_DELAY_S, INTENSITY, LONGEST_DELAY_S
-from chatbot_erp.actors.webhook_mail import Wake
+from chatbot_erp.actors.webhook_mail import RetryNow, Wake
 from chatbot_erp.actors.webhooks import Ref, Webhooks
 from chatbot_erp.eventstore.records import MAIN
 
 
 class Deliverer(pykka.ThreadingActor):
     use_daemon_thread = True
+    retries = 0
 
-    def on_receive(self, message: object) -> None:
-        pass
+    def on_receive(self, message: object) -> Any:
+        if isinstance(message, RetryNow):
+            self.retries += 1
+        return self.retries
 
 
 @pytest.fixture
@@ -65,3 +68,12 @@ def test_only_a_dead_actor_has_a_successor(webhooks: Webhooks, started: list[Ref
     assert not webhooks.restart(MAIN)
     started[1].ask(Wake())
     assert len(started) == 2
+
+
+def test_what_is_to_be_tried_again_while_no_actor_lives_is_so_by_its_successor(
+    webhooks: Webhooks, started: list[Ref]
+) -> None:
+    started[0].stop()
+    webhooks.retry(MAIN)
+    assert webhooks.restart(MAIN)
+    assert started[1].ask(Wake()) == 1
