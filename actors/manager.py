@@ -109,8 +109,10 @@ class Manager:
         self._files = MediaFiles(house.config)
         self._region = house.config.default_region
         share = max(2, house.config.http_threads // 4)
-        self._downloads = Turnstile(most=share, most_of_one=share // 2)
-        self._visits = Turnstile(most=share, most_of_one=share // 2)
+        self._downloads, self._visits = (
+            Turnstile(most=share, most_of_one=share // 2, refusal=f"Too many files are {way} already.")
+            for way in ("on their way here", "being fetched from URLs")
+        )
         self._urls = UrlFetcher(house.config.webhook_deny, house.config.media_max_bytes)
         self.outbox = Outbox(house.config)
         self.store: EventStore = house.store

@@ -178,6 +178,6 @@ def check_content(content: c.Sendable) -> None:
 
 
 def _require(field: str, holds: bool, otherwise: str) -> None:
-    with _blaming(field):
-        if not holds:
+    if not holds:
+        with _blaming(field):
             raise BadContent(otherwise)

@@ -107,6 +107,8 @@ class WebhookActor(pykka.ThreadingActor):
         self._postman = Postman(timeout_s=config.webhook_timeout_s, deny=Deny.of(config.webhook_deny))
         self._keys: Keys | None = None
         self._holds = Holds()
+        self._born_at = time.monotonic()
+        self._has_looked_back = False
         self._finishing = False
         self._alarm: Alarm | None = None
         self._rings_at = 0.0
@@ -120,7 +122,7 @@ class WebhookActor(pykka.ThreadingActor):
 
     def on_start(self) -> None:
         """Runs in the actor's thread. What the last life left is taken up without being asked."""
-        self.actor_ref.tell(Wake())
+        self.actor_ref.tell(LookAgain())
 
     def on_stop(self) -> None:
         """Runs in the actor's thread, at most one attempt after `stop`. What waits stays in the store."""
@@ -207,7 +209,7 @@ class WebhookActor(pykka.ThreadingActor):
         if due := [wait for wait in waits if wait is not None]:
             # At its very moment the store may not show it as free yet.
             self._look_in(max(SETTLING_S, min(due)))
-        if self._backlog.crowded or (self._finishing and self._backlog.unsettled):
+        if self._backlog.crowded or self._backlog.cut_short or (self._finishing and self._backlog.unsettled):
             self._look_in(SETTLING_S)
         elif self._finishing and not closed and not due:
             self._finishing = False
@@ -231,8 +233,14 @@ class WebhookActor(pykka.ThreadingActor):
 
         One chat at a time, as each that succeeds frees the next: those that fail by themselves open no breaker so.
         """
-        if (hold := self._holds.expire_oldest(time.monotonic() - PROBE_AFTER_S)) is not None:
+        tried_before = time.monotonic() - PROBE_AFTER_S
+        if (hold := self._holds.expire_oldest(tried_before)) is not None:
             self._backlog.release(hold.sequence)
+        elif not self._has_looked_back and self._born_at <= tried_before and self._holds.is_empty():
+            # By chat, what failed in the last life waits in the store only, and is not shown before its time.
+            self._has_looked_back = True
+            if not self._backlog.may_be_asked_to_wait():
+                self._backlog.release()
 
     def _begin_anew(self) -> None:
         """The next attempt is made at once and by the present settings, whatever made the head wait."""

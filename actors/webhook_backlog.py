@@ -95,6 +95,7 @@ class Backlog:
         self._report = report
         self._batch: deque[Delivery] = deque()
         self._passed: set[int] = set()
+        self._is_full = False
         self._losses = store.losses
         self._told: dict[Key, Told] = {}
         self._untold: list[tuple[Verdict, int]] = []
@@ -114,6 +115,11 @@ class Backlog:
     def crowded(self) -> bool:
         """Whether so many are that `head` answers None for now."""
         return len(self._told) >= UNSETTLED_AT_MOST
+
+    @property
+    def cut_short(self) -> bool:
+        """Whether `head` found a batch in which every chat is held: behind it there may be others."""
+        return self._is_full and not self._batch
 
     def head(self, is_held: Callable[[int], bool] | None = None) -> Delivery | None:
         """The oldest event without a verdict, from memory where possible; None where nothing is to be posted.
@@ -169,9 +175,14 @@ class Backlog:
             self._store.release_deliveries(self._instance, self._endpoint, sequence).result(RELEASE_PATIENCE_S)
 
     def may_be_asked_to_wait(self) -> bool:
-        """Whether the receiver may have named the time of the next attempt itself, or wants none: by its last answer."""
-        last = self._store.attempts(self._instance, self._endpoint, limit=1)
-        return bool(last) and last[0].http_status in MAY_NAME_A_TIME
+        """Whether the receiver may have named the time of the next attempt itself, or wants none: by its last answer.
+
+        Also where the store cannot say.
+        """
+        with suppress(StoreError):
+            last = self._store.attempts(self._instance, self._endpoint, limit=1)
+            return bool(last) and last[0].http_status in MAY_NAME_A_TIME
+        return True
 
     def remind(self) -> None:
         """Report verdicts again that may have been lost with the actor they were told to."""
@@ -211,7 +222,8 @@ class Backlog:
         known = {key: told.of for key, told in self._told.items()}
         pending = self._store.deliveries(self._instance, self._endpoint, limit=limit, free_at=free_at, known=known)
         waiting = {(delivery.sequence, delivery.round) for delivery in pending}
-        reached: int | None = pending[-1].sequence if len(pending) == limit else None
+        self._is_full = len(pending) == limit
+        reached: int | None = pending[-1].sequence if self._is_full else None
         for key, told in list(self._told.items()):
             unseen = (reached is not None and key[0] > reached) or (is_held is not None and is_held(told.of.chat))
             if key not in waiting and not unseen:

@@ -6,7 +6,6 @@ Every method may be called from any thread, and raises `InstanceNotFound`, `Endp
 
 import re
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 from threading import Lock
 from typing import Any
@@ -28,7 +27,8 @@ from chatbot_erp.actors.endpoint import (
     TellAgain,
     find,
 )
-from chatbot_erp.actors.errors import BadEndpoint, EndpointNotFound, NothingToDeliver, Unavailable
+from chatbot_erp.actors.errors import BadEndpoint, EndpointNotFound, NothingToDeliver
+from chatbot_erp.actors.turnstile import Turnstile
 from chatbot_erp.actors.webhook import NoAnswer, headers, new_secret, signing_key, without_own
 from chatbot_erp.actors.webhook_address import Deny, check_url
 from chatbot_erp.actors.webhook_backlog import attempt_of
@@ -110,8 +110,9 @@ class WebhookControl:
         self._now = now
         self._ask = ask
         self._guard = Lock()
-        self._trials: set[tuple[str, str]] = set()
-        self._trials_lock = Lock()
+        self._trials = Turnstile(
+            most=TRIALS_AT_ONCE, most_of_one=1, refusal="A test is under way already: wait for its answer."
+        )
         self._turns: WeakValueDictionary[tuple[str, str], Lock] = WeakValueDictionary()
 
     def look(self, name: str, endpoint: str) -> Look:
@@ -191,7 +192,7 @@ class WebhookControl:
         take all callers' threads.
         """
         instance, present = self._find(name, endpoint)
-        with self._trial(instance, endpoint):
+        with self._trials.passed(f"{instance} {endpoint}"):
             return self._test(instance, name, present)
 
     def _test(self, instance: str, name: str, present: Endpoint) -> Attempt:
@@ -295,19 +296,6 @@ class WebhookControl:
             TellAgain(endpoint=endpoint, after=first - 1, until=last, events=(), dead=True, deliveries=again),
         )
         return Again(queued=len(again), next=last if rest else None)
-
-    @contextmanager
-    def _trial(self, instance: str, endpoint: str) -> Iterator[None]:
-        key = (instance, endpoint)
-        with self._trials_lock:
-            if key in self._trials or len(self._trials) >= TRIALS_AT_ONCE:
-                raise Unavailable("A test is under way already: wait for its answer.")
-            self._trials.add(key)
-        try:
-            yield
-        finally:
-            with self._trials_lock:
-                self._trials.discard(key)
 
     def _turn(self, instance: str, endpoint: str) -> Lock:
         """One change at a time of what is secret about an endpoint and of what the log says of it.

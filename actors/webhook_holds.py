@@ -107,4 +107,8 @@ class Holds:
 
     def soonest_s(self) -> float | None:
         """Seconds until the first chat may be tried again; None where none waits."""
-        return min((hold.left_s() for hold in self._of.values()), default=None)
+        return min((left for hold in self._of.values() if (left := hold.left_s()) > 0), default=None)
+
+    def is_empty(self) -> bool:
+        """Whether nothing that failed in this life, or was met in it, is still to be told."""
+        return not self._of

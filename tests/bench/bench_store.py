@@ -94,8 +94,8 @@ def appenders(directory: Path, database: str | None, count: int, seconds: float,
     latencies: list[float] = []
     start = threading.Barrier(count + 1)
 
-    def work(store: EventStore, stream: str) -> None:
-        mine = []
+    def work(store: EventStore, _: int) -> None:
+        mine, stream = [], str(uuid.uuid4())
         start.wait()
         until = time.perf_counter() + seconds
         for version, event in enumerate(story()):
@@ -106,16 +106,23 @@ def appenders(directory: Path, database: str | None, count: int, seconds: float,
             mine.append(time.perf_counter() - before)
         latencies.extend(mine)
 
+    took, cpu = together(directory, database, work, count, start)
+    return figures(latencies, took, cpu)
+
+
+def together(
+    directory: Path, database: str | None, work: Callable[[EventStore, int], None], count: int, start: threading.Barrier
+) -> tuple[float, float]:
+    """So many threads that work on one store, each with its number, from `start` on: seconds, and those of the CPU."""
     with open_store(directory, database) as store:
-        threads = [threading.Thread(target=work, args=(store, str(uuid.uuid4()))) for _ in range(count)]
+        threads = [threading.Thread(target=work, args=(store, number)) for number in range(count)]
         for thread in threads:
             thread.start()
         start.wait()
         begun, cpu = time.perf_counter(), time.process_time()
         for thread in threads:
             thread.join()
-        took, cpu = time.perf_counter() - begun, time.process_time() - cpu
-    return figures(latencies, took, cpu)
+        return time.perf_counter() - begun, time.process_time() - cpu
 
 
 def journals(directory: Path, database: str | None, actors: int, each: int, seconds: float) -> str:
@@ -147,15 +154,8 @@ def journals(directory: Path, database: str | None, actors: int, each: int, seco
         assert not any(refused)
         latencies.extend(mine)
 
-    with open_store(directory, database) as store:
-        threads = [threading.Thread(target=work, args=(store, number)) for number in range(actors)]
-        for thread in threads:
-            thread.start()
-        start.wait()
-        begun, cpu = time.perf_counter(), time.process_time()
-        for thread in threads:
-            thread.join()
-        return figures(latencies, time.perf_counter() - begun, time.process_time() - cpu)
+    took, cpu = together(directory, database, work, actors, start)
+    return figures(latencies, took, cpu)
 
 
 def received(message_id: str) -> Observed:

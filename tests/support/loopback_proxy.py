@@ -4,14 +4,14 @@ import base64
 import contextlib
 import socket
 import threading
-from types import TracebackType
-from typing import Self
+
+from relay import Relay, pass_on
 
 USER, PASSWORD = "loja", "p@ss:wörd/"
 _WITH_PASSWORD, _BY_NAME, _OK = 2, 3, 0
 
 
-class LoopbackProxy:
+class LoopbackProxy(Relay):
     """`asked` are the places that were asked for by name, `refused` how often somebody did not know the password.
 
     Every place is `port` of this machine.
@@ -21,16 +21,14 @@ class LoopbackProxy:
         self.asked: list[str] = []
         self.refused = 0
         self._target = port
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = int(self._listener.getsockname()[1])
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(listener.getsockname()[1])
+        super().__init__(listener, self._take)
 
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                client, _ = self._listener.accept()
-                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+    def _take(self, client: socket.socket) -> None:
+        threading.Thread(target=self._lead, args=(client,), daemon=True).start()
 
-    def _serve(self, client: socket.socket) -> None:
+    def _lead(self, client: socket.socket) -> None:
         with client, client.makefile("rb", buffering=0) as words, contextlib.suppress(OSError):
             first = _exactly(words, 1)
             answer = self._greet_socks(client, words) if first == b"\x05" else self._greet_http(first, words)
@@ -39,9 +37,9 @@ class LoopbackProxy:
                 return
             with socket.create_connection(("127.0.0.1", self._target)) as target:
                 client.sendall(answer)
-                back = threading.Thread(target=_pass_on, args=(target, client), daemon=True)
+                back = threading.Thread(target=pass_on, args=(target, client), daemon=True)
                 back.start()
-                _pass_on(client, target)
+                pass_on(client, target)
                 back.join()
 
     def _greet_http(self, first: bytes, words: socket.SocketIO) -> bytes | None:
@@ -73,17 +71,6 @@ class LoopbackProxy:
         _exactly(words, 2)
         return bytes([5, _OK, 0, 1, 0, 0, 0, 0, 0, 0])
 
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._accept, daemon=True).start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-
 
 def _exactly(words: socket.SocketIO, count: int) -> bytes:
     """So many bytes. Raises `ConnectionError` where there are fewer."""
@@ -94,12 +81,3 @@ def _exactly(words: socket.SocketIO, count: int) -> bytes:
             raise ConnectionError("The caller left.")
         read += piece
     return read
-
-
-def _pass_on(source: socket.socket, target: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        while content := source.recv(65536):
-            target.sendall(content)
-    for end in (source, target):
-        with contextlib.suppress(OSError):
-            end.shutdown(socket.SHUT_RDWR)

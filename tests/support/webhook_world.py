@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime
+from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
@@ -45,6 +46,9 @@ class Desk:
     def __init__(self, store: EventStore) -> None:
         self.store = store
         self.refuse: Exception | None = None
+        self.is_slow = False
+        """Whether what failed is recorded only after the next reading."""
+        self._unrecorded: list[Callable[[], object]] = []
         self.most_read = 0
         self.disguise: Callable[[Delivery], Delivery] = lambda delivery: delivery
 
@@ -60,6 +64,9 @@ class Desk:
         self._check()
         found = self.store.deliveries(stream, endpoint, limit=limit, free_at=free_at, known=known)
         self.most_read = max(self.most_read, len(found))
+        unrecorded, self._unrecorded = self._unrecorded, []
+        for record in unrecorded:
+            record()
         return [self.disguise(each) for each in found]
 
     def standing(self, stream: str, endpoint: str) -> Standing:
@@ -81,7 +88,11 @@ class Desk:
         about: Recorded | None = None,
     ) -> Future[None]:
         self._check()
-        return self.store.record_attempt(stream, endpoint, sequence, attempt, due, about=about)
+        record = partial(self.store.record_attempt, stream, endpoint, sequence, attempt, due, about=about)
+        if self.is_slow:
+            self._unrecorded.append(record)
+            return Future()
+        return record()
 
     def record_successes(
         self, stream: str, endpoint: str, successes: Sequence[tuple[int, Attempt, Recorded]]
