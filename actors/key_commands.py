@@ -10,6 +10,7 @@ from typing import Any
 import click
 import msgspec
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from chatbot_erp.actors.api_keys import ApiKey, KeyRing, Scope
@@ -48,7 +49,8 @@ def list_keys(place: Place, *, as_json: bool) -> None:
     table = Table("id", "label", "allows", "made", "revoked")
     for record in records:
         revoked = f"{record.revoked_at:%Y-%m-%d %H:%M}" if record.revoked_at else ""
-        table.add_row(record.id, record.label, description(record), f"{record.created_at:%Y-%m-%d %H:%M}", revoked)
+        words = (record.id, record.label, description(record), f"{record.created_at:%Y-%m-%d %H:%M}", revoked)
+        table.add_row(*map(escape, words))
     Console().print(table)
 
 

@@ -189,8 +189,10 @@ def as_object(record: Recorded) -> dict[str, Any]:
 
 
 def short(value: Any) -> str:
+    """For a terminal and one line of it: what people wrote can neither steer the one nor end the other."""
     text = value if isinstance(value, str) else to_json(value).decode()
-    return text if len(text) <= 60 else f"{text[:57]}…"
+    text = text if len(text) <= 60 else f"{text[:57]}…"
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 def print_replay(stream: str, then: Past, as_json: bool) -> None:
@@ -206,7 +208,8 @@ def print_replay(stream: str, then: Past, as_json: bool) -> None:
             print(f"  {field:<14} {short(getattr(state, field))}")
     for message in then.fates.all():
         ids = message.message_id or message.command_id
-        print(f"  {message.at:%Y-%m-%d %H:%M:%S}  {ids}  {message.jid:<32} {message.fate}  {message.reason or ''}")
+        who, why = short(message.jid), short(message.reason or "")
+        print(f"  {message.at:%Y-%m-%d %H:%M:%S}  {short(ids)}  {who:<32} {message.fate}  {why}")
 
 
 def moment(text: str) -> datetime:

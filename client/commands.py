@@ -10,6 +10,7 @@ import msgspec
 import segno
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -41,7 +42,8 @@ def show_instances(client: Client, *, as_json: bool) -> None:
         return
     table = Table("name", "status", "since", "number", "restarts", box=None)
     for each in instances:
-        status = f"[{COLOURS.get(each.status, 'default')}]{each.status}[/]" + (f" {each.reason}" if each.reason else "")
+        colour = COLOURS.get(each.status, "default")
+        status = f"[{colour}]{escape(each.status)}[/]" + (f" {escape(each.reason)}" if each.reason else "")
         number = each.user.jid.partition("@")[0].partition(":")[0] if each.user else ""
         table.add_row(each.name, status, f"{each.since:%Y-%m-%d %H:%M:%S}", number, str(each.restarts))
     Console().print(table)

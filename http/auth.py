@@ -204,7 +204,7 @@ def keys_of(req: Request) -> list[bytes]:
 
 def session_of(req: Request) -> str | None:
     """The dashboard's session that a browser sends along, unless it says that another site made it do so."""
-    if req.get_header("Sec-Fetch-Site", default="none") not in ("same-origin", "none"):
+    if not comes_from_us(req):
         return None
     values = req.get_cookie_values(cookie_of(req))
     return values[0] if values else None
@@ -231,14 +231,22 @@ def refuse_foreign_writes(req: Request) -> None:
 def refuse_foreign_pages(req: Request) -> None:
     """Where no key guards a loopback manager, keep web pages out that this machine's browser shows.
 
-    A page elsewhere can make the browser call 127.0.0.1, by a form or script (its Origin tells) or by giving its own
-    host name the address 127.0.0.1 (its Host tells). Programs that are no browser send no Origin.
+    A page elsewhere can make the browser call 127.0.0.1, by a form or script (its Origin tells), by a picture or link
+    (Sec-Fetch-Site tells; a link to the dashboard is all right) or by giving its own host name the address 127.0.0.1
+    (its Host tells). Programs that are no browser send neither Origin nor Sec-Fetch-Site.
     """
     host = req.env.get("HTTP_HOST")
     if host is not None and not is_loopback(host_name(host)):
         raise RequestRefused(FOREIGN_HOST)
     if req.get_header("Origin") is not None and not is_own_origin(req):
         raise RequestRefused(FOREIGN_ORIGIN)
+    if not is_open(req.path) and not comes_from_us(req):
+        raise RequestRefused(FOREIGN_ORIGIN)
+
+
+def comes_from_us(req: Request) -> bool:
+    """Whether a browser says that a page of ours, or its user, caused the request; programs say nothing."""
+    return req.get_header("Sec-Fetch-Site", default="none") in ("same-origin", "none")
 
 
 def is_own_origin(req: Request) -> bool:

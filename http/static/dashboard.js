@@ -51,7 +51,11 @@ function drawSignIn() {
 
 function chosen() {
   const [, name] = location.hash.match(/^#\/instances\/(.+)$/) ?? [];
-  return name ? decodeURIComponent(name) : null;
+  try {
+    return name ? decodeURIComponent(name) : null;
+  } catch {
+    return null; // somebody typed half an escape
+  }
 }
 
 function drawHouse(session) {
@@ -71,7 +75,7 @@ function drawHouse(session) {
       shown = new Instance(name, { may, sandbox: session.sandbox });
       place.setAttribute("aria-label", name);
       place.replaceChildren(shown.element);
-      shown.open().then(() => shown?.focus());
+      shown.open().then(() => shown?.focus()).catch((problem) => say(problem.message, "bad"));
     } else {
       place.setAttribute("aria-label", t("choose"));
       place.replaceChildren(h("p", { class: "quiet" }, t("choose")));

@@ -61,8 +61,8 @@ export class Instance {
 
   /** Something happened, here or elsewhere; null: something may have. */
   take(events) {
-    const mine = events?.filter((event) => event.stream === this.#view?.id) ?? null;
-    if (mine === null || mine.length > 0) this.#pace.soon();
+    // Where there is none (any more), what happens elsewhere may be that one is made under this name.
+    if (!events || !this.#view || events.some((event) => event.stream === this.#view.id)) this.#pace.soon();
   }
 
   async refresh() {

@@ -154,9 +154,28 @@ def test_events_of_a_message_are_those_that_have_its_whole_id(tmp_path: Path) ->
         assert len(lines("events", "--message-id", message_id, "--data-dir", str(tmp_path))) == found
 
 
+def test_what_people_wrote_cannot_steer_a_terminal_nor_look_like_another_line(tmp_path: Path) -> None:
+    log_about(tmp_path, "\x1b]0;pwn\x07", "a\n       2  forged", "\u202egnorw")
+    shown = CliRunner().invoke(main, ["events", "--data-dir", str(tmp_path)]).output
+    assert len(shown.splitlines()) == 3
+    assert all(each.isprintable() for each in shown.splitlines())
+    assert r"\x1b]0;pwn\x07" in shown
+
+
+def test_a_label_is_shown_as_it_was_given(tmp_path: Path) -> None:
+    for label in ("[/]", "[bold]ERP"):
+        lines("keys", "create", "--label", label, "--scope", "read", "--data-dir", str(tmp_path))
+    shown = CliRunner().invoke(main, ["keys", "list", "--data-dir", str(tmp_path)])
+    assert shown.exit_code == 0
+    assert "[/]" in shown.output
+    assert "[bold]ERP" in shown.output
+
+
 def log_about(directory: Path, *message_ids: str) -> None:
     at = datetime.now(UTC)
-    facts = [NewEvent(id=each, event=PingSent(message_id=each), recorded_at=at) for each in message_ids]
+    facts = [
+        NewEvent(id=f"e{n}", event=PingSent(message_id=each), recorded_at=at) for n, each in enumerate(message_ids)
+    ]
     with EventStore.open(directory) as store:
         store.append("a", 0, facts, snapshot=b"1").result()
 

@@ -97,5 +97,13 @@ class TestWithoutAKey:
         assert (answer.status_code, answer.json["type"]) == (403, "/problems/foreign-origin")
         assert api.get("/instances").json == []
 
+    @pytest.mark.parametrize("site", ["cross-site", "same-site"])
+    def test_what_a_page_of_another_site_shows_or_links_to_is_not_looked_up(self, api: Caller, site: str) -> None:
+        """A picture, say: the browser sends no Origin then."""
+        answer = api.get("/instances", headers={"Sec-Fetch-Site": site})
+        assert (answer.status_code, answer.json["type"]) == (403, "/problems/foreign-origin")
+        assert api.get("/", headers={"Sec-Fetch-Site": site}).status_code == 200
+        assert api.get("/instances", headers={"Sec-Fetch-Site": "none"}).status_code == 200
+
     def test_a_page_of_ours_may_call(self, api: Caller) -> None:
         assert api.get("/instances", headers={"Origin": "http://127.0.0.1:3000"}).status_code == 200

@@ -294,6 +294,24 @@ def test_a_fault_is_played_seen_and_healed(page: Page, linked: Phone, name: str)
     expect(page.locator(".heading .badge")).to_have_text("connected")
 
 
+def test_a_number_that_was_removed_and_is_made_again_is_seen_where_it_was(
+    page: Page, house: ManagerProcess, linked: Phone, name: str
+) -> None:
+    go_to(page, name)
+    page.get_by_label("Fault").select_option("logged_out")
+    page.get_by_role("button", name="Play the fault").click()
+    expect(page.locator(".heading .badge")).to_have_text("removed")
+    house.call("POST", "/instances/create", json={"name": name, "webhookUrl": "http://127.0.0.1:9/nobody"})
+    expect(page.locator(".heading .badge")).to_have_text("waiting for a scan")
+
+
+def test_an_address_that_is_none_leads_to_the_list(page: Page, linked: Phone, name: str) -> None:
+    page.evaluate("location.hash = '#/instances/%'")
+    page.reload()
+    expect(page.locator("#detail")).to_contain_text("Choose")
+    go_to(page, name)
+
+
 def test_a_receiver_is_tried_switched_off_and_on_and_told_again(
     page: Page, house: ManagerProcess, receiver: Receiver, new_phone: Callable[[str], Phone], name: str
 ) -> None:
