@@ -173,33 +173,8 @@ def decide_fact(state: Instance, seen: frames.Fact) -> Events:
                     content=msgspec.Raw(seen.content.encode()),
                 ),
             )
-        case frames.SocketSawEdit():
-            return (
-                MessageEdited(
-                    message_id=seen.message_id,
-                    edit_id=seen.edit_id,
-                    jid=seen.jid,
-                    jid_alt=seen.jid_alt,
-                    participant=seen.participant,
-                    push_name=seen.push_name,
-                    kind=seen.kind,
-                    text=seen.text,
-                    content=msgspec.Raw(seen.content.encode()),
-                    edited_at=seen.edited_at,
-                    raw=msgspec.Raw(seen.raw.encode()),
-                ),
-            )
-        case frames.SocketSawRevocation():
-            return (
-                MessageRevoked(
-                    message_id=seen.message_id,
-                    jid=seen.jid,
-                    jid_alt=seen.jid_alt,
-                    participant=seen.participant,
-                    push_name=seen.push_name,
-                    revoked_at=seen.revoked_at,
-                ),
-            )
+        case frames.SocketSawEdit() | frames.SocketSawRevocation():
+            return (said_of(seen),)
         case frames.SocketCouldNotDecrypt():
             return (
                 MessageUndecryptable(
@@ -253,6 +228,37 @@ def decide_fact(state: Instance, seen: frames.Fact) -> Events:
         case frames.SocketFailedToSend(command_id=command_id, reason=reason, detail=detail):
             failed = MessageFailed(command_id=command_id, reason=reason, detail=without_numbers(detail))
             return (failed, *(weigh(state, "", Ack.ERROR) if reason in REFUSALS else ()))
+        case _:
+            assert_never(seen)
+
+
+def said_of(seen: frames.SocketSawEdit | frames.SocketSawRevocation) -> MessageEdited | MessageRevoked:
+    """What somebody says of a message, in the words of the log."""
+    match seen:
+        case frames.SocketSawEdit():
+            return MessageEdited(
+                message_id=seen.message_id,
+                edit_id=seen.edit_id,
+                jid=seen.jid,
+                jid_alt=seen.jid_alt,
+                participant=seen.participant,
+                push_name=seen.push_name,
+                kind=seen.kind,
+                text=seen.text,
+                content=msgspec.Raw(seen.content.encode()),
+                edited_at=seen.edited_at,
+                raw=msgspec.Raw(seen.raw.encode()),
+            )
+        case frames.SocketSawRevocation():
+            return MessageRevoked(
+                message_id=seen.message_id,
+                jid=seen.jid,
+                jid_alt=seen.jid_alt,
+                participant=seen.participant,
+                push_name=seen.push_name,
+                revoked_at=seen.revoked_at,
+                by_admin=seen.by_admin,
+            )
         case _:
             assert_never(seen)
 

@@ -17,6 +17,7 @@ import pykka
 import structlog
 
 from chatbot_erp.actors import effects, frames, polls, tidings
+from chatbot_erp.actors.authors import counts, origin
 from chatbot_erp.actors.callers import Callers, Verdict
 from chatbot_erp.actors.commands import (
     Command,
@@ -37,9 +38,10 @@ from chatbot_erp.actors.endpoint import DisableEndpoint, EndpointCommand
 from chatbot_erp.actors.errors import NotPairing, Refused, Unavailable, WhatsAppRefused
 from chatbot_erp.actors.fates import fate_of
 from chatbot_erp.actors.house import HostGone, House
+from chatbot_erp.actors.instance import said_of
 from chatbot_erp.actors.instance_mail import Mailbox
 from chatbot_erp.actors.journal import Journal, JournalBroken, Settle
-from chatbot_erp.actors.lookup import find_message
+from chatbot_erp.actors.lookup import find_all, find_message
 from chatbot_erp.actors.media_files import MediaFiles
 from chatbot_erp.actors.media_frames import SocketFailedToFetch, SocketFetched
 from chatbot_erp.actors.media_specs import KINDS
@@ -47,7 +49,7 @@ from chatbot_erp.actors.outbox import Outbox
 from chatbot_erp.actors.pacing import UNPACED, Pacer, Pacing
 from chatbot_erp.actors.parking import Parking, kind_of
 from chatbot_erp.actors.state import Instance, State
-from chatbot_erp.actors.tallies import EVENTS, FATES
+from chatbot_erp.actors.tallies import DISREGARDED, EVENTS, FATES
 from chatbot_erp.actors.webhooks import Webhooks
 from chatbot_erp.eventstore.errors import NotStorable, StoreError
 from chatbot_erp.eventstore.events import MessageReceived, MessageSent, Status
@@ -232,17 +234,36 @@ class InstanceActor(pykka.ThreadingActor):
     def _stage(self, command: Command, settle: Settle) -> Exception | None:
         """Why the command can never be carried out, if it cannot be decided at all."""
         try:
-            self._journal.stage(self._in_words(command), settle)
+            if self._is_forged(command):
+                log.warning("of another's message", action="disregarded", instance=self._id, kind=kind_of(command))
+                self._house.tallies.count(DISREGARDED, kind_of(command))
+                settle(None)
+            else:
+                self._journal.stage(self._in_words(command), settle)
         except Exception as ex:  # noqa: BLE001 - what always fails would fail every actor that is put in this one's place
             return ex
         return None
 
     def _in_words(self, command: Command) -> Command:
         match command:
-            case Observed(observation=frames.SocketReceived() as vote) if needs_what_was_staged(command):
+            case Observed(observation=frames.SocketReceived(kind="poll_vote") as vote):
                 return msgspec.structs.replace(command, observation=polls.in_words(vote, self._find))
             case _:
                 return command
+
+    def _is_forged(self, command: Command) -> bool:
+        """Whether it changes a message of the log that is another's: no phone shows that. What is unknown is believed."""
+        match command:
+            case Observed(observation=frames.SocketSawEdit() | frames.SocketSawRevocation() as seen):
+                change = said_of(seen)
+            case _:
+                return False
+        try:
+            known = [origin(event) for event in find_all(self._house.store, self._id, seen.message_id)]
+        except StoreError as ex:
+            log.warning("a message was not found", action="change_unchecked", instance=self._id, error=str(ex))
+            return False
+        return bool(known) and not any(counts(each, change) for each in known)
 
     def _find(self, message_id: str) -> MessageReceived | MessageSent | None:
         try:
@@ -444,5 +465,9 @@ class InstanceActor(pykka.ThreadingActor):
 
 
 def needs_what_was_staged(observed: Observed) -> bool:
-    """Whether it is about something else that may have come a moment ago: a vote in a poll."""
-    return isinstance(observed.observation, frames.SocketReceived) and observed.observation.kind == "poll_vote"
+    """Whether it is about something else that may have come a moment ago: a vote, an edit, a revocation."""
+    match observed.observation:
+        case frames.SocketReceived(kind="poll_vote") | frames.SocketSawEdit() | frames.SocketSawRevocation():
+            return True
+        case _:
+            return False

@@ -33,6 +33,9 @@ Me = tuple[str, ...]
 _EDIT, _REVOKE = 14, 0
 """Members of `ProtocolMessage.Type`."""
 
+_BY_ADMIN = "8"
+"""What the stanza says of a revocation by an admin (whatsmeow, types/message.go); by its writer it is 7."""
+
 _ACKS: Mapping[int, int] = MappingProxyType({1: 2, 4: 3, 6: 4})
 """`Receipt.Type` DELIVERED, READ, PLAYED → ack. The others are about our own devices or between devices."""
 _HIDDEN = 2
@@ -188,6 +191,7 @@ def _revocation(event: Protobuf) -> SocketSawRevocation:
         participant=_participant(source),
         push_name=words(info.Pushname),
         revoked_at=_at(info),
+        by_admin=words(info.Edit) == _BY_ADMIN,
     )
 
 

@@ -233,7 +233,10 @@ class MessageEdited(Event, frozen=True, kw_only=True):
 
 
 class MessageRevoked(Event, frozen=True, kw_only=True):
-    """Someone else took the message `message_id` back: its writer or, in a group, an admin (`participant`)."""
+    """Someone else took the message `message_id` back: its writer or, in a group, an admin (`participant`).
+
+    `by_admin`: it was taken back with an admin's right, as WhatsApp's server says.
+    """
 
     message_id: str
     jid: str
@@ -241,6 +244,7 @@ class MessageRevoked(Event, frozen=True, kw_only=True):
     participant: str | None
     push_name: str
     revoked_at: datetime
+    by_admin: bool = False
 
 
 class MessageUndecryptable(Event, frozen=True, kw_only=True):

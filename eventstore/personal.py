@@ -116,7 +116,10 @@ DECLARED: dict[type[Event], Declaration] = {
         plain="message_id edit_id kind edited_at",
     ),
     MessageRevoked: personal(
-        "jid jid_alt participant push_name", of="participant jid", alias="jid_alt", plain="message_id revoked_at"
+        "jid jid_alt participant push_name",
+        of="participant jid",
+        alias="jid_alt",
+        plain="message_id revoked_at by_admin",
     ),
     MessageUndecryptable: personal(
         "jid jid_alt participant push_name",

@@ -225,6 +225,16 @@ def test_ones_own_call_from_the_phone_is_left_out() -> None:
     assert wa_message.call(offer([], []), ("111@lid",)) is None
 
 
+@pytest.mark.parametrize(("edit", "by_admin"), [("7", False), ("8", True), ("", False)])
+def test_a_revocation_says_whether_it_was_done_with_an_admins_right(edit: str, by_admin: bool) -> None:
+    key = {"ID": "OLD", "fromMe": edit != "8"}
+    seen = event(Message(protocolMessage=e2e.ProtocolMessage(type=e2e.ProtocolMessage.REVOKE, key=key)), IsGroup=True)
+    seen.Info.Edit = edit
+    revoked = wa_message.received(seen)
+    assert isinstance(revoked, SocketSawRevocation)
+    assert (revoked.message_id, revoked.by_admin) == ("OLD", by_admin)
+
+
 @pytest.mark.parametrize(("name", "ack"), [("DELIVERED", 2), ("READ", 3), ("PLAYED", 4)])
 def test_receipts_of_the_other_party_become_acknowledgements(name: str, ack: int) -> None:
     seen = wa_message.receipt(

@@ -266,6 +266,30 @@ def test_edits_and_revocations_are_told_as_what_they_are(world: World, customer:
     assert [each["fate"] for each in fates if each["messageId"] == message_id] == ["revoked"]
 
 
+def test_in_a_group_only_writers_and_admins_take_back_and_only_writers_edit(world: World, new_phone: NewPhone) -> None:
+    maria, joana, ana = new_phone("Maria"), new_phone("Joana"), new_phone("Ana")
+    group = maria.create_group("Vizinhas", world.shop.number, joana.number, ana.number).jid
+    first, second = (joana.say_in_group(group, text) for text in ("um", "dois"))
+    world.told("message.received", group, count=2)
+    ours = world.manager.send("empresa_x", group, "três").json()["messageId"]
+    for message_id in (first, second, ours):
+        ana.edit(group, message_id, "Pix para mim")
+        ana.revoke(group, message_id)
+    joana.revoke(group, first)
+    for message_id, author in ((second, lid(joana)), (ours, lid(world.shop))):
+        maria.revoke(group, message_id, author=author)
+    told = world.told("message.revoked", group, count=3)
+    assert [(each["whatsapp"]["messageId"], each["whatsapp"]["participant"], each["byAdmin"]) for each in told] == [
+        (first, lid(joana), False),
+        (second, lid(maria), True),
+        (ours, lid(maria), True),
+    ]
+    assert world.manager.events("empresa_x", "message.edited")[-1]["data"]["participant"] != lid(ana)
+    for message_id in (first, second, ours):
+        answer = world.manager.call("GET", f"/instances/empresa_x/messages/{message_id}").json()
+        assert answer["fate"] == "revoked"
+
+
 def test_in_a_group_everything_is_the_groups_and_names_its_participant(world: World, new_phone: NewPhone) -> None:
     maria, joana = new_phone("Maria"), new_phone("Joana")
     founded = {"subject": "Pedidos", "participants": [maria.number, joana.number]}
