@@ -20,6 +20,7 @@ from chatbot_erp.actors.commands import (
     CreateInstance,
     DoubtPending,
     LoseSocket,
+    MissMedia,
     Observed,
     RecordVerdict,
     RemoveInstance,
@@ -46,6 +47,7 @@ from chatbot_erp.eventstore.events import (
     InstanceRecovered,
     InstanceRemoved,
     InstanceRestarted,
+    MediaMissed,
     MessageAccepted,
     MessageAcknowledged,
     MessageEdited,
@@ -85,7 +87,7 @@ def decide(state: State, command: Command) -> Events:
             )
         case RecordVerdict(verdict=verdict):
             return (verdict,)
-        case Observed() | LoseSocket() | DoubtPending() if not isinstance(state, Instance):
+        case Observed() | LoseSocket() | DoubtPending() | MissMedia() if not isinstance(state, Instance):
             return ()
     if not isinstance(state, Instance):
         raise InstanceNotFound
@@ -107,6 +109,8 @@ def decide(state: State, command: Command) -> Events:
             if pacing == state.pacing:
                 return ()
             return (PacingConfigured(per_minute=pacing.per_minute, burst=pacing.burst, typing_s=pacing.typing_s),)
+        case MissMedia(message_id=message_id, reason=reason):
+            return (MediaMissed(message_id=message_id, reason=reason),)
         case LoseSocket(generation=generation, cause=cause):
             lost = lose(state, cause) if generation == state.generation else ()
             return (*doubt(state, cause), *lost)

@@ -7,6 +7,7 @@ in `_owed`, and what a socket saw stays with its host; `RepeatDue` takes both up
 import random
 import time
 from concurrent.futures import Future
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, assert_never
@@ -25,6 +26,7 @@ from chatbot_erp.actors.commands import (
     CreateInstance,
     DoubtPending,
     LoseSocket,
+    MissMedia,
     Observed,
     RecordVerdict,
     RemoveInstance,
@@ -90,7 +92,9 @@ class InstanceActor(pykka.ThreadingActor):
         self._pacer = Pacer(time.monotonic, random.random)
         self._confirmations = Confirmations(instance)
         self._parking = Parking(instance, house)
-        self._downloads = Downloads(instance, MediaFiles(house.config), self._order, lambda: house.store.losses)
+        self._downloads = Downloads(
+            instance, MediaFiles(house.config), self._order, lambda: house.store.losses, self._miss
+        )
         self._outbox = Outbox(house.config)
 
     @staticmethod
@@ -166,7 +170,7 @@ class InstanceActor(pykka.ThreadingActor):
                 self._perform(message)
             case _ if isinstance(message, EndpointCommand):
                 self._perform(message)
-            case RestartInstance() | LoseSocket() | DoubtPending():
+            case RestartInstance() | LoseSocket() | DoubtPending() | MissMedia():
                 if isinstance(message, LoseSocket):
                     self._downloads.give_up()
                 self._owe(message)
@@ -351,6 +355,11 @@ class InstanceActor(pykka.ThreadingActor):
         self._write()
         if not self._stalled:
             self._order(frames.Repeat(instance=self._id))
+
+    def _miss(self, message_id: str, reason: str) -> None:
+        log.warning("a file was not fetched", action="media_missed", instance=self._id, reason=reason)
+        with suppress(pykka.ActorDeadError):
+            self.actor_ref.tell(MissMedia(message_id=message_id, reason=reason))
 
     # what callers want
 

@@ -262,6 +262,17 @@ class MessageUndecryptable(Event, frozen=True, kw_only=True):
     sent_at: datetime | None
 
 
+class MediaMissed(Event, frozen=True, kw_only=True):
+    """The file of a message was to be kept (`--media-keep-days`) and was not fetched; it can be asked for while it lasts.
+
+    `reason`: "gone", "unreachable" and "damaged" are WhatsApp's or its sender's; "large", "disk" (too little is free),
+    "crowded" (too many are on their way) and "interrupted" (the connection ended) are ours.
+    """
+
+    message_id: str
+    reason: str
+
+
 class CallReceived(Event, frozen=True, kw_only=True):
     """Somebody calls. `group` is the group that is called, None for a call to this number alone."""
 
@@ -448,6 +459,7 @@ EVENT_NAMES: dict[type[Event], str] = {
     MessageRevoked: "message.revoked",
     MessageUndecryptable: "message.undecryptable",
     MessageAcknowledged: "message.acknowledged",
+    MediaMissed: "media.missed",
     CallReceived: "call.received",
     GroupJoined: "group.joined",
     GroupUpdated: "group.updated",

@@ -364,7 +364,8 @@ def test_files_are_kept_where_that_is_wanted(
     tmp_path: Path, network: Network, receiver: Receiver, new_phone: NewPhone, customer: Phone
 ) -> None:
     shop = new_phone("Empresa Y")
-    with ManagerProcess(tmp_path / "keeping", network, "--media-keep-days", "7") as manager:
+    keeping = ("--media-keep-days", "7", "--media-keep-max-mib", "1")
+    with ManagerProcess(tmp_path / "keeping", network, *keeping) as manager:
         manager.pair("empresa_x", shop, receiver.url())
         world = World(manager, receiver, shop)
         image = customer.send_media(shop.number, "image", b"x" * 1000)
@@ -381,3 +382,8 @@ def test_files_are_kept_where_that_is_wanted(
             network.heal()
         assert (answer.status_code, answer.content) == (200, b"x" * 1000)
         assert kept() == [b"x" * 1000]
+        film = customer.send_media(shop.number, "video", b"x" * (1 << 20) + b"!")
+        manager.wait_event("empresa_x", "media.missed")
+        (missed,) = manager.events("empresa_x", "media.missed")
+        assert missed["data"] == {"messageId": film, "reason": "large"}
+        assert len(world.media(film).content) == (1 << 20) + 1
