@@ -67,7 +67,7 @@ class Downloads:
     def keep(self, message_id: str, raw: msgspec.Raw) -> None:
         """Fetch the file of a message ahead, where files are kept. What fails now can be had later, while it lasts."""
         media = media_in(raw, message_id) if self._files.keeps else None
-        if media is None or self._files.has(self._instance, media):
+        if media is None:
             return
 
         def kept(arrived: Arrived) -> None:
@@ -80,6 +80,8 @@ class Downloads:
 
         begun = self._losses()
         try:
+            if self._files.has(self._instance, media):
+                return
             target = self._files.new(self._instance)
             self.order(media, target, ahead_of=message_id).add_done_callback(kept)
         except InstanceNotOperational:

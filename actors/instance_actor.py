@@ -161,6 +161,9 @@ class InstanceActor(pykka.ThreadingActor):
                 self._take_up()
             case tidings.AskPairingCode(number=number):
                 return self._seek_code(number)
+            case tidings.AskRoom(waits=waits):
+                self._check_room(waits=waits)
+                self._pacer.check(self._pacing())
             case tidings.AskMedia(media=media, target=target):
                 return self._downloads.order(media, Path(target))
             case DisableEndpoint(reason="gone" | "failing"):
@@ -370,17 +373,23 @@ class InstanceActor(pykka.ThreadingActor):
             if failure is not None:
                 self._callers.refuse(command.command_id, failure)
 
-        self._callers.check_room()
+        self._check_room(waits=True)
         self._stage_send(command, settle)
         return self._callers.await_verdict(command.command_id)
 
     def _accept(self, command: SendMessage) -> Future[None]:
         """Answers a future that is done when the message is in the log."""
-        state = self._journal.ahead
-        if isinstance(state, Instance) and len(state.pending) >= MOST_PENDING:
-            raise Unavailable(f"{MOST_PENDING} messages of this instance wait for WhatsApp already.")
+        self._check_room(waits=False)
         self._stage_send(command, lambda failure: self._callers.tell_recorded(command.command_id, failure))
         return self._callers.await_record(command.command_id)
+
+    def _check_room(self, *, waits: bool) -> None:
+        """Raise `Unavailable` where one more message is one too many, with a caller who waits for it or without."""
+        state = self._journal.ahead
+        if waits:
+            self._callers.check_room()
+        elif isinstance(state, Instance) and len(state.pending) >= MOST_PENDING:
+            raise Unavailable(f"{MOST_PENDING} messages of this instance wait for WhatsApp already.")
 
     def _stage_send(self, command: SendMessage, settle: Settle) -> None:
         pacing = self._pacing()

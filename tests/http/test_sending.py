@@ -198,6 +198,18 @@ def test_a_message_that_nobody_knows_is_blamed_on_the_field_that_names_it(api: C
     assert manager.sent == []
 
 
+@pytest.mark.parametrize("padding", ["", "A" * (2 << 20)])
+def test_half_a_character_is_refused_for_what_it_is(api: Caller, manager: FakeManager, padding: str) -> None:
+    body = b'{"to": "5591999999999", "type": "document", "text": "x\\ud800y", "data": "%b"}' % padding.encode()
+    answers = [api("POST", PATH, body=body, headers={"Content-Type": "application/json"})]
+    if not padding:
+        answers.append(api("POST", PATH, **form(("message", "", body))))
+    for answer in answers:
+        assert wrong(answer)[:2] == (400, "malformed-json")
+        assert "not valid Unicode" in answer.json["detail"]
+    assert manager.outgoing() == []
+
+
 def test_a_form_that_breaks_off_is_refused(api: Caller, manager: FakeManager) -> None:
     whole = form(("message", "", message()), ("file", "", b"x" * 1000))
     answer = api("POST", PATH, **{**whole, "body": whole["body"][:-600]})
