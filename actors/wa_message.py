@@ -8,6 +8,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from types import MappingProxyType
+from uuid import uuid4
 
 import msgspec
 from google.protobuf import json_format  # type: ignore[import-untyped]
@@ -65,18 +66,16 @@ def received(
 
 def undecryptable(event: Protobuf) -> SocketCouldNotDecrypt | None:
     """A message of someone else that could not be read, or None where nobody would have seen it either."""
-    source = event.Info.MessageSource
-    if event.DecryptFailMode == _HIDDEN or not _is_from_someone_else(source):
-        return None
-    return SocketCouldNotDecrypt(
-        message_id=words(event.Info.ID),
-        jid=_chat(source),
-        participant=_participant(source),
-        unavailable=event.IsUnavailable,
-        jid_alt=jid_text(source.SenderAlt),
-        push_name=words(event.Info.Pushname),
-        sent_at=_at(event.Info),
-    )
+    return None if event.DecryptFailMode == _HIDDEN else _undecryptable(event.Info, unavailable=event.IsUnavailable)
+
+
+def unreadable(info: Protobuf) -> SocketCouldNotDecrypt | None:
+    """As `undecryptable`, where of an event no more than its `Info` could be read, or not even that. Total."""
+    try:
+        return _undecryptable(info, unavailable=False)
+    except Exception:
+        log.exception("Could not read from whom a message is.")
+        return SocketCouldNotDecrypt(message_id=uuid4().hex, jid="", participant=None, unavailable=False)
 
 
 def receipt(event: Protobuf) -> SocketSawReceipt | None:
@@ -195,6 +194,21 @@ def _revocation(event: Protobuf) -> SocketSawRevocation:
     )
 
 
+def _undecryptable(info: Protobuf, *, unavailable: bool) -> SocketCouldNotDecrypt | None:
+    source = info.MessageSource
+    if not _is_from_someone_else(source):
+        return None
+    return SocketCouldNotDecrypt(
+        message_id=words(info.ID) or uuid4().hex,
+        jid=_chat(source),
+        participant=_participant(source),
+        unavailable=unavailable,
+        jid_alt=jid_text(source.SenderAlt),
+        push_name=words(info.Pushname),
+        sent_at=_at(info),
+    )
+
+
 def _is_from_someone_else(source: Protobuf) -> bool:
     return not source.IsFromMe and source.Chat.User != "status"
 
@@ -210,7 +224,10 @@ def _participant(source: Protobuf) -> str | None:
 
 
 def _at(info: Protobuf) -> datetime:
-    return datetime.fromtimestamp(info.Timestamp / 1000, UTC)
+    try:
+        return datetime.fromtimestamp(info.Timestamp / 1000, UTC)
+    except (OverflowError, ValueError, OSError):
+        return datetime.now(UTC)
 
 
 def _attribute(node: Protobuf, name: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from chatbot_erp.sandbox.client import Network, Phone
-from chatbot_erp.sandbox.composing import Context
+from chatbot_erp.sandbox.composing import Context, wrapped
 from chatbot_erp.sandbox.contents import Contact
 from chatbot_erp.sandbox.faults import CutMedia, RefuseMedia, Unavailable, Undecryptable
 from chatbot_erp.sandbox.wire import proto
@@ -92,6 +92,18 @@ def test_a_message_that_is_kept_from_linked_devices_is_told_as_such(world: World
     world.shop.fault(Unavailable(sender=customer.number))
     (told,) = world.told("message.undecryptable", lid(customer))
     assert told["unavailable"] is True
+
+
+def test_a_message_that_nests_too_deep_to_be_read_is_told_and_harms_nothing_after_it(
+    world: World, customer: Phone
+) -> None:
+    deep = proto.Message(conversation="fundo")
+    for _ in range(50):
+        deep = wrapped("groupMentionedMessage", deep)
+    message_id = customer.send_message(world.shop.number, deep)
+    (told,) = world.told("message.undecryptable", lid(customer))
+    assert (told["whatsapp"]["messageId"], told["whatsapp"]["pushName"]) == (message_id, "Maria")
+    assert world.message(customer.send(world.shop.number, "raso"))["text"] == "raso"
 
 
 @pytest.mark.parametrize(
