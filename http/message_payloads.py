@@ -66,6 +66,13 @@ class SendText(Saying, frozen=True, kw_only=True, tag="text"):
     text: Words
 
 
+class SendReply(Saying, frozen=True, kw_only=True, tag="reply"):
+    """Words that answer a message: a text with `quoted`."""
+
+    text: Words
+    quoted: Quoted
+
+
 class WithFile(Saying, frozen=True, kw_only=True):
     """A message with a file: in `data`, at `url`, or as the part `file` of a multipart/form-data body."""
 
@@ -189,6 +196,7 @@ class SendRevoke(SendRequest, frozen=True, kw_only=True, tag="revoke"):
 
 AnyRequest = (
     SendText
+    | SendReply
     | SendImage
     | SendVideo
     | SendAudio

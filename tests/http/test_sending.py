@@ -80,6 +80,13 @@ def test_every_type_becomes_its_content(api: Caller, manager: FakeManager) -> No
             },
             c.Text(text="x", quoting=quote, mentions=("222222@lid",), forwarded=True, disappears_after=86400),
         ),
+        (
+            {"type": "reply", "text": "x", "quoted": {**ours, "text": "Oi"}},
+            c.Text(
+                text="x",
+                quoting=c.Quote(message_id="3EB0", chat="111111@lid", sender="777777@lid", text="Oi", is_own=True),
+            ),
+        ),
         ({"type": "image", "text": "x", "viewOnce": True}, c.Image(text="x", view_once=True)),
         (
             {"type": "video", "animation": True, "note": True, "seconds": 1, "width": 2, "height": 3},

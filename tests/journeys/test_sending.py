@@ -139,6 +139,17 @@ def test_any_type_can_answer_mention_be_forwarded_and_disappear(world: World, cu
     assert (told["quoted"]["text"], told["mentions"]) == ("Tem pizza?", [customer.jid])
 
 
+def test_a_reply_is_a_text_that_names_what_it_answers(world: World, customer: Phone) -> None:
+    question = customer.send(world.shop.number, "Tem pizza?")
+    world.told("message.received", question)
+    reply = world.send(customer.number, type="reply", text="Tem", quoted={"messageId": question})
+    assert world.told("message.sent", reply)["message"]["type"] == "text"
+    content = customer.receive(text="Tem").content
+    assert content.quote is not None
+    assert (content.kind, content.quote.id, content.quote.text) == ("text", question, "Tem pizza?")
+    assert world.refused({"to": customer.number, "type": "reply", "text": "Tem"}) == (422, "invalid-request")
+
+
 @pytest.mark.parametrize(("kind", "file"), [("image", IMAGE), ("video", mp4()), ("voice", opus(1))])
 def test_what_shows_once_says_so(world: World, customer: Phone, kind: str, file: bytes) -> None:
     message_id = world.send(customer.number, type=kind, data=base64.b64encode(file).decode(), viewOnce=True)
