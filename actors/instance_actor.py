@@ -209,9 +209,10 @@ class InstanceActor(pykka.ThreadingActor):
 
     def _fail(self) -> None:
         """The stream is not what this actor thinks it is: the next one reads it anew."""
+        # First, so that what giving up has to say is not taken up by this actor any more.
+        self.stop()
         self._callers.release()
         self._downloads.give_up()
-        self.stop()
         self._report_failure()
 
     def _report_failure(self) -> None:
