@@ -66,6 +66,13 @@ class DoubtPending(msgspec.Struct, frozen=True, kw_only=True):
     cause: str
 
 
+class MissMedia(msgspec.Struct, frozen=True, kw_only=True):
+    """The file of a message was to be kept, and could not be fetched."""
+
+    message_id: str
+    reason: str
+
+
 class RecordVerdict(msgspec.Struct, frozen=True, kw_only=True):
     """A delivery is settled. `round` says which one, where the event was to be told again."""
 
@@ -82,6 +89,7 @@ Command = (
     | Observed
     | LoseSocket
     | DoubtPending
+    | MissMedia
     | RecordVerdict
     | EndpointCommand
 )

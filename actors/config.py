@@ -30,6 +30,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     send_timeout_s: float = 90.0
     default_region: str | None = None
     media_keep_days: float = 0.0
+    media_keep_max_bytes: int = 100 << 20
+    disk_spare_bytes: int = 512 << 20
     content_keep_days: int = 0
     media_max_bytes: int = 100 << 20
     http_threads: int = 48

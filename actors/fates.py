@@ -3,9 +3,11 @@
 from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 
+from chatbot_erp.actors.authors import Origin, Written, counts, may_be_one, origin
 from chatbot_erp.eventstore.events import (
     Ack,
     Event,
@@ -93,38 +95,39 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Fates:
-    """The messages of one stream; give it the stream's events in order."""
+    """The messages of one stream; give it the stream's events in order.
+
+    Others may use an id that is taken: who asks by an id gets the first message, as nobody can know an id before that.
+    """
 
     def __init__(self) -> None:
-        self._messages: dict[str, Message] = {}
-        self._keys: dict[str, str] = {}
+        self._messages: dict[int, Message] = {}
+        self._origins: dict[int, Origin] = {}
+        self._named: dict[str, list[int]] = {}
+        """By WhatsApp's id or the command's: the messages, in the order in which they began."""
+        self._begun = 0
 
-    def take(self, record: Recorded) -> None:
-        """Fold the next event."""
+    def take(self, record: Recorded) -> bool:
+        """Fold the next event. False for what is said of a message by somebody who has no say in it."""
         event, at = record.event, record.recorded_at
         match event:
-            case MessageAccepted(command_id=key, number=number):
-                self._put(key, jid=number, fate=Fate.ACCEPTED, at=at, command_id=key)
-            case MessageSent(command_id=key, message_id=message_id, jid=jid):
-                self._keys[message_id] = key
-                early = self._messages.pop(message_id, None)
-                self._put(key, jid=jid, fate=Fate.SENT, at=at, command_id=key, message_id=message_id, ack=Ack.SENT)
-                if early is not None and early.ack is not None:
-                    self._acknowledge(message_id, jid, early.ack, early.at)
-            case MessageFailed(command_id=key, reason=reason):
-                self._end(key, Fate.FAILED, reason, at)
-            case MessageOutcomeUnknown(command_id=key, reason=reason):
-                self._end(key, Fate.UNKNOWN, reason, at)
-            case MessageAcknowledged(message_id=message_id, jid=jid, ack=ack):
-                self._acknowledge(message_id, jid, ack, at)
-            case MessageReceived(message_id=message_id, jid=jid):
-                self._put(message_id, jid=jid, fate=Fate.RECEIVED, at=at, message_id=message_id)
-            case MessageRevoked(message_id=message_id, jid=jid):
-                self._put(message_id, jid=jid, fate=Fate.REVOKED, at=at, message_id=message_id)
-            case MessageUndecryptable(message_id=message_id, jid=jid):
-                self._put(message_id, jid=jid, fate=Fate.UNDECRYPTABLE, at=at, message_id=message_id)
+            case MessageAccepted(command_id=name, number=number):
+                self._begin(name, jid=number, fate=Fate.ACCEPTED, at=at, command_id=name)
+            case MessageSent():
+                self._send(event, at)
+            case MessageFailed(command_id=name, reason=reason):
+                self._end(name, Fate.FAILED, reason, at)
+            case MessageOutcomeUnknown(command_id=name, reason=reason):
+                self._end(name, Fate.UNKNOWN, reason, at)
+            case MessageAcknowledged():
+                return self._acknowledge(event, at)
+            case MessageReceived() | MessageUndecryptable():
+                self._receive(event, BY_EVENT[type(event)], at)
+            case MessageRevoked():
+                return self._revoke(event, at)
             case _:
                 pass
+        return True
 
     def all(self) -> list[Message]:
         """In the order in which they began."""
@@ -132,11 +135,11 @@ class Fates:
 
     def find(self, message_id: str) -> Message | None:
         """By WhatsApp's message id, or by the id of the command that sent it."""
-        return self._messages.get(self._keys.get(message_id, message_id))
+        return next((self._messages[number] for number in self._named.get(message_id, ())), None)
 
-    def _put(
+    def _begin(
         self,
-        key: str,
+        name: str,
         *,
         jid: str,
         fate: Fate,
@@ -144,23 +147,94 @@ class Fates:
         command_id: str | None = None,
         message_id: str | None = None,
         ack: Ack | None = None,
-    ) -> None:
-        self._messages[key] = Message(
+    ) -> int:
+        self._begun += 1
+        self._named.setdefault(name, []).append(self._begun)
+        self._messages[self._begun] = Message(
             command_id=command_id, message_id=message_id, jid=jid, fate=fate, ack=ack, reason=None, at=at
         )
+        return self._begun
 
-    def _end(self, key: str, fate: Fate, reason: str, at: datetime) -> None:
-        if known := self._messages.get(key):
-            self._messages[key] = msgspec.structs.replace(known, fate=fate, reason=reason, at=at)
+    def _change(self, number: int, at: datetime, **changes: Any) -> None:
+        self._messages[number] = msgspec.structs.replace(self._messages[number], at=at, **changes)
 
-    def _acknowledge(self, message_id: str, jid: str, ack: Ack, at: datetime) -> None:
+    def _send(self, event: MessageSent, at: datetime) -> None:
+        early = self._without_origin(event.message_id)
+        known = self._named.get(event.command_id, ())
+        number = known[0] if known else self._begin(event.command_id, jid=event.jid, fate=Fate.SENT, at=at)
+        self._messages[number] = Message(
+            command_id=event.command_id,
+            message_id=event.message_id,
+            jid=event.jid,
+            fate=Fate.SENT,
+            ack=Ack.SENT,
+            reason=None,
+            at=at,
+        )
+        self._origins[number] = origin(event)
+        self._named.setdefault(event.message_id, []).append(number)
+        if early is not None and early.ack is not None and may_be_one((event.jid,), (early.jid,)):
+            self._reach(number, early.ack, early.at)
+
+    def _without_origin(self, message_id: str) -> Message | None:
+        """Take away what is known from receipts alone: now there is a message, or a receipt that was not for it."""
+        numbers = self._named.get(message_id, [])
+        for number in numbers:
+            if number not in self._origins and self._messages[number].command_id is None:
+                numbers.remove(number)
+                return self._messages.pop(number)
+        return None
+
+    def _end(self, name: str, fate: Fate, reason: str, at: datetime) -> None:
+        for number in self._named.get(name, ())[:1]:
+            self._change(number, at, fate=fate, reason=reason)
+
+    def _acknowledge(self, event: MessageAcknowledged, at: datetime) -> bool:
+        if not self._named.get(event.message_id):
+            fate, name = BY_ACK[event.ack], event.message_id
+            self._begin(name, jid=event.jid, fate=fate, at=at, message_id=name, ack=event.ack)
+            return True
+        number = self._meant(event)
+        if number is not None:
+            self._reach(number, event.ack, at)
+        return number is not None
+
+    def _reach(self, number: int, ack: Ack, at: datetime) -> None:
         """Receipts may come out of order: a message that was read is not undelivered by a late receipt."""
-        key = self._keys.get(message_id, message_id)
-        known = self._messages.get(key)
-        if known is None:
-            self._put(key, jid=jid, fate=BY_ACK[ack], at=at, message_id=message_id, ack=ack)
-        elif known.ack is None or ack is Ack.ERROR or ack > known.ack:
-            self._messages[key] = msgspec.structs.replace(known, fate=BY_ACK[ack], ack=ack, at=at)
+        known = self._messages[number]
+        if known.ack is None or ack is Ack.ERROR or ack > known.ack:
+            gone = known.fate is Fate.REVOKED
+            self._change(number, known.at if gone else at, fate=known.fate if gone else BY_ACK[ack], ack=ack)
+
+    def _receive(self, event: Written, fate: Fate, at: datetime) -> None:
+        """A copy that comes late changes nothing, unless it is the first that can be read."""
+        self._without_origin(event.message_id)
+        number = self._meant(event)
+        if number is None:
+            number = self._begin(event.message_id, jid=event.jid, fate=fate, at=at, message_id=event.message_id)
+            self._origins[number] = origin(event)
+        elif self._messages[number].fate is Fate.UNDECRYPTABLE:
+            self._change(number, at, fate=fate)
+
+    def _revoke(self, event: MessageRevoked, at: datetime) -> bool:
+        name = event.message_id
+        if not self._named.get(name):
+            number = self._begin(name, jid=event.jid, fate=Fate.REVOKED, at=at, message_id=name)
+            by = origin(event)
+            self._origins[number] = Origin(chat=by.chat) if event.by_admin else by
+            return True
+        meant = self._meant(event)
+        if meant is not None:
+            self._change(meant, at, fate=Fate.REVOKED)
+        return meant is not None
+
+    def _meant(self, event: Written | MessageRevoked | MessageAcknowledged) -> int | None:
+        """The message of this id that this is about; what is known from receipts alone may be any."""
+        for number in self._named.get(event.message_id, ()):
+            known = self._origins.get(number)
+            if known is None or counts(known, event):
+                return number
+        return None
 
 
 def story(records: Iterable[Recorded], message_id: str) -> Story | None:
@@ -168,8 +242,7 @@ def story(records: Iterable[Recorded], message_id: str) -> Story | None:
     fates = Fates()
     steps = []
     for record in records:
-        fates.take(record)
-        if (step := step_of(record)) is not None:
+        if fates.take(record) and (step := step_of(record)) is not None:
             steps.append(step)
     message = fates.find(message_id)
     return None if message is None else Story(message=message, steps=tuple(steps))

@@ -231,7 +231,7 @@ class SocketSawEdit(Frame, frozen=True, kw_only=True):
 
 
 class SocketSawRevocation(Frame, frozen=True, kw_only=True):
-    """Someone else took a message back: their own or, as a group's admin (`participant`), somebody's."""
+    """Someone else took a message back: their own or, as a group's admin (`by_admin`), somebody's."""
 
     message_id: str
     jid: str
@@ -239,6 +239,7 @@ class SocketSawRevocation(Frame, frozen=True, kw_only=True):
     participant: str | None
     push_name: str
     revoked_at: datetime
+    by_admin: bool = False
 
 
 class SocketSawCall(Frame, frozen=True, kw_only=True):

@@ -31,7 +31,7 @@ class Downloads:
 
     def _fetch(self, order: FetchMedia) -> None:
         try:
-            size = self._fetcher.fetch(order.media, Path(order.target))
+            size = self._fetcher.fetch(order.media, Path(order.target), most=order.most, spare=order.spare)
         except FetchFailed as ex:
             failed = SocketFailedToFetch(command_id=order.command_id, reason=ex.reason, detail=str(ex))
             self._say(order.instance, failed)

@@ -20,6 +20,7 @@ from chatbot_erp.actors.commands import (
     CreateInstance,
     DoubtPending,
     LoseSocket,
+    MissMedia,
     Observed,
     RecordVerdict,
     RemoveInstance,
@@ -46,6 +47,7 @@ from chatbot_erp.eventstore.events import (
     InstanceRecovered,
     InstanceRemoved,
     InstanceRestarted,
+    MediaMissed,
     MessageAccepted,
     MessageAcknowledged,
     MessageEdited,
@@ -85,7 +87,7 @@ def decide(state: State, command: Command) -> Events:
             )
         case RecordVerdict(verdict=verdict):
             return (verdict,)
-        case Observed() | LoseSocket() | DoubtPending() if not isinstance(state, Instance):
+        case Observed() | LoseSocket() | DoubtPending() | MissMedia() if not isinstance(state, Instance):
             return ()
     if not isinstance(state, Instance):
         raise InstanceNotFound
@@ -107,6 +109,8 @@ def decide(state: State, command: Command) -> Events:
             if pacing == state.pacing:
                 return ()
             return (PacingConfigured(per_minute=pacing.per_minute, burst=pacing.burst, typing_s=pacing.typing_s),)
+        case MissMedia(message_id=message_id, reason=reason):
+            return (MediaMissed(message_id=message_id, reason=reason),)
         case LoseSocket(generation=generation, cause=cause):
             lost = lose(state, cause) if generation == state.generation else ()
             return (*doubt(state, cause), *lost)
@@ -173,33 +177,8 @@ def decide_fact(state: Instance, seen: frames.Fact) -> Events:
                     content=msgspec.Raw(seen.content.encode()),
                 ),
             )
-        case frames.SocketSawEdit():
-            return (
-                MessageEdited(
-                    message_id=seen.message_id,
-                    edit_id=seen.edit_id,
-                    jid=seen.jid,
-                    jid_alt=seen.jid_alt,
-                    participant=seen.participant,
-                    push_name=seen.push_name,
-                    kind=seen.kind,
-                    text=seen.text,
-                    content=msgspec.Raw(seen.content.encode()),
-                    edited_at=seen.edited_at,
-                    raw=msgspec.Raw(seen.raw.encode()),
-                ),
-            )
-        case frames.SocketSawRevocation():
-            return (
-                MessageRevoked(
-                    message_id=seen.message_id,
-                    jid=seen.jid,
-                    jid_alt=seen.jid_alt,
-                    participant=seen.participant,
-                    push_name=seen.push_name,
-                    revoked_at=seen.revoked_at,
-                ),
-            )
+        case frames.SocketSawEdit() | frames.SocketSawRevocation():
+            return (said_of(seen),)
         case frames.SocketCouldNotDecrypt():
             return (
                 MessageUndecryptable(
@@ -253,6 +232,37 @@ def decide_fact(state: Instance, seen: frames.Fact) -> Events:
         case frames.SocketFailedToSend(command_id=command_id, reason=reason, detail=detail):
             failed = MessageFailed(command_id=command_id, reason=reason, detail=without_numbers(detail))
             return (failed, *(weigh(state, "", Ack.ERROR) if reason in REFUSALS else ()))
+        case _:
+            assert_never(seen)
+
+
+def said_of(seen: frames.SocketSawEdit | frames.SocketSawRevocation) -> MessageEdited | MessageRevoked:
+    """What somebody says of a message, in the words of the log."""
+    match seen:
+        case frames.SocketSawEdit():
+            return MessageEdited(
+                message_id=seen.message_id,
+                edit_id=seen.edit_id,
+                jid=seen.jid,
+                jid_alt=seen.jid_alt,
+                participant=seen.participant,
+                push_name=seen.push_name,
+                kind=seen.kind,
+                text=seen.text,
+                content=msgspec.Raw(seen.content.encode()),
+                edited_at=seen.edited_at,
+                raw=msgspec.Raw(seen.raw.encode()),
+            )
+        case frames.SocketSawRevocation():
+            return MessageRevoked(
+                message_id=seen.message_id,
+                jid=seen.jid,
+                jid_alt=seen.jid_alt,
+                participant=seen.participant,
+                push_name=seen.push_name,
+                revoked_at=seen.revoked_at,
+                by_admin=seen.by_admin,
+            )
         case _:
             assert_never(seen)
 

@@ -7,6 +7,7 @@ in `_owed`, and what a socket saw stays with its host; `RepeatDue` takes both up
 import random
 import time
 from concurrent.futures import Future
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, assert_never
@@ -17,6 +18,7 @@ import pykka
 import structlog
 
 from chatbot_erp.actors import effects, frames, polls, tidings
+from chatbot_erp.actors.authors import counts, origin
 from chatbot_erp.actors.callers import Callers, Verdict
 from chatbot_erp.actors.commands import (
     Command,
@@ -24,6 +26,7 @@ from chatbot_erp.actors.commands import (
     CreateInstance,
     DoubtPending,
     LoseSocket,
+    MissMedia,
     Observed,
     RecordVerdict,
     RemoveInstance,
@@ -37,9 +40,10 @@ from chatbot_erp.actors.endpoint import DisableEndpoint, EndpointCommand
 from chatbot_erp.actors.errors import NotPairing, Refused, Unavailable, WhatsAppRefused
 from chatbot_erp.actors.fates import fate_of
 from chatbot_erp.actors.house import HostGone, House
+from chatbot_erp.actors.instance import said_of
 from chatbot_erp.actors.instance_mail import Mailbox
 from chatbot_erp.actors.journal import Journal, JournalBroken, Settle
-from chatbot_erp.actors.lookup import find_message
+from chatbot_erp.actors.lookup import find_all, find_message
 from chatbot_erp.actors.media_files import MediaFiles
 from chatbot_erp.actors.media_frames import SocketFailedToFetch, SocketFetched
 from chatbot_erp.actors.media_specs import KINDS
@@ -47,7 +51,7 @@ from chatbot_erp.actors.outbox import Outbox
 from chatbot_erp.actors.pacing import UNPACED, Pacer, Pacing
 from chatbot_erp.actors.parking import Parking, kind_of
 from chatbot_erp.actors.state import Instance, State
-from chatbot_erp.actors.tallies import EVENTS, FATES
+from chatbot_erp.actors.tallies import DISREGARDED, EVENTS, FATES
 from chatbot_erp.actors.webhooks import Webhooks
 from chatbot_erp.eventstore.errors import NotStorable, StoreError
 from chatbot_erp.eventstore.events import MessageReceived, MessageSent, Status
@@ -88,7 +92,9 @@ class InstanceActor(pykka.ThreadingActor):
         self._pacer = Pacer(time.monotonic, random.random)
         self._confirmations = Confirmations(instance)
         self._parking = Parking(instance, house)
-        self._downloads = Downloads(instance, MediaFiles(house.config), self._order, lambda: house.store.losses)
+        self._downloads = Downloads(
+            instance, MediaFiles(house.config), self._order, lambda: house.store.losses, self._miss
+        )
         self._outbox = Outbox(house.config)
 
     @staticmethod
@@ -155,6 +161,9 @@ class InstanceActor(pykka.ThreadingActor):
                 self._take_up()
             case tidings.AskPairingCode(number=number):
                 return self._seek_code(number)
+            case tidings.AskRoom(waits=waits):
+                self._check_room(waits=waits)
+                self._pacer.check(self._pacing())
             case tidings.AskMedia(media=media, target=target):
                 return self._downloads.order(media, Path(target))
             case DisableEndpoint(reason="gone" | "failing"):
@@ -164,7 +173,7 @@ class InstanceActor(pykka.ThreadingActor):
                 self._perform(message)
             case _ if isinstance(message, EndpointCommand):
                 self._perform(message)
-            case RestartInstance() | LoseSocket() | DoubtPending():
+            case RestartInstance() | LoseSocket() | DoubtPending() | MissMedia():
                 if isinstance(message, LoseSocket):
                     self._downloads.give_up()
                 self._owe(message)
@@ -200,9 +209,10 @@ class InstanceActor(pykka.ThreadingActor):
 
     def _fail(self) -> None:
         """The stream is not what this actor thinks it is: the next one reads it anew."""
+        # First, so that what giving up has to say is not taken up by this actor any more.
+        self.stop()
         self._callers.release()
         self._downloads.give_up()
-        self.stop()
         self._report_failure()
 
     def _report_failure(self) -> None:
@@ -232,17 +242,36 @@ class InstanceActor(pykka.ThreadingActor):
     def _stage(self, command: Command, settle: Settle) -> Exception | None:
         """Why the command can never be carried out, if it cannot be decided at all."""
         try:
-            self._journal.stage(self._in_words(command), settle)
+            if self._is_forged(command):
+                log.warning("of another's message", action="disregarded", instance=self._id, kind=kind_of(command))
+                self._house.tallies.count(DISREGARDED, kind_of(command))
+                settle(None)
+            else:
+                self._journal.stage(self._in_words(command), settle)
         except Exception as ex:  # noqa: BLE001 - what always fails would fail every actor that is put in this one's place
             return ex
         return None
 
     def _in_words(self, command: Command) -> Command:
         match command:
-            case Observed(observation=frames.SocketReceived() as vote) if needs_what_was_staged(command):
+            case Observed(observation=frames.SocketReceived(kind="poll_vote") as vote):
                 return msgspec.structs.replace(command, observation=polls.in_words(vote, self._find))
             case _:
                 return command
+
+    def _is_forged(self, command: Command) -> bool:
+        """Whether it changes a message of the log that is another's: no phone shows that. What is unknown is believed."""
+        match command:
+            case Observed(observation=frames.SocketSawEdit() | frames.SocketSawRevocation() as seen):
+                change = said_of(seen)
+            case _:
+                return False
+        try:
+            known = [origin(event) for event in find_all(self._house.store, self._id, seen.message_id)]
+        except StoreError as ex:
+            log.warning("a message was not found", action="change_unchecked", instance=self._id, error=str(ex))
+            return False
+        return bool(known) and not any(counts(each, change) for each in known)
 
     def _find(self, message_id: str) -> MessageReceived | MessageSent | None:
         try:
@@ -331,6 +360,11 @@ class InstanceActor(pykka.ThreadingActor):
         if not self._stalled:
             self._order(frames.Repeat(instance=self._id))
 
+    def _miss(self, message_id: str, reason: str) -> None:
+        log.warning("a file was not fetched", action="media_missed", instance=self._id, reason=reason)
+        with suppress(pykka.ActorDeadError):
+            self.actor_ref.tell(MissMedia(message_id=message_id, reason=reason))
+
     # what callers want
 
     def _send(self, command: SendMessage) -> Future[Verdict]:
@@ -340,17 +374,23 @@ class InstanceActor(pykka.ThreadingActor):
             if failure is not None:
                 self._callers.refuse(command.command_id, failure)
 
-        self._callers.check_room()
+        self._check_room(waits=True)
         self._stage_send(command, settle)
         return self._callers.await_verdict(command.command_id)
 
     def _accept(self, command: SendMessage) -> Future[None]:
         """Answers a future that is done when the message is in the log."""
-        state = self._journal.ahead
-        if isinstance(state, Instance) and len(state.pending) >= MOST_PENDING:
-            raise Unavailable(f"{MOST_PENDING} messages of this instance wait for WhatsApp already.")
+        self._check_room(waits=False)
         self._stage_send(command, lambda failure: self._callers.tell_recorded(command.command_id, failure))
         return self._callers.await_record(command.command_id)
+
+    def _check_room(self, *, waits: bool) -> None:
+        """Raise `Unavailable` where one more message is one too many, with a caller who waits for it or without."""
+        state = self._journal.ahead
+        if waits:
+            self._callers.check_room()
+        elif isinstance(state, Instance) and len(state.pending) >= MOST_PENDING:
+            raise Unavailable(f"{MOST_PENDING} messages of this instance wait for WhatsApp already.")
 
     def _stage_send(self, command: SendMessage, settle: Settle) -> None:
         pacing = self._pacing()
@@ -444,5 +484,9 @@ class InstanceActor(pykka.ThreadingActor):
 
 
 def needs_what_was_staged(observed: Observed) -> bool:
-    """Whether it is about something else that may have come a moment ago: a vote in a poll."""
-    return isinstance(observed.observation, frames.SocketReceived) and observed.observation.kind == "poll_vote"
+    """Whether it is about something else that may have come a moment ago: a vote, an edit, a revocation."""
+    match observed.observation:
+        case frames.SocketReceived(kind="poll_vote") | frames.SocketSawEdit() | frames.SocketSawRevocation():
+            return True
+        case _:
+            return False

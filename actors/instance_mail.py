@@ -16,7 +16,7 @@ from chatbot_erp.actors.endpoint import (
     TellAgain,
 )
 from chatbot_erp.actors.errors import Unavailable
-from chatbot_erp.actors.tidings import Accept, AskMedia, AskPairingCode, Ping, StartInstance
+from chatbot_erp.actors.tidings import Accept, AskMedia, AskPairingCode, AskRoom, Ping, StartInstance
 
 ROOM = 64
 """So many requests may wait for one actor. It takes thousands a second; those that wait longer wait for a sick disk."""
@@ -30,6 +30,7 @@ REQUESTS = (
     ConfigurePacing,
     AskPairingCode,
     AskMedia,
+    AskRoom,
     StartInstance,
     RemoveInstance,
     ConfigureEndpoint,

@@ -1,6 +1,6 @@
 """Finds one message of an instance in its log, and tells what became of it."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from operator import attrgetter
 from typing import Protocol
 
@@ -17,13 +17,17 @@ class Log(Protocol):
     def about(self, stream: str, message: str, *, types: Collection[str] = ()) -> list[Recorded]: ...
 
 
-def find_message(log: Log, stream: str, message_id: str) -> MessageReceived | MessageSent | None:
-    """What was received or sent under this id; the newest, where there are several."""
-    for record in reversed(log.about(stream, message_id, types=_SAID)):
+def find_all(log: Log, stream: str, message_id: str) -> Iterator[MessageReceived | MessageSent]:
+    """What was received or sent under this id, the oldest first; others may use an id that is taken."""
+    for record in log.about(stream, message_id, types=_SAID):
         match record.event:
             case (MessageReceived(message_id=id_) | MessageSent(message_id=id_)) as event if id_ == message_id:
-                return event
-    return None
+                yield event
+
+
+def find_message(log: Log, stream: str, message_id: str) -> MessageReceived | MessageSent | None:
+    """What was first received or sent under this id: whoever uses it again has seen it."""
+    return next(find_all(log, stream, message_id), None)
 
 
 def find_received(log: Log, stream: str, message_id: str) -> MessageReceived | None:

@@ -75,6 +75,18 @@ def main() -> None:
     help="Fetch the files of messages as they come, and keep them for so long.  0: only when they are asked for.",
 )
 @option(
+    "--media-keep-max-mib",
+    default=Config().media_keep_max_bytes >> 20,
+    type=click.IntRange(1, 2048),
+    help="MiB that a file may have to be fetched as it comes; larger ones only when they are asked for.",
+)
+@option(
+    "--disk-spare-mib",
+    default=Config().disk_spare_bytes >> 20,
+    type=click.IntRange(0),
+    help="MiB of the disk that files of messages leave free: none is fetched into them.",
+)
+@option(
     "--content-keep-days",
     default=0,
     type=click.IntRange(0, 36500),
@@ -109,6 +121,8 @@ def serve(
     webhook_deny: tuple[str, ...],
     default_region: str | None,
     media_keep_days: float,
+    media_keep_max_mib: int,
+    disk_spare_mib: int,
     content_keep_days: int,
     media_max_mib: int,
     http_threads: int,
@@ -140,6 +154,8 @@ def serve(
         webhook_deny=webhook_deny,
         default_region=default_region.upper() if default_region else None,
         media_keep_days=media_keep_days,
+        media_keep_max_bytes=media_keep_max_mib << 20,
+        disk_spare_bytes=disk_spare_mib << 20,
         content_keep_days=content_keep_days,
         media_max_bytes=media_max_mib << 20,
         http_threads=http_threads,

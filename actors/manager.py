@@ -19,7 +19,7 @@ import msgspec
 import pykka
 from prometheus_client.metrics_core import Metric
 
-from chatbot_erp.actors import spans, tidings
+from chatbot_erp.actors import media_specs, spans, tidings
 from chatbot_erp.actors.api_keys import KeyRing
 from chatbot_erp.actors.audit import Audit
 from chatbot_erp.actors.commands import ConfigurePacing, CreateInstance, RemoveInstance, SendMessage
@@ -46,7 +46,6 @@ from chatbot_erp.actors.journal import JournalBroken
 from chatbot_erp.actors.lookup import find_message, find_received, find_story
 from chatbot_erp.actors.media_files import MediaFiles
 from chatbot_erp.actors.media_probe import inspected
-from chatbot_erp.actors.media_specs import media_in
 from chatbot_erp.actors.media_url import UrlFetcher
 from chatbot_erp.actors.outbox import Outbox, Parcel
 from chatbot_erp.actors.pacing import Pacing
@@ -166,16 +165,16 @@ class Manager:
         Raises also `BadContent`, `BadMedia`, `BadMediaUrl`, `MediaTooLarge`, `MessageNotFound`. Whatever becomes of the
         message, a parcel is removed when that is known.
         """
-        with self._drafted(name, draft, file) as command:
+        with self._drafted(name, draft, file, waits=True) as command:
             return self._deliver(name, command, UPLOAD_PATIENCE_S if file is not None else 0.0)
 
     def accept(self, name: str, draft: Draft, file: Parcel | str | None = None) -> str:
         """As `accept_text`, for a message of any kind; see `send`."""
-        with self._drafted(name, draft, file) as command:
+        with self._drafted(name, draft, file, waits=False) as command:
             return self._accept(name, command)
 
     @contextmanager
-    def _drafted(self, name: str, draft: Draft, file: Parcel | str | None) -> Iterator[SendMessage]:
+    def _drafted(self, name: str, draft: Draft, file: Parcel | str | None, *, waits: bool) -> Iterator[SendMessage]:
         """The command for a draft. Its parcel is removed where the caller of this is told that nothing is sent."""
         parcel = file if isinstance(file, Parcel) else None
         try:
@@ -188,6 +187,7 @@ class Manager:
             if isinstance(content, Media) != (file is not None):
                 raise BadContent("A file belongs to this type." if file is None else "No file belongs to this type.")
             if isinstance(file, str):
+                self._ask(name, tidings.AskRoom(waits=waits))
                 with self._visits.passed(view.id), self._urls.open(file) as visit:
                     parcel = self.outbox.take(visit.file, mime_type=visit.file.mime_type)
             if isinstance(content, Media) and parcel is not None:
@@ -257,22 +257,28 @@ class Manager:
         message = find_received(self.store, instance, message_id)
         if message is None:
             raise MessageNotFound(f"{name} has received no message {message_id}.")
-        media = media_in(message.raw, message_id)
+        media = media_specs.media_in(message.raw, message_id)
         if media is None:
             raise NoMedia(f"A message of the type {message.kind} has no file.")
-        file = self._files.open(instance, media)
-        if file is None:
-            target = self._files.new(instance)
-            with self._downloads.passed(instance):
-                fetched: Future[None] = self._ask(name, tidings.AskMedia(media=media, target=str(target)))
-                try:
-                    fetched.result(MEDIA_PATIENCE_S)
-                except FutureTimeout as ex:
-                    raise Unavailable("The file has not come in time.") from ex
-            file = self._files.take(instance, media, target)
-            if self.store.losses != losses:
-                self._files.drop(instance, media)  # it may be of somebody who was forgotten meanwhile
+        try:
+            file = self._files.open(instance, media)
+            if file is None:
+                file = self._fetch(name, instance, media)
+                if self.store.losses != losses:
+                    self._files.drop(instance, media)  # it may be of somebody who was forgotten meanwhile
+        except OSError as ex:
+            raise Unavailable(f"The file could not be kept: {ex.strerror}.") from ex
         return MediaFile(file=file, size=os.fstat(file.fileno()).st_size, mime_type=media.mime_type, name=media.name)
+
+    def _fetch(self, name: str, instance: str, media: media_specs.Media) -> BinaryIO:
+        target = self._files.new(instance)
+        with self._downloads.passed(instance):
+            fetched: Future[None] = self._ask(name, tidings.AskMedia(media=media, target=str(target)))
+            try:
+                fetched.result(MEDIA_PATIENCE_S)
+            except FutureTimeout as ex:
+                raise Unavailable("The file has not come in time.") from ex
+        return self._files.take(instance, media, target)
 
     def pace(self, name: str, pacing: Pacing) -> None:
         """Have the instance send so fast from now on."""

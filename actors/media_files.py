@@ -19,7 +19,10 @@ FORGOTTEN_AFTER = timedelta(hours=1)
 
 
 class MediaFiles:
-    """`data/media/<instance>/<name>`; the name is made of what the file is checked against. Any thread may call."""
+    """`data/media/<instance>/<name>`; the name is made of what the file is checked against. Any thread may call.
+
+    A file that is fetched ahead has at most `most_ahead` bytes; any leaves `spare` bytes of the disk free.
+    """
 
     def __init__(self, config: Config) -> None:
         self._directory = config.data_dir / "media"
@@ -27,6 +30,8 @@ class MediaFiles:
         if config.content_keep_days:  # what is said in a file expires with what is said in words
             keep_days = min(keep_days, config.content_keep_days)
         self._kept_for = timedelta(days=keep_days)
+        self.most_ahead = config.media_keep_max_bytes
+        self.spare = config.disk_spare_bytes
 
     @property
     def keeps(self) -> bool:

@@ -24,6 +24,9 @@ PURPOSES: Mapping[str, tuple[str, str]] = MappingProxyType(
 )
 """Content field → what its key is for, and what the media servers call it (whatsmeow, download.go)."""
 
+LARGEST = 2 << 30
+"""Bytes: WhatsApp's own limit, for documents."""
+
 KINDS = frozenset({"image", "video", "audio", "voice", "document", "sticker"})
 """The kinds of message that have a file."""
 

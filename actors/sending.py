@@ -16,10 +16,13 @@ from chatbot_erp.eventstore.events import MessageReceived, MessageSent
 
 LONGEST_TEXT = 65_536
 LONGEST_NAME = 255
+LONGEST_ADDRESS = 1024
+LONGEST_OPTION = 100
 LONGEST_REACTION = 32
 MOST_OPTIONS = 12
 MOST_MENTIONS = 1024
 MOST_CARDS = 100
+MOST_NUMBERS = 100
 
 Find = Callable[[str], MessageReceived | MessageSent | None]
 """The message of this id, sent or received."""
@@ -147,9 +150,18 @@ def check_content(content: c.Sendable) -> None:
         elif len(content.text) > LONGEST_TEXT:
             raise BadMessage(f"The text has {len(content.text)} characters; {LONGEST_TEXT} are allowed.")
     if isinstance(content, c.Saying):
+        quoted = content.quoting.text if content.quoting is not None else ""
+        _require("quoted", len(quoted) <= LONGEST_TEXT, f"A quoted 'text' has at most {LONGEST_TEXT} characters.")
         _require("mentions", len(content.mentions) <= MOST_MENTIONS, f"'mentions' are {MOST_MENTIONS} at most.")
     match content:
-        case c.Location(latitude=latitude, longitude=longitude):
+        case c.Media(file_name=name, mime_type=mime_type):
+            _require("fileName", len(name) <= LONGEST_NAME, f"A 'fileName' has at most {LONGEST_NAME} characters.")
+            _require("mimeType", len(mime_type) <= LONGEST_NAME, f"A 'mimeType' has at most {LONGEST_NAME} characters.")
+        case c.Location(latitude=latitude, longitude=longitude, name=name, address=address):
+            _require("name", len(name) <= LONGEST_NAME, f"A 'name' has at most {LONGEST_NAME} characters.")
+            _require(
+                "address", len(address) <= LONGEST_ADDRESS, f"An 'address' has at most {LONGEST_ADDRESS} characters."
+            )
             for field, degrees, most in (("latitude", latitude, 90), ("longitude", longitude, 180)):
                 _require(field, math.isfinite(degrees) and abs(degrees) <= most, "It is no place on Earth.")
         case c.Contact(contacts=cards):
@@ -160,19 +172,22 @@ def check_content(content: c.Sendable) -> None:
                 _require("contacts", bool(card.vcard or card.numbers), "A contact has 'numbers', or a 'vcard'.")
                 is_card = card.vcard.lstrip()[:11].upper() == "BEGIN:VCARD"
                 _require("contacts", not card.vcard or is_card, "A 'vcard' begins with BEGIN:VCARD.")
+                is_short = len(card.vcard) <= LONGEST_TEXT and len(card.numbers) <= MOST_NUMBERS
+                bounds = f"A contact has at most {MOST_NUMBERS} 'numbers', and a 'vcard' {LONGEST_TEXT} characters."
+                _require("contacts", is_short, bounds)
         case c.Poll(text=question, options=options, selectable=selectable):
             is_asked = 0 < len(question.strip()) <= LONGEST_NAME
             _require("text", is_asked, f"A poll's 'text' is 1 to {LONGEST_NAME} characters.")
             _require("options", 2 <= len(options) <= MOST_OPTIONS, f"A poll has 2 to {MOST_OPTIONS} 'options'.")
             _require("options", all(option.strip() for option in options), "An option of the poll is empty.")
+            are_short = all(len(option) <= LONGEST_OPTION for option in options)
+            _require("options", are_short, f"An option of a poll has at most {LONGEST_OPTION} characters.")
             _require("options", len(set(options)) == len(options), "Two options of the poll are the same.")
             can_be = 0 <= selectable <= len(options)
             _require("selectable", can_be, "'selectable' is 0 (any number) to as many as there are options.")
         case c.Reaction(text=emoji):
             is_short = len(emoji) <= LONGEST_REACTION and not _BREAK.search(emoji)
             _require("text", is_short, "A reaction is one emoji.")
-        case c.Document(file_name=name):
-            _require("fileName", len(name) <= LONGEST_NAME, f"A 'fileName' has at most {LONGEST_NAME} characters.")
         case _:
             pass
 

@@ -13,6 +13,10 @@ FATES = "fates"
 """How far messages have come, by fate."""
 
 
+DISREGARDED = "disregarded"
+"""What was said of a message by somebody who has no say in it, by kind."""
+
+
 class Tallies:
     """Counters since the start. A key is a name and what it is counted by, such as ("restarts", "host_died")."""
 

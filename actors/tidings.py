@@ -154,6 +154,12 @@ class Accept(Tiding, frozen=True, kw_only=True):
     command: SendMessage
 
 
+class AskRoom(Tiding, frozen=True, kw_only=True):
+    """Ask: may a message be sent now? Raises what `SendMessage` (`waits`) or `Accept` would; nothing is spent."""
+
+    waits: bool
+
+
 class Heard(Tiding, frozen=True, kw_only=True):
     """A host said what a socket saw; `number` is what to confirm to that host once it is stored (0: nothing).
 

@@ -56,6 +56,9 @@ class Hearing(msgspec.Struct, frozen=True, kw_only=True):
     event: Callable[[Any], None]
     """Each event, as neonize's protobuf; also `Device`, which says who we are, as soon as that is known."""
 
+    garbled: Callable[[Any], None]
+    """The `Info` of a message whose event could not be read, as far as that could: it nests too deep, or is damaged."""
+
     qr: Callable[[str], None]
     login_word: Callable[[str], None]
     """How a pairing went: "success", "timeout", "err-…"."""

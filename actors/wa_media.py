@@ -34,9 +34,6 @@ bound to; a host that a peer names is never asked."""
 
 REFERER = "https://web.whatsapp.com"
 CHUNK = 256 * 1024
-LARGEST = 2 << 30
-"""WhatsApp's own limit, for documents."""
-
 CONNECT_TIMEOUT_S, SILENCE_S, DEADLINE_S = 10.0, 30.0, 600.0
 ATTEMPTS, PAUSE_S = 3, 1.0
 BLOCK, MAC = 16, 10
@@ -63,17 +60,20 @@ class Fetcher:
         """Have every fetch fail with `interrupted`, now and from now on."""
         self._stopping.set()
 
-    def fetch(self, media: Media, target: Path) -> int:
+    def fetch(self, media: Media, target: Path, *, most: int, spare: int = 0) -> int:
         """Write the decrypted file to `target`, which must not exist; its size. Raises `FetchFailed`, and no file is left.
 
-        The file is whole: its checksums and its code of authenticity are right.
+        The file is whole: its checksums and its code of authenticity are right. It has at most `most` bytes, and
+        leaves `spare` bytes of the disk free.
         """
+        if media.size > most:
+            raise FetchFailed("large", f"The file has {media.size} bytes; {most} are fetched at most.")
         if not media.path.startswith("/") or len(media.key) != 32:
             raise FetchFailed("damaged", "The message gives no address or no key for its file.")
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                with _fresh(target) as write:
-                    return self._stream(media, write)
+                with _fresh(target, spare) as write:
+                    return self._stream(media, write, most)
             except FetchFailed as ex:
                 if ex.reason != "unreachable" or attempt == ATTEMPTS:
                     raise
@@ -85,8 +85,8 @@ class Fetcher:
             self._stopping.wait(self._pause_s * attempt)
         raise AssertionError("The last attempt returns or raises.")
 
-    def _stream(self, media: Media, write: Callable[[bytes], object]) -> int:
-        opened = Opened(media)
+    def _stream(self, media: Media, write: Callable[[bytes], object], most: int) -> int:
+        opened = Opened(media, most)
         size = 0
         with self._answer(media) as chunks:
             for chunk in chunks:
@@ -138,21 +138,22 @@ def keys_of(key: bytes, purpose: str) -> Keys:
 class Opened:
     """Decrypts a file piece by piece: AES-CBC, then ten bytes of an HMAC over the IV and all that was encrypted."""
 
-    def __init__(self, media: Media) -> None:
+    def __init__(self, media: Media, most: int) -> None:
         keys = keys_of(media.key, media.purpose)
         self._media = media
         self._decryptor = Cipher(AES(keys.cipher), CBC(keys.iv)).decryptor()
         self._padding = PKCS7(8 * BLOCK).unpadder()
         self._mac = hmac.new(keys.mac, keys.iv, hashlib.sha256)
         self._encrypted, self._plain = hashlib.sha256(), hashlib.sha256()
-        self._left = LARGEST if not media.size else (media.size // BLOCK + 1) * BLOCK + MAC
+        self._reason: Reason = "damaged" if media.size else "large"
+        self._left = ((media.size or most) // BLOCK + 1) * BLOCK + MAC
         self._tail = b""
 
     def take(self, chunk: bytes) -> bytes:
         """The next piece, as far as it can be read already."""
         self._left -= len(chunk)
         if self._left < 0:
-            raise FetchFailed("damaged", "The file is larger than its message says.")
+            raise FetchFailed(self._reason, "The file is larger than its message says, or than is fetched.")
         self._encrypted.update(chunk)
         known = self._tail + chunk
         body, self._tail = known[:-MAC], known[-MAC:]
@@ -178,12 +179,19 @@ class Opened:
 
 
 @contextmanager
-def _fresh(target: Path) -> Iterator[Callable[[bytes], object]]:
-    """Writes a new file that only we can read; it is gone again if anything goes wrong."""
+def _fresh(target: Path, spare: int) -> Iterator[Callable[[bytes], object]]:
+    """Writes a new file that only we can read; it is gone again if anything goes wrong, or the disk is all but full."""
+
+    def write(piece: bytes) -> None:
+        disk = os.fstatvfs(descriptor)
+        if disk.f_bavail * disk.f_frsize < spare + len(piece):
+            raise FetchFailed("disk", f"No file is fetched into the last {spare >> 20} MiB of the disk.")
+        file.write(piece)
+
     descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with open(descriptor, "wb") as file:
-            yield file.write
+            yield write
     except BaseException:
         target.unlink(missing_ok=True)
         raise

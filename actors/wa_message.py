@@ -8,6 +8,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from types import MappingProxyType
+from uuid import uuid4
 
 import msgspec
 from google.protobuf import json_format  # type: ignore[import-untyped]
@@ -32,6 +33,9 @@ Me = tuple[str, ...]
 
 _EDIT, _REVOKE = 14, 0
 """Members of `ProtocolMessage.Type`."""
+
+_BY_ADMIN = "8"
+"""What the stanza says of a revocation by an admin (whatsmeow, types/message.go); by its writer it is 7."""
 
 _ACKS: Mapping[int, int] = MappingProxyType({1: 2, 4: 3, 6: 4})
 """`Receipt.Type` DELIVERED, READ, PLAYED → ack. The others are about our own devices or between devices."""
@@ -62,18 +66,16 @@ def received(
 
 def undecryptable(event: Protobuf) -> SocketCouldNotDecrypt | None:
     """A message of someone else that could not be read, or None where nobody would have seen it either."""
-    source = event.Info.MessageSource
-    if event.DecryptFailMode == _HIDDEN or not _is_from_someone_else(source):
-        return None
-    return SocketCouldNotDecrypt(
-        message_id=words(event.Info.ID),
-        jid=_chat(source),
-        participant=_participant(source),
-        unavailable=event.IsUnavailable,
-        jid_alt=jid_text(source.SenderAlt),
-        push_name=words(event.Info.Pushname),
-        sent_at=_at(event.Info),
-    )
+    return None if event.DecryptFailMode == _HIDDEN else _undecryptable(event.Info, unavailable=event.IsUnavailable)
+
+
+def unreadable(info: Protobuf) -> SocketCouldNotDecrypt | None:
+    """As `undecryptable`, where of an event no more than its `Info` could be read, or not even that. Total."""
+    try:
+        return _undecryptable(info, unavailable=False)
+    except Exception:
+        log.exception("Could not read from whom a message is.")
+        return SocketCouldNotDecrypt(message_id=uuid4().hex, jid="", participant=None, unavailable=False)
 
 
 def receipt(event: Protobuf) -> SocketSawReceipt | None:
@@ -188,6 +190,22 @@ def _revocation(event: Protobuf) -> SocketSawRevocation:
         participant=_participant(source),
         push_name=words(info.Pushname),
         revoked_at=_at(info),
+        by_admin=words(info.Edit) == _BY_ADMIN,
+    )
+
+
+def _undecryptable(info: Protobuf, *, unavailable: bool) -> SocketCouldNotDecrypt | None:
+    source = info.MessageSource
+    if not _is_from_someone_else(source):
+        return None
+    return SocketCouldNotDecrypt(
+        message_id=words(info.ID) or uuid4().hex,
+        jid=_chat(source),
+        participant=_participant(source),
+        unavailable=unavailable,
+        jid_alt=jid_text(source.SenderAlt),
+        push_name=words(info.Pushname),
+        sent_at=_at(info),
     )
 
 
@@ -206,7 +224,10 @@ def _participant(source: Protobuf) -> str | None:
 
 
 def _at(info: Protobuf) -> datetime:
-    return datetime.fromtimestamp(info.Timestamp / 1000, UTC)
+    try:
+        return datetime.fromtimestamp(info.Timestamp / 1000, UTC)
+    except (OverflowError, ValueError, OSError):
+        return datetime.now(UTC)
 
 
 def _attribute(node: Protobuf, name: str) -> str:

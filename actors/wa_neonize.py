@@ -13,16 +13,20 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 # python-magic, which neonize imports, finds the libmagic of this package where the system has none.
 import pylibmagic  # noqa: F401
+from google.protobuf.empty_pb2 import Empty  # type: ignore[import-untyped]
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from google.protobuf.unknown_fields import UnknownFieldSet  # type: ignore[import-untyped]
 from neonize import _binder, client, events  # type: ignore[import-untyped]
 from neonize.client import NewClient  # type: ignore[import-untyped]
 from neonize.exc import NeonizeError  # type: ignore[import-untyped]
+from neonize.proto.Neonize_pb2 import MessageInfo  # type: ignore[import-untyped]
 from neonize.proto.waCompanionReg.WAWebProtobufsCompanionReg_pb2 import DeviceProps  # type: ignore[import-untyped]
 from neonize.utils.enum import MediaType  # type: ignore[import-untyped]
 from neonize.utils.jid import build_jid  # type: ignore[import-untyped]
@@ -225,6 +229,16 @@ class _Library(NewClient):  # type: ignore[misc]
         self._live()
         self._hearing.event(event)
 
+    def hear_bytes(self, kind: Any, data: bytes) -> None:
+        try:
+            event = kind.FromString(data)
+        except DecodeError:
+            log.exception("A %s could not be read.", kind.DESCRIPTOR.name)
+            if kind in (events.MessageEv, events.UndecryptableMessageEv):
+                self._hearing.garbled(_info_in(data))
+        else:
+            self.hear(event)
+
     def _hear_qr(self, _: NewClient, code: bytes) -> None:
         self._live()
         _careful(self._hearing.qr, code.decode())
@@ -240,9 +254,17 @@ class _Library(NewClient):  # type: ignore[misc]
 
 class _Events(events.Event):  # type: ignore[misc]
     def execute(self, _uuid: int, binary: int, size: int, code: int) -> None:
-        _careful(
-            lambda data: self.client.hear(events.INT_TO_EVENT[code].FromString(data)), ctypes.string_at(binary, size)
-        )
+        _careful(lambda data: self.client.hear_bytes(events.INT_TO_EVENT[code], data), ctypes.string_at(binary, size))
+
+
+def _info_in(data: bytes) -> Any:
+    """The `Info` of a message's event, as far as there is any."""
+    info = MessageInfo()
+    with suppress(DecodeError):
+        for field in UnknownFieldSet(Empty.FromString(data)):
+            if field.field_number == events.MessageEv.INFO_FIELD_NUMBER:
+                info.MergeFromString(field.data)
+    return info
 
 
 def _careful(hear: Callable[[Heard], None], heard: Heard) -> None:

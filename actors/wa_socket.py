@@ -59,6 +59,9 @@ NAME_PATIENCE_S = 5.0
 """The phone tells a new device its owner's name in the first moment, and no more once the socket was made anew. Who does
 not know its name cannot be shown online."""
 
+MESSAGES = frozenset({"Message", "UndecryptableMessage"})
+"""Events that tell of what somebody wrote."""
+
 NAME_LOOK_S = 0.05
 
 
@@ -69,7 +72,8 @@ class WhatsAppSocket:
         self._order = order
         self._report = report
         self._client = make_client(
-            Path(order.session), Hearing(event=self._hear, qr=self._hear_qr, login_word=self._hear_login)
+            Path(order.session),
+            Hearing(event=self._hear, garbled=self._hear_garbled, qr=self._hear_qr, login_word=self._hear_login),
         )
         self._addresses = Addresses(self._client)
         self._people = People(self._client, self._addresses, report)
@@ -223,8 +227,21 @@ class WhatsAppSocket:
             self._pairing = False
             self._report(SocketPaired(jid=jid_text(self._me.JID) or "", lid=jid_text(self._me.LID)))
 
+    def _hear_garbled(self, info: Any) -> None:
+        """The library has acknowledged it to WhatsApp: it comes no more, so it is told as far as it can be read."""
+        self._last_heard = time.monotonic()
+        self._pass_on(wa_message.unreadable(info))
+
     def _hear(self, event: Any) -> None:
         self._last_heard = time.monotonic()
+        try:
+            self._take_in(event)
+        except Exception:
+            log.exception("%s: %s could not be handled.", self._order.instance, event.DESCRIPTOR.name)
+            if event.DESCRIPTOR.name in MESSAGES:
+                self._pass_on(wa_message.unreadable(event.Info))
+
+    def _take_in(self, event: Any) -> None:
         match event.DESCRIPTOR.name:
             case "Device":
                 self._me = event

@@ -135,6 +135,7 @@ class MessageRevokedWebhook(WebhookEvent, frozen=True, kw_only=True, tag="messag
 
     instance: WebhookInstance
     whatsapp: WebhookSender
+    by_admin: Annotated[bool, Meta(description="It was taken back with an admin's right.")]
 
 
 class MessageUndecryptableWebhook(WebhookEvent, frozen=True, kw_only=True, tag="message.undecryptable"):
@@ -271,6 +272,7 @@ def shape(record: Recorded, event: TellableEvent, sequence: int, instance: str, 
                 **head,
                 instance=whose,
                 whatsapp=sender(event),
+                by_admin=event.by_admin,
             )
         case MessageUndecryptable():
             return MessageUndecryptableWebhook(

@@ -23,6 +23,7 @@ SCHEMAS: Mapping[str, int] = {
     "message.accepted": 3,
     "message.sent": 4,
     "message.received": 3,
+    "message.revoked": 2,
     "message.undecryptable": 3,
     "message.acknowledged": 2,
     "webhook.delivered": 2,
@@ -51,6 +52,11 @@ def with_sender(old: dict[str, Any]) -> dict[str, Any]:
     return {**old, "jidAlt": None, "pushName": "", "sentAt": None}
 
 
+def by_its_writer(old: dict[str, Any]) -> dict[str, Any]:
+    """Version 1 of what was taken back did not say with whose right: only a writer's counts for sure."""
+    return {**old, "byAdmin": False}
+
+
 def to_the_only_endpoint(old: dict[str, Any]) -> dict[str, Any]:
     """There was one endpoint when nobody had to say which."""
     return {**old, "endpoint": "main"}
@@ -64,6 +70,7 @@ UPCASTERS: Mapping[tuple[str, int], Upcaster] = {
     ("message.sent", 3): with_number,
     ("message.received", 1): unchanged,
     ("message.received", 2): with_content,
+    ("message.revoked", 1): by_its_writer,
     ("message.undecryptable", 1): unchanged,
     ("message.undecryptable", 2): with_sender,
     ("message.acknowledged", 1): unchanged,

@@ -233,7 +233,10 @@ class MessageEdited(Event, frozen=True, kw_only=True):
 
 
 class MessageRevoked(Event, frozen=True, kw_only=True):
-    """Someone else took the message `message_id` back: its writer or, in a group, an admin (`participant`)."""
+    """Someone else took the message `message_id` back: its writer or, in a group, an admin (`participant`).
+
+    `by_admin`: it was taken back with an admin's right, as WhatsApp's server says.
+    """
 
     message_id: str
     jid: str
@@ -241,6 +244,7 @@ class MessageRevoked(Event, frozen=True, kw_only=True):
     participant: str | None
     push_name: str
     revoked_at: datetime
+    by_admin: bool = False
 
 
 class MessageUndecryptable(Event, frozen=True, kw_only=True):
@@ -256,6 +260,17 @@ class MessageUndecryptable(Event, frozen=True, kw_only=True):
     push_name: str
     unavailable: bool
     sent_at: datetime | None
+
+
+class MediaMissed(Event, frozen=True, kw_only=True):
+    """The file of a message was to be kept (`--media-keep-days`) and was not fetched; it can be asked for while it lasts.
+
+    `reason`: "gone", "unreachable" and "damaged" are WhatsApp's or its sender's; "large", "disk" (too little is free),
+    "crowded" (too many are on their way) and "interrupted" (the connection ended) are ours.
+    """
+
+    message_id: str
+    reason: str
 
 
 class CallReceived(Event, frozen=True, kw_only=True):
@@ -444,6 +459,7 @@ EVENT_NAMES: dict[type[Event], str] = {
     MessageRevoked: "message.revoked",
     MessageUndecryptable: "message.undecryptable",
     MessageAcknowledged: "message.acknowledged",
+    MediaMissed: "media.missed",
     CallReceived: "call.received",
     GroupJoined: "group.joined",
     GroupUpdated: "group.updated",

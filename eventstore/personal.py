@@ -35,6 +35,7 @@ from chatbot_erp.eventstore.events import (
     InstanceRecovered,
     InstanceRemoved,
     InstanceRestarted,
+    MediaMissed,
     MessageAccepted,
     MessageAcknowledged,
     MessageEdited,
@@ -116,7 +117,10 @@ DECLARED: dict[type[Event], Declaration] = {
         plain="message_id edit_id kind edited_at",
     ),
     MessageRevoked: personal(
-        "jid jid_alt participant push_name", of="participant jid", alias="jid_alt", plain="message_id revoked_at"
+        "jid jid_alt participant push_name",
+        of="participant jid",
+        alias="jid_alt",
+        plain="message_id revoked_at by_admin",
     ),
     MessageUndecryptable: personal(
         "jid jid_alt participant push_name",
@@ -124,6 +128,7 @@ DECLARED: dict[type[Event], Declaration] = {
         alias="jid_alt",
         plain="message_id unavailable sent_at",
     ),
+    MediaMissed: plain("message_id reason"),
     CallReceived: personal("jid jid_alt group", of="jid", alias="jid_alt", plain="call_id video called_at"),
     MessageAcknowledged: personal("jid participant", of="participant jid", plain="message_id ack"),
     GroupJoined: personal("jid subject description participants", of="jid", plain="reason"),

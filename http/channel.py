@@ -44,8 +44,9 @@ STUCK_S = 60.0
 LINGER_BYTES = 8 * 1024 * 1024
 
 
-UPLOADS_AT_ONCE = 16
-"""So many requests may bring a file at a time: each has a temporary file."""
+UPLOADS_AT_ONCE, UPLOADS_OF_ONE = 16, 8
+"""So many requests may bring a file at a time, and so many for one instance: each has a temporary file, and a file
+that comes slowly, or waits for a slow number, leaves room for those of others."""
 
 
 class TooManyUploads(BadRequest):
@@ -145,7 +146,7 @@ class Channel(HTTPChannel):
             refusal = self.server.refusal(self, self.request)
             if refusal is not None:
                 self._refuse(NotAdmitted(refusal))
-            elif self.server.uploads() > UPLOADS_AT_ONCE:
+            elif self.server.has_too_many_uploads(self.request.path):
                 self._refuse(TooManyUploads("Too many files are being uploaded"))
         if self.request is None:
             self.began = None
@@ -154,8 +155,13 @@ class Channel(HTTPChannel):
     @property
     def brings_upload(self) -> bool:
         """Whether a large body arrives, or is there and its request not yet answered."""
-        arriving = self.request is not None and self.request.is_upload
-        return arriving or any(request.is_upload for request in self.requests)
+        return self.uploads_to is not None
+
+    @property
+    def uploads_to(self) -> str | None:
+        """The path that a large body is for which arrives, or is there and its request not yet answered."""
+        requests = (*self.requests, *((self.request,) if self.request is not None else ()))
+        return next((request.path for request in requests if request.is_upload), None)
 
     def begin_stream(self) -> None:
         """The answer will have no end."""

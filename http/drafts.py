@@ -20,6 +20,7 @@ from chatbot_erp.http.message_payloads import (
     SendLocation,
     SendPoll,
     SendReaction,
+    SendReply,
     SendRevoke,
     SendSticker,
     SendText,
@@ -75,7 +76,7 @@ def content(asked: AnyRequest) -> c.Sendable:
             return c.Edit(text=text, message=_named(message))
         case SendRevoke(message=message):
             return c.Revoke(message=_named(message))
-        case SendText(text=text):
+        case SendText(text=text) | SendReply(text=text):
             return c.Text(text=text, **_context(asked))
         case SendLocation():
             return c.Location(

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from chatbot_erp.actors.sending import LONGEST_TEXT
+from chatbot_erp.actors.sending import LONGEST_ADDRESS, LONGEST_NAME, LONGEST_OPTION, LONGEST_TEXT
 from chatbot_erp.http.payloads import Number, Payload
 
 To = Annotated[
@@ -20,6 +20,8 @@ Words = Annotated[
     Meta(examples=["Olá!"], extra_json_schema={"minLength": 1, "maxLength": LONGEST_TEXT}, description="The words."),
 ]
 Caption = Annotated[str, Meta(extra_json_schema={"maxLength": LONGEST_TEXT}, description="What stands under it.")]
+Name = Annotated[str, Meta(extra_json_schema={"maxLength": LONGEST_NAME})]
+Option = Annotated[str, Meta(extra_json_schema={"maxLength": LONGEST_OPTION})]
 Seconds = Annotated[int, Meta(ge=0, le=86_400, description="How long it plays.")]
 Pixels = Annotated[int, Meta(ge=0, le=65_535)]
 
@@ -64,6 +66,13 @@ class SendText(Saying, frozen=True, kw_only=True, tag="text"):
     text: Words
 
 
+class SendReply(Saying, frozen=True, kw_only=True, tag="reply"):
+    """Words that answer a message: a text with `quoted`."""
+
+    text: Words
+    quoted: Quoted
+
+
 class WithFile(Saying, frozen=True, kw_only=True):
     """A message with a file: in `data`, at `url`, or as the part `file` of a multipart/form-data body."""
 
@@ -78,8 +87,8 @@ class WithFile(Saying, frozen=True, kw_only=True):
             extra_json_schema={"format": "uri"},
         ),
     ] = None
-    mime_type: Annotated[str, Meta(description="What the file is, where its source does not say so.")] = ""
-    file_name: str = ""
+    mime_type: Annotated[Name, Meta(description="What the file is, where its source does not say so.")] = ""
+    file_name: Name = ""
 
 
 class SendImage(WithFile, frozen=True, kw_only=True, tag="image"):
@@ -133,17 +142,17 @@ class SendLocation(Saying, frozen=True, kw_only=True, tag="location"):
 
     latitude: Annotated[float, Meta(ge=-90, le=90, examples=[-3.1316])]
     longitude: Annotated[float, Meta(ge=-180, le=180, examples=[-60.0233])]
-    name: str = ""
-    address: str = ""
+    name: Name = ""
+    address: Annotated[str, Meta(extra_json_schema={"maxLength": LONGEST_ADDRESS})] = ""
     text: Annotated[str, Meta(description="A comment.")] = ""
 
 
 class CardRequest(Payload, frozen=True, kw_only=True):
     """A person: a name, and numbers or a whole vCard."""
 
-    name: Annotated[str, Meta(examples=["Maria"])]
+    name: Annotated[Name, Meta(examples=["Maria"])]
     numbers: Annotated[tuple[Number, ...], Meta(examples=[["559199999999"]])] = ()
-    vcard: str = ""
+    vcard: Annotated[str, Meta(extra_json_schema={"maxLength": LONGEST_TEXT})] = ""
 
 
 class SendContact(Saying, frozen=True, kw_only=True, tag="contact"):
@@ -155,9 +164,9 @@ class SendContact(Saying, frozen=True, kw_only=True, tag="contact"):
 class SendPoll(Saying, frozen=True, kw_only=True, tag="poll"):
     """A question; `selectable` answers may be chosen, 0: any number."""
 
-    text: Annotated[str, Meta(description="The question.", examples=["Quando entregamos?"])]
+    text: Annotated[Name, Meta(description="The question.", examples=["Quando entregamos?"])]
     options: Annotated[
-        tuple[str, ...], Meta(examples=[["Hoje", "Amanhã"]], extra_json_schema={"minItems": 2, "maxItems": 12})
+        tuple[Option, ...], Meta(examples=[["Hoje", "Amanhã"]], extra_json_schema={"minItems": 2, "maxItems": 12})
     ]
     selectable: Annotated[int, Meta(ge=0, le=12)] = 1
 
@@ -187,6 +196,7 @@ class SendRevoke(SendRequest, frozen=True, kw_only=True, tag="revoke"):
 
 AnyRequest = (
     SendText
+    | SendReply
     | SendImage
     | SendVideo
     | SendAudio

@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 from chatbot_erp.actors.fates import Fate
 from chatbot_erp.actors.manager import Manager
 from chatbot_erp.actors.supervision import REMEDIES
-from chatbot_erp.actors.tallies import EVENTS, FATES
+from chatbot_erp.actors.tallies import DISREGARDED, EVENTS, FATES
 from chatbot_erp.eventstore.errors import StoreError
 from chatbot_erp.eventstore.events import EVENT_NAMES, Status
 from chatbot_erp.http.exchange import Request, Response
@@ -93,6 +93,8 @@ class Census(Collector):
             "hosts_lost", "Socket processes that died with numbers in them.", "hosts_lost", "cause", HOST_ENDS
         )
         yield counter("actors_replaced", "Actors that failed and were replaced.", "actors_replaced", "cause")
+        said = "Changes of messages by others than their writers, which were not believed, by kind."
+        yield counter("disregarded", said, DISREGARDED, "kind")
         yield counter("parked", "What could not be handled and was put aside, by kind.", "parked", "kind")
 
     def _hosts(self) -> Iterator[Metric]:

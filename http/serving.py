@@ -7,6 +7,7 @@ lanes, so that what waits for WhatsApp never keeps a look at an instance waiting
 import logging
 import re
 import time
+from collections import Counter
 from copy import copy
 from threading import Event, Lock, Thread
 from typing import Any
@@ -21,7 +22,7 @@ from chatbot_erp.actors.manager import Manager
 from chatbot_erp.eventstore.errors import StoreError
 from chatbot_erp.http.app import App, create_app
 from chatbot_erp.http.auth import Gate
-from chatbot_erp.http.channel import Channel, Knobs, Parser
+from chatbot_erp.http.channel import UPLOADS_AT_ONCE, UPLOADS_OF_ONE, Channel, Knobs, Parser
 from chatbot_erp.http.exchange import LARGEST_BODY, Request, Response
 from chatbot_erp.http.playground import Playground
 from chatbot_erp.http.problems import RequestRefused
@@ -145,9 +146,10 @@ class Listener(TcpWSGIServer):
             return None
         return None
 
-    def uploads(self) -> int:
-        """How many connections bring a large body."""
-        return sum(channel.brings_upload for channel in self.active_channels.values())
+    def has_too_many_uploads(self, path: str) -> bool:
+        """Whether the connections that bring a large body, one for this path among them, are more than may be."""
+        uploads = Counter(to for channel in self.active_channels.values() if (to := channel.uploads_to) is not None)
+        return uploads.total() > UPLOADS_AT_ONCE or uploads[path] > UPLOADS_OF_ONE
 
     def pull_trigger(self) -> None:
         """Wake the loop. A thread that outlives the server must not: the pipe's number may be someone else's by then."""

@@ -88,7 +88,9 @@ def _members(body: Any) -> dict[str, msgspec.Raw]:
     except msgspec.ValidationError as ex:
         raise _refused("", "Expected an object.") from ex
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as ex:
-        raise RequestRefused(MALFORMED_JSON, why_not_json(bytes(body[:1]), ex)) from ex
+        if len(body) > LARGEST_BODY:
+            raise RequestRefused(MALFORMED_JSON, "The body is not JSON, or a text in it is not valid Unicode.") from ex
+        raise RequestRefused(MALFORMED_JSON, why_not_json(bytes(body), ex)) from ex
 
 
 def _says_data(members: dict[str, msgspec.Raw]) -> bool:

@@ -15,6 +15,7 @@ from chatbot_erp.sandbox.faults import (
     Fault,
     LoggedOut,
     Replaced,
+    SlowAcks,
     StreamError,
     Unavailable,
     Undecryptable,
@@ -49,6 +50,8 @@ def heal(network: NetworkState, account: Account | None) -> None:
     for stream in tuple(network.streams):
         if not stream.silent:
             stream.release()
+        if stream.companion is not None and stream.companion.account.conditions.get(SlowAcks) is None:
+            stream.hurry()
 
 
 def _strike(network: NetworkState, blow: Blow, account: Account) -> None:

@@ -137,9 +137,12 @@ class Messages:
         """Change what a message of one's own says."""
         return self.send_message(to, composing.edit(self._chat(to), message_id, composing.text(text)))
 
-    def revoke(self, to: str, message_id: str) -> str:
-        """Delete a message of one's own for everyone."""
-        return self.send_message(to, composing.revoke(self._chat(to), message_id))
+    def revoke(self, to: str, message_id: str, *, author: str = "") -> str:
+        """Delete a message of one's own for everyone; as a group's admin, that of the `author` with this JID.
+
+        Nobody looks whether it is one's own, as nobody does in WhatsApp: who is told has to.
+        """
+        return self.send_message(to, composing.revoke(self._chat(to), message_id, author))
 
     def _chat(self, to: str) -> str:
         """How this phone names the chat with a number: by its LID."""

@@ -123,10 +123,12 @@ def edit(chat: str, message_id: str, new: Any) -> Any:
     return message
 
 
-def revoke(chat: str, message_id: str) -> Any:
-    """Delete one's own message for everyone (whatsmeow, send.go BuildRevoke)."""
+def revoke(chat: str, message_id: str, author: str = "") -> Any:
+    """Delete one's own message for everyone or, as an admin, that of the `author` (whatsmeow, send.go BuildRevoke)."""
     message = proto.Message()
-    _point(message.protocolMessage.key, chat, message_id, True)
+    _point(message.protocolMessage.key, chat, message_id, not author)
+    if author:
+        message.protocolMessage.key.participant = author
     message.protocolMessage.type = proto.Message.ProtocolMessage.Type.REVOKE
     return message
 

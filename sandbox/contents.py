@@ -95,7 +95,7 @@ class Content(_Part, frozen=True):
     contact, contacts, poll, vote, reaction, edit, revoke, button_reply, list_reply, template_reply, interactive_reply,
     or the name of the protobuf field. `text` is the text, the caption, the emoji of a reaction, or what an edit makes
     of the message. `target` is the id of the message that a reaction, an edit, a revocation or a vote speaks of;
-    `choice` the id of what was chosen from buttons or a list.
+    `choice` the id of what was chosen from buttons or a list; `by_admin`: an admin revokes what another has written.
     """
 
     kind: str
@@ -113,6 +113,7 @@ class Content(_Part, frozen=True):
     votes: tuple[str, ...] | None = None
     target: str = ""
     choice: str = ""
+    by_admin: bool = False
 
 
 def read(message: Any) -> Content | None:
@@ -219,7 +220,8 @@ def _protocol(value: Any) -> dict[str, Any] | None:
         edited = read(value.editedMessage)
         return {"kind": "edit", "text": edited.text if edited is not None else "", "target": value.key.id}
     if value.type == kinds.REVOKE and value.HasField("key"):
-        return {"kind": "revoke", "target": value.key.id}
+        by_admin = value.key.remoteJid.endswith("@g.us") and not value.key.fromMe
+        return {"kind": "revoke", "target": value.key.id, "by_admin": by_admin}
     return None
 
 

@@ -116,7 +116,7 @@ class ForgedLink(_Fault, frozen=True):
 
 
 class SlowAcks(_Fault, frozen=True):
-    """Condition: what the companion sends is accepted (and acknowledged) `delay_s` seconds late."""
+    """Condition: what the companion sends is accepted (and acknowledged) `delay_s` seconds late, or when that is healed."""
 
     delay_s: float
 

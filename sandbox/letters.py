@@ -51,6 +51,8 @@ _STYLES = {
 
 def style_of(content: Content | None) -> Style:
     """How a message looks from outside."""
+    if content is not None and content.by_admin:
+        return Style("text", edit="8")
     return _STYLES.get(content.kind, TEXT) if content is not None else TEXT
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from cryptography.exceptions import InvalidTag
@@ -39,6 +40,7 @@ class Stream:
         self._parting = False
         self._channel: Channel | None = None
         self._held: list[Node] = []
+        self._late: list[Callable[[], None]] = []
         self._ids = 0
         self.active = False
         self.companion: Companion | None = None
@@ -198,10 +200,23 @@ class Stream:
             post.take(self.network, self.companion, node)
 
     def later(self, delay_s: float, node: Node) -> None:
-        """Take a node as if it came in `delay_s` seconds from now."""
+        """Take a node as if it came in `delay_s` seconds from now, or when `hurry` is called."""
         companion = self.companion
-        if companion is not None:
-            asyncio.get_running_loop().call_later(delay_s, post.accept, self.network, companion, node)
+        if companion is None:
+            return
+
+        def take() -> None:
+            timer.cancel()
+            self._late.remove(take)
+            post.accept(self.network, companion, node)
+
+        self._late.append(take)
+        timer = asyncio.get_running_loop().call_later(delay_s, take)
+
+    def hurry(self) -> None:
+        """Take now what was to be taken later, in order."""
+        for take in tuple(self._late):
+            take()
 
 
 def _stream_error(code: int, children: list[Node] | None = None) -> Node:

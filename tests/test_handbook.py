@@ -68,9 +68,8 @@ def test_every_option_is_in_the_readme() -> None:
 
 
 def test_every_type_of_message_has_a_journey_that_there_is() -> None:
-    journeys = "".join(
-        (ROOT / "tests/journeys" / name).read_text() for name in ("test_sending.py", "test_receiving.py")
-    )
+    proving = ("test_sending.py", "test_sending_files.py", "test_receiving.py")
+    journeys = "".join((ROOT / "tests/journeys" / name).read_text() for name in proving)
     names = re.findall(r"^def test_(\w+)\(", journeys, re.MULTILINE)
     tables = re.findall(
         r"^\| [^\n]*journey[^\n]*\n\|[-|]+\n((?:\|.*\n)+)", (DOCS / "messages.md").read_text(), re.MULTILINE

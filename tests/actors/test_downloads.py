@@ -17,7 +17,7 @@ from chatbot_erp.actors.errors import InstanceNotOperational, MediaGone, MediaUn
 from chatbot_erp.actors.host_downloads import Downloads as HostDownloads
 from chatbot_erp.actors.media_files import FORGOTTEN_AFTER, MediaFiles
 from chatbot_erp.actors.media_frames import FetchMedia, SocketFailedToFetch, SocketFetched
-from chatbot_erp.actors.media_specs import Media, media_in
+from chatbot_erp.actors.media_specs import LARGEST, Media, media_in
 from chatbot_erp.actors.wa_media import Fetcher, FetchFailed
 
 KEY = base64.b64encode(b"k" * 32).decode()
@@ -39,7 +39,14 @@ class Desk:
             return has_host
 
         self.losses = 0
-        self.downloads = Downloads("i", self.files, give, lambda: self.losses)
+        self.missed: list[tuple[str, str]] = []
+        self.downloads = Downloads(
+            "i",
+            self.files,
+            give,
+            lambda: self.losses,
+            lambda message_id, reason: self.missed.append((message_id, reason)),
+        )
 
     def arrive(self, content: bytes = b"x") -> None:
         order = self.orders.pop(0)
@@ -68,6 +75,7 @@ def test_an_ordered_file_arrives_and_is_gone_when_it_has_been_read(tmp_path: Pat
         ("gone", MediaGone),
         ("unreachable", MediaUnavailable),
         ("damaged", MediaUnavailable),
+        ("large", MediaUnavailable),
         ("disk", Unavailable),
         ("interrupted", Unavailable),
     ],
@@ -147,6 +155,24 @@ def test_what_cannot_be_fetched_ahead_is_no_error(tmp_path: Path, has_host: bool
     if has_host:
         desk.fail("gone")
     assert desk.files.open("i", MEDIA) is None
+    assert desk.missed == [("m", "gone" if has_host else "interrupted")]
+
+
+def test_what_is_fetched_ahead_is_bounded_and_leaves_some_of_the_disk_and_whatever_is_missed_is_said(
+    tmp_path: Path,
+) -> None:
+    desk = Desk(tmp_path, keep_days=1)
+    desk.downloads.order(MEDIA, tmp_path / "wanted")
+    assert (desk.orders[0].most, desk.orders[0].spare) == (LARGEST, 512 << 20)
+    desk.downloads.keep("m0", RAW)
+    assert (desk.orders[1].most, desk.orders[1].spare) == (100 << 20, 512 << 20)
+    for number in range(1, MOST):
+        desk.downloads.keep(f"m{number}", RAW)
+    assert desk.missed == [(f"m{MOST - 1}", "crowded")]
+    del desk.orders[0]
+    desk.fail("large")
+    desk.downloads.give_up()
+    assert desk.missed[1:] == [("m0", "large"), *((f"m{number}", "interrupted") for number in range(1, MOST - 1))]
 
 
 def test_files_are_erased_when_they_are_too_old_unfinished_or_of_an_instance_that_is_no_more(tmp_path: Path) -> None:
@@ -175,7 +201,7 @@ class SlowFetcher(Fetcher):
         self.begun: queue.SimpleQueue[str] = queue.SimpleQueue()
         self.released: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
 
-    def fetch(self, media: Media, target: Path) -> int:
+    def fetch(self, media: Media, target: Path, *, most: int, spare: int = 0) -> int:
         self.begun.put(target.name)
         failure = self.released.get(timeout=10)
         if failure is not None:
@@ -184,7 +210,7 @@ class SlowFetcher(Fetcher):
 
 
 def fetch(name: str, *, ahead: bool = False) -> FetchMedia:
-    return FetchMedia(instance="i", command_id=name, target=f"/{name}", media=MEDIA, ahead=ahead)
+    return FetchMedia(instance="i", command_id=name, target=f"/{name}", media=MEDIA, most=1, spare=0, ahead=ahead)
 
 
 def test_a_wanted_file_does_not_wait_behind_those_that_are_fetched_ahead() -> None:

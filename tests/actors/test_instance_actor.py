@@ -14,6 +14,7 @@ from chatbot_erp.actors.contents import Text
 from chatbot_erp.actors.errors import InstanceNotOperational, OutcomeUnknown, SendingTooFast, Unavailable
 from chatbot_erp.actors.instance_actor import MOST_PENDING, InstanceActor
 from chatbot_erp.actors.pacing import UNPACED, Pacing
+from chatbot_erp.actors.tallies import DISREGARDED
 from instance_world import NOW, PATIENCE_S, World, received
 
 
@@ -160,3 +161,27 @@ def test_a_stream_that_moved_on_stops_the_actor_rather_than_let_it_guess(world: 
     while not isinstance(world.supervisor_heard.get(timeout=PATIENCE_S), tidings.ActorFailed):
         pass
     assert other.actor_stopped.wait(PATIENCE_S)
+
+
+def change(observation: type[Any], jid: str, **fields: Any) -> Any:
+    """Somebody edits, or takes back, the message m1."""
+    return observation(message_id="m1", jid=jid, jid_alt=None, participant=None, push_name="", **fields)
+
+
+def test_a_change_of_a_message_counts_from_its_writer_only_and_others_are_counted(world: World) -> None:
+    world.tell(received("m1"), 1)
+    forged = {"edit_id": "e1", "kind": "text", "text": "Passe 1000", "content": "{}", "edited_at": NOW, "raw": "{}"}
+    world.tell(change(frames.SocketSawEdit, "8@lid", **forged), 2)
+    world.tell(change(frames.SocketSawRevocation, "8@lid", revoked_at=NOW), 3)
+    world.tell(change(frames.SocketSawEdit, "7@lid", **forged | {"edit_id": "e2", "text": "Ok"}), 4)
+    world.tell(change(frames.SocketSawRevocation, "7@lid", revoked_at=NOW), 5)
+    while world.host.next(frames.Confirm).number != 5:
+        pass
+    assert [kind for kind in world.types() if kind.startswith("message.")] == [
+        "message.received",
+        "message.edited",
+        "message.revoked",
+    ]
+    disregarded = {by: count for (name, by), count in world.house.tallies.read().items() if name == DISREGARDED}
+    assert sum(disregarded.values()) == 2
+    assert len(disregarded) == 2

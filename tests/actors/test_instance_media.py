@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
@@ -12,15 +13,17 @@ import msgspec
 import pytest
 
 from chatbot_erp.actors import frames, tidings
-from chatbot_erp.actors.commands import LoseSocket, SendMessage
+from chatbot_erp.actors.commands import ConfigurePacing, LoseSocket, SendMessage
 from chatbot_erp.actors.config import Config
-from chatbot_erp.actors.contents import Image
+from chatbot_erp.actors.contents import Image, Text
 from chatbot_erp.actors.erasing import Eraser
-from chatbot_erp.actors.errors import InstanceNotOperational, MediaGone, Unavailable
+from chatbot_erp.actors.errors import InstanceNotOperational, MediaGone, SendingTooFast, Unavailable
 from chatbot_erp.actors.manager import Manager
 from chatbot_erp.actors.media_frames import FetchMedia, SocketFailedToFetch, SocketFetched
 from chatbot_erp.actors.media_specs import Media, media_in
 from chatbot_erp.actors.outbox import Outbox
+from chatbot_erp.actors.pacing import Pacing
+from chatbot_erp.actors.sending import Draft
 from chatbot_erp.actors.serve import tidy_media
 from instance_world import PATIENCE_S, World, received
 
@@ -103,6 +106,33 @@ def test_files_are_fetched_ahead_where_they_are_kept_and_given_out_from_there(bu
     media = Manager(world.house, Eraser(world.house.store, world.house.config)).media("shop", "m1")
     with media.file:
         assert (media.file.read(), media.size) == (b"png", 3)
+
+
+@pytest.mark.parametrize("place", ["media", "media/i"])
+def test_where_the_disk_takes_no_file_its_reader_is_told_to_come_again(
+    world: World, tmp_path: Path, place: str
+) -> None:
+    an_image(world)
+    world.actor.ask(tidings.Introduce(), timeout=PATIENCE_S)
+    (tmp_path / place).parent.mkdir(exist_ok=True)
+    (tmp_path / place).write_text("in the way")
+    with pytest.raises(Unavailable, match="could not be kept"):
+        Manager(world.house, Eraser(world.house.store, world.house.config)).media("shop", "m1")
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_a_message_that_may_not_go_now_has_no_url_fetched(world: World, waits: bool) -> None:
+    world.actor.ask(ConfigurePacing(pacing=Pacing(per_minute=0.001)), timeout=PATIENCE_S)
+    first = SendMessage(command_id="c1", number="5511987654321", content=Text(text="Olá"))
+    world.actor.ask(tidings.Accept(command=first), timeout=PATIENCE_S).result(PATIENCE_S)
+    manager = Manager(world.house, Eraser(world.house.store, world.house.config))
+    draft = Draft(to="5511987654321", content=Image())
+    with socket.create_server(("127.0.0.1", 0)) as files:
+        with pytest.raises(SendingTooFast):
+            (manager.send if waits else manager.accept)("shop", draft, f"http://127.0.0.1:{files.getsockname()[1]}/")
+        files.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            files.accept()
 
 
 def test_a_file_is_kept_for_as_long_as_its_message_waits(world: World, tmp_path: Path) -> None:

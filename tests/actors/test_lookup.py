@@ -1,4 +1,4 @@
-"""A message is found by its id, however far back, and the newest of that id; and so is its story."""
+"""A message is found by its id, however far back, and the first of that id; and so is its story."""
 
 import sqlite3
 from contextlib import closing
@@ -56,13 +56,13 @@ def test_the_oldest_message_of_a_long_log_is_found(tmp_path: Path) -> None:
         assert find_received(store, "j", "first") is None
 
 
-def test_the_newest_of_an_id_is_found_and_what_was_sent_is_not_received(tmp_path: Path) -> None:
+def test_whoever_uses_an_id_again_does_not_take_it_and_what_was_sent_is_not_received(tmp_path: Path) -> None:
     with EventStore.open(tmp_path) as store:
         sent = MessageSent(command_id="c", message_id="S", jid="7@lid", kind="text", text="", sent_at=NOW)
-        append(store, "i", 0, received("A", "old"), received("A", "new"), sent)
+        append(store, "i", 0, received("A", "first"), received("A", "again"), sent, received("S", "not ours"))
         found = find_received(store, "i", "A")
         assert found is not None
-        assert found.text == "new"
+        assert found.text == "first"
         assert isinstance(find_message(store, "i", "S"), MessageSent)
         assert find_received(store, "i", "S") is None
 

@@ -155,6 +155,14 @@ BAD: list[tuple[c.Sendable, type[Refused]]] = [
     (c.Reaction(text="x" * 33, message=named("theirs")), BadContent),
     (c.Edit(text="", message=named("ours")), BadMessage),
     (c.Document(file_name="x" * 256), BadContent),
+    (c.Image(file_name="x" * 256), BadContent),
+    (c.Audio(mime_type="x" * 256), BadContent),
+    (c.Location(latitude=0, longitude=0, name="x" * 256), BadContent),
+    (c.Location(latitude=0, longitude=0, address="x" * 1025), BadContent),
+    (c.Poll(text="?", options=("a", "b" * 101)), BadContent),
+    (c.Contact(contacts=(c.Card(name="Ana", vcard="BEGIN:VCARD" + "x" * 65_536),)), BadContent),
+    (c.Contact(contacts=(c.Card(name="Ana", numbers=CARD.numbers * 101),)), BadContent),
+    (c.Text(text="x", quoting=c.Quote(message_id="theirs", chat="", sender="", text="x" * 65_537)), BadContent),
 ]
 
 

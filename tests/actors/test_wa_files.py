@@ -18,7 +18,9 @@ from samples import picture
 
 @pytest.fixture
 def client() -> FakeClient:
-    return FakeClient(Path(), Hearing(event=lambda _: None, qr=lambda _: None, login_word=lambda _: None))
+    return FakeClient(
+        Path(), Hearing(event=lambda _: None, garbled=lambda _: None, qr=lambda _: None, login_word=lambda _: None)
+    )
 
 
 def order(path: Path, kind: str = "image") -> Transmit:

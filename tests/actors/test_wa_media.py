@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatbot_erp.actors.media_specs import Media
+from chatbot_erp.actors.media_specs import LARGEST, Media
 from chatbot_erp.actors.wa_media import CHUNK, Fetcher, FetchFailed, Opened
 
 PURPOSE = "WhatsApp Document Keys"
@@ -100,7 +100,7 @@ def test_a_file_arrives_as_it_was_sent(server: MediaServer, fetcher: Fetcher, tm
     plain = os.urandom(size)
     server.answers = [(200, seal(plain))]
     target = tmp_path / "file"
-    assert fetcher.fetch(media_of(plain), target) == size
+    assert fetcher.fetch(media_of(plain), target, most=LARGEST) == size
     assert target.read_bytes() == plain
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
     (path,) = server.paths
@@ -110,7 +110,7 @@ def test_a_file_arrives_as_it_was_sent(server: MediaServer, fetcher: Fetcher, tm
 
 @given(plain=st.binary(max_size=200), cuts=st.lists(st.integers(1, 40), max_size=30))
 def test_however_the_pieces_are_cut_the_file_is_the_same(plain: bytes, cuts: list[int]) -> None:
-    sealed, opened, read = seal(plain), Opened(media_of(plain)), b""
+    sealed, opened, read = seal(plain), Opened(media_of(plain), LARGEST), b""
     for cut in cuts:
         read += opened.take(sealed[:cut])
         sealed = sealed[cut:]
@@ -143,8 +143,31 @@ def test_what_is_not_the_file_of_the_message_is_refused_and_leaves_nothing(
 ) -> None:
     server.answers = [(200, body)]
     with pytest.raises(FetchFailed) as caught:
-        fetcher.fetch(media, tmp_path / "file")
+        fetcher.fetch(media, tmp_path / "file", most=LARGEST)
     assert caught.value.reason == "damaged"
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("claimed", [0, 21, 2**63])
+def test_a_file_that_is_larger_than_it_may_be_is_not_fetched_whatever_it_claims(
+    server: MediaServer, fetcher: Fetcher, tmp_path: Path, claimed: int
+) -> None:
+    plain = b"x" * 4096
+    server.answers = [(200, seal(plain))]
+    with pytest.raises(FetchFailed) as caught:
+        fetcher.fetch(msgspec.structs.replace(media_of(plain), size=claimed), tmp_path / "file", most=20)
+    assert caught.value.reason == "large"
+    assert len(server.paths) == (0 if claimed else 1)
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_file_goes_into_what_is_to_stay_free_of_the_disk(
+    server: MediaServer, fetcher: Fetcher, tmp_path: Path
+) -> None:
+    server.answers = [(200, SEALED)]
+    with pytest.raises(FetchFailed) as caught:
+        fetcher.fetch(media_of(PLAIN), tmp_path / "file", most=LARGEST, spare=1 << 60)
+    assert caught.value.reason == "disk"
     assert not list(tmp_path.iterdir())
 
 
@@ -154,7 +177,7 @@ def test_what_the_server_has_no_more_is_gone_and_not_asked_for_again(
 ) -> None:
     server.answers = [(status, b"")]
     with pytest.raises(FetchFailed) as caught:
-        fetcher.fetch(media_of(PLAIN), tmp_path / "file")
+        fetcher.fetch(media_of(PLAIN), tmp_path / "file", most=LARGEST)
     assert caught.value.reason == "gone"
     assert len(server.paths) == 1
 
@@ -165,7 +188,7 @@ def test_a_server_in_trouble_is_asked_three_times_and_never_followed_elsewhere(
 ) -> None:
     server.answers = [(status, b"")]
     with pytest.raises(FetchFailed) as caught:
-        fetcher.fetch(media_of(PLAIN), tmp_path / "file")
+        fetcher.fetch(media_of(PLAIN), tmp_path / "file", most=LARGEST)
     assert caught.value.reason == "unreachable"
     assert len(server.paths) == 3
     assert "/elsewhere" not in server.paths
@@ -173,12 +196,12 @@ def test_a_server_in_trouble_is_asked_three_times_and_never_followed_elsewhere(
 
 def test_a_server_that_comes_back_is_enough(server: MediaServer, fetcher: Fetcher, tmp_path: Path) -> None:
     server.answers = [(503, b""), (200, SEALED)]
-    assert fetcher.fetch(media_of(PLAIN), tmp_path / "file") == len(PLAIN)
+    assert fetcher.fetch(media_of(PLAIN), tmp_path / "file", most=LARGEST) == len(PLAIN)
 
 
 def test_nobody_there_is_unreachable(tmp_path: Path) -> None:
     with pytest.raises(FetchFailed) as caught:
-        Fetcher("http://127.0.0.1:9", pause_s=0.0).fetch(media_of(PLAIN), tmp_path / "file")
+        Fetcher("http://127.0.0.1:9", pause_s=0.0).fetch(media_of(PLAIN), tmp_path / "file", most=LARGEST)
     assert caught.value.reason == "unreachable"
 
 
@@ -186,7 +209,7 @@ def test_a_host_that_ends_interrupts_what_is_under_way(server: MediaServer, fetc
     server.answers = [(200, SEALED)]
     server.on_request = fetcher.stop
     with pytest.raises(FetchFailed) as caught:
-        fetcher.fetch(media_of(PLAIN), tmp_path / "file")
+        fetcher.fetch(media_of(PLAIN), tmp_path / "file", most=LARGEST)
     assert caught.value.reason == "interrupted"
     assert not list(tmp_path.iterdir())
 
@@ -198,6 +221,6 @@ def test_a_file_that_is_there_already_is_nobodys_to_replace(
     target = tmp_path / "file"
     target.write_text("mine")
     with pytest.raises(FetchFailed) as caught:
-        fetcher.fetch(media_of(PLAIN), target)
+        fetcher.fetch(media_of(PLAIN), target, most=LARGEST)
     assert caught.value.reason == "disk"
     assert target.read_text() == "mine"

@@ -225,6 +225,16 @@ def test_ones_own_call_from_the_phone_is_left_out() -> None:
     assert wa_message.call(offer([], []), ("111@lid",)) is None
 
 
+@pytest.mark.parametrize(("edit", "by_admin"), [("7", False), ("8", True), ("", False)])
+def test_a_revocation_says_whether_it_was_done_with_an_admins_right(edit: str, by_admin: bool) -> None:
+    key = {"ID": "OLD", "fromMe": edit != "8"}
+    seen = event(Message(protocolMessage=e2e.ProtocolMessage(type=e2e.ProtocolMessage.REVOKE, key=key)), IsGroup=True)
+    seen.Info.Edit = edit
+    revoked = wa_message.received(seen)
+    assert isinstance(revoked, SocketSawRevocation)
+    assert (revoked.message_id, revoked.by_admin) == ("OLD", by_admin)
+
+
 @pytest.mark.parametrize(("name", "ack"), [("DELIVERED", 2), ("READ", 3), ("PLAYED", 4)])
 def test_receipts_of_the_other_party_become_acknowledgements(name: str, ack: int) -> None:
     seen = wa_message.receipt(
@@ -258,3 +268,23 @@ def test_a_message_that_cannot_be_read_is_told_unless_nobody_should_see_it() -> 
     assert (seen.message_id, seen.jid, seen.unavailable) == ("ABC", "111@lid", True)
     assert (seen.jid_alt, seen.push_name, seen.sent_at) == ("552191234567@s.whatsapp.net", "Maria", SENT_AT)
     assert wa_message.undecryptable(neonize.UndecryptableMessage(Info=info, DecryptFailMode=2)) is None
+
+
+def test_of_an_event_that_cannot_be_read_it_is_told_whose_it_is_or_at_least_that_it_came() -> None:
+    info = event(Message()).Info
+    seen = wa_message.unreadable(info)
+    assert seen is not None
+    assert (seen.message_id, seen.jid, seen.push_name, seen.unavailable) == ("ABC", "111@lid", "Maria", False)
+    nobody, other = wa_message.unreadable(neonize.MessageInfo()), wa_message.unreadable(neonize.MessageInfo())
+    assert nobody is not None
+    assert other is not None
+    assert nobody.message_id != other.message_id
+    assert wa_message.unreadable(event(Message(), IsFromMe=True).Info) is None
+
+
+def test_a_moment_that_is_none_is_now() -> None:
+    seen = event(Message(conversation="x"))
+    seen.Info.Timestamp = 2**62
+    received = wa_message.received(seen)
+    assert isinstance(received, SocketReceived)
+    assert received.sent_at >= SENT_AT

@@ -234,7 +234,7 @@ trust_root_key(root_key)
 def nobody(_): pass
 
 def start(session):
-    client = NeonizeClient(Path(session), Hearing(event=nobody, qr=nobody, login_word=nobody))
+    client = NeonizeClient(Path(session), Hearing(event=nobody, garbled=nobody, qr=nobody, login_word=nobody))
     threading.Thread(target=client.connect, daemon=True).start()
     assert client.await_life(10)
     return client

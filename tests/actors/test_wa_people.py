@@ -18,7 +18,10 @@ def nothing(_: Any) -> None:
 
 
 def world() -> tuple[FakeClient, People, list[Any]]:
-    client, seen = FakeClient(Path(), Hearing(event=nothing, qr=nothing, login_word=nothing)), list[Any]()
+    client, seen = (
+        FakeClient(Path(), Hearing(event=nothing, garbled=nothing, qr=nothing, login_word=nothing)),
+        list[Any](),
+    )
     return client, People(client, Addresses(client), seen.append), seen
 
 

@@ -402,3 +402,17 @@ def test_an_unanswered_keep_alive_and_an_unknown_complaint_are_looked_into(
     linked.hear(neonize.StreamError(Code="500"))
     assert linked.next() == frames.SocketStands(connected=True, logged_in=False)
     linked.socket.close(unlink=False)
+
+
+def test_a_message_that_cannot_be_handled_is_told_as_one_that_cannot_be_read(tmp_path: Path) -> None:
+    class Broken:
+        DESCRIPTOR = neonize.Message.DESCRIPTOR
+        Info = neonize.MessageInfo(ID="ABC", MessageSource={"Chat": jid("7", "lid"), "Sender": jid("7", "lid")})
+
+    scene = Scene(tmp_path, pairing=False)
+    scene.hear(Broken())
+    scene.client.hearing.garbled(Broken.Info)
+    for _ in range(2):
+        seen = scene.next()
+        assert isinstance(seen, frames.SocketCouldNotDecrypt)
+        assert (seen.message_id, seen.jid) == ("ABC", "7@lid")

@@ -12,7 +12,7 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from chatbot_erp.actors.media_specs import Media
+from chatbot_erp.actors.media_specs import LARGEST, Media
 from chatbot_erp.actors.wa_client import MediaConnection
 from chatbot_erp.actors.wa_media import CHUNK, Opened
 from chatbot_erp.actors.wa_upload import Sealed, Uploader, UploadFailed
@@ -73,7 +73,7 @@ def test_what_is_uploaded_opens_with_what_the_message_says(server: Server, tmp_p
         mime_type="",
         name="",
     )
-    opened = Opened(media)
+    opened = Opened(media, LARGEST)
     assert opened.take(body) + opened.end() == plain
     assert (uploaded.sha256, uploaded.encrypted_sha256) == (media.sha256, media.encrypted_sha256)
     assert (uploaded.size, uploaded.direct_path, uploaded.url) == (size, "/v/1", ANSWER["url"])

@@ -22,7 +22,7 @@ class Scene:
 
     def __init__(self) -> None:
         self.said: queue.SimpleQueue[str | SocketStands] = queue.SimpleQueue()
-        deaf = Hearing(event=lambda _: None, qr=lambda _: None, login_word=lambda _: None)
+        deaf = Hearing(event=lambda _: None, garbled=lambda _: None, qr=lambda _: None, login_word=lambda _: None)
         self.client = FakeClient(Path(), deaf)
         self.watch = Watch(
             "a",

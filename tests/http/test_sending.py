@@ -80,6 +80,13 @@ def test_every_type_becomes_its_content(api: Caller, manager: FakeManager) -> No
             },
             c.Text(text="x", quoting=quote, mentions=("222222@lid",), forwarded=True, disappears_after=86400),
         ),
+        (
+            {"type": "reply", "text": "x", "quoted": {**ours, "text": "Oi"}},
+            c.Text(
+                text="x",
+                quoting=c.Quote(message_id="3EB0", chat="111111@lid", sender="777777@lid", text="Oi", is_own=True),
+            ),
+        ),
         ({"type": "image", "text": "x", "viewOnce": True}, c.Image(text="x", view_once=True)),
         (
             {"type": "video", "animation": True, "note": True, "seconds": 1, "width": 2, "height": 3},
@@ -196,6 +203,18 @@ def test_a_message_that_nobody_knows_is_blamed_on_the_field_that_names_it(api: C
         answer = api.post(PATH, {"to": TO, **body, field: {"messageId": "A"}})
         assert wrong(answer) == (404, "message-not-found", [field])
     assert manager.sent == []
+
+
+@pytest.mark.parametrize("padding", ["", "A" * (2 << 20)])
+def test_half_a_character_is_refused_for_what_it_is(api: Caller, manager: FakeManager, padding: str) -> None:
+    body = b'{"to": "5591999999999", "type": "document", "text": "x\\ud800y", "data": "%b"}' % padding.encode()
+    answers = [api("POST", PATH, body=body, headers={"Content-Type": "application/json"})]
+    if not padding:
+        answers.append(api("POST", PATH, **form(("message", "", body))))
+    for answer in answers:
+        assert wrong(answer)[:2] == (400, "malformed-json")
+        assert "not valid Unicode" in answer.json["detail"]
+    assert manager.outgoing() == []
 
 
 def test_a_form_that_breaks_off_is_refused(api: Caller, manager: FakeManager) -> None:

@@ -15,7 +15,7 @@ import pytest
 from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.errors import InstanceNotFound
 from chatbot_erp.eventstore.events import Status
-from chatbot_erp.http.channel import UPLOADS_AT_ONCE
+from chatbot_erp.http.channel import UPLOADS_AT_ONCE, UPLOADS_OF_ONE
 from chatbot_erp.http.exchange import LARGEST_BODY
 from chatbot_erp.http.people_operations import PEOPLE_AND_GROUPS
 from chatbot_erp.http.serving import CHANGING_THREADS, LOOKING_THREADS, WAITING_CALLS, Serving, start_http
@@ -256,9 +256,24 @@ def test_a_file_that_takes_longer_because_it_is_large_is_waited_for(start: Calla
             large.recv(1)
 
 
+def test_the_slow_files_of_one_number_leave_room_for_those_of_others(start: Callable[..., Serving]) -> None:
+    server = start()
+    arriving = [say(server, UPLOAD + b"Content-Length: 9999999\r\n\r\n{") for _ in range(UPLOADS_OF_ONE)]
+    assert ask(server, "GET", "/livez")[0] == 200
+    assert_problem(hear(say(server, UPLOAD + b"Content-Length: 9999999\r\n\r\n{")), 503, "too-many-uploads")
+    with say(server, UPLOAD.replace(b"/a/", b"/b/") + b"Content-Length: 9999999\r\n\r\n{") as admitted:
+        assert ask(server, "GET", "/livez")[0] == 200
+        admitted.settimeout(0.0)
+        with pytest.raises(BlockingIOError):
+            admitted.recv(1)
+    for each in arriving:
+        each.close()
+
+
 def test_a_file_too_many_is_told_to_come_later(start: Callable[..., Serving]) -> None:
     server = start()
-    arriving = [say(server, UPLOAD + b"Content-Length: 9999999\r\n\r\n{") for _ in range(UPLOADS_AT_ONCE)]
+    head = [UPLOAD.replace(b"/a/", f"/n{number // UPLOADS_OF_ONE}/".encode()) for number in range(UPLOADS_AT_ONCE)]
+    arriving = [say(server, each + b"Content-Length: 9999999\r\n\r\n{") for each in head]
     # The server's one thread reads what came before this first.
     assert ask(server, "GET", "/livez")[0] == 200
     answer = hear(say(server, UPLOAD + b"Transfer-Encoding: chunked\r\n\r\n1\r\n"))

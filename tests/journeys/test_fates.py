@@ -58,11 +58,11 @@ def world(tmp_path_factory: pytest.TempPathFactory, network: Network) -> Iterato
 def test_a_message_nobody_waits_for_is_sent_told_and_followed_until_it_is_read(world: World) -> None:
     customer = world.phone()
     customer.set_policy("none")
-    world.shop.fault(SlowAcks(delay_s=1))
+    world.shop.fault(SlowAcks(delay_s=600))
     accepted = world.accept(customer.number, "sem pressa")
     assert (accepted["status"], world.fate(accepted["location"])["fate"]) == ("accepted", "accepted")
-    sent = world.told("message.sent", accepted["id"])
     world.shop.heal()
+    sent = world.told("message.sent", accepted["id"])
     assert sent["commandId"] == accepted["id"]
     message_id = sent["whatsapp"]["messageId"]
     assert customer.receive(text="sem pressa").id == message_id

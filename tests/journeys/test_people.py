@@ -26,12 +26,12 @@ def test_numbers_are_looked_up_many_at_once_and_as_they_were_written(
     without_nine = network.phone("559132224444", name="Joana")
     old_mobile = network.phone("559188887777", name="Ana")
     manager.pair("empresa_x", new_phone("Empresa X"))
-    numbers = [f"+{maria.number}", "5511000000009", "+55 91 98888-7777", without_nine.number]
+    numbers = [f"+{maria.number}", "5511000000009", "+55 91 98888-7777", without_nine.number, old_mobile.number]
     for _ in range(2):
         found = ask(manager, "POST", "contacts/check", json={"numbers": numbers})["contacts"]
         assert [each["number"] for each in found] == numbers
-        assert [each["exists"] for each in found] == [True, False, True, True]
-        assert [each["jid"] for each in found] == [maria.jid, None, old_mobile.jid, without_nine.jid]
+        assert [each["exists"] for each in found] == [True, False, True, True, True]
+        assert [each["jid"] for each in found] == [maria.jid, None, old_mobile.jid, without_nine.jid, old_mobile.jid]
         assert found[0]["lid"] == f"{maria.lid}@lid"
     refused = ask(manager, "POST", "contacts/check", 422, json={"numbers": ["nobody"]})
     assert refused["type"] == "/problems/bad-number"

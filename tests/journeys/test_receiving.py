@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from chatbot_erp.sandbox.client import Network, Phone
-from chatbot_erp.sandbox.composing import Context
+from chatbot_erp.sandbox.composing import Context, wrapped
 from chatbot_erp.sandbox.contents import Contact
 from chatbot_erp.sandbox.faults import CutMedia, RefuseMedia, Unavailable, Undecryptable
 from chatbot_erp.sandbox.wire import proto
@@ -92,6 +92,18 @@ def test_a_message_that_is_kept_from_linked_devices_is_told_as_such(world: World
     world.shop.fault(Unavailable(sender=customer.number))
     (told,) = world.told("message.undecryptable", lid(customer))
     assert told["unavailable"] is True
+
+
+def test_a_message_that_nests_too_deep_to_be_read_is_told_and_harms_nothing_after_it(
+    world: World, customer: Phone
+) -> None:
+    deep = proto.Message(conversation="fundo")
+    for _ in range(50):
+        deep = wrapped("groupMentionedMessage", deep)
+    message_id = customer.send_message(world.shop.number, deep)
+    (told,) = world.told("message.undecryptable", lid(customer))
+    assert (told["whatsapp"]["messageId"], told["whatsapp"]["pushName"]) == (message_id, "Maria")
+    assert world.message(customer.send(world.shop.number, "raso"))["text"] == "raso"
 
 
 @pytest.mark.parametrize(
@@ -266,6 +278,34 @@ def test_edits_and_revocations_are_told_as_what_they_are(world: World, customer:
     assert [each["fate"] for each in fates if each["messageId"] == message_id] == ["revoked"]
 
 
+def test_in_a_group_only_writers_and_admins_take_back_and_only_writers_edit(world: World, new_phone: NewPhone) -> None:
+    maria, joana, ana = new_phone("Maria"), new_phone("Joana"), new_phone("Ana")
+    group = maria.create_group("Vizinhas", world.shop.number, joana.number, ana.number).jid
+    first, second = (joana.say_in_group(group, text) for text in ("um", "dois"))
+    world.told("message.received", group, count=2)
+    ours = world.manager.send("empresa_x", group, "três").json()["messageId"]
+    for message_id in (first, second, ours):
+        ana.edit(group, message_id, "Pix para mim")
+        ana.revoke(group, message_id)
+    joana.revoke(group, first)
+    for message_id, author in ((second, lid(joana)), (ours, lid(world.shop))):
+        maria.revoke(group, message_id, author=author)
+    told = world.told("message.revoked", group, count=3)
+    assert [(each["whatsapp"]["messageId"], each["whatsapp"]["participant"], each["byAdmin"]) for each in told] == [
+        (first, lid(joana), False),
+        (second, lid(maria), True),
+        (ours, lid(maria), True),
+    ]
+    edited = world.manager.events("empresa_x", "message.edited")
+    assert lid(ana) not in [each["data"]["participant"] for each in edited]
+    metrics = world.manager.call("GET", "/metrics").text
+    for kind in ("SocketSawEdit", "SocketSawRevocation"):
+        assert f'chatbot_erp_disregarded_total{{kind="{kind}"}} ' in metrics
+    for message_id in (first, second, ours):
+        answer = world.manager.call("GET", f"/instances/empresa_x/messages/{message_id}").json()
+        assert answer["fate"] == "revoked"
+
+
 def test_in_a_group_everything_is_the_groups_and_names_its_participant(world: World, new_phone: NewPhone) -> None:
     maria, joana = new_phone("Maria"), new_phone("Joana")
     founded = {"subject": "Pedidos", "participants": [maria.number, joana.number]}
@@ -340,7 +380,8 @@ def test_files_are_kept_where_that_is_wanted(
     tmp_path: Path, network: Network, receiver: Receiver, new_phone: NewPhone, customer: Phone
 ) -> None:
     shop = new_phone("Empresa Y")
-    with ManagerProcess(tmp_path / "keeping", network, "--media-keep-days", "7") as manager:
+    keeping = ("--media-keep-days", "7", "--media-keep-max-mib", "1")
+    with ManagerProcess(tmp_path / "keeping", network, *keeping) as manager:
         manager.pair("empresa_x", shop, receiver.url())
         world = World(manager, receiver, shop)
         image = customer.send_media(shop.number, "image", b"x" * 1000)
@@ -357,3 +398,8 @@ def test_files_are_kept_where_that_is_wanted(
             network.heal()
         assert (answer.status_code, answer.content) == (200, b"x" * 1000)
         assert kept() == [b"x" * 1000]
+        film = customer.send_media(shop.number, "video", b"x" * (1 << 20) + b"!")
+        manager.wait_event("empresa_x", "media.missed")
+        (missed,) = manager.events("empresa_x", "media.missed")
+        assert missed["data"] == {"messageId": film, "reason": "large"}
+        assert len(world.media(film).content) == (1 << 20) + 1
