@@ -178,11 +178,12 @@ class WebhookActor(pykka.ThreadingActor):
             self._rest(by_chat=False, closed=True)
             return False
         by_chat = endpoint.order == "chat"
-        breaker = self._holds.breaker
-        if by_chat and breaker is not None and (wait := breaker.left_s()) > 0:
-            self._look_in(wait)
+        stop = self._holds.breaker if by_chat else self._holds.of(THE_ONLY_CHAT)
+        if stop is not None and (wait := stop.left_s()) > 0:
+            self._backlog.chase()
+            self._look_in(min(wait, QUIET_S) if self._backlog.unsettled else wait)
             return False
-        head = self._backlog.head(self._holds.is_held if by_chat else None)
+        head = self._backlog.head(self._holds if by_chat else None)
         if head is None:
             self._rest(by_chat=by_chat, closed=False)
             return False
@@ -203,13 +204,15 @@ class WebhookActor(pykka.ThreadingActor):
         """Nothing is to be posted. See to what is left: verdicts, the connection, the end."""
         if self._finishing:
             self._backlog.tell()
-        self._backlog.remind()
+        if closed:
+            self._backlog.chase()
+        else:
+            self._backlog.remind()
         self._postman.close_if_idle()
         waits = [self._holds.soonest_s(), self._backlog.due_s()] if by_chat else []
         if due := [wait for wait in waits if wait is not None]:
-            # At its very moment the store may not show it as free yet.
-            self._look_in(max(SETTLING_S, min(due)))
-        if self._backlog.crowded or self._backlog.cut_short or (self._finishing and self._backlog.unsettled):
+            self._look_in(min(*due, LONGEST_WAIT_S))
+        if self._backlog.crowded or (self._finishing and self._backlog.unsettled):
             self._look_in(SETTLING_S)
         elif self._finishing and not closed and not due:
             self._finishing = False
@@ -228,7 +231,7 @@ class WebhookActor(pykka.ThreadingActor):
         asked = self._backlog.may_be_asked_to_wait()
         return self._holds.put(chat, hold_of(head.sequence, head.attempts, head.first_attempt_at, left, asked=asked))
 
-    def _consider_probe(self) -> None:
+    def _consider_probe(self, *, got_through: bool = False) -> None:
         """Something new came in or got through: reason enough to try again what failed a while ago.
 
         One chat at a time, as each that succeeds frees the next: those that fail by themselves open no breaker so.
@@ -236,11 +239,15 @@ class WebhookActor(pykka.ThreadingActor):
         tried_before = time.monotonic() - PROBE_AFTER_S
         if (hold := self._holds.expire_oldest(tried_before)) is not None:
             self._backlog.release(hold.sequence)
-        elif not self._has_looked_back and self._born_at <= tried_before and self._holds.is_empty():
+        elif (
+            not self._has_looked_back
+            and self._born_at <= tried_before
+            and self._holds.is_empty()
+            and (got_through or not self._backlog.may_be_asked_to_wait())
+        ):
             # By chat, what failed in the last life waits in the store only, and is not shown before its time.
             self._has_looked_back = True
-            if not self._backlog.may_be_asked_to_wait():
-                self._backlog.release()
+            self._backlog.release()
 
     def _begin_anew(self) -> None:
         """The next attempt is made at once and by the present settings, whatever made the head wait."""
@@ -306,7 +313,7 @@ class WebhookActor(pykka.ThreadingActor):
                     sequence=head.sequence, attempts=attempts, http_status=status, endpoint=self._endpoint
                 )
                 self._backlog.settle(head, at, outcome, delivered)
-                self._consider_probe()
+                self._consider_probe(got_through=True)
             case Abandon(error=error):
                 log.error("a delivery is given up", action="webhook_abandoned", error=error, **self._of(head))
                 self._abandon(chat, head, attempts, at, error, outcome)

@@ -52,6 +52,10 @@ class Holds:
         hold = self._of.get(chat)
         return hold is not None and hold.left_s() > 0
 
+    def chats(self) -> list[int]:
+        """Those whose oldest event waits for its time."""
+        return [chat for chat, hold in self._of.items() if hold.left_s() > 0]
+
     def put(self, chat: int, hold: Hold) -> Hold:
         """What the last life left."""
         self._of[chat] = hold

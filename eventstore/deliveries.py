@@ -1,8 +1,10 @@
 """What endpoints have still to be told, and what was given up: read by any thread, on a reader's connection."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from hashlib import sha256
+
+import msgspec
 
 from chatbot_erp.eventstore.chain import moment
 from chatbot_erp.eventstore.engine import Ask
@@ -30,15 +32,18 @@ def waiting(
     endpoint: str,
     limit: int,
     free_at: datetime | None,
+    held: Collection[int],
     known: Mapping[tuple[int, int], Delivery],
 ) -> list[Delivery]:
-    """What waits, in the order of its sequence; with `free_at` only of chats in which nothing is held at that moment.
+    """What waits, in the order of its sequence; with `free_at` only of chats in which nothing is held at that moment, and of
+    none that is `held`.
 
     What is `known`, by sequence and round, is not decoded.
     """
     query = "deliveries" if free_at is None else "deliveries_of_free_chats"
     now = None if free_at is None else moment(free_at)
-    values = {"stream": stream, "endpoint": endpoint, "limit": limit, "now": now}
+    listed = msgspec.json.encode(list(held)).decode()
+    values = {"stream": stream, "endpoint": endpoint, "limit": limit, "now": now, "held": listed}
     found = []
     for attempts, due, first_attempt_at, chat, turn, *row in ask(query, values).fetchall():
         sequence: int = row[3]
@@ -63,16 +68,26 @@ def waiting(
 def standing(ask: Ask, stream: str, endpoint: str) -> Standing:
     """Where the deliveries to an endpoint stand."""
     row = ask("standing", {"stream": stream, "endpoint": endpoint}).fetchone()
-    count, oldest, due, dead, since, last, sequence = row
+    count, oldest, due, dead, since, sequence = row
     return Standing(
         waiting=count,
         oldest=oldest,
         due=parsed(due),
         dead=dead,
         failing_since=parsed(since),
-        failed_at=parsed(last),
         sequence=sequence,
     )
+
+
+def next_due(ask: Ask, stream: str, endpoint: str, after: datetime) -> datetime | None:
+    """When the next of those is due that failed and are held at the moment `after`."""
+    return parsed(ask("next_due", (stream, endpoint, moment(after))).fetchone()[0])
+
+
+def outage(ask: Ask, stream: str, endpoint: str) -> tuple[datetime, datetime] | None:
+    """When an endpoint that does nothing but fail did so first and last."""
+    row = ask("outage", (stream, endpoint)).fetchone()
+    return (datetime.fromisoformat(row[0]), datetime.fromisoformat(row[1])) if row else None
 
 
 def outstanding(ask: Ask) -> Outstanding:

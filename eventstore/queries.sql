@@ -197,16 +197,25 @@ SELECT d.attempts, d.due, d.first_attempt_at, d.chat, d.round,
        e.position, e.stream, e.version, e.sequence, e.id, e.type, e.schema, e.recorded_at, e.data, e.hash
 FROM deliveries AS d JOIN events AS e ON e.position = d.position
 WHERE d.stream = :stream AND d.endpoint = :endpoint
-  AND d.chat NOT IN (SELECT chat FROM deliveries WHERE stream = :stream AND endpoint = :endpoint AND due > :now)
+  AND d.chat NOT IN (
+      SELECT chat FROM deliveries WHERE stream = :stream AND endpoint = :endpoint AND due > :now
+      UNION ALL SELECT value FROM json_each(:held)
+  )
 ORDER BY d.sequence LIMIT :limit;
 
 -- name: standing
 SELECT count(*), min(sequence), min(due),
        (SELECT count(*) FROM dead_letters WHERE stream = :stream AND endpoint = :endpoint),
        (SELECT since FROM outages WHERE stream = :stream AND endpoint = :endpoint),
-       (SELECT last FROM outages WHERE stream = :stream AND endpoint = :endpoint),
        coalesce((SELECT sequence FROM streams WHERE stream = :stream), 0)
 FROM deliveries WHERE stream = :stream AND endpoint = :endpoint;
+
+-- name: next_due
+-- By the index of the few that are held.
+SELECT min(due) FROM deliveries WHERE stream = ? AND endpoint = ? AND due > ?;
+
+-- name: outage
+SELECT since, last FROM outages WHERE stream = ? AND endpoint = ?;
 
 -- name: backlog
 SELECT (SELECT count(*) FROM deliveries),

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from chatbot_erp.actors import webhook, webhook_actor
 from chatbot_erp.actors.alarms import Alarms
 from chatbot_erp.eventstore.store import EventStore
 from receiver import Receiver
@@ -43,3 +44,10 @@ def begin(desk: Desk, alarms: Alarms, receiver: Receiver) -> Iterator[Begin]:
     yield start
     for number in numbers:
         number.stop()
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What fails waits for ten minutes, and anything new is a reason to try again before that."""
+    monkeypatch.setattr(webhook_actor, "PROBE_AFTER_S", 0.0)
+    monkeypatch.setattr(webhook, "OFFSETS_S", (600,))

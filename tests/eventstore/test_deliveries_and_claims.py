@@ -35,6 +35,28 @@ def test_deliveries_wait_in_order_until_they_are_settled(
     assert [delivery.sequence for delivery in store.deliveries("a", limit=1)] == [1]
 
 
+def test_what_failed_holds_its_chat_until_it_is_due(
+    store: EventStore, new: Facts, sent: MessageSent, noon: datetime
+) -> None:
+    chats = [msgspec.structs.replace(sent, jid=f"{chat}@lid") for chat in "aab"]
+    store.append("s", 0, [new(each) for each in chats], snapshot=b"1").result()
+    failed = Attempt(at=noon, duration_ms=7, http_status=500, error="status", address="", answer="")
+    later = noon + timedelta(minutes=5)
+    assert store.outage("s", "main") is None
+    store.record_attempt("s", "main", 1, failed, later).result()
+    store.record_attempt(
+        "s", "main", 1, msgspec.structs.replace(failed, at=noon + timedelta(seconds=1)), later
+    ).result()
+    assert store.outage("s", "main") == (noon, noon + timedelta(seconds=1))
+    assert store.next_due("s", "main", after=noon) == later
+    (free,) = store.deliveries("s", limit=10, free_at=noon)
+    assert free.sequence == 3
+    assert store.deliveries("s", limit=10, free_at=noon, held={free.chat}) == []
+    assert store.next_due("s", "main", after=later) is None
+    assert [each.sequence for each in store.deliveries("s", limit=10, free_at=later)] == [1, 2, 3]
+    assert [each.sequence for each in store.deliveries("s", limit=10, free_at=later, held={free.chat})] == [1, 2]
+
+
 def test_old_attempts_can_be_pruned(store: EventStore, noon: datetime) -> None:
     for minute in range(5):
         at = noon + timedelta(minutes=minute)
