@@ -195,7 +195,8 @@ class WebhookActor(pykka.ThreadingActor):
             return False
         if not endpoint.open:
             # Removed: nobody will ever enable it again, nor let it go on. The event stays in the log.
-            self._abandon(chat, head, 1, datetime.now(UTC), error="paused" if endpoint.disabled is None else "disabled")
+            why = "paused" if endpoint.disabled is None else "disabled"
+            self._abandon(chat, head, head.attempts, datetime.now(UTC), error=why)
         else:
             self._attempt(endpoint, chat, head, hold)
         return True
@@ -277,14 +278,14 @@ class WebhookActor(pykka.ThreadingActor):
         attempts = 1 + max(head.attempts, hold.attempts if hold else 0)
         first = head.first_attempt_at or (hold.first_attempt_at if hold else None) or at
         if head.record.erased:
-            self._abandon(chat, head, attempts, at, error=ERASED)
+            self._abandon(chat, head, attempts - 1, at, error=ERASED)
             return
         try:
             content = body(head.record, self._id, self._name)
         except Exception:
             # No receiver can ever be told of it; the events behind it must not wait for that.
             log.exception("an event cannot be told", action="webhook_poison", **self._of(head))
-            self._abandon(chat, head, attempts, at, error="unreadable")
+            self._abandon(chat, head, attempts - 1, at, error="unreadable")
             return
         with spans.span("POST webhook", "client") as span:
             outcome = self._post(endpoint, head, content, at)
@@ -334,7 +335,7 @@ class WebhookActor(pykka.ThreadingActor):
     def _abandon(
         self, chat: int, head: Delivery, attempts: int, at: datetime, error: str, outcome: Outcome | None = None
     ) -> None:
-        """The event's turn is over, and it holds up its chat no more: a dead letter."""
+        """The event's turn is over after so many posts, and it holds up its chat no more: a dead letter."""
         self._holds.drop(chat)
         verdict = WebhookAbandoned(sequence=head.sequence, attempts=attempts, error=error, endpoint=self._endpoint)
         nothing = NoAnswer(error=error, detail="", address="", duration_ms=0)

@@ -99,7 +99,7 @@ def test_an_event_that_cannot_be_told_is_abandoned_and_the_next_one_told(
     number = begin()
     number.append(message("a"), message("x"), message("b"))
     number.actor.tell(Wake())
-    assert number.settled(3)[1] == WebhookAbandoned(sequence=2, attempts=1, error="unreadable")
+    assert number.settled(3)[1] == WebhookAbandoned(sequence=2, attempts=0, error="unreadable")
     assert texts(receiver) == ["a", "b"]
     assert [each.error for each in number.attempts()] == ["", "unreadable", ""]
 

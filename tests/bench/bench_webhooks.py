@@ -84,7 +84,7 @@ def survival(messages: int, kills: int, order: str) -> None:
             instances=INSTANCES,
             messages=messages // INSTANCES,
             kills=kills,
-            life_s=(0.3, 3.0),
+            life_s=(0.2, 1.2),
             unwell_s=3600,
             patience_s=300,
             seed=1,
