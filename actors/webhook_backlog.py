@@ -5,7 +5,7 @@ Only a batch of the backlog is ever in memory. For one thread, except where it s
 
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -59,8 +59,10 @@ class Outbox(Protocol):
         limit: int,
         free_at: datetime | None,
         held: Collection[int],
-        known: Mapping[Key, Delivery],
+        told: Collection[Key],
     ) -> list[Delivery]: ...
+
+    def still_waiting(self, stream: str, endpoint: str, told: Collection[Key]) -> set[Key]: ...
 
     def next_due(self, stream: str, endpoint: str, *, after: datetime) -> datetime | None: ...
 
@@ -98,7 +100,6 @@ class Told(msgspec.Struct, frozen=True):
     """A verdict that is on its way to the log since `at` (monotonic)."""
 
     verdict: Verdict
-    of: Delivery
     at: float
 
 
@@ -157,7 +158,7 @@ class Backlog:
         else:
             self._keep(head, at, outcome, None)
         self._batch.popleft()
-        self._told[head.sequence, head.round] = Told(verdict, head, time.monotonic())
+        self._told[head.sequence, head.round] = Told(verdict, time.monotonic())
         self._untold.append((verdict, head.round))
         if len(self._untold) >= TOLD_AT_ONCE:
             self.tell()
@@ -198,10 +199,8 @@ class Backlog:
 
     def chase(self) -> None:
         """Where nothing may be posted: see which verdicts are in the log by now, and `remind` of the others."""
-        if self._told:
-            self._read(None)
-            self.refresh()
-            self.remind()
+        self._drop_settled()
+        self.remind()
 
     def remind(self) -> None:
         """Report verdicts again that may have been lost with the actor they were told to."""
@@ -209,7 +208,7 @@ class Backlog:
         overdue = [key for key, told in self._told.items() if now - told.at >= REMIND_AFTER_S]
         for key in overdue:
             told = self._told[key] = msgspec.structs.replace(self._told[key], at=now)
-            self._untold.append((told.verdict, told.of.round))
+            self._untold.append((told.verdict, key[1]))
         if overdue:
             self.tell()
 
@@ -236,24 +235,25 @@ class Backlog:
     def _read(self, held: Held | None) -> None:
         self._passed.clear()
         self._read_at = datetime.now(UTC)
-        limit = BATCH + len(self._told)
-        passed_over = frozenset(held.chats()) if held is not None else frozenset[int]()
-        pending = self._store.deliveries(
-            self._instance,
-            self._endpoint,
-            limit=limit,
-            free_at=None if held is None else self._read_at,
-            held=passed_over,
-            known={key: told.of for key, told in self._told.items()},
+        self._drop_settled()
+        if self.crowded:
+            return
+        self._batch.extend(
+            self._store.deliveries(
+                self._instance,
+                self._endpoint,
+                limit=BATCH,
+                free_at=None if held is None else self._read_at,
+                held=() if held is None else held.chats(),
+                told=self._told.keys(),
+            )
         )
-        waiting = {(delivery.sequence, delivery.round) for delivery in pending}
-        reached: int | None = pending[-1].sequence if len(pending) == limit else None
-        for key, told in list(self._told.items()):
-            unseen = (reached is not None and key[0] > reached) or told.of.chat in passed_over
-            if key not in waiting and not unseen:
-                del self._told[key]
-        if not self.crowded:
-            self._batch.extend(each for each in pending if (each.sequence, each.round) not in self._told)
+
+    def _drop_settled(self) -> None:
+        """Verdicts that are in the log by now are on their way no more."""
+        if self._told:
+            waiting = self._store.still_waiting(self._instance, self._endpoint, self._told.keys())
+            self._told = {key: told for key, told in self._told.items() if key in waiting}
 
     def _keep(self, head: Delivery, at: datetime, outcome: Outcome, due: datetime | None) -> None:
         """Record an attempt that failed, after those before it."""

@@ -4,6 +4,7 @@ import pytest
 
 from chatbot_erp.actors import webhook, webhook_holds
 from chatbot_erp.actors.webhook_backlog import BATCH
+from chatbot_erp.actors.webhook_holds import Holds, hold_of
 from chatbot_erp.actors.webhook_mail import Wake
 from receiver import Receiver
 from webhook_world import Begin, Desk, at_least, texts, wait_until
@@ -38,6 +39,16 @@ def test_by_chat_one_that_fails_holds_up_nobody_behind_it_however_much_of_it_wai
     number.change(paused=False)
     number.settled(1)
     assert texts(receiver) == ["a0", "b"]
+
+
+def test_a_hold_that_ends_while_the_backlog_is_read_is_a_reason_to_look_again_at_once() -> None:
+    holds = Holds()
+    holds.fail(7, hold_of(1, 1, None, 0.05, asked=False))
+    assert holds.chats() == [7]
+    wait_until(lambda: not holds.is_held(7))
+    assert holds.soonest_s() == 0.0
+    assert holds.chats() == []
+    assert holds.soonest_s() is None
 
 
 @pytest.mark.usefixtures("patient")

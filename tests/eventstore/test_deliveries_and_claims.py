@@ -33,6 +33,9 @@ def test_deliveries_wait_in_order_until_they_are_settled(
     store.append("a", 3, [new(delivered(2)), new(delivered(99))], snapshot=b"1").result()
     assert [delivery.sequence for delivery in store.deliveries("a", limit=10)] == [1, 3]
     assert [delivery.sequence for delivery in store.deliveries("a", limit=1)] == [1]
+    told = [(1, 0), (2, 0), (3, 7)]
+    assert [delivery.sequence for delivery in store.deliveries("a", limit=1, told=told)] == [3]
+    assert store.still_waiting("a", "main", told) == {(1, 0)}
 
 
 def test_what_failed_holds_its_chat_until_it_is_due(
@@ -55,6 +58,7 @@ def test_what_failed_holds_its_chat_until_it_is_due(
     assert store.next_due("s", "main", after=later) is None
     assert [each.sequence for each in store.deliveries("s", limit=10, free_at=later)] == [1, 2, 3]
     assert [each.sequence for each in store.deliveries("s", limit=10, free_at=later, held={free.chat})] == [1, 2]
+    assert [each.sequence for each in store.deliveries("s", limit=10, free_at=later, told=[(1, 0)])] == [2, 3]
 
 
 def test_old_attempts_can_be_pruned(store: EventStore, noon: datetime) -> None:

@@ -4,7 +4,7 @@ import base64
 import itertools
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime
 from functools import partial
@@ -60,16 +60,20 @@ class Desk:
         limit: int,
         free_at: datetime | None,
         held: Collection[int],
-        known: Mapping[tuple[int, int], Delivery],
+        told: Collection[tuple[int, int]],
     ) -> list[Delivery]:
         self._check()
-        found = self.store.deliveries(stream, endpoint, limit=limit, free_at=free_at, held=held, known=known)
+        found = self.store.deliveries(stream, endpoint, limit=limit, free_at=free_at, held=held, told=told)
         self.readings += 1
         self.most_read = max(self.most_read, len(found))
         unrecorded, self._unrecorded = self._unrecorded, []
         for record in unrecorded:
             record()
         return [self.disguise(each) for each in found]
+
+    def still_waiting(self, stream: str, endpoint: str, told: Collection[tuple[int, int]]) -> set[tuple[int, int]]:
+        self._check()
+        return self.store.still_waiting(stream, endpoint, told)
 
     def next_due(self, stream: str, endpoint: str, *, after: datetime) -> datetime | None:
         self._check()
