@@ -210,7 +210,8 @@ class WebhookActor(pykka.ThreadingActor):
         else:
             self._backlog.remind()
         self._postman.close_if_idle()
-        waits = [self._holds.soonest_s(), self._backlog.due_s()] if by_chat else []
+        # While it waits for the log, nothing that is due may go.
+        waits = [self._holds.soonest_s(), self._backlog.due_s()] if by_chat and not self._backlog.crowded else []
         if due := [wait for wait in waits if wait is not None]:
             self._look_in(min(*due, LONGEST_WAIT_S))
         if self._backlog.crowded or (self._finishing and self._backlog.unsettled):

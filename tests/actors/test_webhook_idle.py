@@ -6,7 +6,7 @@ from typing import cast
 
 import pytest
 
-from chatbot_erp.actors import webhook_backlog
+from chatbot_erp.actors import webhook_actor, webhook_backlog
 from chatbot_erp.actors.alarms import Alarms
 from chatbot_erp.actors.webhook_mail import LookAgain, Wake
 from chatbot_erp.eventstore.records import MAIN
@@ -62,10 +62,38 @@ def test_a_clock_that_is_set_makes_no_storm_of_readings_by_chat(
         (failed,) = number.attempts()
         past = datetime.now(UTC) - timedelta(hours=1)
         desk.store.record_attempt(number.id, MAIN, 1, failed, past, about=None).result(60)
-        number.actor.tell(LookAgain())
         number.actor.proxy().ping().get(timeout=60)
-        assert delays.set_for
+        delays.set_for.clear()
+        number.actor.tell(LookAgain())
+        wait_until(lambda: delays.set_for != [])
         assert min(delays.set_for) > 300
+    finally:
+        number.stop()
+
+
+def test_a_log_that_takes_no_verdicts_is_not_asked_without_a_pause_by_chat(
+    desk: Desk, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where what failed may be tried again meanwhile: nothing is posted before verdicts are in the log."""
+    monkeypatch.setattr(webhook_backlog, "UNSETTLED_AT_MOST", 1)
+    receiver.answer = lambda told: 500 if told.payload["message"]["text"] == "a" else 200
+    delays = Delays()
+    number = Number(desk, cast(Alarms, delays), receiver.url(), {"order": "chat", "paused": True})
+    try:
+        number.writing.clear()
+        number.hear("a", chat="a@lid")
+        number.hear("b", chat="b@lid")
+        number.change(paused=False)
+        at_least(receiver, 2)
+        wait_until(lambda: number.attempts() != [])
+        a_while = timedelta(seconds=0.2)
+        wait_until(lambda: desk.store.next_due(number.id, MAIN, after=datetime.now(UTC) - a_while) is None)
+        number.actor.proxy().ping().get(timeout=60)
+        delays.set_for.clear()
+        number.actor.tell(LookAgain())
+        wait_until(lambda: delays.set_for != [])
+        assert min(delays.set_for) >= webhook_actor.SETTLING_S
+        assert texts(receiver) == ["a", "b"]
     finally:
         number.stop()
 
