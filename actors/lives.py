@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+from collections.abc import Collection
 from functools import partial
 from typing import Any
 
@@ -17,8 +18,9 @@ from chatbot_erp.actors.instance_actor import InstanceActor
 from chatbot_erp.actors.rebuild import rebuild
 from chatbot_erp.actors.state import Instance, State
 from chatbot_erp.actors.webhook_actor import WebhookActor
-from chatbot_erp.actors.webhook_credentials import Credentials
+from chatbot_erp.actors.webhook_credentials import Credentials, forget_gone
 from chatbot_erp.actors.webhooks import Webhooks
+from chatbot_erp.eventstore.errors import StoreError
 from chatbot_erp.eventstore.records import MAIN
 
 log = structlog.get_logger()
@@ -69,6 +71,7 @@ class Lives:
                 self.start(head.stream, state.name, state, head.version)
             except (pykka.Timeout, pykka.ActorDeadError):
                 log.exception("an instance does not answer", action="restored_without_answer", instance=head.stream)
+        self._forget_leftovers({head.stream for head in heads})
         return len(heads)
 
     def replace(self, instance: str) -> State:
@@ -119,6 +122,23 @@ class Lives:
             webhooks.stop()
         for endpoint in endpoints or (MAIN,):
             Credentials(self._house.vault, instance, endpoint).forget()
+
+    def _forget_leftovers(self, present: Collection[str]) -> None:
+        """Forget the secrets of endpoints and instances that are gone: the last life may have ended before it did so.
+
+        Those of an instance that the log has never heard of stay: it may be in the making, elsewhere.
+        """
+
+        def is_gone(instance: str, endpoint: str) -> bool:
+            if instance not in present:
+                return self._house.store.version(instance) > 0
+            endpoints = self._house.directory.endpoints(instance)
+            return bool(endpoints) and find(endpoints, endpoint) is None
+
+        try:
+            forget_gone(self._house.vault, is_gone)
+        except StoreError as ex:
+            log.warning("secrets that nobody needs are kept", action="leftovers_kept", error=str(ex))
 
     def tell(self, instance: str, message: object) -> None:
         """Tell an instance; one that is gone needs nothing any more, one that failed is replaced from the log."""

@@ -178,11 +178,12 @@ class WebhookActor(pykka.ThreadingActor):
             self._rest(by_chat=False, closed=True)
             return False
         by_chat = endpoint.order == "chat"
-        breaker = self._holds.breaker
-        if by_chat and breaker is not None and (wait := breaker.left_s()) > 0:
-            self._look_in(wait)
+        stop = self._holds.breaker if by_chat else self._holds.of(THE_ONLY_CHAT)
+        if stop is not None and (wait := stop.left_s()) > 0:
+            self._backlog.chase()
+            self._look_in(min(wait, QUIET_S) if self._backlog.unsettled else wait)
             return False
-        head = self._backlog.head(self._holds.is_held if by_chat else None)
+        head = self._backlog.head(self._holds if by_chat else None)
         if head is None:
             self._rest(by_chat=by_chat, closed=False)
             return False
@@ -194,7 +195,8 @@ class WebhookActor(pykka.ThreadingActor):
             return False
         if not endpoint.open:
             # Removed: nobody will ever enable it again, nor let it go on. The event stays in the log.
-            self._abandon(chat, head, 1, datetime.now(UTC), error="paused" if endpoint.disabled is None else "disabled")
+            why = "paused" if endpoint.disabled is None else "disabled"
+            self._abandon(chat, head, head.attempts, datetime.now(UTC), error=why)
         else:
             self._attempt(endpoint, chat, head, hold)
         return True
@@ -203,13 +205,16 @@ class WebhookActor(pykka.ThreadingActor):
         """Nothing is to be posted. See to what is left: verdicts, the connection, the end."""
         if self._finishing:
             self._backlog.tell()
-        self._backlog.remind()
+        if closed:
+            self._backlog.chase()
+        else:
+            self._backlog.remind()
         self._postman.close_if_idle()
-        waits = [self._holds.soonest_s(), self._backlog.due_s()] if by_chat else []
+        # While it waits for the log, nothing that is due may go.
+        waits = [self._holds.soonest_s(), self._backlog.due_s()] if by_chat and not self._backlog.crowded else []
         if due := [wait for wait in waits if wait is not None]:
-            # At its very moment the store may not show it as free yet.
-            self._look_in(max(SETTLING_S, min(due)))
-        if self._backlog.crowded or self._backlog.cut_short or (self._finishing and self._backlog.unsettled):
+            self._look_in(min(*due, LONGEST_WAIT_S))
+        if self._backlog.crowded or (self._finishing and self._backlog.unsettled):
             self._look_in(SETTLING_S)
         elif self._finishing and not closed and not due:
             self._finishing = False
@@ -228,7 +233,7 @@ class WebhookActor(pykka.ThreadingActor):
         asked = self._backlog.may_be_asked_to_wait()
         return self._holds.put(chat, hold_of(head.sequence, head.attempts, head.first_attempt_at, left, asked=asked))
 
-    def _consider_probe(self) -> None:
+    def _consider_probe(self, *, got_through: bool = False) -> None:
         """Something new came in or got through: reason enough to try again what failed a while ago.
 
         One chat at a time, as each that succeeds frees the next: those that fail by themselves open no breaker so.
@@ -236,11 +241,15 @@ class WebhookActor(pykka.ThreadingActor):
         tried_before = time.monotonic() - PROBE_AFTER_S
         if (hold := self._holds.expire_oldest(tried_before)) is not None:
             self._backlog.release(hold.sequence)
-        elif not self._has_looked_back and self._born_at <= tried_before and self._holds.is_empty():
+        elif (
+            not self._has_looked_back
+            and self._born_at <= tried_before
+            and self._holds.is_empty()
+            and (got_through or not self._backlog.may_be_asked_to_wait())
+        ):
             # By chat, what failed in the last life waits in the store only, and is not shown before its time.
             self._has_looked_back = True
-            if not self._backlog.may_be_asked_to_wait():
-                self._backlog.release()
+            self._backlog.release()
 
     def _begin_anew(self) -> None:
         """The next attempt is made at once and by the present settings, whatever made the head wait."""
@@ -270,14 +279,14 @@ class WebhookActor(pykka.ThreadingActor):
         attempts = 1 + max(head.attempts, hold.attempts if hold else 0)
         first = head.first_attempt_at or (hold.first_attempt_at if hold else None) or at
         if head.record.erased:
-            self._abandon(chat, head, attempts, at, error=ERASED)
+            self._abandon(chat, head, attempts - 1, at, error=ERASED)
             return
         try:
             content = body(head.record, self._id, self._name)
         except Exception:
             # No receiver can ever be told of it; the events behind it must not wait for that.
             log.exception("an event cannot be told", action="webhook_poison", **self._of(head))
-            self._abandon(chat, head, attempts, at, error="unreadable")
+            self._abandon(chat, head, attempts - 1, at, error="unreadable")
             return
         with spans.span("POST webhook", "client") as span:
             outcome = self._post(endpoint, head, content, at)
@@ -306,7 +315,7 @@ class WebhookActor(pykka.ThreadingActor):
                     sequence=head.sequence, attempts=attempts, http_status=status, endpoint=self._endpoint
                 )
                 self._backlog.settle(head, at, outcome, delivered)
-                self._consider_probe()
+                self._consider_probe(got_through=True)
             case Abandon(error=error):
                 log.error("a delivery is given up", action="webhook_abandoned", error=error, **self._of(head))
                 self._abandon(chat, head, attempts, at, error, outcome)
@@ -327,7 +336,7 @@ class WebhookActor(pykka.ThreadingActor):
     def _abandon(
         self, chat: int, head: Delivery, attempts: int, at: datetime, error: str, outcome: Outcome | None = None
     ) -> None:
-        """The event's turn is over, and it holds up its chat no more: a dead letter."""
+        """The event's turn is over after so many posts, and it holds up its chat no more: a dead letter."""
         self._holds.drop(chat)
         verdict = WebhookAbandoned(sequence=head.sequence, attempts=attempts, error=error, endpoint=self._endpoint)
         nothing = NoAnswer(error=error, detail="", address="", duration_ms=0)

@@ -37,19 +37,13 @@ PRIVATE = {
     "carrier NAT": ("100.64.0.0/10",),
     "unspecified": ("0.0.0.0/8", "::/128"),
     "multicast": ("224.0.0.0/4", "ff00::/8"),
-    "reserved": (
-        "192.0.0.0/24",
-        "192.0.2.0/24",
-        "192.88.99.0/24",
-        "198.18.0.0/15",
-        "198.51.100.0/24",
-        "203.0.113.0/24",
-        "240.0.0.0/4",
-        "100::/64",
-        "2001:db8::/32",
-    ),
+    "reserved": ("192.0.0.0/24", "192.88.99.0/24", "2001::/23", "3fff::/20"),
 }
-"""What the word `private` denies as well."""
+"""What the word `private` denies as well: these by their names, and all else that is not `is_public`."""
+
+GLOBAL_UNICAST = IPv6Network("2000::/3")
+NAT64 = IPv6Network("64:ff9b::/96")
+MAPPED = IPv6Network("::ffff:0:0/96")
 
 FORBIDDEN_CHARACTERS = re.compile(r"[\x00-\x20\x7f\\]")
 CREDENTIALS = re.compile(r"[^:/?#]*://[^/?#]*@")
@@ -65,6 +59,7 @@ class Deny(msgspec.Struct, frozen=True, kw_only=True):
 
     denied: tuple[tuple[Network, str], ...]
     allowed: tuple[Network, ...]
+    only_public: bool
 
     @classmethod
     def of(cls, words: tuple[str, ...]) -> "Deny":
@@ -84,14 +79,17 @@ class Deny(msgspec.Struct, frozen=True, kw_only=True):
                     denied.append((ip_network(word, strict=False), word))
             except ValueError:
                 raise ValueError(f"{word!r} is neither `private` nor a network like 10.0.0.0/8.") from None
-        return cls(denied=tuple(denied), allowed=tuple(allowed))
+        return cls(denied=tuple(denied), allowed=tuple(allowed), only_public="private" in words)
 
     def forbids(self, address: str) -> str | None:
         """The name of the rule against this numeric address (as `getaddrinfo` gives it), or None."""
         faces = tuple(faces_of(ip_address(address)))
         if any(face in network for face in faces for network in self.allowed):
             return None
-        return next((rule for network, rule in self.denied if any(face in network for face in faces)), None)
+        for network, rule in self.denied:
+            if any(face in network for face in faces):
+                return rule
+        return None if not self.only_public or all(is_public(face) for face in faces) else "reserved"
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
@@ -155,6 +153,16 @@ def literal(host: str) -> str | None:
     return None
 
 
+def is_public(address: Address) -> bool:
+    """Whether the internet may lead there, by IANA's registries of special addresses as the interpreter knows them.
+
+    Of IPv6 that is one eighth, and what stands for an IPv4 address: that is judged by itself.
+    """
+    if isinstance(address, IPv4Address):
+        return address.is_global
+    return (address in GLOBAL_UNICAST and address.is_global) or address in NAT64 or address in MAPPED
+
+
 def faces_of(address: Address) -> Iterator[Address]:
     """The address itself and every IPv4 address a translator or tunnel on the way would make of it."""
     yield IPv6Address(int(address)) if isinstance(address, IPv6Address) else address  # without its zone
@@ -168,8 +176,10 @@ def faces_of(address: Address) -> Iterator[Address]:
             yield IPv4Address(low)
         case _ if head == 0x64_FF9B << 64:  # NAT64
             yield IPv4Address(low)
-        case _ if head >> 48 == 0x64_FF9B_0001:  # NAT64 of the local network, as /96 and as /48
+        case _ if head >> 48 == 0x64_FF9B_0001:  # NAT64 of the local network, as /96, /64, /56 and /48 (RFC 6052)
             yield IPv4Address(low)
+            yield IPv4Address(value >> 24 & 0xFFFF_FFFF)
+            yield IPv4Address((value >> 40 & 0xFF00_0000) | (value >> 32 & 0xFF_FFFF))
             yield IPv4Address((value >> 48 & 0xFFFF_0000) | (value >> 40 & 0xFFFF))
         case _ if head >> 80 == 0x2002:  # 6to4
             yield IPv4Address(value >> 80 & 0xFFFF_FFFF)

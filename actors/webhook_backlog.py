@@ -5,7 +5,7 @@ Only a batch of the backlog is ever in memory. For one thread, except where it s
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ import structlog
 from chatbot_erp.actors.webhook import Answer, NoAnswer, Outcome
 from chatbot_erp.eventstore.errors import StoreError
 from chatbot_erp.eventstore.events import WebhookAbandoned, WebhookDelivered
-from chatbot_erp.eventstore.records import Attempt, Delivery, Recorded, RecordedAttempt, Standing
+from chatbot_erp.eventstore.records import Attempt, Delivery, Recorded, RecordedAttempt
 
 log = structlog.get_logger()
 
@@ -52,10 +52,21 @@ class Outbox(Protocol):
     def losses(self) -> int: ...
 
     def deliveries(
-        self, stream: str, endpoint: str, *, limit: int, free_at: datetime | None, known: Mapping[Key, Delivery]
+        self,
+        stream: str,
+        endpoint: str,
+        *,
+        limit: int,
+        free_at: datetime | None,
+        held: Collection[int],
+        told: Collection[Key],
     ) -> list[Delivery]: ...
 
-    def standing(self, stream: str, endpoint: str) -> Standing: ...
+    def still_waiting(self, stream: str, endpoint: str, told: Collection[Key]) -> set[Key]: ...
+
+    def next_due(self, stream: str, endpoint: str, *, after: datetime) -> datetime | None: ...
+
+    def outage(self, stream: str, endpoint: str) -> tuple[datetime, datetime] | None: ...
 
     def record_attempt(
         self,
@@ -77,11 +88,18 @@ class Outbox(Protocol):
     def attempts(self, stream: str, endpoint: str, *, limit: int) -> list[RecordedAttempt]: ...
 
 
+class Held(Protocol):
+    """The chats in which something waits for its time."""
+
+    def is_held(self, chat: int) -> bool: ...
+
+    def chats(self) -> Collection[int]: ...
+
+
 class Told(msgspec.Struct, frozen=True):
     """A verdict that is on its way to the log since `at` (monotonic)."""
 
     verdict: Verdict
-    of: Delivery
     at: float
 
 
@@ -95,7 +113,7 @@ class Backlog:
         self._report = report
         self._batch: deque[Delivery] = deque()
         self._passed: set[int] = set()
-        self._is_full = False
+        self._read_at = datetime.now(UTC)
         self._losses = store.losses
         self._told: dict[Key, Told] = {}
         self._untold: list[tuple[Verdict, int]] = []
@@ -116,22 +134,17 @@ class Backlog:
         """Whether so many are that `head` answers None for now."""
         return len(self._told) >= UNSETTLED_AT_MOST
 
-    @property
-    def cut_short(self) -> bool:
-        """Whether `head` found a batch in which every chat is held: behind it there may be others."""
-        return self._is_full and not self._batch
-
-    def head(self, is_held: Callable[[int], bool] | None = None) -> Delivery | None:
+    def head(self, held: Held | None = None) -> Delivery | None:
         """The oldest event without a verdict, from memory where possible; None where nothing is to be posted.
 
-        With `is_held` the chats for which it is true are passed over.
+        With `held` those chats are passed over, and such as the store knows to be held.
         """
         if self._losses != self._store.losses:
             self._losses = self._store.losses
             self.refresh()  # what is in memory may have been erased since it was read
-        if (head := self._next(is_held)) is None:
-            self._read(is_held)
-            head = self._next(is_held)
+        if (head := self._next(held)) is None:
+            self._read(held)
+            head = self._next(held)
         return head
 
     def refresh(self) -> None:
@@ -145,7 +158,7 @@ class Backlog:
         else:
             self._keep(head, at, outcome, None)
         self._batch.popleft()
-        self._told[head.sequence, head.round] = Told(verdict, head, time.monotonic())
+        self._told[head.sequence, head.round] = Told(verdict, time.monotonic())
         self._untold.append((verdict, head.round))
         if len(self._untold) >= TOLD_AT_ONCE:
             self.tell()
@@ -184,52 +197,63 @@ class Backlog:
             return bool(last) and last[0].http_status in MAY_NAME_A_TIME
         return True
 
+    def chase(self) -> None:
+        """Where nothing may be posted: see which verdicts are in the log by now, and `remind` of the others."""
+        self._drop_settled()
+        self.remind()
+
     def remind(self) -> None:
         """Report verdicts again that may have been lost with the actor they were told to."""
         now = time.monotonic()
         overdue = [key for key, told in self._told.items() if now - told.at >= REMIND_AFTER_S]
         for key in overdue:
             told = self._told[key] = msgspec.structs.replace(self._told[key], at=now)
-            self._untold.append((told.verdict, told.of.round))
+            self._untold.append((told.verdict, key[1]))
         if overdue:
             self.tell()
 
     def due_s(self) -> float | None:
-        """Seconds until the next of those that failed is due, as the store has it; None where none is."""
-        due = self._store.standing(self._instance, self._endpoint).due
+        """Seconds until the next of those is due that were held in the store when it was last read; None: none was."""
+        due = self._store.next_due(self._instance, self._endpoint, after=self._read_at)
         return None if due is None else max(0.0, (due - datetime.now(UTC)).total_seconds())
 
     def failing_since(self, at: datetime) -> datetime:
         """Since when the receiver has done nothing but fail, if it failed at `at` too."""
         with suppress(StoreError):
-            standing = self._store.standing(self._instance, self._endpoint)
-            last = standing.failed_at
-            if standing.failing_since and last and (at - last).total_seconds() < OUTAGE_GAP_S:
-                return min(standing.failing_since, at)
+            outage = self._store.outage(self._instance, self._endpoint)
+            if outage is not None and (at - outage[1]).total_seconds() < OUTAGE_GAP_S:
+                return min(outage[0], at)
         return at
 
-    def _next(self, is_held: Callable[[int], bool] | None) -> Delivery | None:
-        while is_held is not None and self._batch and (is_held(chat := self._batch[0].chat) or chat in self._passed):
+    def _next(self, held: Held | None) -> Delivery | None:
+        while held is not None and self._batch and (held.is_held(chat := self._batch[0].chat) or chat in self._passed):
             # A hold may end while the batch is worked off, when the chat's oldest event is not in it any more.
             self._passed.add(chat)
             self._batch.popleft()
         return self._batch[0] if self._batch else None
 
-    def _read(self, is_held: Callable[[int], bool] | None) -> None:
+    def _read(self, held: Held | None) -> None:
         self._passed.clear()
-        free_at = None if is_held is None else datetime.now(UTC)
-        limit = BATCH + len(self._told)
-        known = {key: told.of for key, told in self._told.items()}
-        pending = self._store.deliveries(self._instance, self._endpoint, limit=limit, free_at=free_at, known=known)
-        waiting = {(delivery.sequence, delivery.round) for delivery in pending}
-        self._is_full = len(pending) == limit
-        reached: int | None = pending[-1].sequence if self._is_full else None
-        for key, told in list(self._told.items()):
-            unseen = (reached is not None and key[0] > reached) or (is_held is not None and is_held(told.of.chat))
-            if key not in waiting and not unseen:
-                del self._told[key]
-        if not self.crowded:
-            self._batch.extend(each for each in pending if (each.sequence, each.round) not in self._told)
+        self._read_at = datetime.now(UTC)
+        self._drop_settled()
+        if self.crowded:
+            return
+        self._batch.extend(
+            self._store.deliveries(
+                self._instance,
+                self._endpoint,
+                limit=BATCH,
+                free_at=None if held is None else self._read_at,
+                held=() if held is None else held.chats(),
+                told=self._told.keys(),
+            )
+        )
+
+    def _drop_settled(self) -> None:
+        """Verdicts that are in the log by now are on their way no more."""
+        if self._told:
+            waiting = self._store.still_waiting(self._instance, self._endpoint, self._told.keys())
+            self._told = {key: told for key, told in self._told.items() if key in waiting}
 
     def _keep(self, head: Delivery, at: datetime, outcome: Outcome, due: datetime | None) -> None:
         """Record an attempt that failed, after those before it."""

@@ -270,16 +270,17 @@ class WebhookControl:
         instance, _ = self._find(name, endpoint)
         return self._store.dead_letters(instance, endpoint, after=after, limit=limit)
 
-    def redrive(self, name: str, endpoint: str, positions: Collection[int] | None) -> Again:
-        """Have dead letters told again: these, or all. Raises `NothingToDeliver`."""
+    def redrive(self, name: str, endpoint: str, *, positions: Collection[int] | None, after: int) -> Again:
+        """Have dead letters behind a position told again: these, or all. Raises `NothingToDeliver`."""
         instance, _ = self._find(name, endpoint)
         if positions is None:
-            letters = self._store.dead_letters(instance, endpoint, limit=MOST_AGAIN + 1)
+            letters = self._store.dead_letters(instance, endpoint, after=after, limit=MOST_AGAIN + 1)
         else:
             # Each by itself: before it may stand any number of others.
             letters = [
                 letter
                 for position in sorted(set(positions))
+                if position > after
                 for letter in self._store.dead_letters(instance, endpoint, after=position - 1, limit=1)
                 if letter.position == position
             ]

@@ -1,6 +1,6 @@
 """What is secret about an endpoint, in the vault: its signing secret, the one before it, the values of its headers."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Protocol
@@ -22,6 +22,7 @@ class Safe(Protocol):
     def put(self, kind: str, owner: str, secret: bytes, /) -> None: ...
     def get(self, kind: str, owner: str, /) -> bytes | None: ...
     def delete(self, kind: str, owner: str, /) -> bool: ...
+    def all(self, kind: str, /) -> dict[str, bytes]: ...
 
 
 class Former(msgspec.Struct, frozen=True):
@@ -118,3 +119,12 @@ class Credentials:
                 else:
                     self._vault.put(kind, self._owner, value)
             raise
+
+
+def forget_gone(vault: Safe, is_gone: Callable[[str, str], bool]) -> None:
+    """Forget what is secret about endpoints that are no more, by instance and id; raises what the vault raises."""
+    for kind in KINDS:
+        for owner in vault.all(kind):
+            instance, _, endpoint = owner.partition("/")
+            if is_gone(instance, endpoint or MAIN):
+                vault.delete(kind, owner)

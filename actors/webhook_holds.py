@@ -39,6 +39,7 @@ class Holds:
     def __init__(self) -> None:
         self._of: dict[int, Hold] = {}
         self._failures = 0
+        self._looked_at = -math.inf
         self.breaker: Hold | None = None
         """Holds all chats."""
 
@@ -51,6 +52,11 @@ class Holds:
         """Whether the oldest event of this chat waits for its time."""
         hold = self._of.get(chat)
         return hold is not None and hold.left_s() > 0
+
+    def chats(self) -> list[int]:
+        """Those whose oldest event waits for its time. Of them `soonest_s` speaks, also when that is over meanwhile."""
+        self._looked_at = time.monotonic()
+        return [chat for chat, hold in self._of.items() if hold.until > self._looked_at]
 
     def put(self, chat: int, hold: Hold) -> Hold:
         """What the last life left."""
@@ -106,8 +112,10 @@ class Holds:
         self.breaker = None
 
     def soonest_s(self) -> float | None:
-        """Seconds until the first chat may be tried again; None where none waits."""
-        return min((left for hold in self._of.values() if (left := hold.left_s()) > 0), default=None)
+        """Seconds until the first of the held `chats` may be tried again; None where there was none."""
+        return min(
+            (max(0.0, hold.left_s()) for hold in self._of.values() if hold.until > self._looked_at), default=None
+        )
 
     def is_empty(self) -> bool:
         """Whether nothing that failed in this life, or was met in it, is still to be told."""

@@ -1,8 +1,10 @@
 """What endpoints have still to be told, and what was given up: read by any thread, on a reader's connection."""
 
-from collections.abc import Mapping
+from collections.abc import Collection
 from datetime import datetime
 from hashlib import sha256
+
+import msgspec
 
 from chatbot_erp.eventstore.chain import moment
 from chatbot_erp.eventstore.engine import Ask
@@ -30,49 +32,67 @@ def waiting(
     endpoint: str,
     limit: int,
     free_at: datetime | None,
-    known: Mapping[tuple[int, int], Delivery],
+    held: Collection[int],
+    told: Collection[tuple[int, int]],
 ) -> list[Delivery]:
-    """What waits, in the order of its sequence; with `free_at` only of chats in which nothing is held at that moment.
+    """What waits, in the order of its sequence; with `free_at` only of chats in which nothing is held at that moment, and of
+    none that is `held`.
 
-    What is `known`, by sequence and round, is not decoded.
+    What was `told`, by sequence and round, is left out.
     """
     query = "deliveries" if free_at is None else "deliveries_of_free_chats"
     now = None if free_at is None else moment(free_at)
-    values = {"stream": stream, "endpoint": endpoint, "limit": limit, "now": now}
-    found = []
-    for attempts, due, first_attempt_at, chat, turn, *row in ask(query, values).fetchall():
-        sequence: int = row[3]
-        if (told := known.get((sequence, turn))) is not None:
-            found.append(told)
-            continue
-        record = recorded(tuple(row), sealer)
-        found.append(
-            Delivery(
-                sequence=sequence,
-                chat=chat,
-                round=turn,
-                attempts=attempts,
-                due=parsed(due),
-                first_attempt_at=parsed(first_attempt_at),
-                record=record,
-            )
+    values = {
+        "stream": stream,
+        "endpoint": endpoint,
+        "limit": limit,
+        "now": now,
+        "held": listed(held),
+        "told": listed(told),
+    }
+    return [
+        Delivery(
+            sequence=row[3],
+            chat=chat,
+            round=turn,
+            attempts=attempts,
+            due=parsed(due),
+            first_attempt_at=parsed(first_attempt_at),
+            record=recorded(tuple(row), sealer),
         )
-    return found
+        for attempts, due, first_attempt_at, chat, turn, *row in ask(query, values).fetchall()
+    ]
+
+
+def still_waiting(ask: Ask, stream: str, endpoint: str, told: Collection[tuple[int, int]]) -> set[tuple[int, int]]:
+    """Those of `told`, by sequence and round, whose verdict is not in the log."""
+    found = ask("still_waiting", {"stream": stream, "endpoint": endpoint, "told": listed(told)})
+    return {(sequence, turn) for sequence, turn in found} & set(told)
 
 
 def standing(ask: Ask, stream: str, endpoint: str) -> Standing:
     """Where the deliveries to an endpoint stand."""
     row = ask("standing", {"stream": stream, "endpoint": endpoint}).fetchone()
-    count, oldest, due, dead, since, last, sequence = row
+    count, oldest, due, dead, since, sequence = row
     return Standing(
         waiting=count,
         oldest=oldest,
         due=parsed(due),
         dead=dead,
         failing_since=parsed(since),
-        failed_at=parsed(last),
         sequence=sequence,
     )
+
+
+def next_due(ask: Ask, stream: str, endpoint: str, after: datetime) -> datetime | None:
+    """When the next of those is due that failed and are held at the moment `after`."""
+    return parsed(ask("next_due", (stream, endpoint, moment(after))).fetchone()[0])
+
+
+def outage(ask: Ask, stream: str, endpoint: str) -> tuple[datetime, datetime] | None:
+    """When an endpoint that does nothing but fail did so first and last."""
+    row = ask("outage", (stream, endpoint)).fetchone()
+    return (datetime.fromisoformat(row[0]), datetime.fromisoformat(row[1])) if row else None
 
 
 def outstanding(ask: Ask) -> Outstanding:
@@ -98,6 +118,10 @@ def dead_letters(ask: Ask, stream: str, endpoint: str, after: int, limit: int) -
             "dead_letters", (stream, endpoint, after, limit)
         )
     ]
+
+
+def listed(values: Collection[object]) -> str:
+    return msgspec.json.encode(list(values)).decode()
 
 
 def parsed(text: str | None) -> datetime | None:

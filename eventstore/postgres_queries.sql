@@ -155,24 +155,41 @@ SELECT (SELECT count(*) FROM deliveries),
 SELECT d.attempts, d.due, d.first_attempt_at, d.chat, d.round,
        e.position, e.stream, e.version, e.sequence, e.id, e.type, e.schema, e.recorded_at, e.data, e.hash
 FROM deliveries AS d JOIN events AS e ON e.position = d.position
-WHERE d.stream = %(stream)s AND d.endpoint = %(endpoint)s ORDER BY d.sequence LIMIT %(limit)s;
+WHERE d.stream = %(stream)s AND d.endpoint = %(endpoint)s
+  AND (d.sequence, d.round) NOT IN
+      (SELECT (value->>0)::bigint, (value->>1)::bigint FROM json_array_elements(%(told)s::json))
+ORDER BY d.sequence LIMIT %(limit)s;
 
 -- name: deliveries_of_free_chats
 SELECT d.attempts, d.due, d.first_attempt_at, d.chat, d.round,
        e.position, e.stream, e.version, e.sequence, e.id, e.type, e.schema, e.recorded_at, e.data, e.hash
 FROM deliveries AS d JOIN events AS e ON e.position = d.position
 WHERE d.stream = %(stream)s AND d.endpoint = %(endpoint)s
-  AND d.chat NOT IN
-      (SELECT chat FROM deliveries WHERE stream = %(stream)s AND endpoint = %(endpoint)s AND due > %(now)s)
+  AND d.chat NOT IN (
+      SELECT chat FROM deliveries WHERE stream = %(stream)s AND endpoint = %(endpoint)s AND due > %(now)s
+      UNION ALL SELECT json_array_elements_text(%(held)s::json)::bigint
+  )
+  AND (d.sequence, d.round) NOT IN
+      (SELECT (value->>0)::bigint, (value->>1)::bigint FROM json_array_elements(%(told)s::json))
 ORDER BY d.sequence LIMIT %(limit)s;
 
 -- name: standing
 SELECT count(*), min(sequence), min(due),
        (SELECT count(*) FROM dead_letters WHERE stream = %(stream)s AND endpoint = %(endpoint)s),
        (SELECT since FROM outages WHERE stream = %(stream)s AND endpoint = %(endpoint)s),
-       (SELECT last FROM outages WHERE stream = %(stream)s AND endpoint = %(endpoint)s),
        coalesce((SELECT sequence FROM streams WHERE stream = %(stream)s), 0)
 FROM deliveries WHERE stream = %(stream)s AND endpoint = %(endpoint)s;
+
+-- name: still_waiting
+SELECT sequence, round FROM deliveries
+WHERE stream = %(stream)s AND endpoint = %(endpoint)s
+  AND sequence IN (SELECT (value->>0)::bigint FROM json_array_elements(%(told)s::json));
+
+-- name: next_due
+SELECT min(due) FROM deliveries WHERE stream = %s AND endpoint = %s AND due > %s;
+
+-- name: outage
+SELECT since, last FROM outages WHERE stream = %s AND endpoint = %s;
 
 -- name: count_attempt
 UPDATE deliveries

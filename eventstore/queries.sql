@@ -189,7 +189,9 @@ SELECT version FROM streams WHERE stream = ?;
 SELECT d.attempts, d.due, d.first_attempt_at, d.chat, d.round,
        e.position, e.stream, e.version, e.sequence, e.id, e.type, e.schema, e.recorded_at, e.data, e.hash
 FROM deliveries AS d JOIN events AS e ON e.position = d.position
-WHERE d.stream = :stream AND d.endpoint = :endpoint ORDER BY d.sequence LIMIT :limit;
+WHERE d.stream = :stream AND d.endpoint = :endpoint
+  AND (d.sequence, d.round) NOT IN (SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(:told))
+ORDER BY d.sequence LIMIT :limit;
 
 -- name: deliveries_of_free_chats
 -- Only the oldest of a chat is ever held, so whose chat is not held may go.
@@ -197,16 +199,31 @@ SELECT d.attempts, d.due, d.first_attempt_at, d.chat, d.round,
        e.position, e.stream, e.version, e.sequence, e.id, e.type, e.schema, e.recorded_at, e.data, e.hash
 FROM deliveries AS d JOIN events AS e ON e.position = d.position
 WHERE d.stream = :stream AND d.endpoint = :endpoint
-  AND d.chat NOT IN (SELECT chat FROM deliveries WHERE stream = :stream AND endpoint = :endpoint AND due > :now)
+  AND d.chat NOT IN (
+      SELECT chat FROM deliveries WHERE stream = :stream AND endpoint = :endpoint AND due > :now
+      UNION ALL SELECT value FROM json_each(:held)
+  )
+  AND (d.sequence, d.round) NOT IN (SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(:told))
 ORDER BY d.sequence LIMIT :limit;
 
 -- name: standing
 SELECT count(*), min(sequence), min(due),
        (SELECT count(*) FROM dead_letters WHERE stream = :stream AND endpoint = :endpoint),
        (SELECT since FROM outages WHERE stream = :stream AND endpoint = :endpoint),
-       (SELECT last FROM outages WHERE stream = :stream AND endpoint = :endpoint),
        coalesce((SELECT sequence FROM streams WHERE stream = :stream), 0)
 FROM deliveries WHERE stream = :stream AND endpoint = :endpoint;
+
+-- name: still_waiting
+SELECT sequence, round FROM deliveries
+WHERE stream = :stream AND endpoint = :endpoint
+  AND sequence IN (SELECT json_extract(value, '$[0]') FROM json_each(:told));
+
+-- name: next_due
+-- By the index of the few that are held.
+SELECT min(due) FROM deliveries WHERE stream = ? AND endpoint = ? AND due > ?;
+
+-- name: outage
+SELECT since, last FROM outages WHERE stream = ? AND endpoint = ?;
 
 -- name: backlog
 SELECT (SELECT count(*) FROM deliveries),

@@ -93,8 +93,6 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     dead: int
     failing_since: datetime | None
     """When it began to do nothing but fail."""
-    failed_at: datetime | None
-    """The last time in that."""
     sequence: int
     """The last one of the stream."""
 

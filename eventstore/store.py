@@ -4,11 +4,11 @@ A future's callbacks run on the writer's thread: they must not block, nor call t
 """
 
 import sqlite3
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from datetime import datetime, timedelta
 from pathlib import Path
-from types import MappingProxyType, TracebackType
+from types import TracebackType
 from typing import Self, TypeVar
 
 import msgspec
@@ -240,20 +240,33 @@ class EventStore:
         *,
         limit: int,
         free_at: datetime | None = None,
-        known: Mapping[tuple[int, int], Delivery] = MappingProxyType({}),
+        held: Collection[int] = (),
+        told: Collection[tuple[int, int]] = (),
     ) -> list[Delivery]:
         """What waits for an endpoint, in the order of its sequence.
 
-        With `free_at` only events of chats in which nothing that failed is waiting for its time at that moment. What is
-        `known`, by sequence and round, is given back as it is, without being read again.
+        With `free_at` only events of chats in which nothing that failed is waiting for its time at that moment, and of
+        none of the chats `held`. What was `told`, by sequence and round, is left out.
         """
         return self._readers.run(
-            lambda ask: deliveries.waiting(ask, self._sealer, stream, endpoint, limit, free_at, known)
+            lambda ask: deliveries.waiting(ask, self._sealer, stream, endpoint, limit, free_at, held, told)
         )
 
     def standing(self, stream: str, endpoint: str = MAIN) -> Standing:
         """Where the deliveries to an endpoint stand."""
         return self._readers.run(lambda ask: deliveries.standing(ask, stream, endpoint))
+
+    def still_waiting(self, stream: str, endpoint: str, told: Collection[tuple[int, int]]) -> set[tuple[int, int]]:
+        """Those of `told`, by sequence and round, whose verdict is not in the log."""
+        return self._readers.run(lambda ask: deliveries.still_waiting(ask, stream, endpoint, told))
+
+    def next_due(self, stream: str, endpoint: str, *, after: datetime) -> datetime | None:
+        """When the next of those is due that failed and are held at the moment `after`."""
+        return self._readers.run(lambda ask: deliveries.next_due(ask, stream, endpoint, after))
+
+    def outage(self, stream: str, endpoint: str) -> tuple[datetime, datetime] | None:
+        """When an endpoint that does nothing but fail did so first and last."""
+        return self._readers.run(lambda ask: deliveries.outage(ask, stream, endpoint))
 
     def outstanding(self) -> Outstanding:
         """What all endpoints together have still to be told."""

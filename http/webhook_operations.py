@@ -116,6 +116,7 @@ WEBHOOK_OPERATIONS = (
         "POST",
         "/redrive",
         "Tell again what was given up",
+        description="With the old ids, in the old order, before what waits. At most 10,000 events a call.",
         status=202,
         body=payloads.RedriveRequest,
         answer=payloads.Queued,

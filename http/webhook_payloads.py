@@ -134,9 +134,10 @@ class ReplayRequest(Payload, frozen=True, kw_only=True):
 
 
 class RedriveRequest(Payload, frozen=True, kw_only=True):
-    """Which dead letters are to be told again; all, where no positions are given."""
+    """Which dead letters are to be told again; all conditions together, and all where there is none."""
 
     positions: Annotated[list[Position], Meta(max_length=MOST_AGAIN)] | None = None
+    after: Annotated[int, Meta(ge=0, le=LARGEST_POSITION, description="Only those behind this position.")] = 0
 
 
 class Queued(Payload, frozen=True, kw_only=True):

@@ -135,7 +135,9 @@ class Redrive:
 
     def on_post(self, req: Request, resp: Response, name: str) -> None:
         wanted = payloads.parse(json_body(req) or b"{}", webhook_payloads.RedriveRequest)
-        again = self._manager.webhooks.redrive(name, queries.endpoint(req), wanted.positions)
+        again = self._manager.webhooks.redrive(
+            name, queries.endpoint(req), positions=wanted.positions, after=wanted.after
+        )
         resp.send(webhook_payloads.queued(again), status=202)
 
 

@@ -1,14 +1,19 @@
-"""A webhook world: a real store, receivers, and numbers that deliver to them."""
+"""A webhook world: a real store, receivers, and numbers and postmen that deliver to them."""
 
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from chatbot_erp.actors import webhook, webhook_actor
 from chatbot_erp.actors.alarms import Alarms
+from chatbot_erp.actors.webhook_address import Deny
+from chatbot_erp.actors.webhook_post import TLS, Postman
 from chatbot_erp.eventstore.store import EventStore
 from receiver import Receiver
+from scripted_receiver import Hire, Listen, Peer, Script
 from webhook_world import Begin, Desk, Number
 
 
@@ -43,3 +48,43 @@ def begin(desk: Desk, alarms: Alarms, receiver: Receiver) -> Iterator[Begin]:
     yield start
     for number in numbers:
         number.stop()
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What fails waits for ten minutes, and anything new is a reason to try again before that."""
+    monkeypatch.setattr(webhook_actor, "PROBE_AFTER_S", 0.0)
+    monkeypatch.setattr(webhook, "OFFSETS_S", (600,))
+
+
+@pytest.fixture
+def listen() -> Iterator[Listen]:
+    peers: list[Peer] = []
+
+    def start(script: Script) -> Peer:
+        peers.append(Peer(script))
+        return peers[-1]
+
+    yield start
+    for peer in peers:
+        peer.stop()
+
+
+@pytest.fixture
+def hire() -> Iterator[Hire]:
+    """Postmen who close their connections after the test."""
+    postmen: list[Postman] = []
+
+    def start(*deny: str, timeout_s: float = 5, tls: ssl.SSLContext = TLS) -> Postman:
+        postmen.append(Postman(timeout_s=timeout_s, deny=Deny.of(deny), tls=tls))
+        return postmen[-1]
+
+    yield start
+    for postman in postmen:
+        postman.close()
+
+
+@pytest.fixture
+def postman(hire: Hire) -> Postman:
+    """One who is in a hurry."""
+    return hire(timeout_s=0.6)

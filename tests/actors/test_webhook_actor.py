@@ -305,5 +305,5 @@ def test_what_was_erased_while_it_waited_is_not_told_though_it_was_in_memory(
     goes_on.set()
     number.settled(3)
     assert texts(receiver) == ["his first", "his last"]
-    assert number.verdicts[1] == WebhookAbandoned(sequence=2, attempts=1, error=ERASED)
+    assert number.verdicts[1] == WebhookAbandoned(sequence=2, attempts=0, error=ERASED)
     assert desk.store.dead_letters(number.id, limit=9) == []

@@ -1,6 +1,6 @@
 """Which addresses a webhook may reach: row 18 of the fault matrix, and what it forgot."""
 
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, ip_network
 
 import pytest
 from hypothesis import given
@@ -25,6 +25,8 @@ METADATA = [
     "[64:ff9b::169.254.169.254]",
     "[64:ff9b:1::169.254.169.254]",
     "[64:ff9b:1:a9fe:a9:fe00::]",
+    "[64:ff9b:1:7a9:fe:a9fe::]",
+    "[64:ff9b:1:7:a9:fea9:fe00::]",
     "[2002:a9fe:a9fe::1]",
     "[2001:0:a9fe:a9fe::1]",
     "[2001:0:808:808:0:0:5601:5601]",
@@ -78,6 +80,17 @@ INSIDE = [
     "192.0.2.1",
     "198.18.0.1",
     "[::ffff:10.0.0.1]",
+    "192.0.0.8",
+    "192.88.99.1",
+    "[100::1]",
+    "[100:0:0:1::1]",
+    "[2001:2::1]",
+    "[2001:10::1]",
+    "[2001:db8::1]",
+    "[3fff::1]",
+    "[5f00::1]",
+    "[64:ff9b:1::808:808]",
+    "[4000::1]",
     "１２７.０.０.１",
     "①②⑦.⓪.⓪.①",
     "127。0。0。1",
@@ -91,6 +104,8 @@ OUTSIDE = [
     "100.128.0.1",
     "134744072",
     "[64:ff9b::808:808]",
+    "[::ffff:8.8.8.8]",
+    "[2002:808:808::1]",
 ]
 
 
@@ -171,6 +186,48 @@ def test_any_text_is_refused_or_taken_apart_and_nothing_else_happens(text: str) 
         assert 0 < parts.port < 65536
         assert parts.path.isascii()
         assert not set(" \r\n") & set(parts.path + parts.host)
+
+
+SPECIAL = [
+    "0.0.0.0/8",
+    "10.0.0.0/8",
+    "100.64.0.0/10",
+    "127.0.0.0/8",
+    "169.254.0.0/16",
+    "172.16.0.0/12",
+    "192.0.2.0/24",
+    "192.88.99.0/24",
+    "192.168.0.0/16",
+    "198.18.0.0/15",
+    "198.51.100.0/24",
+    "203.0.113.0/24",
+    "224.0.0.0/4",
+    "240.0.0.0/4",
+    "::/96",
+    "64:ff9b:1::/48",
+    "100::/64",
+    "100:0:0:1::/64",
+    "2001::/23",
+    "2001:db8::/32",
+    "3fff::/20",
+    "5f00::/16",
+    "fc00::/7",
+    "fe80::/10",
+    "fec0::/10",
+    "ff00::/8",
+]
+"""IANA's registries of special-purpose addresses, those that are not globally reachable, and multicast."""
+
+
+@given(st.sampled_from(SPECIAL).flatmap(lambda network: st.ip_addresses(network=network)))
+def test_no_special_address_of_any_registry_is_public(address: IPv4Address | IPv6Address) -> None:
+    assert Deny.of(PRIVATE).forbids(str(address)) is not None
+
+
+@given(st.ip_addresses(v=6))
+def test_of_ipv6_only_global_unicast_and_what_stands_for_ipv4_is_public(address: IPv6Address) -> None:
+    if Deny.of(PRIVATE).forbids(str(address)) is None:
+        assert any(address in ip_network(network) for network in ("2000::/3", "64:ff9b::/96", "::ffff:0:0/96"))
 
 
 @given(st.ip_addresses(v=4))

@@ -138,7 +138,7 @@ def test_a_removed_instance_posts_nothing_to_an_endpoint_that_is_closed_and_give
     number.hear("a", "b")
     number.actor.tell(Finish())
     assert number.drained.get(timeout=60) == number.id
-    assert number.verdicts == [WebhookAbandoned(sequence=each, attempts=1, error=error) for each in (1, 2)]
+    assert number.verdicts == [WebhookAbandoned(sequence=each, attempts=0, error=error) for each in (1, 2)]
     assert receiver.deliveries() == []
 
 

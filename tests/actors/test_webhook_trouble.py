@@ -10,11 +10,10 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from chatbot_erp.actors import webhook, webhook_actor, webhook_holds
+from chatbot_erp.actors import webhook, webhook_actor
 from chatbot_erp.actors.alarms import Alarms
 from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.webhook_actor import WebhookActor
-from chatbot_erp.actors.webhook_backlog import BATCH
 from chatbot_erp.actors.webhook_credentials import Keys
 from chatbot_erp.actors.webhook_mail import Finish, RetryNow, Wake
 from chatbot_erp.eventstore.errors import StoreUnavailable
@@ -100,7 +99,7 @@ def test_an_event_that_cannot_be_told_is_abandoned_and_the_next_one_told(
     number = begin()
     number.append(message("a"), message("x"), message("b"))
     number.actor.tell(Wake())
-    assert number.settled(3)[1] == WebhookAbandoned(sequence=2, attempts=1, error="unreadable")
+    assert number.settled(3)[1] == WebhookAbandoned(sequence=2, attempts=0, error="unreadable")
     assert texts(receiver) == ["a", "b"]
     assert [each.error for each in number.attempts()] == ["", "unreadable", ""]
 
@@ -113,13 +112,6 @@ def test_a_removed_instance_whose_receiver_is_gone_abandons_what_waits(begin: Be
     number.actor.tell(Finish())
     assert number.drained.get(timeout=30) == number.id
     assert [type(verdict) for verdict in number.verdicts] == [WebhookAbandoned, WebhookAbandoned]
-
-
-@pytest.fixture
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What fails waits for ten minutes, and anything new is a reason to try again before that."""
-    monkeypatch.setattr(webhook_actor, "PROBE_AFTER_S", 0.0)
-    monkeypatch.setattr(webhook, "OFFSETS_S", (600,))
 
 
 @pytest.mark.usefixtures("patient")
@@ -141,37 +133,6 @@ def test_something_new_is_a_reason_to_try_again_what_failed(
     number.hear("b")
     number.settled(2)
     assert texts(receiver) == ["a", "a", "b"]
-
-
-@pytest.mark.usefixtures("patient")
-def test_by_chat_a_receiver_that_recovered_is_told_at_once_what_every_chat_waits_for(
-    begin: Begin, receiver: Receiver
-) -> None:
-    receiver.answer = lambda _: 500
-    number = begin(settings={"order": "chat"})
-    for n in range(8):
-        number.hear(f"m{n}", f"n{n}", chat=f"{n}@lid")
-    at_least(receiver, webhook_holds.BREAKER_AFTER)
-    number.actor.proxy().ping().get(timeout=60)
-    receiver.answer = lambda _: 200
-    number.hear("new", chat="new@lid")
-    number.settled(17)
-    assert set(texts(receiver)) == {"new"} | {f"{kind}{n}" for kind in "mn" for n in range(8)}
-
-
-def test_by_chat_one_that_fails_holds_up_nobody_behind_it_however_much_of_it_waits(
-    begin: Begin, desk: Desk, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The store is read again before it knows of the failure: then it shows nothing but the chat that failed."""
-    monkeypatch.setattr(webhook, "OFFSETS_S", (600,))
-    desk.is_slow = True
-    receiver.answer = lambda told: 500 if told.payload["message"]["text"].startswith("a") else 200
-    number = begin(settings={"order": "chat", "paused": True})
-    number.hear(*(f"a{n}" for n in range(2 * BATCH)), chat="a@lid")
-    number.hear("b", chat="b@lid")
-    number.change(paused=False)
-    number.settled(1)
-    assert texts(receiver) == ["a0", "b"]
 
 
 def test_a_receiver_that_names_a_time_is_left_in_peace_until_then(

@@ -1,6 +1,7 @@
 """Deliveries under fire and under load.
 
     python tests/bench/bench_webhooks.py [latency] [dead] [drain] [survival] [--messages 100000] [--kills 50]
+    [--order chat]
 
 survival: a receiver fails, hangs and disappears at random while the process that delivers is killed again and again.
 latency: from a message to its first attempt. dead: the same without and beside an endpoint that is down, with a long
@@ -74,7 +75,7 @@ def resident_mib(pid: int) -> float:
     return pages * os.sysconf("SC_PAGESIZE") / 2**20
 
 
-def survival(messages: int, kills: int) -> None:
+def survival(messages: int, kills: int, order: str) -> None:
     with TemporaryDirectory() as directory:
         receiver = UnreliableReceiver(1, chance=0.0003, hang_s=3.0, away_every_s=20.0, away_s=2.0).start()
         found = survive(
@@ -83,13 +84,14 @@ def survival(messages: int, kills: int) -> None:
             instances=INSTANCES,
             messages=messages // INSTANCES,
             kills=kills,
-            life_s=(0.3, 3.0),
+            life_s=(0.2, 1.2),
             unwell_s=3600,
             patience_s=300,
             seed=1,
+            order=order,
         )
     print(
-        f"survival: {found.events} events, {found.kills} kills, {found.seconds:.0f} s: {found.lost} lost,"
+        f"survival, order by {order}: {found.events} events, {found.kills} kills, {found.seconds:.0f} s: {found.lost} lost,"
         f" {found.disordered} out of order, {found.strangers} with another id, {found.repeated} told again;"
         f" the receiver {dict(receiver.failures)}"
     )
@@ -163,11 +165,12 @@ def main() -> None:
     parser.add_argument("what", nargs="*", default=["latency", "dead", "drain", "survival"])
     parser.add_argument("--messages", type=int, default=100_000)
     parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--order", choices=["instance", "chat"], default="instance")
     wanted = parser.parse_args()
     for what in wanted.what:
         match what:
             case "survival":
-                survival(wanted.messages, wanted.kills)
+                survival(wanted.messages, wanted.kills, wanted.order)
             case "latency":
                 latency()
             case "dead":

@@ -33,6 +33,32 @@ def test_deliveries_wait_in_order_until_they_are_settled(
     store.append("a", 3, [new(delivered(2)), new(delivered(99))], snapshot=b"1").result()
     assert [delivery.sequence for delivery in store.deliveries("a", limit=10)] == [1, 3]
     assert [delivery.sequence for delivery in store.deliveries("a", limit=1)] == [1]
+    told = [(1, 0), (2, 0), (3, 7)]
+    assert [delivery.sequence for delivery in store.deliveries("a", limit=1, told=told)] == [3]
+    assert store.still_waiting("a", "main", told) == {(1, 0)}
+
+
+def test_what_failed_holds_its_chat_until_it_is_due(
+    store: EventStore, new: Facts, sent: MessageSent, noon: datetime
+) -> None:
+    chats = [msgspec.structs.replace(sent, jid=f"{chat}@lid") for chat in "aab"]
+    store.append("s", 0, [new(each) for each in chats], snapshot=b"1").result()
+    failed = Attempt(at=noon, duration_ms=7, http_status=500, error="status", address="", answer="")
+    later = noon + timedelta(minutes=5)
+    assert store.outage("s", "main") is None
+    store.record_attempt("s", "main", 1, failed, later).result()
+    store.record_attempt(
+        "s", "main", 1, msgspec.structs.replace(failed, at=noon + timedelta(seconds=1)), later
+    ).result()
+    assert store.outage("s", "main") == (noon, noon + timedelta(seconds=1))
+    assert store.next_due("s", "main", after=noon) == later
+    (free,) = store.deliveries("s", limit=10, free_at=noon)
+    assert free.sequence == 3
+    assert store.deliveries("s", limit=10, free_at=noon, held={free.chat}) == []
+    assert store.next_due("s", "main", after=later) is None
+    assert [each.sequence for each in store.deliveries("s", limit=10, free_at=later)] == [1, 2, 3]
+    assert [each.sequence for each in store.deliveries("s", limit=10, free_at=later, held={free.chat})] == [1, 2]
+    assert [each.sequence for each in store.deliveries("s", limit=10, free_at=later, told=[(1, 0)])] == [2, 3]
 
 
 def test_old_attempts_can_be_pruned(store: EventStore, noon: datetime) -> None:

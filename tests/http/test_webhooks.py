@@ -220,12 +220,25 @@ def test_a_dead_letter_is_told_again_by_its_position_however_many_stand_before_i
     assert waiting(manager, instance) == [5]
 
 
+def test_dead_letters_are_told_again_page_by_page(
+    api: Caller, manager: FakeManager, instance: str, three: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhook_control, "MOST_AGAIN", 1)
+    manager.happen(instance, received("four"))
+    manager.happen(instance, WebhookAbandoned(sequence=4, attempts=3, error="http_400"))
+    assert api.post(f"{URL}/redrive", {}).json == {"queued": 1, "next": three[1]}
+    assert api.post(f"{URL}/redrive", {"after": three[1]}).json == {"queued": 1, "next": None}
+    assert waiting(manager, instance) == [2, 4]
+    assert problem(api.post(f"{URL}/redrive", {"after": three[1]})) == (404, "nothing-to-deliver")
+
+
 @pytest.mark.parametrize(
     ("call", "body"),
     [
         *(("redrive", {"positions": [1, position]}) for position in (-(2**63) - 1, -1, 0, 2**63, 2**64, 10**30)),
         *(("replay", {bound: position}) for bound in ("after", "until") for position in (-1, 2**63, 2**64, 10**30)),
         ("redrive", {"positions": [1] * 10_001}),
+        ("redrive", {"after": -1}),
     ],
     ids=lambda value: str(value)[:40],
 )

@@ -1,11 +1,11 @@
 """Instances without sockets: messages come in as if a host had said them, are stored and delivered. Run by path.
 
-    python delivery_process.py DIRECTORY URL INSTANCES MESSAGES RATE AHEAD
+    python delivery_process.py DIRECTORY URL INSTANCES MESSAGES RATE AHEAD ORDER
 
 It brings back what the log knows and feeds on from there until each instance has had its MESSAGES; a kill at any moment
 loses none, as the natural key of a message removes what is fed twice. RATE is messages a second over all, 0 as many as
 are taken. Before them the first instance has AHEAD more, and then it says `ahead`. When nothing waits any more it says
-`drained`. A line on its standard input ends it in order.
+`drained`. ORDER is that of the endpoints. A line on its standard input ends it in order.
 """
 
 import sys
@@ -22,6 +22,7 @@ from chatbot_erp.actors.alarms import Alarms
 from chatbot_erp.actors.commands import CreateInstance, Observed
 from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.directory import Directory
+from chatbot_erp.actors.endpoint import ConfigureEndpoint, Order
 from chatbot_erp.actors.house import House
 from chatbot_erp.actors.lives import Lives
 from chatbot_erp.actors.logs import configure_logs
@@ -80,7 +81,7 @@ class Host:
         self._actor.tell(tidings.Heard(observed=observed, number=self._said, oldest=self._confirmed + 1, host=self))
 
 
-def main(directory: Path, url: str, instances: int, messages: int, rate: float, ahead: int) -> None:
+def main(directory: Path, url: str, instances: int, messages: int, rate: float, ahead: int, order: Order) -> None:
     configure_logs()
     store, vault, alarms = EventStore.open(directory), Vault.open(directory), Alarms().start()
     house = House(
@@ -100,6 +101,7 @@ def main(directory: Path, url: str, instances: int, messages: int, rate: float, 
         if not house.directory.endpoints(instance):
             Credentials(vault, instance, MAIN).make()
             actor.ask(CreateInstance(name=f"n{index}", webhook_url=f"{url}/{instance}", session_from=None))
+            actor.ask(ConfigureEndpoint(endpoint=MAIN, order=order))
         hosts[instance] = Host(instance, actor)
     print("ready", flush=True)
     threading.Thread(target=feed, args=(store, hosts, messages, rate, ahead), daemon=True).start()
@@ -132,4 +134,5 @@ def feed(store: EventStore, hosts: dict[str, Host], messages: int, rate: float, 
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), float(sys.argv[5]), int(sys.argv[6]))
+    _, place, where, count, each, pace, before, kept = sys.argv
+    main(Path(place), where, int(count), int(each), float(pace), int(before), "chat" if kept == "chat" else "instance")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,9 +25,17 @@ class Life:
     """One life of the process that delivers."""
 
     def __init__(
-        self, directory: Path, url: str, instances: int, messages: int, *, rate: float = 0, ahead: int = 0
+        self,
+        directory: Path,
+        url: str,
+        instances: int,
+        messages: int,
+        *,
+        rate: float = 0,
+        ahead: int = 0,
+        order: str = "instance",
     ) -> None:
-        given = (directory, url, instances, messages, rate, ahead)
+        given = (directory, url, instances, messages, rate, ahead, order)
         self._process = subprocess.Popen(
             [sys.executable, str(SCRIPT), *map(str, given)],
             stdin=subprocess.PIPE,
@@ -103,6 +112,7 @@ def survive(
     unwell_s: float,
     patience_s: float,
     seed: int,
+    order: str = "instance",
 ) -> Found:
     """Deliver to the receiver over so many kills at random moments, and compare what it took with the log.
 
@@ -113,13 +123,13 @@ def survive(
     begun = time.monotonic()
     done = 0
     for _ in range(kills):
-        life = Life(directory, receiver.url, instances, messages)
+        life = Life(directory, receiver.url, instances, messages, order=order)
         drained = life.is_drained_within(draw.uniform(*life_s))
         life.kill()
         done += 1
         if drained:
             break
-    last = Life(directory, receiver.url, instances, messages)
+    last = Life(directory, receiver.url, instances, messages, order=order)
     try:
         if not last.is_drained_within(unwell_s):
             receiver.recover()
@@ -128,27 +138,33 @@ def survive(
             )
     finally:
         last.end()
-    return compare(directory, receiver, instances, done, time.monotonic() - begun)
+    return compare(directory, receiver, instances, done, time.monotonic() - begun, order)
 
 
-def compare(directory: Path, receiver: UnreliableReceiver, instances: int, kills: int, seconds: float) -> Found:
+def compare(
+    directory: Path, receiver: UnreliableReceiver, instances: int, kills: int, seconds: float, order: str
+) -> Found:
     lost = repeated = strangers = disordered = events = 0
     with EventStore.open(directory) as store:
         for index in range(instances):
-            truth = {
-                record.sequence: record.id
-                for record in all_of(store, f"i{index}")
-                if isinstance(record.event, MessageReceived)
-            }
+            truth: dict[int | None, str] = {}
+            places: dict[int | None, tuple[str, int]] = {}
+            lengths: defaultdict[str, int] = defaultdict(int)
+            for record in all_of(store, f"i{index}"):
+                if isinstance(record.event, MessageReceived):
+                    key = record.event.jid if order == "chat" else "all"
+                    lengths[key] += 1
+                    truth[record.sequence], places[record.sequence] = record.id, (key, lengths[key])
             taken = receiver.taken[f"/i{index}"]
             events += len(truth)
             lost += len(truth.keys() - {sequence for sequence, _ in taken})
             repeated += len(taken) - len({sequence for sequence, _ in taken})
             strangers += sum(truth.get(sequence) != event_id for sequence, event_id in taken)
-            reached = 0
+            reached: defaultdict[str, int] = defaultdict(int)
             for sequence, _ in taken:
-                disordered += sequence > reached + 1
-                reached = max(reached, sequence)
+                key, place = places[sequence]
+                disordered += place > reached[key] + 1
+                reached[key] = max(reached[key], place)
     return Found(events, lost, repeated, strangers, disordered, kills, seconds)
 
 

@@ -4,7 +4,7 @@ import base64
 import itertools
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime
 from functools import partial
@@ -29,7 +29,6 @@ from chatbot_erp.eventstore.records import (
     Recorded,
     RecordedAttempt,
     Redelivery,
-    Standing,
 )
 from chatbot_erp.eventstore.store import EventStore
 from receiver import Receiver
@@ -49,6 +48,7 @@ class Desk:
         self.is_slow = False
         """Whether what failed is recorded only after the next reading."""
         self._unrecorded: list[Callable[[], object]] = []
+        self.readings = 0
         self.most_read = 0
         self.disguise: Callable[[Delivery], Delivery] = lambda delivery: delivery
 
@@ -59,19 +59,29 @@ class Desk:
         *,
         limit: int,
         free_at: datetime | None,
-        known: Mapping[tuple[int, int], Delivery],
+        held: Collection[int],
+        told: Collection[tuple[int, int]],
     ) -> list[Delivery]:
         self._check()
-        found = self.store.deliveries(stream, endpoint, limit=limit, free_at=free_at, known=known)
+        found = self.store.deliveries(stream, endpoint, limit=limit, free_at=free_at, held=held, told=told)
+        self.readings += 1
         self.most_read = max(self.most_read, len(found))
         unrecorded, self._unrecorded = self._unrecorded, []
         for record in unrecorded:
             record()
         return [self.disguise(each) for each in found]
 
-    def standing(self, stream: str, endpoint: str) -> Standing:
+    def still_waiting(self, stream: str, endpoint: str, told: Collection[tuple[int, int]]) -> set[tuple[int, int]]:
         self._check()
-        return self.store.standing(stream, endpoint)
+        return self.store.still_waiting(stream, endpoint, told)
+
+    def next_due(self, stream: str, endpoint: str, *, after: datetime) -> datetime | None:
+        self._check()
+        return self.store.next_due(stream, endpoint, after=after)
+
+    def outage(self, stream: str, endpoint: str) -> tuple[datetime, datetime] | None:
+        self._check()
+        return self.store.outage(stream, endpoint)
 
     @property
     def losses(self) -> int:
@@ -122,6 +132,7 @@ class Number:
         self.endpoint: Endpoint | None = Endpoint(id=MAIN, url=url, since=LONG_AGO, **settings)
         self.config = Config(**{"webhook_timeout_s": 5.0, **config})
         self.verdicts: list[Verdict] = []
+        self.reports = 0
         self.writing = threading.Event()
         self.writing.set()
         self.drained: SimpleQueue[str] = SimpleQueue()
@@ -197,6 +208,7 @@ class Number:
         self._clerk.join()
 
     def _post(self, told: Sequence[tuple[Verdict, int]]) -> None:
+        self.reports += len(told)
         for each in told:
             self._mail.put(each)
 
