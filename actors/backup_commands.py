@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from chatbot_erp.eventstore import checkpoints, database
-from chatbot_erp.eventstore.backup import copy
+from chatbot_erp.eventstore.backup import copy, is_vacant
 from chatbot_erp.eventstore.places import MOVED
 from chatbot_erp.eventstore.verify import verify
 
@@ -27,10 +27,11 @@ def make_backup(data_dir: Path, *, target: Path, as_json: bool) -> None:
 
 
 def restore_backup(data_dir: Path, *, source: Path, as_json: bool) -> None:
-    """Copy a backup to `data_dir`, which must not exist, and check the copy. Raises `click.ClickException`."""
+    """Copy a backup to `data_dir`, which must be empty or not be there, and check the copy.
+
+    Raises `click.ClickException`.
+    """
     _must_be_a_managers(source)
-    if data_dir.is_dir() and not any(data_dir.iterdir()):
-        data_dir.rmdir()
     events = _copy(source, data_dir)
     what = "its log is in PostgreSQL" if events is None else f"{events} events"
     _tell(f"{data_dir} is ready to be served: {what}.", data_dir, events, as_json)
@@ -48,8 +49,12 @@ def _must_be_a_managers(directory: Path) -> None:
 
 def _copy(source: Path, target: Path) -> int | None:
     """Copy and check the copy; how many events it holds, None where the log is in PostgreSQL."""
-    if target.exists():
-        raise click.ClickException(f"{target} is there already; name a directory that is not.")
+    try:
+        vacant = is_vacant(target)
+    except OSError as ex:
+        raise click.ClickException(f"{target} cannot be a copy: {ex}.") from ex
+    if not vacant:
+        raise click.ClickException(f"{target} is there already; name a directory that is not, or one that is empty.")
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not sys.stderr.isatty()) as bar:
         copying, checking = bar.add_task("copying", total=None), bar.add_task("checking the copy", total=None)

@@ -64,6 +64,7 @@ def examine(data_dir: Path, host: str, port: int) -> Iterator[Finding]:
     yield python()
     yield from libraries()
     yield whatsapp_library()
+    yield ffmpeg()
     yield descriptors()
     yield place(data_dir)
     yield disk(data_dir)
@@ -125,6 +126,12 @@ def whatsapp_library() -> Finding:
         advice = f"pip install --force-reinstall neonize; it says: {last}"
         return Finding(what="neonize", health=Health.ILL, seen="does not load", advice=advice)
     return Finding(what="neonize", health=Health.WELL, seen=version("neonize"))
+
+
+def ffmpeg() -> Finding:
+    """Files go as they come, so nothing here runs it; who makes voice messages of other recordings will."""
+    seen = "there" if shutil.which("ffmpeg") else "not there"
+    return Finding(what="ffmpeg", health=Health.WELL, seen=seen, advice="Not needed: files are sent as they come.")
 
 
 def descriptors() -> Finding:

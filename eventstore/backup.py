@@ -8,13 +8,18 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from chatbot_erp.eventstore.database import FILE, create_private, sync_directory
 
 _OF_THIS_LIFE = ("*.lock", "*-wal", "*-shm", "*-journal", "hosts/*")
 """What is of no use to another process."""
+
+_DRAFT = "copy.partial"
+
+_NOTHING = {"lost+found", _DRAFT}
+"""What a directory may hold and still be called empty: it comes with a disk, or is left of a copy that was killed."""
 
 Progress = Callable[[int, int], None]
 """Told how many of how many files are copied."""
@@ -27,15 +32,26 @@ def contents(directory: Path) -> list[Path]:
     return sorted(wanted, key=lambda path: (path != Path(FILE), path))
 
 
-def copy(source: Path, target: Path, progress: Progress = lambda done, count: None) -> int:
-    """Copy the data directory `source` to `target`, which must not exist; how many files that were.
+def is_vacant(directory: Path) -> bool:
+    """Whether there is nothing in it, or no such directory. Raises OSError (NotADirectoryError where it is a file)."""
+    return not directory.exists() or {path.name for path in directory.iterdir()} <= _NOTHING
 
-    `target` appears when it is whole and on disk. Raises FileExistsError, OSError, sqlite3.Error; then it is not there.
+
+def copy(source: Path, target: Path, progress: Progress = lambda done, count: None) -> int:
+    """Copy the data directory `source` to `target`, which must not be there or be empty; how many files that were.
+
+    What is copied appears when it is whole and on disk. Raises FileExistsError, OSError, sqlite3.Error; then nothing
+    has appeared.
     """
-    if target.exists():
-        raise FileExistsError(f"{target} is there already.")
+    target = target.resolve()
+    if target.is_relative_to(source.resolve()):
+        raise FileExistsError(f"{target} is in what is to be copied")
+    if not is_vacant(target):
+        raise FileExistsError(f"{target} is there already, and not empty")
+    # A mounted directory cannot be replaced by another, and neither can one whose parent belongs to somebody else.
+    is_in_place = target.exists()
     target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.with_name(target.name + ".partial")
+    draft = target / _DRAFT if is_in_place else target.with_name(target.name + ".partial")
     if draft.exists():
         shutil.rmtree(draft)
     draft.mkdir(mode=0o700)
@@ -45,12 +61,25 @@ def copy(source: Path, target: Path, progress: Progress = lambda done, count: No
             progress(done, len(files))
             _copy_file(source / path, draft / path)
         progress(len(files), len(files))
-        draft.rename(target)
-        sync_directory(target.parent)
+        if is_in_place:
+            _move_in(draft, target)
+        else:
+            draft.rename(target)
+            sync_directory(target.parent)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
         raise
     return len(files)
+
+
+def _move_in(draft: Path, target: Path) -> None:
+    """The log comes last: without it nobody takes what is there for a data directory."""
+    for path in sorted(draft.iterdir(), key=lambda path: path.name == FILE):
+        path.rename(target / path.name)
+    draft.rmdir()
+    with suppress(PermissionError):
+        target.chmod(0o700)
+    sync_directory(target)
 
 
 def _copy_file(source: Path, target: Path) -> None:

@@ -83,7 +83,43 @@ def test_sessions_are_copied_as_databases_and_other_files_as_they_are(
 
 def test_a_copy_never_goes_over_something_else(store: EventStore, directory: Path, tmp_path: Path) -> None:
     (tmp_path / "copy").mkdir()
+    (tmp_path / "copy" / "notes").write_text("mine")
     with pytest.raises(FileExistsError):
+        copy(directory, tmp_path / "copy")
+    assert [path.name for path in (tmp_path / "copy").iterdir()] == ["notes"]
+
+
+def test_a_copy_is_never_part_of_what_is_copied(store: EventStore, directory: Path) -> None:
+    with pytest.raises(FileExistsError):
+        copy(directory, directory / "backups" / "today")
+    assert not (directory / "backups").exists()
+
+
+def test_an_empty_directory_is_filled_where_it_stands_for_it_may_be_a_disk_of_its_own_or_behind_a_link(
+    store: EventStore, directory: Path, new: Facts, tmp_path: Path
+) -> None:
+    store.append("a", 0, [new(PingSent(message_id="m"))], snapshot=b"1").result()
+    mounted, link = tmp_path / "mounted", tmp_path / "link"
+    (mounted / "lost+found").mkdir(parents=True)
+    (mounted / "copy.partial").mkdir()
+    (mounted / "copy.partial" / "half").write_text("of a copy that was killed")
+    link.symlink_to(mounted)
+    inode = mounted.stat().st_ino
+    copy(directory, link)
+    assert link.is_symlink()
+    assert mounted.stat().st_ino == inode
+    assert stat.S_IMODE(mounted.stat().st_mode) == 0o700
+    assert not (mounted / "copy.partial").exists()
+    report = verify(link)
+    assert (report.problem, report.events) == (None, 1)
+
+
+def test_a_copy_into_an_empty_directory_that_fails_leaves_it_empty(
+    store: EventStore, directory: Path, tmp_path: Path
+) -> None:
+    (directory / "broken.db").write_bytes(b"no database, and long enough to be looked at" * 100)
+    (tmp_path / "copy").mkdir()
+    with pytest.raises(sqlite3.DatabaseError):
         copy(directory, tmp_path / "copy")
     assert list((tmp_path / "copy").iterdir()) == []
 
