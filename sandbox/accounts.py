@@ -13,7 +13,7 @@ from chatbot_erp.sandbox.app_state import AppState
 from chatbot_erp.sandbox.bell import Bell
 from chatbot_erp.sandbox.conditions import Conditions
 from chatbot_erp.sandbox.contents import Content, Poll
-from chatbot_erp.sandbox.control import CompanionReceipt, InboxMessage, Policy
+from chatbot_erp.sandbox.control import CompanionReceipt, InboxMessage, Policy, Taken
 from chatbot_erp.sandbox.control_presence import Sign
 from chatbot_erp.sandbox.jid import LID, USER, Jid
 from chatbot_erp.sandbox.keys import DJB, KeyPair
@@ -76,6 +76,13 @@ class Companion:
         if self.stream is not None:
             self.stream.offer(node)
 
+    def take(self, key: Hashable) -> None:
+        """It has acknowledged what was kept under this key."""
+        node = self.kept.pop(key, None)
+        if node is not None:
+            taken = Taken(tag=node.tag, id=node.text("id"), type=node.text("type"), at=time.time())
+            self.account.taken.append(taken)
+
     def bundle(self) -> Bundle:
         """Its published keys; a one-time key is given away once."""
         pre_key_id = next(iter(self.pre_keys), None)
@@ -114,6 +121,8 @@ class Account:
         # The polls this phone knows, and who asked: the key to the votes.
         self.polls: Memory[tuple[Poll, str]] = Memory(_SEEN)
         self.receipts: deque[CompanionReceipt] = deque(maxlen=MEMORY)
+        # What this number's companions have acknowledged.
+        self.taken: deque[Taken] = deque(maxlen=MEMORY)
         # Who looks at this number's presence, and under which of its addresses.
         self.watchers: dict[Companion | Account, Jid] = {}
         # Whether this phone's person has WhatsApp open.

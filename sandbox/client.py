@@ -33,6 +33,7 @@ from chatbot_erp.sandbox.control import (
     PhoneView,
     Policy,
     Stats,
+    Taken,
 )
 from chatbot_erp.sandbox.control_connection import ConnectionPool, SandboxError
 from chatbot_erp.sandbox.control_people import GroupView
@@ -51,6 +52,7 @@ __all__ = [
     "Policy",
     "SandboxError",
     "Stats",
+    "Taken",
 ]
 
 
@@ -190,6 +192,10 @@ class Phone(Messages, Presence, People):
     def inbox(self, *, after: int = 0) -> list[InboxMessage]:
         """What this phone has got so far, from the message with index `after` on."""
         return self._pool.ask(control.ReadInbox(number=self.number, after=after), list[InboxMessage])
+
+    def taken(self) -> list[Taken]:
+        """What the companions of this phone have acknowledged, in order: messages, receipts, notifications."""
+        return self._pool.ask(control.ReadTaken(number=self.number), list[Taken])
 
     def receive(
         self,

@@ -86,6 +86,16 @@ class CompanionReceipt(_Frame, frozen=True):
     type: str
 
 
+class Taken(_Frame, frozen=True):
+    """A stanza that a companion has acknowledged, for the first time `at`: it is not sent again. `tag` is message,
+    receipt or notification; the `id` of a receipt is that of its message."""
+
+    tag: str
+    id: str
+    type: str
+    at: float
+
+
 class Stats(_Frame, frozen=True):
     """Counters since the start, and what is open now. In and out are seen from the network."""
 
@@ -146,6 +156,10 @@ class ForgetMedia(_Request, frozen=True):
 class ReadInbox(_Request, frozen=True):
     number: str
     after: int = 0
+
+
+class ReadTaken(_Request, frozen=True):
+    number: str
 
 
 class AwaitMessage(_Request, frozen=True):
@@ -218,6 +232,7 @@ Request = (
     | OpenMedia
     | ForgetMedia
     | ReadInbox
+    | ReadTaken
     | AwaitMessage
     | AwaitInbox
     | AwaitReceipt

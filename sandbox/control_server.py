@@ -100,6 +100,8 @@ class ControlServer:
                 return _view(network.account(request.number))
             case control.ReadInbox():
                 return [m for m in network.account(request.number).inbox if m.index >= request.after]
+            case control.ReadTaken():
+                return list(network.account(request.number).taken)
             case control.ReadStats():
                 return self._stats()
             case control.AwaitMessage():

@@ -39,7 +39,7 @@ def take(network: NetworkState, companion: Companion, node: Node) -> None:
         _take_receipt(network, companion, node)
     elif node.tag == "ack":
         key: tuple[str, ...] = node.text("class"), node.text("id")
-        companion.kept.pop(key if key[0] == "message" else letters.key_of_receipt(node, "to"), None)
+        companion.take(key if key[0] == "message" else letters.key_of_receipt(node, "to"))
     elif node.tag == "chatstate":
         presence.take_chatstate(network, companion, node)
     elif node.tag == "presence":
@@ -158,9 +158,9 @@ def _take_receipt(network: NetworkState, companion: Companion, node: Node) -> No
     listed = node.child("list")
     ids = [message_id, *(item.text("id") for item in (listed.children if listed else []))]
     for one in ids:
-        companion.kept.pop(("message", one), None)
+        companion.take(("message", one))
         if kind != "retry":
-            companion.kept.pop(("message", one, "again"), None)
+            companion.take(("message", one, "again"))
     group = to if to.server == GROUP else None
     if group is not None and "participant" in node.attrs:
         to = as_jid(node.attrs["participant"])

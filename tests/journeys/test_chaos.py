@@ -1,7 +1,7 @@
 """Twenty numbers, traffic both ways, and trouble of every kind: at the end every message is accounted for.
 
 The suite plays one seed, so that a change is judged by what it changed; CHATBOT_ERP_CHAOS_SEED plays another (0: any), and
-CHATBOT_ERP_CHAOS_S for so many seconds. The seed is printed.
+CHATBOT_ERP_CHAOS_S for so many seconds. The seed is printed. From 120 s on there are silences that outlast the watchdogs.
 """
 
 import os
@@ -9,28 +9,33 @@ import random
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from chaos import CERTAINLY_NOT_SENT, Chaos, may_have_fallen
+from chaos import CERTAINLY_NOT_SENT, Chaos, holders_of
 from chatbot_erp.sandbox.client import Network
 from manager_process import ManagerProcess
 from receiver import Receiver
 
 NUMBERS = 20
-DURATION_S = float(os.environ.get("CHATBOT_ERP_CHAOS_S", "30"))
+PATIENCE_S = 90
+VERDICTS = ("message.sent", "message.failed", "message.outcome_unknown")
+DURATION_S = float(os.environ.get("CHATBOT_ERP_CHAOS_S", "20"))
 SEED = int(os.environ.get("CHATBOT_ERP_CHAOS_SEED", "299310665")) or random.SystemRandom().randrange(1, 10**9)
+FRAIL = (str(Path(__file__).parents[1] / "support" / "frail_manager.py"),)
 
 
-@pytest.mark.timeout(300 + 3 * DURATION_S)
+@pytest.mark.timeout(600 + 3 * DURATION_S)
 def test_every_message_is_accounted_for_whatever_goes_wrong(tmp_path: Path) -> None:
     print(f"\nCHATBOT_ERP_CHAOS_SEED={SEED} CHATBOT_ERP_CHAOS_S={DURATION_S:.0f}")
+    data = tmp_path / "data"
     with (
         Network.start() as network,
         Receiver() as receiver,
-        ManagerProcess(tmp_path / "data", network, "--numbers-per-host", "4", "--no-sanity-ping") as manager,
+        ManagerProcess(data, network, "--numbers-per-host", "4", "--no-sanity-ping", program=FRAIL) as manager,
     ):
         chaos = Chaos(SEED, manager, network, receiver)
         chaos.pair(NUMBERS)
@@ -38,44 +43,49 @@ def test_every_message_is_accounted_for_whatever_goes_wrong(tmp_path: Path) -> N
         ended = time.monotonic()
         chaos.settle()
         print(f"{sum(chaos.played.values())} faults: {dict(chaos.played)}")
-        print(f"all {NUMBERS} connected {time.monotonic() - ended:.1f} s after the last fault")
+        print(f"settled {time.monotonic() - ended:.1f} s after the last fault; causes: {dict(chaos.causes())}")
         assert chaos.fought_over() == []
         check_what_was_received(chaos)
         check_what_was_sent(chaos)
         check_deliveries(chaos)
+        check_what_is_held(chaos)
         assert manager.terminate() == 0
-    verify = [sys.executable, "-m", "chatbot_erp.actors.main", "verify", "--data-dir", str(tmp_path / "data")]
+        assert holders_of(data) == []
+    assert [path.name for place in ("spool", "parked") for path in (data / place).glob("*")] == []
+    verify = [sys.executable, "-m", "chatbot_erp.actors.main", "verify", "--data-dir", str(data)]
     verdict = subprocess.run(verify, capture_output=True, text=True, check=False)
     assert verdict.returncode == 0, verdict.stdout + verdict.stderr
 
 
 def check_what_was_received(chaos: Chaos) -> None:
-    """What customers wrote is told, once each, in order, but for what a killed process had in hand."""
-    total = fallen = 0
+    """What customers wrote is told, once each, in order.
+
+    Missing may be only what the network proves to have been taken by a process that was killed at that moment, or not
+    to have been taken by a number that is lost for good.
+    """
+    total = fallen = waiting = 0
     for line in chaos.lines:
-        last = f"ultima para {line.name}"
-        chaos.customers[0].send(line.phone.number, last)
-        chaos.receiver.wait_for(
-            lambda payload, last=last: payload.get("message", {}).get("text") == last,  # type: ignore[misc]
-            path=f"/{line.name}",
-            timeout_s=60,
-        )
+        expected = list(line.said_to_it)
+        if line.doom is None:
+            expected.append(f"ultima para {line.name}")
+            chaos.customers[0].send(line.phone.number, expected[-1])
+        excused = line.lost_messages()
+        certain = [text for text in expected if text not in excused]
+        if certain:
+            chaos.wait_told(line, set(certain))
         received = [each["message"]["text"] for each in chaos.told(line) if each["event"] == "message.received"]
-        expected = [*line.said_to_it, last]
-        lost = [text for text in expected if text not in set(received)]
-        falls = chaos.falls(line)
-        unexplained = [text for text in lost if not may_have_fallen(line.said_to_it[text], falls)]
-        if unexplained:
-            chaos.explain(line, unexplained)
-        assert not unexplained, f"{len(unexplained)} messages to {line.name} were lost, {unexplained[0]!r} first"
-        expected = [text for text in expected if text not in set(lost)]
-        assert len(received) == len(expected), [text for text in received if received.count(text) > 1]
+        assert [text for text, count in Counter(received).items() if count > 1] == [], line.name
+        assert set(received) <= set(expected), line.name
         for customer in (0, 1):
-            mine = [text for text in expected if by(text) == customer]
+            mine = [text for text in expected if by(text) == customer and text in set(received)]
             assert [text for text in received if by(text) == customer] == mine, line.name
-        total += len(expected)
-        fallen += len(lost)
-    print(f"{total} messages received, told once each, in order; {fallen} lost with a process that was killed")
+        total += len(received)
+        lost = len(expected) - len(received)
+        fallen += lost if line.doom is None else 0
+        waiting += lost if line.doom is not None else 0
+    print(f"{total} messages received, told once each, in order")
+    print(f"{fallen} lost with a process that was killed when it had just acknowledged them")
+    print(f"{waiting} not taken by numbers that are lost for good")
 
 
 def by(text: str) -> int:
@@ -93,30 +103,31 @@ def check_what_was_sent(chaos: Chaos) -> None:
             command_id = event["data"].get("commandId")
             if event["type"] == "message.accepted":
                 texts[command_id] = event["data"]["text"]
-            elif command_id in texts and event["type"] != "message.outcome_unknown":
+            if command_id in texts:
                 verdicts[texts[command_id]] = event["type"]
-    outcomes: dict[str, int] = {}
+    assert [text for text, verdict in verdicts.items() if verdict not in VERDICTS] == [], "without a verdict"
+    assert set(inboxes) <= set(verdicts), "sent without having been recorded before"
+    outcomes: Counter[str] = Counter()
     for text, (_, status) in chaos.answers.items():
-        count = inboxes[text]
+        count, verdict = inboxes[text], verdicts.get(text)
         assert count <= 1, f"{text!r} was sent {count} times"
-        if status == 200 or verdicts.get(text) == "message.sent":
-            assert count == 1, f"{text!r} ({status}, {verdicts.get(text)}) was not sent"
-        elif status in CERTAINLY_NOT_SENT or verdicts.get(text) == "message.failed":
-            assert count == 0, f"{text!r} ({status}, {verdicts.get(text)}) was sent all the same"
+        if status == 200 or verdict == "message.sent":
+            assert count == 1, f"{text!r} ({status}, {verdict}) was not sent"
+            assert verdict == "message.sent", f"{text!r} was sent, but the log says {verdict}"
+        elif status in CERTAINLY_NOT_SENT or verdict in ("message.failed", None):
+            assert count == 0, f"{text!r} ({status}, {verdict}) was sent all the same"
         else:
             assert status in (None, 504), f"{text!r} was answered {status}"
-        outcomes[str(status)] = outcomes.get(str(status), 0) + 1
-    assert outcomes.get("200"), outcomes
-    print(f"{len(chaos.answers)} messages sent, by answer: {dict(sorted(outcomes.items()))}")
+        outcomes[f"{status} {verdict or 'not recorded'}"] += 1
+    print(f"{len(chaos.answers)} messages sent, by answer and verdict: {dict(sorted(outcomes.items()))}")
 
 
 def check_deliveries(chaos: Chaos) -> None:
     """The webhook got every number's events without a gap, in order, and an ack `read` for all that was sent."""
-    acknowledged = fallen = 0
+    acknowledged = missing = 0
     for line in chaos.lines:
-        sent = {event["data"]["messageId"]: event["data"]["text"] for event in chaos.log_of(line, "message.sent")}
-        falls = chaos.falls(line)
-        excused = {message_id for message_id, text in sent.items() if may_have_fallen(line.said_by_it[text], falls)}
+        sent = {event["data"]["messageId"] for event in chaos.log_of(line, "message.sent")}
+        excused = line.lost_reads(sent)
         unread = set(sent)
 
         def is_read(payload: Any, unread: set[str] = unread, excused: set[str] = excused) -> bool:
@@ -124,11 +135,19 @@ def check_deliveries(chaos: Chaos) -> None:
                 unread.discard(payload["whatsapp"]["messageId"])
             return unread <= excused
 
-        if sent:
-            chaos.receiver.wait_for(is_read, path=f"/{line.name}", timeout_s=30)
+        if sent - excused:
+            chaos.receiver.wait_for(is_read, path=f"/{line.name}", timeout_s=PATIENCE_S)
         sequences = [each["sequence"] for each in chaos.told(line)]
         assert sequences == list(range(1, len(sequences) + 1)), line.name
         acknowledged += len(sent) - len(unread)
-        fallen += len(unread)
+        missing += len(unread)
     print(f"{acknowledged} messages acknowledged as read, deliveries without a gap")
-    print(f"{fallen} whose receipt may have been lost with a process that was killed")
+    print(f"{missing} whose receipt was lost with a process that had just acknowledged it, or was not taken")
+
+
+def check_what_is_held(chaos: Chaos) -> None:
+    """No socket process is left that carries nobody; what the manager itself has open is for the reader to compare."""
+    manager = chaos.manager
+    assert chaos.idle_hosts() == []
+    descriptors, threads = (len(os.listdir(f"/proc/{manager.pid}/{place}")) for place in ("fd", "task"))
+    print(f"{len(manager.host_pids())} socket processes, {descriptors} descriptors, {threads} threads")

@@ -86,6 +86,22 @@ def test_a_message_from_a_phone_reaches_the_companion(shop: Any, maria: Any) -> 
     assert maria.wait_receipt(sent).type in ("", "inactive")
 
 
+def test_the_network_knows_what_a_companion_has_acknowledged_and_what_not(shop: Any, maria: Any) -> None:
+    first = maria.send(shop.phone.number, "Oi")
+    maria.wait_receipt(first)
+    shop.ask("stop")
+    shop.phone.wait_offline()
+    waiting = maria.send(shop.phone.number, "Tudo bem?")
+    taken = {each.id: each for each in shop.phone.taken() if each.tag == "message"}
+    assert first in taken
+    assert waiting not in taken
+    shop.start()
+    maria.wait_receipt(waiting)
+    again = [each for each in shop.phone.taken() if each.tag == "message" and each.id == waiting]
+    assert len(again) == 1
+    assert again[0].at >= taken[first].at
+
+
 def test_a_conversation_goes_back_and_forth(shop: Any, maria: Any) -> None:
     for turn in range(5):
         shop.send(maria, f"ping {turn}")

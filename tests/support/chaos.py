@@ -7,20 +7,25 @@ import contextlib
 import itertools
 import os
 import random
+import resource
 import signal
+import sqlite3
 import threading
 import time
+import zlib
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import requests
 
-from chatbot_erp.sandbox.client import Network, Phone
+from chaos_line import DOOMS, Doom, Line, ended_as_doomed, story_of
+from chatbot_erp.sandbox.client import Network
 from chatbot_erp.sandbox.faults import (
     Burst,
+    CutShort,
     Drop,
     DuplicateReceipts,
     LoginFailure,
@@ -36,31 +41,14 @@ from fault_matrix import holders
 from manager_process import ManagerProcess
 from receiver import Delivery, Receiver
 
-Falls = list[tuple[float, float]]
-
 CERTAINLY_NOT_SENT = (404, 409, 422, 502, 503, 507)
 BURST = 20
-WINDOW_S = 10.0
+LONG_S = 120.0
+"""A run of at least this many seconds has silences that outlast every watchdog."""
+
+SILENCE_S = 75.0
+FAILURES = (500, 503, 429, 302, 404)
 DAWDLE_S = 0.5
-
-
-def may_have_fallen(said: float, falls: Falls) -> bool:
-    """Whether what was said at this moment may have been in hand of a process that was killed."""
-    return any(since < said < killed for since, killed in falls)
-
-
-@dataclass(slots=True)
-class Line:
-    """One number, and the ledger of what was said to it and by it."""
-
-    name: str
-    id: str
-    phone: Phone
-    said_to_it: dict[str, float] = field(default_factory=dict)
-    """Text → when it was said."""
-    said_by_it: dict[str, float] = field(default_factory=dict)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    is_replaced: bool = False
 
 
 class Chaos:
@@ -77,8 +65,6 @@ class Chaos:
         self.played: Counter[str] = Counter()
         self.struck: list[tuple[float, str]] = []
         """When which fault fell on whom."""
-        self.killed: list[tuple[float, list[str]]] = []
-        """When a socket process was ended by force, and which numbers it carried."""
         self.began, self.began_at = time.monotonic(), time.time()
         self._random = random.Random(seed)
         self._numbers = itertools.count(1)
@@ -88,6 +74,8 @@ class Chaos:
         self._refusing = threading.Event()
         self._dawdling = threading.Event()
         self._silenced: Line | None = None
+        self._deaf: tuple[Line, float] | None = None
+        self._dooms = list(DOOMS)
         self._refused: set[str] = set()
         self._prefix = f"55319{seed % 10000:04}"
         receiver.answer = self._answer
@@ -110,12 +98,15 @@ class Chaos:
             worker.start()
         try:
             end = time.monotonic() + duration_s
-            faults = self._faults()
-            bag: list[Callable[[], None]] = []
+            faults = self._faults() + (self._slow_faults() if duration_s >= LONG_S else [])
+            bag = [fault for fault, _ in faults]
+            self._random.shuffle(bag)
             while time.monotonic() < end:
                 if not bag:
                     bag = [fault for fault, weight in faults for _ in range(weight)]
                     self._random.shuffle(bag)
+                if self._deaf is not None and time.monotonic() > self._deaf[1]:
+                    self._end_deafness()
                 fault = bag.pop()
                 self.played[fault.__name__.strip("_")] += 1
                 self._note(fault.__name__.strip("_"))
@@ -125,18 +116,37 @@ class Chaos:
         finally:
             self._stop.set()
             self._break_silence()
+            self._end_deafness()
             for worker in workers:
                 worker.join()
 
     def settle(self) -> None:
         """No more trouble: what can be cured is to be cured, and who was replaced is asked back by a person."""
         self._refusing.clear()
+        for line in self.lines:
+            if line.doom is not None:
+                self._await_doom(line, line.doom)
         self.network.heal()
         for line in self.lines:
             if line.is_replaced:
                 self.manager.call("POST", f"/instances/{line.name}/restart")
         for line in self.lines:
-            self.manager.wait_connected(line.name, timeout_s=90)
+            if line.doom is None:
+                self.manager.wait_connected(line.name, timeout_s=90)
+
+    def _await_doom(self, line: Line, doom: Doom) -> None:
+        """It ends as it must, and nobody restarts it in vain."""
+        deadline = time.monotonic() + 90
+        while not (ended_as_doomed(log := self.log_of(line), doom) and self._is_shown_as(line, doom)):
+            assert time.monotonic() < deadline, f"{line.name} is not {doom.reason}: {story_of(log)}"
+            time.sleep(0.1)
+
+    def _is_shown_as(self, line: Line, doom: Doom) -> bool:
+        answer = self.manager.call("GET", f"/instances/{line.name}")
+        if doom.status == "removed":
+            return answer.status_code == 404
+        view = answer.json()
+        return (view.get("status"), view.get("reason")) == (doom.status, doom.reason)
 
     # traffic
 
@@ -182,7 +192,10 @@ class Chaos:
             time.sleep(DAWDLE_S)
         if self._refusing.is_set() and delivery.id not in self._refused:
             self._refused.add(delivery.id)
-            return 503
+            lot = zlib.crc32(delivery.id.encode()) % (len(FAILURES) + 1)
+            if lot == len(FAILURES):
+                raise ConnectionResetError("The receiver hangs up without an answer.")
+            return FAILURES[lot]
         return 200
 
     # trouble
@@ -213,32 +226,27 @@ class Chaos:
             (self._receiver_fails, 2),
             (self._receiver_dawdles, 1),
             (self._replace, 1),
+            (self._ban_for_a_time, 2),
+            (self._cut_short, 1),
+            (self._fill_disk, 1),
+            (self._lock_log, 1),
+            (self._fail_actor, 2),
+            (self._doom, 1),
         ]
+
+    def _slow_faults(self) -> list[tuple[Callable[[], None], int]]:
+        """What takes most of a minute to notice."""
+        return [(self._fall_deaf, 1), (self._hang_login, 1)]
 
     def _note(self, what: str) -> None:
         self.struck.append((time.monotonic(), what))
 
     def _pick(self) -> Line:
-        line = self._random.choice([line for line in self.lines if not line.is_replaced])
+        silent = (self._silenced, self._deaf and self._deaf[0])
+        able = [line for line in self.lines if not line.is_replaced and line.doom is None and line not in silent]
+        line = self._random.choice(able)
         self._note(line.name)
         return line
-
-    def falls(self, line: Line) -> Falls:
-        """Since when and until when something said to or by this number may have fallen with its process.
-
-        The library acknowledges a message or a receipt before it hands it over: what a process that is killed has in
-        hand is the one thing that may be lost (README, What is guaranteed). That is what came in shortly before, or, to
-        a number that was connected again just then, what was said since its connection before that.
-        """
-        connected = [self._monotonic(event) for event in self.log_of(line, "instance.connected")]
-        found: Falls = []
-        for killed, carried in self.killed:
-            if line.name in carried:
-                shortly = killed - WINDOW_S
-                again = any(shortly < at < killed for at in connected)
-                former = max((at for at in connected if at < shortly), default=self.began)
-                found.append((former if again else shortly, killed))
-        return found
 
     def _monotonic(self, event: Any) -> float:
         """When an event was recorded, on the clock of the ledger."""
@@ -246,7 +254,7 @@ class Chaos:
 
     def explain(self, line: Line, lost: list[str]) -> None:
         """Print what fell around the first message that is missing, and what the log says of the time."""
-        at = line.said_to_it[lost[0]]
+        at = line.said_to_it[lost[0]] if lost else time.monotonic()
         print(f"{line.name} has lost {lost}")
         print(*(f"{struck - at:+.3f} s: {what}" for struck, what in self.struck if abs(struck - at) < 5), sep="\n")
         for event in self.log_of(line):
@@ -289,7 +297,10 @@ class Chaos:
         carried = [line.name for line in self.lines if pid in holders(self.manager, line.id)]
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
-        self.killed.append((time.monotonic(), carried))
+        killed = time.time()
+        for line in self.lines:
+            if line.name in carried:
+                line.killed.append(killed)
         self._note(f"{number.name} to {carried}")
 
     def _kill_host(self) -> None:
@@ -369,11 +380,65 @@ class Chaos:
 
     def _replace(self) -> None:
         line = self._pick()
-        if line is self._silenced:
-            self._break_silence()
         self.manager.wait_connected(line.name, timeout_s=60)
         line.is_replaced = True
         line.phone.fault(Replaced())
+
+    def _ban_for_a_time(self) -> None:
+        phone = self._pick().phone
+        phone.fault(LoginFailure(reason=402, expire_s=2, times=1))
+        phone.fault(Drop())
+
+    def _cut_short(self) -> None:
+        """Let in, and cut off again, for a second."""
+        phone = self._pick().phone
+        phone.fault(CutShort())
+        phone.fault(Drop())
+        time.sleep(1)
+        phone.heal()
+
+    def _fill_disk(self) -> None:
+        resource.prlimit(self.manager.pid, resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
+        time.sleep(self._random.uniform(0.3, 1.5))
+        resource.prlimit(self.manager.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+    def _lock_log(self) -> None:
+        path = self.manager.data_dir / "events.db"
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None, timeout=60)) as intruder:
+            intruder.execute("BEGIN IMMEDIATE")
+            time.sleep(self._random.uniform(0.3, 3))
+            intruder.execute("ROLLBACK")
+
+    def _fail_actor(self) -> None:
+        os.kill(self.manager.pid, signal.SIGUSR2)
+
+    def _doom(self) -> None:
+        """A number is lost for good, each time in another way."""
+        if self._dooms:
+            line = self._pick()
+            line.doom = self._dooms.pop(self._random.randrange(len(self._dooms)))
+            self._note(line.doom.reason)
+            line.phone.fault(line.doom.fault)
+            line.phone.fault(Drop())
+
+    def _fall_deaf(self) -> None:
+        """Silence that outlasts the watchdog."""
+        if self._deaf is None:
+            self._deaf = self._pick(), time.monotonic() + SILENCE_S
+            self._deaf[0].phone.fault(Silence())
+
+    def _end_deafness(self) -> None:
+        if self._deaf is not None:
+            self._deaf[0].phone.heal()
+            self._deaf[0].phone.fault(Drop())
+            self._deaf = None
+
+    def _hang_login(self) -> None:
+        """The same for a login that is never answered."""
+        if self._deaf is None:
+            self._fall_deaf()
+            assert self._deaf is not None
+            self._deaf[0].phone.fault(Drop())
 
     # the ledger
 
@@ -382,7 +447,16 @@ class Chaos:
         return Counter(message.text for customer in self.customers for message in customer.inbox())
 
     def log_of(self, line: Line, *types: str) -> list[Any]:
-        return self.manager.events(line.name, *types)
+        """By id: also of an instance that is gone."""
+        found: list[Any] = []
+        after = 0
+        while True:
+            params: dict[str, str | int] = {"instance": line.id, "after": after, "limit": 500}
+            page = self.manager.call("GET", "/events", params=params).json()
+            if not page["events"]:
+                return [event for event in found if not types or event["type"] in types]
+            found += page["events"]
+            after = page["next"]
 
     def fought_over(self) -> list[str]:
         """Numbers whose session was logged in twice at once: the network then ends the first login."""
@@ -393,9 +467,45 @@ class Chaos:
         ]
         return [name for name in replaced if name not in {line.name for line in self.lines if line.is_replaced}]
 
+    def causes(self) -> Counter[str]:
+        """What the log calls the losses, and how often each came."""
+        lost = ("instance.disconnected", "instance.invalidated", "instance.removed")
+        return Counter(event["data"]["reason"] for line in self.lines for event in self.log_of(line, *lost))
+
+    def idle_hosts(self) -> list[int]:
+        """Socket processes that carry nobody."""
+        busy = {pid for line in self.lines for pid in holders(self.manager, line.id)}
+        return [pid for pid in self.manager.host_pids() if pid not in busy]
+
+    def wait_told(self, line: Line, texts: set[str], timeout_s: float = 90) -> None:
+        """Wait until the webhook was told of all these; what is missing is explained."""
+        missing = set(texts)
+
+        def all_there(payload: Any) -> bool:
+            missing.discard(payload.get("message", {}).get("text"))
+            return not missing
+
+        try:
+            self.receiver.wait_for(all_there, path=f"/{line.name}", timeout_s=timeout_s)
+        except TimeoutError:
+            self.explain(line, [text for text in line.said_to_it if text in missing])
+            raise AssertionError(
+                f"{len(missing)} messages to {line.name} were lost, {min(missing)!r} among them"
+            ) from None
+
     def told(self, line: Line) -> list[Any]:
         """The payloads that the webhook got of this number, each once, in the order of their first coming."""
         first: dict[str, Any] = {}
         for delivery in self.receiver.deliveries(path=f"/{line.name}"):
             first.setdefault(delivery.id, delivery.payload)
         return list(first.values())
+
+
+def holders_of(directory: Path) -> list[int]:
+    """The processes that have a file of this directory open."""
+    found = set()
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):
+            if os.readlink(link).startswith(f"{directory}/"):
+                found.add(int(link.parts[2]))
+    return sorted(found)

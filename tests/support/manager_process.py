@@ -19,12 +19,20 @@ import requests
 from chatbot_erp.sandbox.client import Network, Phone
 
 OPERATIONAL = ("CONNECTED", "DEGRADED")
+MAIN = ("-m", "chatbot_erp.actors.main")
 
 
 class ManagerProcess:
     """One manager on a data directory. It may be killed and started again; a `with` block ends it."""
 
-    def __init__(self, data_dir: Path, network: Network, *options: str, api_key: str | None = None) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        network: Network,
+        *options: str,
+        api_key: str | None = None,
+        program: tuple[str, ...] = MAIN,
+    ) -> None:
         self.data_dir = data_dir
         self.log = data_dir.parent / f"{data_dir.name}.log"
         self.out = data_dir.parent / f"{data_dir.name}.out"
@@ -33,6 +41,7 @@ class ManagerProcess:
         self.session.trust_env = False
         self.network = network
         self._options = options
+        self._program = program
         self._api_key = api_key
         if api_key:
             self.session.headers["Authorization"] = f"Bearer {api_key}"
@@ -41,7 +50,7 @@ class ManagerProcess:
     def start(self, *, timeout_s: float = 60.0) -> Self:
         """Start the process and wait until it listens."""
         command = [
-            *(sys.executable, "-m", "chatbot_erp.actors.main", "serve", "--port", "0"),
+            *(sys.executable, *self._program, "serve", "--port", "0"),
             *("--data-dir", str(self.data_dir), "--sandbox-network", self.network.control_url, *self._options),
         ]
         environment = {key: value for key, value in os.environ.items() if not key.startswith("CHATBOT_ERP_")}
