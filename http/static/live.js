@@ -1,4 +1,6 @@
 // What is new: pushed by the manager where the key may hear of all instances, else looked for every two seconds.
+// Only while somebody can see it: a browser has six connections to one server for all of its tabs together, and each
+// stream holds one of them.
 
 const LOOK_EVERY_MS = 2000;
 const GATHER_MS = 80;
@@ -18,30 +20,47 @@ export class Live {
   }
 
   begin() {
-    if (!this.#session.scopes.includes("read")) this.#listeners.onKind("hidden");
-    else if (this.#session.instances === null) this.#listen();
-    else this.#look();
+    if (!this.#session.scopes.includes("read")) {
+      this.#listeners.onKind("hidden");
+      return;
+    }
+    document.addEventListener("visibilitychange", this.#onSight);
+    this.#onSight();
   }
 
   end() {
     this.#over = true;
+    document.removeEventListener("visibilitychange", this.#onSight);
+    this.#rest();
+  }
+
+  #onSight = () => {
+    this.#rest();
+    if (document.hidden) return;
+    if (this.#session.instances === null) this.#listen();
+    else this.#look();
+  };
+
+  #rest() {
     this.#stream?.close();
+    this.#stream = null;
     clearTimeout(this.#timer);
   }
 
   #listen() {
-    this.#stream = new EventSource("/events/stream");
-    this.#stream.onopen = () => {
+    const stream = new EventSource("/events/stream");
+    this.#stream = stream;
+    stream.onopen = () => {
       this.#listeners.onKind("live");
       // What happened before it was open, or while it was not, it does not tell.
       this.#listeners.onNews(null).catch(() => {});
     };
-    this.#stream.onerror = () => {
+    stream.onerror = () => {
       // A browser comes back by itself after a break, but not to a path that is not there.
-      if (this.#stream.readyState === EventSource.CLOSED) this.#look();
+      if (stream.readyState === EventSource.CLOSED) this.#look();
       else this.#listeners.onKind("offline");
     };
-    this.#stream.onmessage = (message) => this.#gather(JSON.parse(message.data));
+    stream.onmessage = (message) => this.#gather(JSON.parse(message.data));
   }
 
   #gather(event) {
@@ -52,7 +71,8 @@ export class Live {
   }
 
   async #look() {
-    if (this.#over) return;
+    if (this.#over || document.hidden) return;
+    clearTimeout(this.#timer);
     try {
       await this.#listeners.onNews(null);
       this.#listeners.onKind("polling");

@@ -66,10 +66,11 @@ def test_keys_are_made_listed_and_revoked_by_a_program(tmp_path: Path) -> None:
 
 
 def test_a_backup_and_its_restoration_tell_a_program_where_and_how_much(tmp_path: Path) -> None:
-    with EventStore.open(tmp_path):
+    data = tmp_path / "data"
+    with EventStore.open(data):
         pass
     copy, again = tmp_path / "copies" / "1", tmp_path / "again"
-    assert lines("backup", str(copy), "--data-dir", str(tmp_path)) == [{"directory": str(copy), "events": 0}]
+    assert lines("backup", str(copy), "--data-dir", str(data)) == [{"directory": str(copy), "events": 0}]
     assert lines("restore", str(copy), "--data-dir", str(again)) == [{"directory": str(again), "events": 0}]
 
 

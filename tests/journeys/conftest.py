@@ -1,16 +1,21 @@
 """What every journey stands on: one sandbox network for all, a receiver and a manager for each."""
 
 import itertools
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from playwright.sync_api import Browser, Page
 
+from browser import DASHBOARD_KEY, NOT_RUN, NewVisitor, Visitor, find_chromium, open_browser, signed_in
 from chatbot_erp.sandbox.client import Network, Phone
 from manager_process import ManagerProcess
 from receiver import Receiver
 
 _numbers = itertools.count(10_000_000)
+_names = (f"shop-{n}" for n in itertools.count(1))
 
 
 @pytest.fixture(scope="session")
@@ -35,3 +40,56 @@ def receiver() -> Iterator[Receiver]:
 def manager(tmp_path: Path, network: Network) -> Iterator[ManagerProcess]:
     with ManagerProcess(tmp_path / "data", network) as manager:
         yield manager
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    path = find_chromium()
+    if path is None and os.environ.get("CI"):
+        pytest.fail(NOT_RUN)
+    if path is None:
+        pytest.skip(NOT_RUN)
+    with open_browser(path) as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory, network: Network) -> Iterator[ManagerProcess]:
+    """One manager for all of these; each makes instances of its own."""
+    with ManagerProcess(tmp_path_factory.mktemp("dashboard") / "data", network, api_key=DASHBOARD_KEY) as manager:
+        yield manager
+
+
+@pytest.fixture
+def new_visitor(chromium: Browser, house: ManagerProcess) -> Iterator[NewVisitor]:
+    """Somebody who opens the dashboard; the browser may complain of nothing."""
+    visitors: list[Visitor] = []
+
+    def come(**screen: Any) -> Visitor:
+        visitors.append(Visitor(chromium, house.url, **screen))
+        return visitors[-1]
+
+    yield come
+    complaints = [complaint for visitor in visitors for complaint in visitor.complaints]
+    for visitor in visitors:
+        visitor.context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def page(new_visitor: NewVisitor) -> Page:
+    """The dashboard, signed in."""
+    return signed_in(new_visitor())
+
+
+@pytest.fixture
+def name() -> str:
+    return next(_names)
+
+
+@pytest.fixture
+def linked(house: ManagerProcess, new_phone: Callable[[str], Phone], name: str) -> Phone:
+    """The phone of an instance that is connected."""
+    phone = new_phone("Empresa X")
+    house.pair(name, phone)
+    return phone

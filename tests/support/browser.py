@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 NOT_RUN = "The dashboard was NOT tested: no Chromium is on the PATH (Debian: apt install chromium)."
 PATIENCE_MS = 60_000
+DASHBOARD_KEY = "a-key-for-the-dashboard"
+
+expect.set_options(timeout=PATIENCE_MS)
 
 
 def find_chromium() -> str | None:
@@ -65,3 +69,23 @@ class Visitor:
     def overflows(self) -> bool:
         """Whether one must scroll sideways."""
         return bool(self.page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"))
+
+
+NewVisitor = Callable[..., Visitor]
+
+
+def signed_in(visitor: Visitor, key: str = DASHBOARD_KEY, path: str = "/") -> Page:
+    page = visitor.visit(path)
+    page.locator("#sign-in input").fill(key)
+    page.locator("#sign-in button").click()
+    expect(page.locator(".list")).to_be_visible()
+    return page
+
+
+def go_to(page: Page, name: str) -> None:
+    page.locator(".list").get_by_role("link", name=re.compile(f"^{name} ")).click()
+    expect(page.locator(".heading h2")).to_have_text(name)
+
+
+def said(page: Page, text: str) -> None:
+    expect(page.locator("#said")).to_contain_text(text)

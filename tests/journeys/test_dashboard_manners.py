@@ -1,0 +1,211 @@
+"""The dashboard in a real browser: who may see what, in which language, on which screen, and with what hands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
+from playwright.sync_api import Page, expect
+
+from browser import DASHBOARD_KEY, NewVisitor, Visitor, go_to, said, signed_in
+from chatbot_erp.actors.fates import Fate
+from chatbot_erp.eventstore.events import EVENT_NAMES, Ack
+from chatbot_erp.sandbox.client import Phone
+from manager_process import ManagerProcess
+
+LIGHT_AND_SMALL = {"viewport": {"width": 360, "height": 740}, "color_scheme": "light", "locale": "en-US"}
+DARK_AND_SMALL = {"viewport": {"width": 360, "height": 740}, "color_scheme": "dark", "locale": "pt-BR"}
+LIGHT = {"color_scheme": "light", "locale": "pt-BR"}
+DARK = {"color_scheme": "dark", "locale": "en-US"}
+
+HIDE = """Object.defineProperty(document, "hidden", { value: true, configurable: true });
+document.dispatchEvent(new Event("visibilitychange"));"""
+SHOW = HIDE.replace("true", "false", 1)
+
+
+def test_every_event_and_every_fate_has_words(new_visitor: NewVisitor) -> None:
+    page = new_visitor().visit()
+    keys = page.evaluate("import('/static/words.js').then(({LANGUAGES}) => Object.keys(LANGUAGES.en[1]))")
+    acknowledged = {f"event.message.acknowledged.{ack.value}" for ack in Ack}
+    wanted = {f"event.{name}" for name in EVENT_NAMES.values()} - {"event.message.acknowledged"} | acknowledged
+    assert {key for key in keys if key.startswith("event.")} == wanted
+    assert {key for key in keys if key.startswith("fate.")} == {f"fate.{fate}" for fate in Fate}
+
+
+def test_what_goes_wrong_is_said_where_it_was_asked_for(page: Page, linked: Phone, name: str) -> None:
+    go_to(page, name)
+    page.get_by_label("To (number)").fill("12")
+    page.locator("#test").get_by_label("Message").fill("x")
+    page.get_by_role("button", name="Send", exact=True).click()
+    expect(page.locator("#test .wrong")).to_contain_text("7 to 15 digits")
+
+
+def test_a_wrong_key_is_told_and_signing_out_ends_it(new_visitor: NewVisitor) -> None:
+    page = new_visitor().visit()
+    page.get_by_label("API key").fill("wrong")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.locator("#sign-in .wrong")).to_contain_text("missing or wrong")
+    page.get_by_label("API key").fill(DASHBOARD_KEY)
+    page.get_by_label("API key").press("Enter")
+    expect(page.locator(".list")).to_be_visible()
+    assert page.evaluate("document.cookie") == ""
+    assert DASHBOARD_KEY not in page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}])")
+    page.reload()
+    expect(page.locator(".list")).to_be_visible()
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_label("API key")).to_be_visible()
+    page.reload()
+    expect(page.get_by_label("API key")).to_be_visible()
+
+
+def test_a_key_that_may_only_look_sees_no_control_and_only_its_instances(
+    new_visitor: NewVisitor, house: ManagerProcess, linked: Phone, name: str
+) -> None:
+    other = f"{name}-other"
+    house.create(other)
+    page = signed_in(new_visitor(), made_key(house.data_dir, "read", name))
+    go_to(page, name)
+    expect(page.locator(".heading .badge")).to_have_text("connected")
+    expect(page.locator(".events li").first).to_be_visible()
+    assert page.locator(".list li").count() == 1
+    for button in ("Restart", "Delete…", "Send", "Play the fault", "Create"):
+        expect(page.get_by_role("button", name=button, exact=True)).to_have_count(0)
+
+
+def test_a_key_that_may_only_send_is_told_that_it_may_not_look_and_sends(
+    new_visitor: NewVisitor, house: ManagerProcess, linked: Phone, new_phone: Callable[[str], Phone], name: str
+) -> None:
+    page = signed_in(new_visitor(), made_key(house.data_dir, "send", name))
+    expect(page.locator("#liveness")).to_have_text("this key may not look")
+    page.locator(".list").get_by_role("link", name=name, exact=True).click()
+    contact = new_phone("Maria")
+    page.get_by_label("To (number)").fill(contact.number)
+    page.locator("#test").get_by_label("Message").fill("Só enviar")
+    page.get_by_role("button", name="Send", exact=True).click()
+    said(page, "the server has it")
+    contact.receive(text="Só enviar")
+    expect(page.locator("#liveness")).to_have_text("this key may not look")
+
+
+def test_a_key_that_may_only_send_for_all_names_the_instance(
+    new_visitor: NewVisitor, house: ManagerProcess, linked: Phone, name: str
+) -> None:
+    page = signed_in(new_visitor(), made_key(house.data_dir, "send"))
+    expect(page.locator(".list")).to_contain_text("may send, and see nothing")
+    page.get_by_label("Name").fill(name)
+    page.get_by_role("button", name="Open").click()
+    expect(page.locator("#test textarea")).to_be_visible()
+
+
+def made_key(data_dir: Path, scope: str, instance: str | None = None) -> str:
+    """A key, made as an operator makes it beside the running manager."""
+    from click.testing import CliRunner
+
+    from chatbot_erp.actors.main import main
+
+    words = ["keys", "create", "--data-dir", str(data_dir), "--scope", scope]
+    words += ["--instance", instance] if instance is not None else []
+    return CliRunner().invoke(main, words, catch_exceptions=False).stdout.strip()
+
+
+def test_the_language_follows_the_browser_and_can_be_changed(new_visitor: NewVisitor) -> None:
+    page = signed_in(new_visitor(locale="pt-BR"))
+    expect(page.get_by_role("heading", name="Instâncias")).to_be_visible()
+    assert page.evaluate("document.documentElement.lang") == "pt-BR"
+    page.get_by_label("Idioma").select_option("en")
+    expect(page.get_by_role("heading", name="Instances")).to_be_visible()
+    page.reload()
+    expect(page.get_by_role("heading", name="Instances")).to_be_visible()
+
+
+def test_both_languages_say_the_same_things(new_visitor: NewVisitor) -> None:
+    page = new_visitor().visit()
+    keys = page.evaluate(
+        "import('/static/words.js').then(({LANGUAGES}) => Object.values(LANGUAGES).map(([, words]) => "
+        "Object.entries(words).map(([key, text]) => [key, ...(text.match(/{\\w+}/g) ?? []).sort()].join()).sort()))"
+    )
+    assert keys[0] == keys[1]
+    assert len(keys[0]) > 50
+
+
+@pytest.mark.parametrize(
+    "screen", [LIGHT, DARK, LIGHT_AND_SMALL, DARK_AND_SMALL], ids=["light", "dark", "small", "dark-small"]
+)
+def test_everybody_can_use_it_on_every_screen(
+    new_visitor: NewVisitor, house: ManagerProcess, linked: Phone, name: str, screen: dict[str, Any]
+) -> None:
+    waiting = f"{name}-waiting"
+    house.create(waiting)
+    house.wait_until(waiting, lambda view: view["qr"] is not None)
+    visitor = new_visitor(**screen)
+    page = visitor.visit()
+    expect(page.locator("#sign-in")).to_be_visible()
+    check_access(visitor)
+    signed_in(visitor)
+    page.locator(".creation summary").click()
+    check_access(visitor)
+    for each, place in ((name, ".events li"), (waiting, "img.qr")):
+        visitor.visit(f"/#/instances/{each}")
+        expect(page.locator(".heading h2")).to_have_text(each)
+        expect(page.locator(place).first).to_be_visible()
+        check_access(visitor)
+    page.locator(".buttons .danger").first.click()
+    check_access(visitor)
+    visitor.visit("/docs")
+    expect(page.locator("#operations details").first).to_be_visible()
+    expect(page.locator("#operations")).not_to_contain_text("`")
+    check_access(visitor)
+
+
+def check_access(visitor: Visitor) -> None:
+    """No rule of WCAG that axe knows is broken, and nothing sticks out sideways."""
+    found = Axe().run(visitor.page)
+    broken = [(rule["id"], rule["nodes"][0]["target"]) for rule in found.response["violations"]]
+    assert broken == []
+    assert not visitor.overflows()
+
+
+def test_one_gets_everywhere_with_the_keyboard_alone(page: Page, linked: Phone, name: str) -> None:
+    page.reload()
+    expect(page.locator(".list a").first).to_be_visible()
+    page.keyboard.press("Tab")
+    expect(page.get_by_text("Skip to content")).to_be_focused()
+    page.keyboard.press("Enter")
+    reached = page.evaluate("document.activeElement.id")
+    assert reached == "main"
+    go_by_tab(page, f"a[href$='/{name}']")
+    page.keyboard.press("Enter")
+    expect(page.locator(".heading h2")).to_have_text(name)
+    expect(page.locator("#sandbox select")).to_be_visible()
+    for control in ("#restart button", ".buttons > .danger", "#test textarea", "#sandbox select", ".timeline input"):
+        go_by_tab(page, control)
+    go_by_tab(page, ".events button")
+
+
+def go_by_tab(page: Page, selector: str) -> None:
+    """Press Tab until it is there."""
+    for _ in range(80):
+        if page.evaluate("(selector) => document.activeElement?.matches(selector)", selector):
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"Tab never gets to {selector}.")
+
+
+def test_tabs_that_nobody_looks_at_leave_the_connections_to_the_one_that_is_looked_at(
+    new_visitor: NewVisitor, linked: Phone, name: str
+) -> None:
+    visitor = new_visitor()
+    looked_at = signed_in(visitor)
+    looked_at.evaluate(HIDE)
+    for _ in range(6):
+        tab = visitor.context.new_page()
+        with tab.expect_request("**/events/stream"):
+            tab.goto(visitor.url)
+        tab.evaluate(HIDE)
+    with looked_at.expect_request("**/events/stream"):
+        looked_at.evaluate(SHOW)
+    expect(looked_at.locator("#liveness[data-kind=live]")).to_be_visible()
+    go_to(looked_at, name)
