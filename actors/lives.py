@@ -21,7 +21,8 @@ from chatbot_erp.actors.webhook_actor import WebhookActor
 from chatbot_erp.actors.webhook_credentials import Credentials, forget_gone
 from chatbot_erp.actors.webhooks import Webhooks
 from chatbot_erp.eventstore.errors import StoreError
-from chatbot_erp.eventstore.records import MAIN
+from chatbot_erp.eventstore.events import InstanceCreated
+from chatbot_erp.eventstore.records import MAIN, StreamHead
 
 log = structlog.get_logger()
 
@@ -58,13 +59,14 @@ class Lives:
         return actor
 
     def restore(self) -> int:
-        """Bring back every instance that is not removed, and the deliveries of those that are.
+        """Bring back every instance that is not removed, and the deliveries of those that are; how many there are.
 
-        One that does not answer holds up nobody: it is here, and replaced if it goes on like that.
+        One that does not answer holds up nobody: it is here, and replaced if it goes on like that. Nor does one whose
+        stream cannot be read: it is missing from this life, and all that belongs to it is kept for another.
         """
         heads = self._house.store.open_streams()
         for head in heads:
-            state = rebuild(self._house.store, head)
+            state = self._rebuild_or_miss(head)
             if state is None:
                 continue
             try:
@@ -72,7 +74,27 @@ class Lives:
             except (pykka.Timeout, pykka.ActorDeadError):
                 log.exception("an instance does not answer", action="restored_without_answer", instance=head.stream)
         self._forget_leftovers({head.stream for head in heads})
-        return len(heads)
+        return len(heads) - len(self._house.directory.missing())
+
+    def _rebuild_or_miss(self, head: StreamHead) -> State:
+        try:
+            return rebuild(self._house.store, head)
+        except Exception as ex:
+            if isinstance(ex, StoreError) and ex.retryable:
+                raise
+            log.exception("an instance is missing", action="instance_missing", instance=head.stream)
+            self._house.directory.miss(head.stream, self._name_in_use(head))
+            return None
+
+    def _name_in_use(self, head: StreamHead) -> str | None:
+        """The name of a stream that cannot be rebuilt, where its first event can be read; removed ones need none."""
+        if not head.snapshot:
+            return None
+        with contextlib.suppress(StoreError):
+            for record in self._house.store.read(stream=head.stream, limit=1):
+                if isinstance(record.event, InstanceCreated):
+                    return record.event.name
+        return None
 
     def replace(self, instance: str) -> State:
         """A new actor in the old place, with the state as the log has it; None if the log knows nothing of it.
