@@ -160,6 +160,11 @@ class Directory:
             raise InstanceNotFound(f"There is no instance named {name!r}.")
         return view
 
+    def seen(self, instance: str) -> InstanceView | None:
+        """What can be seen of this id; nothing of one that is removed or being made."""
+        entry = self._entries.get(instance)
+        return entry.view if entry else None
+
     def views(self) -> list[InstanceView]:
         """All instances that have a name, by name."""
         with self._lock:
