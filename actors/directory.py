@@ -12,7 +12,7 @@ import msgspec
 import pykka
 
 from chatbot_erp.actors.endpoint import Endpoints
-from chatbot_erp.actors.errors import InstanceNotFound, NameTaken
+from chatbot_erp.actors.errors import InstanceNotFound, NameTaken, Unavailable
 from chatbot_erp.actors.pacing import UNPACED, Pacing
 from chatbot_erp.actors.state import Account, Instance, Removed
 from chatbot_erp.eventstore.events import Status
@@ -68,6 +68,7 @@ class Directory:
         self._lock = Lock()
         self._entries: dict[str, Entry] = {}
         self._ids: dict[str, str] = {}
+        self._missing: dict[str, str | None] = {}
 
     def enter(self, instance: str, name: str, actor: pykka.ActorRef[Any], *, listed: bool = True) -> None:
         """Make the actor findable by id and, where `listed`, by name; a restarted actor takes its old place.
@@ -75,7 +76,7 @@ class Directory:
         Raises `NameTaken` if another instance has the name.
         """
         with self._lock:
-            if listed and self._ids.get(name, instance) != instance:
+            if listed and (self._ids.get(name, instance) != instance or name in self._missing.values()):
                 raise NameTaken(name)
             known = self._entries.get(instance)
             self._entries[instance] = Entry(
@@ -115,6 +116,16 @@ class Directory:
             )
             self._entries[instance] = msgspec.structs.replace(entry, view=view, endpoints=state.endpoints)
 
+    def miss(self, instance: str, name: str | None) -> None:
+        """It cannot be brought back in this life: what belongs to it is kept, and nobody else gets its name."""
+        with self._lock:
+            self._missing[instance] = None if name in self._ids else name
+
+    def missing(self) -> frozenset[str]:
+        """The ids of those that could not be brought back."""
+        with self._lock:
+            return frozenset(self._missing)
+
     def leave(self, instance: str) -> None:
         """Forget the instance altogether."""
         with self._lock:
@@ -133,9 +144,11 @@ class Directory:
         return entry.endpoints if entry else ()
 
     def find(self, name: str) -> Entry:
-        """The instance of this name. Raises `InstanceNotFound`."""
+        """The instance of this name. Raises `InstanceNotFound`; `Unavailable` for one that could not be brought back."""
         with self._lock:
             instance = self._ids.get(name)
+            if name in self._missing.values():
+                raise Unavailable(f"What the log says of {name!r} cannot be read: the manager's own log says why.")
             if instance is None:
                 raise InstanceNotFound(f"There is no instance named {name!r}.")
             return self._entries[instance]
@@ -146,6 +159,11 @@ class Directory:
         if view is None:
             raise InstanceNotFound(f"There is no instance named {name!r}.")
         return view
+
+    def seen(self, instance: str) -> InstanceView | None:
+        """What can be seen of this id; nothing of one that is removed or being made."""
+        entry = self._entries.get(instance)
+        return entry.view if entry else None
 
     def views(self) -> list[InstanceView]:
         """All instances that have a name, by name."""

@@ -95,6 +95,10 @@ class Healer:
         """Whether a restart is planned."""
         return instance in self._planned
 
+    def is_quarantined(self, instance: str) -> bool:
+        """Whether it is probed only now and then."""
+        return self._healing.get(instance, Healing()).quarantined
+
     def begin(self, instance: str, number: int) -> str | None:
         """The cause to restart it for, if the plan of this number still holds; then it counts.
 

@@ -22,8 +22,10 @@ from chatbot_erp.actors.tidings import PlaceSocket
 log = structlog.get_logger()
 
 CLOSE_PATIENCE_S = 20.0
-"""A socket that has not closed by then takes its host with it. One whose dial hangs closes only when that is over, after
-60 s, and is given up after some 45."""
+"""A socket that has not closed by then takes its host with it, unless others live there."""
+
+DIAL_PATIENCE_S = 80.0
+"""By then it does so in any case. One whose dial hangs closes by itself when that is over, after 60 s."""
 
 SILENCE_S = 10.0
 """A host that has said nothing for so long hangs (it says `Alive` every 2 s)."""
@@ -69,6 +71,7 @@ class SocketHosts:
         switchboard: Switchboard,
         spawn: Callable[[str], HostProcess],
         part_with: Callable[[Path], None] = lambda session: None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`part_with` sees a session before it is erased."""
         self._sessions = sessions
@@ -77,6 +80,7 @@ class SocketHosts:
         self._switchboard = switchboard
         self._spawn = spawn
         self._part_with = part_with
+        self._clock = clock
         self._shared: dict[str, HostProcess] = {}
         self._pairing: dict[str, HostProcess] = {}
         self._slots: dict[str, Slot] = {}
@@ -86,7 +90,7 @@ class SocketHosts:
         self._retiring: set[str] = set()
         self._homes: dict[str, str] = {}
         """Where each session was last: the library never closes all of its handles, so it goes back there if it can."""
-        self._looked_at = time.monotonic()
+        self._looked_at = self._clock()
         self._heard_since = self._looked_at
         self.unplaced: list[PlaceSocket] = []
         """Requests for which no process could be had; whoever reads them takes them out."""
@@ -151,7 +155,7 @@ class SocketHosts:
 
     def open_slots(self) -> list[Lost]:
         """Instances with a socket that nobody is closing."""
-        now = time.monotonic()
+        now = self._clock()
         return [
             Lost(instance, slot.generation, now - slot.opened_at, slot.pairing)
             for instance, slot in self._slots.items()
@@ -174,15 +178,11 @@ class SocketHosts:
 
     def look(self) -> None:
         """Kill hosts whose main loop has stopped, whose sockets do not close, or that do not end; `gone` follows."""
-        now = time.monotonic()
+        now = self._clock()
         if now - self._looked_at > LATE_S:
             self._heard_since = now
         self._looked_at = now
-        stuck = {
-            slot.host.name
-            for slot in self._slots.values()
-            if slot.closing_since is not None and now - slot.closing_since > CLOSE_PATIENCE_S
-        }
+        stuck = self._stuck(now)
         for host in self.processes():
             if host.name in self._hung:
                 continue
@@ -193,6 +193,14 @@ class SocketHosts:
         for host, since in self._leaving.values():
             if now - since > ENDING_S:
                 host.kill()
+
+    def _stuck(self, now: float) -> set[str]:
+        """Hosts in which a socket does not close, where nothing else can be done about it, or nobody else is hurt."""
+        waits: dict[str, list[float]] = {}
+        for slot in self._slots.values():
+            since = now if slot.closing_since is None else slot.closing_since
+            waits.setdefault(slot.host.name, []).append(now - since)
+        return {name for name, each in waits.items() if min(each) > CLOSE_PATIENCE_S or max(each) > DIAL_PATIENCE_S}
 
     def processes(self) -> list[HostProcess]:
         """Hosts that carry numbers."""
@@ -218,7 +226,7 @@ class SocketHosts:
             log.error("no process for a socket", action="host_not_born", instance=request.instance, error=str(ex))
             self.unplaced.append(request)
             return
-        self._slots[request.instance] = Slot(host, request.generation, time.monotonic(), request.pairing)
+        self._slots[request.instance] = Slot(host, request.generation, self._clock(), request.pairing)
         self._homes[request.instance] = host.name
         self._switchboard.plug(request.instance, host)
         order = frames.OpenSocket(
@@ -248,7 +256,7 @@ class SocketHosts:
 
     def _close(self, instance: str, slot: Slot, *, unlink: bool) -> None:
         if slot.closing_since is None:
-            slot.closing_since = time.monotonic()
+            slot.closing_since = self._clock()
             self._order(slot.host, frames.CloseSocket(instance=instance, unlink=unlink))
 
     def _free(self, instance: str, slot: Slot) -> None:
@@ -265,7 +273,7 @@ class SocketHosts:
             return
         self._shared.pop(host.name, None)
         self._pairing.pop(host.name, None)
-        self._leaving[host.name] = (host, time.monotonic())
+        self._leaving[host.name] = (host, self._clock())
         self._order(host, frames.EndHost())
 
     def _order(self, host: HostProcess, order: frames.Order) -> None:

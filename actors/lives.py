@@ -21,11 +21,15 @@ from chatbot_erp.actors.webhook_actor import WebhookActor
 from chatbot_erp.actors.webhook_credentials import Credentials, forget_gone
 from chatbot_erp.actors.webhooks import Webhooks
 from chatbot_erp.eventstore.errors import StoreError
-from chatbot_erp.eventstore.records import MAIN
+from chatbot_erp.eventstore.events import InstanceCreated
+from chatbot_erp.eventstore.records import MAIN, StreamHead
 
 log = structlog.get_logger()
 
 PING_PATIENCE_S = 10.0
+RESTORE_PATIENCE_S = 30.0
+"""What all that do not answer at the start have together, or a few of them would keep the manager down."""
+
 STUCK_S = 35.0
 """An actor that has not answered its heartbeat for so long hangs: no patience of its own is that long."""
 
@@ -40,15 +44,17 @@ class Lives:
         self._webhooks: dict[str, Webhooks] = {}
         self._unanswered: dict[str, float] = {}
 
-    def start(self, instance: str, name: str, state: State, version: int) -> Ref:
-        """Start an instance's actor, which has its webhooks started, and see it alive. Raises `NameTaken`."""
+    def start(self, instance: str, name: str, state: State, version: int, *, patience_s: float | None = None) -> Ref:
+        """Start an instance's actor, which has its webhooks started, and see it alive, within `PING_PATIENCE_S` if not
+        given. Raises `NameTaken`; `pykka.Timeout` and `ActorDeadError` for one that is here, but does not answer.
+        """
         listed = state is None or isinstance(state, Instance)
         webhooks = self._webhooks.setdefault(instance, Webhooks(partial(self._start_webhook, instance, name)))
         actor: Ref = InstanceActor.start(instance, self._house, webhooks, state, version)
         self._unanswered.pop(instance, None)
         try:
             self._house.directory.enter(instance, name, actor, listed=listed)
-            actor.ask(tidings.Introduce(), timeout=PING_PATIENCE_S)
+            actor.ask(tidings.Introduce(), timeout=PING_PATIENCE_S if patience_s is None else patience_s)
         except NameTaken:
             actor.stop(block=False)
             self._webhooks.pop(instance).stop()
@@ -58,21 +64,45 @@ class Lives:
         return actor
 
     def restore(self) -> int:
-        """Bring back every instance that is not removed, and the deliveries of those that are.
+        """Bring back every instance that is not removed, and the deliveries of those that are; how many there are.
 
-        One that does not answer holds up nobody: it is here, and replaced if it goes on like that.
+        One that does not answer holds up nobody: it is here, and replaced if it goes on like that. Nor does one whose
+        stream cannot be read: it is missing from this life, and all that belongs to it is kept for another.
         """
         heads = self._house.store.open_streams()
+        patience_s = RESTORE_PATIENCE_S
         for head in heads:
-            state = rebuild(self._house.store, head)
+            state = self._rebuild_or_miss(head)
             if state is None:
                 continue
+            begun = time.monotonic()
             try:
-                self.start(head.stream, state.name, state, head.version)
+                self.start(head.stream, state.name, state, head.version, patience_s=min(patience_s, PING_PATIENCE_S))
             except (pykka.Timeout, pykka.ActorDeadError):
+                patience_s = max(0.0, patience_s - (time.monotonic() - begun))
                 log.exception("an instance does not answer", action="restored_without_answer", instance=head.stream)
         self._forget_leftovers({head.stream for head in heads})
-        return len(heads)
+        return len(heads) - len(self._house.directory.missing())
+
+    def _rebuild_or_miss(self, head: StreamHead) -> State:
+        try:
+            return rebuild(self._house.store, head)
+        except Exception as ex:
+            if isinstance(ex, StoreError) and ex.retryable:
+                raise
+            log.exception("an instance is missing", action="instance_missing", instance=head.stream)
+            self._house.directory.miss(head.stream, self._name_in_use(head))
+            return None
+
+    def _name_in_use(self, head: StreamHead) -> str | None:
+        """The name of a stream that cannot be rebuilt, where its first event can be read; removed ones need none."""
+        if not head.snapshot:
+            return None
+        with contextlib.suppress(StoreError):
+            for record in self._house.store.read(stream=head.stream, limit=1):
+                if isinstance(record.event, InstanceCreated):
+                    return record.event.name
+        return None
 
     def replace(self, instance: str) -> State:
         """A new actor in the old place, with the state as the log has it; None if the log knows nothing of it.

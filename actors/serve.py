@@ -36,6 +36,7 @@ from chatbot_erp.actors.host_process import HostDeath, HostProcess, await_former
 from chatbot_erp.actors.hosts import LATE_S, SocketHosts
 from chatbot_erp.actors.house import HostGone, House, Switchboard, hide_qr, utc_now
 from chatbot_erp.actors.inquiries import Inquiries
+from chatbot_erp.actors.journal import JournalBroken
 from chatbot_erp.actors.logs import configure_logs
 from chatbot_erp.actors.manager import Manager
 from chatbot_erp.actors.media_files import MediaFiles
@@ -195,7 +196,7 @@ def open_house(config: Config, surroundings: Surroundings) -> Iterator[Manager]:
         house: Any = supervisor.ask(tidings.Introduce(), timeout=PATIENCE_S)
         stack.callback(_stop_supervisor, supervisor)
         count = supervisor.ask(tidings.Restore(), timeout=PATIENCE_S)
-        _read_spools(house)
+        take_spools(house)
         supervisor.ask(tidings.Resume(), timeout=PATIENCE_S)
         _forget_old_attempts(house)
         _tidy_media(house)
@@ -228,7 +229,7 @@ def tidy_media(house: House) -> None:
     """Erase received files that are too old, and those in the outbox whose message does not wait any more."""
     views = house.directory.views()
     Outbox(house.config).tidy(house.now(), {command_id for view in views for command_id in view.pending})
-    MediaFiles(house.config).tidy(house.now(), {view.id for view in views})
+    MediaFiles(house.config).tidy(house.now(), {view.id for view in views} | house.directory.missing())
 
 
 def _forget_old_content(house: House, eraser: Eraser) -> None:
@@ -334,21 +335,33 @@ def pass_on(house: House, host: HostProcess, word: frames.Said) -> None:
         actor.tell(tidings.Heard(observed=observed, number=word.number, oldest=word.oldest, host=host))
 
 
-def _read_spools(house: House) -> None:
-    """Store what hosts had in hand when the last manager died, then forget the spools."""
+def take_spools(house: House) -> None:
+    """Store what hosts had in hand when the last manager died, then forget the spools. Raises `OSError`.
+
+    One instance that cannot take its words holds up nobody: its spools stay as they are for the next life, which knows
+    what of them is stored already.
+    """
+    waiting = set(house.directory.missing())
     for spool in read_spools(house.config.data_dir):
         for said in spool.words:
-            if isinstance(said.observation, people_frames.Reply):
+            if isinstance(said.observation, people_frames.Reply) or said.instance in waiting:
                 continue
             actor = house.directory.actor(said.instance)
             observed = Observed(generation=said.generation, observation=said.observation, at=house.now())
-            if actor is not None and not actor.ask(observed, timeout=PATIENCE_S):
-                raise OSError("The log refuses what the spool holds; the spool is kept.")
-        if spool.damage is None:
+            try:
+                if actor is not None and not actor.ask(observed, timeout=PATIENCE_S):
+                    raise OSError("The log refuses what the spool holds; the spool is kept.")
+            except (pykka.Timeout, pykka.ActorDeadError, JournalBroken):
+                # Nor what was said after it, or the order would be lost.
+                waiting.add(said.instance)
+                log.exception("an instance takes no words", action="spool_not_taken", instance=said.instance)
+        if waiting.intersection(said.instance for said in spool.words):
+            log.error("a spool is kept for the next life", action="spool_kept", file=str(spool.path))
+        elif spool.damage is None:
             spool.remove()
-            continue
-        log.error("a spool is damaged", action="spool_parked", damage=spool.damage, file=str(spool.park()))
-        house.tallies.count("parked", "Spool")
+        else:
+            log.error("a spool is damaged", action="spool_parked", damage=spool.damage, file=str(spool.park()))
+            house.tallies.count("parked", "Spool")
 
 
 def _stop_supervisor(supervisor: pykka.ActorRef[Any]) -> None:

@@ -76,16 +76,20 @@ def _write(path: Path, words: Iterable[Said]) -> None:
 
 def _read(content: bytes) -> tuple[tuple[Said, ...], str | None]:
     words: list[Said] = []
-    place = 0
+    strange = place = 0
     while place < len(content):
         frame = _record_at(content, place)
         if frame is None:
             return tuple(words), f"{len(content) - place} of {len(content)} bytes are torn, after {len(words)} words"
-        word = decode_word(frame)
-        if isinstance(word, Said):
-            words.append(word)
+        try:
+            word = decode_word(frame)
+        except msgspec.MsgspecError:
+            strange += 1
+        else:
+            if isinstance(word, Said):
+                words.append(word)
         place += _RECORD.size + len(frame)
-    return tuple(words), None
+    return tuple(words), f"{strange} words are of another version of this program" if strange else None
 
 
 def _record_at(content: bytes, place: int) -> bytes | None:

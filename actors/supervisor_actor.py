@@ -21,7 +21,7 @@ from chatbot_erp.actors.hosts import Lost, SocketHosts
 from chatbot_erp.actors.house import House
 from chatbot_erp.actors.instance import OPERATIONAL
 from chatbot_erp.actors.instance_mail import Mailbox
-from chatbot_erp.actors.lives import PING_PATIENCE_S, Lives, Ref
+from chatbot_erp.actors.lives import RESTORE_PATIENCE_S, Lives, Ref
 from chatbot_erp.actors.recycling import Recycler
 from chatbot_erp.actors.starts import Starts
 from chatbot_erp.actors.state import Instance
@@ -218,8 +218,10 @@ class SupervisorActor(pykka.ThreadingActor):
 
     def _comes_back(self, instance: str) -> bool:
         """Whether this instance is there, and will be connected again without anybody's doing before long."""
-        view = next((view for view in self._house.directory.views() if view.id == instance), None)
-        return view is not None and helps_by_itself(view.reason) and view.reason not in TIMED
+        view = self._house.directory.seen(instance)
+        if view is None or self._healer.is_quarantined(instance):
+            return False
+        return helps_by_itself(view.reason) and view.reason not in TIMED
 
     # actors
 
@@ -256,10 +258,11 @@ class SupervisorActor(pykka.ThreadingActor):
             elif helps_by_itself(view.reason) or view.reason in TRIED_AT_START:
                 actor: Any = self._house.directory.actor(view.id)
                 answers.append(actor.ask(RestartInstance(cause="manager_started"), block=False))
+        deadline = time.monotonic() + RESTORE_PATIENCE_S
         for answer in answers:
             # Who does not answer is replaced in time, as everybody who hangs or fails.
             with contextlib.suppress(pykka.Timeout, pykka.ActorDeadError):
-                answer.get(timeout=PING_PATIENCE_S)
+                answer.get(timeout=max(0.0, deadline - time.monotonic()))
 
     # watching
 

@@ -67,6 +67,8 @@ class Census(Collector):
         yield gauge("ready", "1 while new work is taken.", self._manager.unready() is None)
         statuses = Counter(view.status for view in self._manager.directory.views())
         yield gauge("instances", "Instances by status.", {each.value: statuses[each] for each in Status}, "status")
+        missing = len(self._manager.directory.missing())
+        yield gauge("instances_missing", "Instances that could not be brought back: the log does not read.", missing)
         yield from self._counters()
         yield from self._hosts()
         yield from self._manager.latencies()

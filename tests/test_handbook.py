@@ -104,7 +104,7 @@ def exported() -> set[str]:
     latencies = Latencies()
     manager = SimpleNamespace(
         unready=lambda: None,
-        directory=SimpleNamespace(views=list),
+        directory=SimpleNamespace(views=list, missing=frozenset),
         tallies=dict,
         latencies=latencies.collect,
         host_vitals=tuple,

@@ -117,9 +117,11 @@ def test_whoever_is_lost_once_more_before_the_probe_stays_in_quarantine(world: W
         world.healer.lose("a", "zombie")
         world.ring()
         world.carry_out()
+    assert not world.healer.is_quarantined("a")
     for _ in range(3):
         world.healer.lose("a", "zombie")
         assert world.waits() == [LONGEST_DELAY_S]
+        assert world.healer.is_quarantined("a")
     assert world.tallies.read() == {("quarantines", "zombie"): 1}
 
 
@@ -129,6 +131,7 @@ def test_a_person_who_restarts_voids_the_quarantine(world: World) -> None:
         world.ring()
         world.carry_out()
     world.healer.forget("a")
+    assert not world.healer.is_quarantined("a")
     world.healer.lose("a", "zombie")
     assert world.waits() == [0.0]
 

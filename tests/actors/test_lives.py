@@ -1,23 +1,31 @@
 """What becomes of instances between two lives of the manager."""
 
+import sqlite3
 import time
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pykka
+import pytest
 
 from chatbot_erp.actors.alarms import Alarms
 from chatbot_erp.actors.commands import CreateInstance, RemoveInstance
 from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.directory import Directory
 from chatbot_erp.actors.endpoint import ConfigureEndpoint, RemoveEndpoint
+from chatbot_erp.actors.errors import InstanceNotFound, NameTaken, Unavailable
+from chatbot_erp.actors.frames import Said
 from chatbot_erp.actors.house import House
 from chatbot_erp.actors.lives import Lives
+from chatbot_erp.actors.serve import Surroundings, open_house, take_spools
+from chatbot_erp.actors.spool import write_spool
 from chatbot_erp.actors.webhook_credentials import Credentials
 from chatbot_erp.eventstore.records import MAIN
 from chatbot_erp.eventstore.store import EventStore
 from chatbot_erp.eventstore.vault import Vault
+from fake_sockets import received
 from webhook_world import wait_until
 
 
@@ -77,6 +85,91 @@ def test_what_is_secret_about_what_was_removed_is_forgotten_by_the_next_life_at_
             "webhook_former": {"stays"},
             "webhook_headers": {"stays"},
         }
+        lives.stop_webhooks()
+        lives.stop_all(time.monotonic() + 60)
+        vault.close()
+
+
+def make_unreadable(directory: Path, instance: str) -> None:
+    """Neither its snapshot nor what it was made of can be read, except for its first event."""
+    with closing(sqlite3.connect(directory / "events.db")) as log:
+        log.execute("DROP TRIGGER events_are_not_updated")
+        log.execute("UPDATE events SET data = '[]' WHERE stream = ? AND version = 2", (instance,))
+        log.execute("UPDATE streams SET snapshot = x'00' WHERE stream = ?", (instance,))
+        log.commit()
+
+
+def test_an_instance_that_cannot_be_read_is_missing_keeps_what_it_has_and_holds_up_nobody(
+    tmp_path: Path, alarms: Alarms
+) -> None:
+    with EventStore.open(tmp_path) as store:
+        vault = Vault.open(tmp_path)
+        house = house_in(tmp_path, store, vault, alarms)
+        former = Lives(house)
+        for instance in ("lost", "other"):
+            create(house, former, instance)
+        former.stop_webhooks()
+        former.stop_all(time.monotonic() + 60)
+        secrets = set(vault.all("webhook"))
+        make_unreadable(tmp_path, "lost")
+        house = house_in(tmp_path, store, vault, alarms)
+        lives = Lives(house)
+        assert lives.restore() == 1
+        assert [view.name for view in house.directory.views()] == ["other"]
+        with pytest.raises(Unavailable, match="lost"):
+            house.directory.find("lost")
+        with pytest.raises(NameTaken):
+            lives.start("new", "lost", None, 0)
+        with pytest.raises(InstanceNotFound):
+            house.directory.find("new")
+        assert set(vault.all("webhook")) == secrets
+        assert house.directory.missing() == {"lost"}
+        lives.stop_webhooks()
+        lives.stop_all(time.monotonic() + 60)
+        vault.close()
+
+
+def test_what_was_received_for_an_instance_that_is_missing_waits_for_a_life_that_has_it(
+    tmp_path: Path, alarms: Alarms
+) -> None:
+    with EventStore.open(tmp_path) as store:
+        vault = Vault.open(tmp_path)
+        house = house_in(tmp_path, store, vault, alarms)
+        former = Lives(house)
+        create(house, former, "lost")
+        former.stop_webhooks()
+        former.stop_all(time.monotonic() + 60)
+        vault.close()
+    make_unreadable(tmp_path, "lost")
+    kept, read = (
+        write_spool(tmp_path, name, [Said(instance=name, generation=1, number=1, observation=received("m"))])
+        for name in ("lost", "gone")
+    )
+    with open_house(Config(data_dir=tmp_path), Surroundings(environment={}, prelude=None)) as manager:
+        assert manager.directory.missing() == {"lost"}
+    assert (kept.exists(), read.exists()) == (True, False)
+
+
+def test_an_instance_whose_actor_fails_at_the_start_keeps_its_words_and_holds_up_nobodys(
+    tmp_path: Path, alarms: Alarms
+) -> None:
+    with EventStore.open(tmp_path) as store:
+        vault = Vault.open(tmp_path)
+        house = house_in(tmp_path, store, vault, alarms)
+        lives = Lives(house)
+        create(house, lives, "failing").stop()
+        create(house, lives, "sound")
+        kept, taken = (
+            write_spool(tmp_path, name, [Said(instance=name, generation=1, number=1, observation=received("m"))])
+            for name in ("failing", "sound")
+        )
+        take_spools(house)
+        assert (kept.exists(), taken.exists()) == (True, False)
+        assert [each.stream for each in store.read(types={"message.received"})] == ["sound"]
+        lives.replace("failing")
+        take_spools(house)
+        assert not kept.exists()
+        assert [each.stream for each in store.read(types={"message.received"})] == ["sound", "failing"]
         lives.stop_webhooks()
         lives.stop_all(time.monotonic() + 60)
         vault.close()

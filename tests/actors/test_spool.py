@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from chatbot_erp.actors.frames import Said
@@ -57,6 +58,15 @@ def test_a_flipped_bit_is_seen(tmp_path: Path) -> None:
     path.write_bytes(content)
     (spool,) = read_spools(tmp_path)
     assert [word.number for word in spool.words] == [1]
+    assert spool.damage is not None
+
+
+def test_a_word_of_another_version_is_passed_over_and_those_around_it_are_read(tmp_path: Path) -> None:
+    one, two, three = words("one", "two", "three")
+    strange = msgspec.structs.replace(two, number="second")
+    write_spool(tmp_path, "host", [one, strange, three])
+    (spool,) = read_spools(tmp_path)
+    assert [word.number for word in spool.words] == [1, 3]
     assert spool.damage is not None
 
 

@@ -407,8 +407,8 @@ def test_who_does_not_answer_in_time_keeps_nobody_from_being_brought_back(
         former = world.house.directory.actor(name)
         assert former is not None
         former.stop()
-    monkeypatch.setattr(lives, "PING_PATIENCE_S", 0.0)
-    monkeypatch.setattr(supervisor_actor, "PING_PATIENCE_S", 0.0)
+    monkeypatch.setattr(lives, "RESTORE_PATIENCE_S", 0.0)
+    monkeypatch.setattr(supervisor_actor, "RESTORE_PATIENCE_S", 0.0)
     assert world.supervisor.ask(tidings.Restore()) == 2
     for name in "ab":
         world.wait(name, lambda view: view.status is Status.CONNECTED)
