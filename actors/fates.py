@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from chatbot_erp.actors.authors import Origin, Written, counts, may_be_one, origin
+from chatbot_erp.actors.authors import Origin, Written, counts, may_be_one, names, origin
 from chatbot_erp.eventstore.events import (
     Ack,
     Event,
@@ -173,7 +173,7 @@ class Fates:
         )
         self._origins[number] = origin(event)
         self._named.setdefault(event.message_id, []).append(number)
-        if early is not None and early.ack is not None and may_be_one((event.jid,), (early.jid,)):
+        if early is not None and early.ack is not None and may_be_one(names(event.jid), names(early.jid)):
             self._reach(number, early.ack, early.at)
 
     def _without_origin(self, message_id: str) -> Message | None:
