@@ -8,6 +8,7 @@ from typing import assert_never
 
 import msgspec
 
+from chatbot_erp.eventstore.addresses import canonical
 from chatbot_erp.eventstore.events import (
     MessageAcknowledged,
     MessageEdited,
@@ -19,9 +20,11 @@ from chatbot_erp.eventstore.events import (
 
 Written = MessageReceived | MessageUndecryptable
 Change = MessageEdited | MessageRevoked
-OF_PEOPLE = frozenset({"s.whatsapp.net", "lid"})
+OF_PEOPLE = frozenset({"", "lid"})
+"""The servers in canonical addresses of people: of a number, and of a LID."""
+
 Names = tuple[str, ...]
-"""Jids of one chat or person: its number's, its LID, or both. None: nobody knows, or it was erased."""
+"""Canonical addresses of one chat or person: its number, its LID, or both. None: nobody knows, or it was erased."""
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -36,12 +39,12 @@ def origin(event: Written | MessageSent | Change) -> Origin:
     """Where something was said, and by whom."""
     match event:
         case MessageSent(jid=jid):
-            return Origin(chat=_names(jid), is_own=True)
+            return Origin(chat=names(jid), is_own=True)
         case _ if event.participant is None:
-            names = _names(event.jid, event.jid_alt)
-            return Origin(chat=names, writer=names)
+            chat = names(event.jid, event.jid_alt)
+            return Origin(chat=chat, writer=chat)
         case _:
-            return Origin(chat=_names(event.jid), writer=_names(event.participant, event.jid_alt))
+            return Origin(chat=names(event.jid), writer=names(event.participant, event.jid_alt))
 
 
 def counts(message: Origin, said: Written | Change | MessageAcknowledged) -> bool:
@@ -52,7 +55,7 @@ def counts(message: Origin, said: Written | Change | MessageAcknowledged) -> boo
     """
     match said:
         case MessageAcknowledged(jid=jid):
-            return message.is_own and may_be_one(message.chat, _names(jid))
+            return message.is_own and may_be_one(message.chat, names(jid))
         case MessageRevoked(by_admin=True, participant=str()):
             return may_be_one(message.chat, origin(said).chat)
         case MessageReceived() | MessageUndecryptable() | MessageEdited() | MessageRevoked():
@@ -74,8 +77,9 @@ def may_be_one(some: Names, others: Names) -> bool:
     return kinds | other_kinds <= OF_PEOPLE and kinds.isdisjoint(other_kinds)
 
 
-def _names(*jids: str | None) -> Names:
-    return tuple(jid for jid in jids if jid)
+def names(*jids: str | None) -> Names:
+    """What somebody or some chat is compared by."""
+    return tuple(name for jid in jids if jid and (name := canonical(jid)))
 
 
 def _server(jid: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from chatbot_erp.actors.authors import Origin, Written, counts, may_be_one, origin
+from chatbot_erp.actors.authors import Origin, Written, counts, may_be_one, names, origin
 from chatbot_erp.eventstore.events import (
     Ack,
     Event,
@@ -106,28 +106,29 @@ class Fates:
         self._named: dict[str, list[int]] = {}
         """By WhatsApp's id or the command's: the messages, in the order in which they began."""
         self._begun = 0
+        self._joined: dict[int, int] = {}
+        """What was known from receipts alone → the message that it was found to be."""
 
-    def take(self, record: Recorded) -> bool:
-        """Fold the next event. False for what is said of a message by somebody who has no say in it."""
+    def take(self, record: Recorded) -> int | None:
+        """Fold the next event. The number of its message; None: it is of none, or of somebody who has no say in it."""
         event, at = record.event, record.recorded_at
         match event:
             case MessageAccepted(command_id=name, number=number):
-                self._begin(name, jid=number, fate=Fate.ACCEPTED, at=at, command_id=name)
+                return self._begin(name, jid=number, fate=Fate.ACCEPTED, at=at, command_id=name)
             case MessageSent():
-                self._send(event, at)
+                return self._send(event, at)
             case MessageFailed(command_id=name, reason=reason):
-                self._end(name, Fate.FAILED, reason, at)
+                return self._end(name, Fate.FAILED, reason, at)
             case MessageOutcomeUnknown(command_id=name, reason=reason):
-                self._end(name, Fate.UNKNOWN, reason, at)
+                return self._end(name, Fate.UNKNOWN, reason, at)
             case MessageAcknowledged():
                 return self._acknowledge(event, at)
             case MessageReceived() | MessageUndecryptable():
-                self._receive(event, BY_EVENT[type(event)], at)
+                return self._receive(event, BY_EVENT[type(event)], at)
             case MessageRevoked():
                 return self._revoke(event, at)
             case _:
-                pass
-        return True
+                return None
 
     def all(self) -> list[Message]:
         """In the order in which they began."""
@@ -135,7 +136,16 @@ class Fates:
 
     def find(self, message_id: str) -> Message | None:
         """By WhatsApp's message id, or by the id of the command that sent it."""
-        return next((self._messages[number] for number in self._named.get(message_id, ())), None)
+        number = self.number(message_id)
+        return None if number is None else self._messages[number]
+
+    def number(self, message_id: str) -> int | None:
+        """As `find`, the number of the message."""
+        return next(iter(self._named.get(message_id, ())), None)
+
+    def is_now(self, told: int, number: int | None) -> bool:
+        """Whether what `take` told of a message is of this one, as far as is known by now."""
+        return self._joined.get(told, told) == number
 
     def _begin(
         self,
@@ -158,7 +168,7 @@ class Fates:
     def _change(self, number: int, at: datetime, **changes: Any) -> None:
         self._messages[number] = msgspec.structs.replace(self._messages[number], at=at, **changes)
 
-    def _send(self, event: MessageSent, at: datetime) -> None:
+    def _send(self, event: MessageSent, at: datetime) -> int:
         early = self._without_origin(event.message_id)
         known = self._named.get(event.command_id, ())
         number = known[0] if known else self._begin(event.command_id, jid=event.jid, fate=Fate.SENT, at=at)
@@ -173,31 +183,36 @@ class Fates:
         )
         self._origins[number] = origin(event)
         self._named.setdefault(event.message_id, []).append(number)
-        if early is not None and early.ack is not None and may_be_one((event.jid,), (early.jid,)):
-            self._reach(number, early.ack, early.at)
+        if early is not None:
+            told, known_before = early
+            if known_before.ack is not None and may_be_one(names(event.jid), names(known_before.jid)):
+                self._joined[told] = number
+                self._reach(number, known_before.ack, known_before.at)
+        return number
 
-    def _without_origin(self, message_id: str) -> Message | None:
+    def _without_origin(self, message_id: str) -> tuple[int, Message] | None:
         """Take away what is known from receipts alone: now there is a message, or a receipt that was not for it."""
         numbers = self._named.get(message_id, [])
         for number in numbers:
             if number not in self._origins and self._messages[number].command_id is None:
                 numbers.remove(number)
-                return self._messages.pop(number)
+                return number, self._messages.pop(number)
         return None
 
-    def _end(self, name: str, fate: Fate, reason: str, at: datetime) -> None:
-        for number in self._named.get(name, ())[:1]:
+    def _end(self, name: str, fate: Fate, reason: str, at: datetime) -> int | None:
+        number = self.number(name)
+        if number is not None:
             self._change(number, at, fate=fate, reason=reason)
+        return number
 
-    def _acknowledge(self, event: MessageAcknowledged, at: datetime) -> bool:
+    def _acknowledge(self, event: MessageAcknowledged, at: datetime) -> int | None:
         if not self._named.get(event.message_id):
             fate, name = BY_ACK[event.ack], event.message_id
-            self._begin(name, jid=event.jid, fate=fate, at=at, message_id=name, ack=event.ack)
-            return True
+            return self._begin(name, jid=event.jid, fate=fate, at=at, message_id=name, ack=event.ack)
         number = self._meant(event)
         if number is not None:
             self._reach(number, event.ack, at)
-        return number is not None
+        return number
 
     def _reach(self, number: int, ack: Ack, at: datetime) -> None:
         """Receipts may come out of order: a message that was read is not undelivered by a late receipt."""
@@ -206,7 +221,7 @@ class Fates:
             gone = known.fate is Fate.REVOKED
             self._change(number, known.at if gone else at, fate=known.fate if gone else BY_ACK[ack], ack=ack)
 
-    def _receive(self, event: Written, fate: Fate, at: datetime) -> None:
+    def _receive(self, event: Written, fate: Fate, at: datetime) -> int:
         """A copy that comes late changes nothing, unless it is the first that can be read."""
         self._without_origin(event.message_id)
         number = self._meant(event)
@@ -215,18 +230,19 @@ class Fates:
             self._origins[number] = origin(event)
         elif self._messages[number].fate is Fate.UNDECRYPTABLE:
             self._change(number, at, fate=fate)
+        return number
 
-    def _revoke(self, event: MessageRevoked, at: datetime) -> bool:
+    def _revoke(self, event: MessageRevoked, at: datetime) -> int | None:
         name = event.message_id
         if not self._named.get(name):
             number = self._begin(name, jid=event.jid, fate=Fate.REVOKED, at=at, message_id=name)
             by = origin(event)
             self._origins[number] = Origin(chat=by.chat) if event.by_admin else by
-            return True
+            return number
         meant = self._meant(event)
         if meant is not None:
             self._change(meant, at, fate=Fate.REVOKED)
-        return meant is not None
+        return meant
 
     def _meant(self, event: Written | MessageRevoked | MessageAcknowledged) -> int | None:
         """The message of this id that this is about; what is known from receipts alone may be any."""
@@ -240,12 +256,14 @@ class Fates:
 def story(records: Iterable[Recorded], message_id: str) -> Story | None:
     """What became of a message, named as in `Fates.find`, from all records about it, in order; None: there is none."""
     fates = Fates()
-    steps = []
+    told = []
     for record in records:
-        if fates.take(record) and (step := step_of(record)) is not None:
-            steps.append(step)
-    message = fates.find(message_id)
-    return None if message is None else Story(message=message, steps=tuple(steps))
+        number, step = fates.take(record), step_of(record)
+        if number is not None and step is not None:
+            told.append((number, step))
+    message, meant = fates.find(message_id), fates.number(message_id)
+    steps = tuple(step for number, step in told if fates.is_now(number, meant))
+    return None if message is None else Story(message=message, steps=steps)
 
 
 def step_of(record: Recorded) -> Step | None:

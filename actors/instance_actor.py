@@ -153,6 +153,8 @@ class InstanceActor(pykka.ThreadingActor):
             case tidings.Introduce():
                 self._publish()
                 self._webhooks.adjust(self._endpoints())
+            case tidings.Heard(observed=Observed(observation=SocketFetched() | SocketFailedToFetch() as seen)):
+                self._downloads.settle(seen)
             case tidings.Heard(observed=observed):
                 self._see(observed)
             case Observed():
@@ -338,8 +340,6 @@ class InstanceActor(pykka.ThreadingActor):
                 self._house.show_qr(state.name if state else "", text)
             case frames.SocketOfferedCode(command_id=command_id, code=code):
                 self._callers.tell_code(command_id, code)
-            case SocketFetched() | SocketFailedToFetch():
-                self._downloads.settle(observed.observation)
             case frames.SocketRefusedCode(command_id=command_id, detail=detail):
                 self._callers.tell_no_code(command_id, WhatsAppRefused(detail))
 

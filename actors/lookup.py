@@ -4,11 +4,12 @@ from collections.abc import Collection, Iterator
 from operator import attrgetter
 from typing import Protocol
 
+from chatbot_erp.actors.authors import Written
 from chatbot_erp.actors.fates import Story, story
-from chatbot_erp.eventstore.events import EVENT_NAMES, MessageReceived, MessageSent
+from chatbot_erp.eventstore.events import EVENT_NAMES, MessageReceived, MessageSent, MessageUndecryptable
 from chatbot_erp.eventstore.store import Recorded
 
-_SAID = frozenset({EVENT_NAMES[MessageReceived], EVENT_NAMES[MessageSent]})
+_SAID = frozenset(EVENT_NAMES[kind] for kind in (MessageReceived, MessageUndecryptable, MessageSent))
 
 
 class Log(Protocol):
@@ -17,17 +18,20 @@ class Log(Protocol):
     def about(self, stream: str, message: str, *, types: Collection[str] = ()) -> list[Recorded]: ...
 
 
-def find_all(log: Log, stream: str, message_id: str) -> Iterator[MessageReceived | MessageSent]:
-    """What was received or sent under this id, the oldest first; others may use an id that is taken."""
+def find_all(log: Log, stream: str, message_id: str) -> Iterator[Written | MessageSent]:
+    """What came or was sent under this id, the oldest first; others may use an id that is taken."""
     for record in log.about(stream, message_id, types=_SAID):
         match record.event:
-            case (MessageReceived(message_id=id_) | MessageSent(message_id=id_)) as event if id_ == message_id:
+            case (MessageReceived() | MessageUndecryptable() | MessageSent()) as event if (
+                event.message_id == message_id
+            ):
                 yield event
 
 
 def find_message(log: Log, stream: str, message_id: str) -> MessageReceived | MessageSent | None:
     """What was first received or sent under this id: whoever uses it again has seen it."""
-    return next(find_all(log, stream, message_id), None)
+    found = find_all(log, stream, message_id)
+    return next((event for event in found if not isinstance(event, MessageUndecryptable)), None)
 
 
 def find_received(log: Log, stream: str, message_id: str) -> MessageReceived | None:

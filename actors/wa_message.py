@@ -205,7 +205,7 @@ def _undecryptable(info: Protobuf, *, unavailable: bool) -> SocketCouldNotDecryp
         unavailable=unavailable,
         jid_alt=jid_text(source.SenderAlt),
         push_name=words(info.Pushname),
-        sent_at=_at(info),
+        sent_at=_at(info) if info.Timestamp else None,
     )
 
 
@@ -216,7 +216,7 @@ def _is_from_someone_else(source: Protobuf) -> bool:
 def _chat(source: Protobuf) -> str:
     # What comes through somebody's broadcast list is, for the one who gets it, a message of that person.
     chat = source.Sender if source.Chat.Server == "broadcast" else source.Chat
-    return jid_text(chat) or f"@{words(chat.Server)}"
+    return jid_text(chat) or (f"@{words(chat.Server)}" if chat.Server else "")
 
 
 def _participant(source: Protobuf) -> str | None:

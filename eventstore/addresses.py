@@ -2,7 +2,9 @@
 
 from functools import lru_cache
 
-_PHONE = {"", "s.whatsapp.net", "c.us"}
+_PHONE = {"", "s.whatsapp.net", "c.us", "hosted"}
+_LID = {"lid", "hosted.lid"}
+"""`hosted…` is the device of a business that Meta runs: the same party as its phone."""
 _BRAZIL = "55"
 _OLD_MOBILES = "6789"
 """What Brazilian mobile numbers began with before the ninth digit; a fixed line's number never does."""
@@ -16,6 +18,8 @@ def canonical(address: str) -> str:
     """
     user, _, server = address.strip().partition("@")
     user = user.partition(":")[0]
+    if server in _LID:
+        return f"{user}@lid"
     if server not in _PHONE:
         return f"{user}@{server}"
     digits = user.lstrip("+")

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from chatbot_erp.actors.fates import Fate, Fates
+from chatbot_erp.actors.fates import Fate, Fates, story
 from chatbot_erp.eventstore.events import (
     EVENT_NAMES,
     Ack,
@@ -32,10 +32,9 @@ def ack(ack: Ack) -> MessageAcknowledged:
     return MessageAcknowledged(message_id="m1", jid="551@s.whatsapp.net", participant=None, ack=ack)
 
 
-def folded(*events: Event) -> Fates:
-    fates = Fates()
-    for number, event in enumerate(events, 1):
-        record = Recorded(
+def recorded(*events: Event) -> list[Recorded]:
+    return [
+        Recorded(
             position=number,
             stream="i",
             version=number,
@@ -47,6 +46,13 @@ def folded(*events: Event) -> Fates:
             sequence=None,
             data=msgspec.Raw(b"{}"),
         )
+        for number, event in enumerate(events, 1)
+    ]
+
+
+def folded(*events: Event) -> Fates:
+    fates = Fates()
+    for record in recorded(*events):
         fates.take(record)
     return fates
 
@@ -126,6 +132,11 @@ def sent_to(jid: str) -> MessageSent:
         ((ACCEPTED, sent_to(GROUP), revoked(JOANA, GROUP, admin=True), receipt(GROUP, MARIA[0])), Fate.REVOKED),
         ((ACCEPTED, sent_to(MARIA[1]), receipt(MARIA[0])), Fate.READ),
         ((ACCEPTED, sent_to(MARIA[1]), receipt(JOANA[1])), Fate.SENT),
+        ((ACCEPTED, sent_to(MARIA[1]), receipt("551@hosted")), Fate.READ),
+        ((ACCEPTED, sent_to(MARIA[0]), receipt("1@hosted.lid")), Fate.READ),
+        ((ACCEPTED, sent_to("5592991234567@s.whatsapp.net"), receipt("559291234567@s.whatsapp.net")), Fate.READ),
+        ((wrote(MARIA), revoked(("1@hosted.lid", "551@hosted"))), Fate.REVOKED),
+        ((wrote(("1@hosted.lid", "551@hosted"), GROUP), revoked(MARIA, GROUP)), Fate.REVOKED),
         ((ACCEPTED, sent_to(GROUP), receipt(GROUP, JOANA[0])), Fate.READ),
         ((ACCEPTED, sent_to(GROUP), receipt(JOANA[0])), Fate.SENT),
         ((ACCEPTED, receipt(JOANA[1]), sent_to(MARIA[1])), Fate.SENT),
@@ -164,6 +175,22 @@ def test_two_who_use_one_id_have_a_message_each_and_the_first_is_found() -> None
         (JOANA[0], Fate.REVOKED),
     ]
     assert fates.find("m1") == fates.all()[0]
+
+
+@pytest.mark.parametrize(
+    ("events", "steps"),
+    [
+        ((ACCEPTED, sent_to(GROUP), wrote(JOANA), revoked(JOANA), receipt(GROUP, MARIA[0])), "accepted sent read"),
+        ((wrote(MARIA), unread(JOANA), wrote(MARIA), revoked(MARIA)), "received received revoked"),
+        ((ACCEPTED, receipt(MARIA[0]), sent_to(MARIA[1])), "accepted read sent"),
+        ((ACCEPTED, receipt(JOANA[1]), sent_to(MARIA[1])), "accepted sent"),
+        ((receipt(JOANA[1]), wrote(MARIA)), "received"),
+    ],
+)
+def test_a_story_has_no_step_of_another_message_with_the_same_id(events: tuple[Event, ...], steps: str) -> None:
+    told = story(recorded(*events), "m1")
+    assert told is not None
+    assert [step.fate for step in told.steps] == steps.split()
 
 
 def test_what_was_erased_is_believed() -> None:

@@ -168,6 +168,16 @@ def change(observation: type[Any], jid: str, **fields: Any) -> Any:
     return observation(message_id="m1", jid=jid, jid_alt=None, participant=None, push_name="", **fields)
 
 
+def test_a_message_that_nobody_can_read_is_its_writers_all_the_same(world: World) -> None:
+    unread = frames.SocketCouldNotDecrypt(message_id="m1", jid="7@lid", participant=None, unavailable=False)
+    world.tell(unread, 1)
+    world.tell(change(frames.SocketSawRevocation, "8@lid", revoked_at=NOW), 2)
+    world.tell(replace(unread, message_id="m2", jid=""), 3)
+    while world.host.next(frames.Confirm).number != 3:
+        pass
+    assert [kind for kind in world.types() if kind.startswith("message.")] == ["message.undecryptable"] * 2
+
+
 def test_a_change_of_a_message_counts_from_its_writer_only_and_others_are_counted(world: World) -> None:
     world.tell(received("m1"), 1)
     forged = {"edit_id": "e1", "kind": "text", "text": "Passe 1000", "content": "{}", "edited_at": NOW, "raw": "{}"}

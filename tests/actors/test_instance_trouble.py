@@ -26,6 +26,8 @@ from chatbot_erp.actors.instance_actor import InstanceActor
 from chatbot_erp.actors.instance_mail import ROOM, ROOM_FOR_REMOVALS
 from chatbot_erp.actors.journal import JournalBroken
 from chatbot_erp.actors.manager import ask
+from chatbot_erp.actors.media_frames import FetchMedia, SocketFetched
+from chatbot_erp.actors.media_specs import Media
 from chatbot_erp.actors.rebuild import rebuild
 from chatbot_erp.eventstore.errors import NotStorable, StoreUnavailable
 from chatbot_erp.eventstore.events import Event, Status, WebhookDelivered
@@ -295,6 +297,32 @@ def test_a_caller_whose_disk_does_not_answer_is_told_that_nobody_knows(
     store.broken = True
     with pytest.raises(OutcomeUnknown):
         ask(actor, EnableEndpoint(endpoint=MAIN))
+
+
+def test_a_file_that_has_come_is_given_out_also_while_the_log_refuses_writes(
+    world: World, sick: tuple[Any, SickStore], tmp_path: Path
+) -> None:
+    actor, store = sick
+    store.sick = True
+    verdict = WebhookDelivered(sequence=1, attempts=1, http_status=200)
+    actor.tell(tidings.Settled(verdicts=(RecordVerdict(verdict=verdict),)))
+    media = Media(
+        path="/v",
+        key=b"k" * 32,
+        purpose="Image",
+        category="image",
+        sha256=b"",
+        encrypted_sha256=b"",
+        size=3,
+        mime_type="image/png",
+        name="",
+    )
+    arrived = actor.ask(tidings.AskMedia(media=media, target=str(tmp_path / "file")), timeout=PATIENCE_S)
+    order = world.host.next(FetchMedia)
+    tell(world, actor, SocketFetched(command_id=order.command_id, size=3), 0)
+    arrived.result(PATIENCE_S)
+    assert "webhook.delivered" not in world.types()
+    store.sick = False
 
 
 def test_after_a_stall_a_word_that_came_before_the_repeated_ones_does_not_have_them_forgotten(

@@ -279,6 +279,7 @@ def test_of_an_event_that_cannot_be_read_it_is_told_whose_it_is_or_at_least_that
     assert nobody is not None
     assert other is not None
     assert nobody.message_id != other.message_id
+    assert (nobody.jid, nobody.sent_at) == ("", None)
     assert wa_message.unreadable(event(Message(), IsFromMe=True).Info) is None
 
 

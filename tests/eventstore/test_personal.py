@@ -40,6 +40,8 @@ def test_every_personal_field_has_an_empty_form(kind: type[Event]) -> None:
         ("+5511987654321", "5511987654321@s.whatsapp.net"),
         ("551187654321:12@s.whatsapp.net", "5511987654321"),
         ("200000000000001@lid", "200000000000001:3@lid"),
+        ("5511987654321@hosted", "5511987654321"),
+        ("200000000000001@lid", "200000000000001:99@hosted.lid"),
     ],
 )
 def test_two_spellings_of_one_party_are_the_same(spelling: str, same: str) -> None:
