@@ -9,6 +9,7 @@ import msgspec
 
 from chatbot_erp.actors.webhook_shapes import WEBHOOKS
 from chatbot_erp.eventstore.errors import StoreUnavailable
+from chatbot_erp.http.auth import COOKIE
 from chatbot_erp.http.examples import examples
 from chatbot_erp.http.operation import SANDBOX, TAGS, Operation
 from chatbot_erp.http.operations import OPERATIONS
@@ -163,6 +164,13 @@ def document(*, sandbox: bool) -> Json:
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer"},
                 "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+                "session": {
+                    "type": "apiKey",
+                    "in": "cookie",
+                    "name": COOKIE,
+                    "description": "A browser's, from `PUT /session`. Where the address has a port, it ends the name: "
+                    f"`{COOKIE}-3000`. Of changes it counts only for the manager's own pages.",
+                },
             },
         },
     }
@@ -221,7 +229,7 @@ def _operation(operation: Operation, json: Body, problem: Json) -> Json:
     if operation.description:
         described["description"] = operation.description
     roles = [] if operation.scope is None else [operation.scope]
-    described["security"] = [{"bearer": roles}, {"apiKey": roles}] if roles else []
+    described["security"] = [{name: roles} for name in ("bearer", "apiKey", "session")] if roles else []
     if operation.body is not None:
         described["requestBody"] = {"required": True, "content": _bodies(operation, json)}
     return described

@@ -262,6 +262,7 @@ OPERATIONS = (
         tag=MANAGER,
         summary="What the caller may do",
         answer=session_payloads.SessionView,
+        problems=(p.OF_ERROR[store.StoreUnavailable],),
     ),
     Operation(
         method="PUT",
