@@ -10,7 +10,7 @@ from threading import Lock
 import msgspec
 
 from chatbot_erp.actors.errors import AuditRunning, Unavailable
-from chatbot_erp.eventstore.verify import Report
+from chatbot_erp.eventstore.walk import Report
 
 PATIENCE_S = 600.0
 NICENESS = 10

@@ -14,6 +14,7 @@ from chatbot_erp.eventstore.errors import StoreError
 from chatbot_erp.eventstore.log_reader import LogReader
 from chatbot_erp.eventstore.store import EventStore
 from chatbot_erp.eventstore.vault import Vault
+from chatbot_erp.eventstore.walk import Progress, Report
 
 Place = Path | str
 """A data directory, or the address of a PostgreSQL database."""
@@ -46,17 +47,17 @@ def open_log(place: Place, *, follow: bool = False) -> LogReader:
     return log
 
 
-def verify(place: Place, *, kept: Iterable[Checkpoint] = (), progress: files.Progress | None = None) -> files.Report:
+def verify(place: Place, *, kept: Iterable[Checkpoint] = (), progress: Progress | None = None) -> Report:
     """As verify.py's. Raises also StoreError where the log is no more."""
     if isinstance(place, Path):
         return files.verify(_unmoved(place), kept=kept, progress=progress)
-    report: files.Report = _postgres("postgres_store").verify(place, kept=kept, progress=progress)
+    report: Report = _postgres("postgres_store").verify(place, kept=kept, progress=progress)
     return report
 
 
-def move(directory: Path, database: str, progress: files.Progress | None = None) -> files.Report:
+def move(directory: Path, database: str, progress: Progress | None = None) -> Report:
     """As postgres_arrival.py's."""
-    report: files.Report = _postgres("postgres_arrival").move(directory, database, progress)
+    report: Report = _postgres("postgres_arrival").move(directory, database, progress)
     return report
 
 

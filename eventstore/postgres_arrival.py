@@ -22,6 +22,7 @@ from chatbot_erp.eventstore.keys_file import open_keys
 from chatbot_erp.eventstore.places import MOVED
 from chatbot_erp.eventstore.postgres_transaction import LONGEST_ID
 from chatbot_erp.eventstore.sql import QUERIES
+from chatbot_erp.eventstore.walk import Progress, Report
 
 PAGE = 5_000
 
@@ -38,7 +39,7 @@ _NUMBERED = ("number",)
 """Columns that the database fills in by itself."""
 
 
-def move(directory: Path, url: str, progress: files.Progress | None = None) -> files.Report:
+def move(directory: Path, url: str, progress: Progress | None = None) -> Report:
     """Copy everything and verify both ends; what was found in the database.
 
     Raises StoreError: while a manager runs, where the log is not whole, where the database holds another one.
@@ -66,7 +67,7 @@ def move(directory: Path, url: str, progress: files.Progress | None = None) -> f
         raise unavailable(ex) from ex
 
 
-def _copy(directory: Path, url: str, wanted: files.Report, progress: files.Progress | None) -> None:
+def _copy(directory: Path, url: str, wanted: Report, progress: Progress | None) -> None:
     with (
         closing(open_writable(directory / FILE, 0)) as source,
         closing(open_keys(directory)) as keys,

@@ -17,7 +17,7 @@ from chatbot_erp.eventstore.postgres_writer import Writer
 from chatbot_erp.eventstore.store import EventStore, Settings
 from chatbot_erp.eventstore.subject_keys import SubjectKeys
 from chatbot_erp.eventstore.vault import Vault
-from chatbot_erp.eventstore.verify import Progress, Report, Walk, check_tail
+from chatbot_erp.eventstore.walk import Progress, Report, Walk, check_tail
 from chatbot_erp.eventstore.work import Bounds, Cadence
 
 
@@ -114,7 +114,7 @@ def _walk(connection: postgres.Connection, kept: Iterable[Checkpoint], progress:
         walk.prepare(kept)
         _compare_head(connection)
         connection.execute("COMMIT")
-        walk.events(progress)
+        walk.events(progress, walk.head)
         walk.end()
     except LogCorrupt as ex:
         return walk.report(ex.position, str(ex))

@@ -51,7 +51,7 @@ from chatbot_erp.eventstore.records import (
 from chatbot_erp.eventstore.sealing import Sealer
 from chatbot_erp.eventstore.sql import asking
 from chatbot_erp.eventstore.subject_keys import SubjectKeys
-from chatbot_erp.eventstore.verify import check_tail
+from chatbot_erp.eventstore.walk import check_tail
 from chatbot_erp.eventstore.work import Append, Bounds, Cadence, Errand
 from chatbot_erp.eventstore.writer import Writer as SqliteWriter
 

@@ -5,7 +5,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from chatbot_erp.eventstore.checkpoints import Checkpoint
-from chatbot_erp.eventstore.verify import Report
+from chatbot_erp.eventstore.walk import Report
 from chatbot_erp.http.payloads import LoggedEvent, Moment, Payload
 
 

@@ -20,7 +20,7 @@ from chatbot_erp.eventstore.events import (
 from chatbot_erp.eventstore.places import verify
 from chatbot_erp.eventstore.postgres_store import open_store as open_postgres
 from chatbot_erp.eventstore.store import EventStore, NewEvent, Settings
-from chatbot_erp.eventstore.verify import Report
+from chatbot_erp.eventstore.walk import Report
 
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 

@@ -26,7 +26,8 @@ from chatbot_erp.eventstore.records import ERASED, Attempt, Recorded
 from chatbot_erp.eventstore.store import EventStore, NewEvent
 from chatbot_erp.eventstore.subject_keys import SubjectKeys, Wanted
 from chatbot_erp.eventstore.subjects import STREAM, Subjects, events, page
-from chatbot_erp.eventstore.verify import Report, verify
+from chatbot_erp.eventstore.verify import verify
+from chatbot_erp.eventstore.walk import Report
 
 Facts = Callable[[Event], NewEvent]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from chatbot_erp.eventstore.checkpoints import Checkpoint, Signer
+from chatbot_erp.eventstore.checkpoints import Checkpoint, Signer, from_row
 from chatbot_erp.eventstore.errors import LogCorrupt, LogTooNew, StoreError
 from chatbot_erp.eventstore.events import MessageAccepted, MessageSent
 from chatbot_erp.eventstore.log_reader import LogReader
@@ -67,6 +67,55 @@ def test_an_untouched_log_is_whole(log: Path) -> None:
     assert (report.problem, report.position) == (None, None)
     assert (report.events, report.streams, report.checkpoints, len(report.keys)) == (EVENTS, 3, 4, 1)
     assert told == [(EVENTS, EVENTS)]
+
+
+def test_of_a_large_log_another_process_checks_the_second_half(log: Path) -> None:
+    told: list[tuple[int, int]] = []
+    with EventStore.open(log) as store:
+        kept = store.checkpoints(limit=1)
+    report = verify(log, kept=kept, progress=lambda done, total: told.append((done, total)), alone=10)
+    assert report == verify(log, kept=kept)
+    assert (report.problem, report.events, report.checkpoints) == (None, EVENTS, 5)
+    assert told == [(EVENTS // 2, EVENTS)]
+
+
+@pytest.mark.parametrize(
+    ("statement", "position"),
+    [
+        ("UPDATE events SET data = replace(data, 'text', 'tixt') WHERE position = 47", 47),
+        ("UPDATE events SET hash = zeroblob(32) WHERE position = 30", 30),
+        ("DELETE FROM events WHERE position = 31", 31),
+        ("DELETE FROM events WHERE position > 31", 32),
+        ("UPDATE checkpoints SET at = '2027-01-01T00:00:00.000000Z' WHERE position = 51", 51),
+    ],
+)
+def test_two_processes_name_the_position_that_one_names(log: Path, statement: str, position: int) -> None:
+    tamper(log, statement)
+    report, alone = verify(log, alone=10), verify(log)
+    assert (report.position, report.problem) == (position, alone.problem)
+    assert alone.position == position
+
+
+@pytest.mark.parametrize("column", ["version", "sequence"])
+def test_a_second_half_that_fits_only_itself_is_noticed(log: Path, column: str) -> None:
+    tamper(
+        log,
+        f"UPDATE events SET {column} = {column} + 1 WHERE stream = 'b' AND position > 30",
+        f"UPDATE streams SET {column} = {column} + 1 WHERE stream = 'b'",
+        "DELETE FROM checkpoints",
+    )
+    rewrite_chain(log)
+    report = verify(log, alone=10)
+    assert report.position in (32, 35)  # the first event of this stream, and the first that webhooks are told
+    assert report == verify(log)
+
+
+def test_a_checkpoint_that_was_kept_of_the_second_half_is_compared(log: Path, tmp_path: Path) -> None:
+    with EventStore.open(log) as store:
+        at = store.checkpoints(limit=1)[0].at
+    forged = from_row(Signer.open(tmp_path).row(50, bytes(32), at))
+    assert verify(log, kept=[forged], alone=10) == verify(log, kept=[forged])
+    assert verify(log, kept=[forged], alone=10).position == 50
 
 
 def test_the_chain_is_what_its_description_says(log: Path) -> None:

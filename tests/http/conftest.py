@@ -48,7 +48,7 @@ from chatbot_erp.actors.webhook_control import WebhookControl
 from chatbot_erp.eventstore.events import Event, InstanceConnected, InstanceCreated, InstanceRemoved, Status
 from chatbot_erp.eventstore.records import NewEvent, Redelivery
 from chatbot_erp.eventstore.store import EventStore
-from chatbot_erp.eventstore.verify import Report
+from chatbot_erp.eventstore.walk import Report
 from chatbot_erp.http.app import create_app
 from fake_inquiries import FakeInquiries
 

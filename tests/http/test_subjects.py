@@ -9,7 +9,7 @@ import pytest
 
 from chatbot_erp.eventstore.checkpoints import Checkpoint
 from chatbot_erp.eventstore.events import MessageAccepted, Status
-from chatbot_erp.eventstore.verify import Report
+from chatbot_erp.eventstore.walk import Report
 
 if TYPE_CHECKING:
     from tests.http.conftest import Caller, FakeAudit, FakeManager
