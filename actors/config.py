@@ -35,6 +35,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     content_keep_days: int = 0
     media_max_bytes: int = 100 << 20
     http_threads: int = 48
+    stand_by: bool = False
+    advertise: str | None = None
     node: str = msgspec.field(default_factory=socket.gethostname)
 
     def __repr__(self) -> str:

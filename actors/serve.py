@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -25,7 +25,7 @@ import segno
 import structlog
 from filelock import FileLock, Timeout
 
-from chatbot_erp.actors import frames, people_frames, session_traces, tidings
+from chatbot_erp.actors import frames, people_frames, session_traces, spool_exchange, tidings, turns
 from chatbot_erp.actors.alarms import Alarms
 from chatbot_erp.actors.commands import Observed
 from chatbot_erp.actors.config import Config
@@ -45,6 +45,7 @@ from chatbot_erp.actors.spans import TracesUnavailable, configure_traces
 from chatbot_erp.actors.spool import read_spools
 from chatbot_erp.actors.supervisor_actor import LOOK_EVERY_S, SupervisorActor
 from chatbot_erp.eventstore.errors import KeysMissing, StoreError
+from chatbot_erp.eventstore.lease import ALONE, Node
 from chatbot_erp.eventstore.places import open_store, open_vault
 from chatbot_erp.eventstore.store import EventStore
 from chatbot_erp.eventstore.vault import Vault
@@ -66,6 +67,8 @@ ACTORS_PATIENCE_S = 8.0
 
 FORMER_HOSTS_PATIENCE_S = 8.0
 
+SPOOLS_EVERY_S = 5.0
+
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
@@ -86,11 +89,17 @@ def run(config: Config, *, sandbox: bool, sandbox_network: str | None) -> int:
         with ExitStack() as stack:
             stack.callback(configure_traces())
             network = _enter_network(stack, sandbox, sandbox_network)
-            manager = stack.enter_context(open_house(config, _surroundings(network)))
+            door = stack.enter_context(_stand_by(config)) if config.stand_by else None
+            node = door.node if door is not None else Node(name=config.node)
+            house = partial(open_house, config, _surroundings(network), node, partial(turns.begin_anew, node, ending))
+            manager = turns.await_turn(stack, house, node, ending)
+            if manager is None:
+                return 0
             # Large bodies are kept in files without a name; elsewhere there may be little room, or only memory.
             tempfile.tempdir = str(config.data_dir.absolute())
-            address = stack.enter_context(_listen(manager, config, network))
-            print(f"chatbot-erp listens on {address}", flush=True)
+            address = stack.enter_context(_listen(manager, config, network, door))
+            if door is None:
+                print(f"chatbot-erp listens on {address}", flush=True)
             if not await_end(ending, manager.pulse_age_s):
                 # Nothing is healed any more: better to end at once, which the log survives.
                 log.critical("the supervisor hangs; this process ends", action="supervisor_hangs")
@@ -135,6 +144,12 @@ def _heed(ending: Event, number: int, frame: FrameType | None) -> None:
     ending.set()
 
 
+def _stand_by(config: Config) -> AbstractContextManager[turns.Door]:
+    from chatbot_erp.http.serving import start_standby
+
+    return turns.stand_by(config, start_standby, REQUESTS_PATIENCE_S)
+
+
 def _enter_network(stack: ExitStack, sandbox: bool, sandbox_network: str | None) -> Any:
     """The sandbox's network where it is asked for, else None."""
     if not sandbox and sandbox_network is None:
@@ -156,16 +171,21 @@ def _surroundings(network: Any) -> Surroundings:
 
 
 @contextmanager
-def _listen(manager: Manager, config: Config, network: Any) -> Iterator[str]:
-    """Answer HTTP; at the end let requests that are under way finish."""
+def _listen(manager: Manager, config: Config, network: Any, door: turns.Door | None) -> Iterator[str]:
+    """Answer HTTP, at the door where there is one; at the end let requests that are under way finish."""
     from chatbot_erp.http.serving import start_http
 
-    if network is None:
-        server = start_http(manager, config)
-    else:
+    playground = None
+    if network is not None:
         from chatbot_erp.sandbox.playground import Playground
 
-        server = start_http(manager, config, Playground(network))
+        playground = Playground(network)
+    if door is None:
+        server = start_http(manager, config, playground)
+    else:
+        door.standby.stop()
+        server = door.server
+        server.turn_to(manager, config, playground)
     try:
         yield server.url
     finally:
@@ -173,14 +193,19 @@ def _listen(manager: Manager, config: Config, network: Any) -> Iterator[str]:
 
 
 @contextmanager
-def open_house(config: Config, surroundings: Surroundings) -> Iterator[Manager]:
-    """Everything but HTTP: lock, log, actors, sockets. Raises `StoreError` or `Timeout` if it cannot be had."""
+def open_house(
+    config: Config, surroundings: Surroundings, node: Node = ALONE, lost: Callable[[], None] = lambda: None
+) -> Iterator[Manager]:
+    """Everything but HTTP: lock, log, actors, sockets. Raises `StoreError` or `Timeout` if it cannot be had.
+
+    `lost` is called when another node has taken over.
+    """
     config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     sessions = config.data_dir / "sessions"
     sessions.mkdir(mode=0o700, exist_ok=True)
     with ExitStack() as stack:
         stack.enter_context(FileLock(config.data_dir / "manager.lock", timeout=0))
-        store = open_store(config.data_dir, config.database)
+        store = open_store(config.data_dir, config.database, node, lost)
         stack.callback(store.close)
         vault = open_vault(config.database or config.data_dir)
         stack.callback(vault.close)
@@ -196,10 +221,14 @@ def open_house(config: Config, surroundings: Surroundings) -> Iterator[Manager]:
         house: Any = supervisor.ask(tidings.Introduce(), timeout=PATIENCE_S)
         stack.callback(_stop_supervisor, supervisor)
         count = supervisor.ask(tidings.Restore(), timeout=PATIENCE_S)
+        if node.movable:
+            spool_exchange.take_over(config.data_dir, vault)
         take_spools(house)
         supervisor.ask(tidings.Resume(), timeout=PATIENCE_S)
         _forget_old_attempts(house)
         _tidy_media(house)
+        if node.movable:
+            _hear_superseded(house)
         _forget_old_content(house, eraser)
         log.info("restored", action="restored", instances=count)
         yield Manager(house, eraser)
@@ -301,6 +330,7 @@ def _start_supervisor(
             switchboard=switchboard,
             spawn=spawn,
             part_with=partial(keep_names, store),
+            leased_until=store.leased_until,
         )
         return house, hosts
 
@@ -362,6 +392,20 @@ def take_spools(house: House) -> None:
         else:
             log.error("a spool is damaged", action="spool_parked", damage=spool.damage, file=str(spool.park()))
             house.tallies.count("parked", "Spool")
+
+
+def _hear_superseded(house: House) -> None:
+    """Store what other nodes had in hand when they were superseded: now and every few seconds."""
+
+    def hear() -> None:
+        try:
+            if spool_exchange.take_over(house.config.data_dir, house.vault):
+                take_spools(house)
+        except (StoreError, OSError, pykka.Timeout, pykka.ActorDeadError) as ex:
+            log.warning("a spool waits", action="spool_waits", error=str(ex))
+        house.alarms.set(SPOOLS_EVERY_S, lambda: _hear_superseded(house))
+
+    Thread(target=hear, name="spools", daemon=True).start()
 
 
 def _stop_supervisor(supervisor: pykka.ActorRef[Any]) -> None:

@@ -1,0 +1,79 @@
+"""How a node that shares a log with others waits for its turn, and how it loses it."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from threading import Event
+from typing import Any
+
+import structlog
+
+from chatbot_erp.actors import spool_exchange
+from chatbot_erp.actors.config import Config
+from chatbot_erp.actors.manager import Manager
+from chatbot_erp.actors.standby import Standby
+from chatbot_erp.eventstore.errors import StoreUnavailable
+from chatbot_erp.eventstore.lease import Node
+from chatbot_erp.eventstore.places import open_members
+
+log = structlog.get_logger()
+
+TURN_EVERY_S = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Where a node that stands by is reached already."""
+
+    node: Node
+    server: Any
+    standby: Standby
+
+
+@contextmanager
+def stand_by(config: Config, start_http: Callable[..., Any], patience_s: float) -> Iterator[Door]:
+    """Answer HTTP with what the node says that works; at the end let requests finish for so long."""
+    assert config.database is not None, "the command line has seen to it"
+    members = open_members(config.database)
+    standby = Standby(members, lambda: spool_exchange.hand_over(config.data_dir, members.vault))
+    try:
+        server = start_http(config, standby, members.vault)
+        node = Node(name=config.node, url=config.advertise or server.url, movable=True)
+        standby.start(node)
+        print(f"chatbot-erp listens on {server.url}", flush=True)
+        try:
+            yield Door(node, server, standby)
+        finally:
+            standby.stop()
+            server.stop(patience_s)
+    finally:
+        members.close()
+
+
+def await_turn(
+    stack: ExitStack, house: Callable[[], AbstractContextManager[Manager]], node: Node, ending: Event
+) -> Manager | None:
+    """Open the house as soon as no other node works; None if the end comes first."""
+    waits = False
+    while not ending.is_set():
+        try:
+            return stack.enter_context(house())
+        except StoreUnavailable as ex:
+            # A database that was never reached is more likely to be a mistake of the command line.
+            if not node.movable or not (waits or ex.trouble == "locked"):
+                raise
+            waits = True
+            ending.wait(TURN_EVERY_S)
+    return None
+
+
+def begin_anew(node: Node, ending: Event) -> None:
+    """Another node has taken over: what this process knows is the past. In its place comes one that stands by.
+
+    Runs in the store's thread. The socket hosts see their pipes break; what they had in hand goes to the spool.
+    """
+    if node.movable and not ending.is_set():
+        log.critical("another node works now; this one begins anew", action="superseded")
+        os.execv(sys.executable, sys.orig_argv)
