@@ -55,16 +55,17 @@ def stand_by(config: Config, start_http: Callable[..., Any], patience_s: float) 
 def await_turn(
     stack: ExitStack, house: Callable[[], AbstractContextManager[Manager]], node: Node, ending: Event
 ) -> Manager | None:
-    """Open the house as soon as no other node works; None if the end comes first."""
-    waits = False
+    """Open the house as soon as no other node works and the database can be had; None if the end comes first."""
+    told = ""
     while not ending.is_set():
         try:
             return stack.enter_context(house())
         except StoreUnavailable as ex:
-            # A database that was never reached is more likely to be a mistake of the command line.
-            if not node.movable or not (waits or ex.trouble == "locked"):
+            if not node.movable:
                 raise
-            waits = True
+            if ex.trouble != "locked" and str(ex) != told:
+                log.warning("this node cannot work yet", action="turn_awaited", error=str(ex))
+                told = str(ex)
             ending.wait(TURN_EVERY_S)
     return None
 

@@ -101,9 +101,9 @@ class Lines:
         with self._door:
             lines = list(self._opened)
         for line in lines:
-            if line.sock is not None:
+            if (end := line.sock) is not None:
                 with suppress(OSError):
-                    line.sock.shutdown(socket.SHUT_RDWR)
+                    end.shutdown(socket.SHUT_RDWR)
 
 
 class Forwarder:

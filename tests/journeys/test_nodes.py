@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from chatbot_erp.sandbox.client import Network, Phone
-from manager_process import ManagerProcess
+from manager_process import OPERATIONAL, ManagerProcess
 from postgres_server import PostgresServer
 from receiver import Receiver
 
@@ -38,9 +38,9 @@ class Nodes:
 
     def start(self) -> tuple[ManagerProcess, ManagerProcess]:
         a, b = self.each["a"].start(), self.each["b"]
-        wait_for(lambda: names(a) == {"a"})
+        wait_for(lambda: names(a) == {"a"}, a)
         b.start()
-        wait_for(lambda: names(b) == {"a", "b"})
+        wait_for(lambda: names(b) == {"a", "b"}, a, b)
         return a, b
 
 
@@ -63,11 +63,12 @@ def names(manager: ManagerProcess) -> set[str]:
     return {node["name"] for node in answer(manager, "/nodes") or []}
 
 
-def wait_for(condition: Callable[[], bool]) -> None:
+def wait_for(condition: Callable[[], bool], *managers: ManagerProcess) -> None:
+    """Where it takes too long, the error shows the ends of these managers' logs."""
     deadline = time.monotonic() + PATIENCE_S
     while not condition():
         if time.monotonic() > deadline:
-            raise TimeoutError
+            raise TimeoutError("\n".join(f"{each.url} {each.log.read_text()[-4000:]}" for each in managers))
         time.sleep(0.05)
 
 
@@ -82,9 +83,9 @@ def wait_at(manager: ManagerProcess, node: str) -> None:
 
     def arrived() -> bool:
         view = answer(manager, "/instances/empresa_x") or {}
-        return (view.get("node"), view.get("status")) == (node, "CONNECTED")
+        return view.get("node") == node and view.get("status") in OPERATIONAL
 
-    wait_for(arrived)
+    wait_for(arrived, manager)
 
 
 @pytest.fixture
@@ -124,7 +125,7 @@ def test_any_node_answers_any_call_and_a_killed_one_is_replaced(
     customer.send(phone.number, "Oi")
     receiver.wait_for(lambda payload: payload.get("message", {}).get("text") == "Oi")
     a.start()
-    wait_for(lambda: names(a) == {"a", "b"})
+    wait_for(lambda: names(a) == {"a", "b"}, a, b)
     assert a.send("empresa_x", customer.number, "Depois").status_code == 200
     customer.receive(text="Depois")
     assert [message.text for message in customer.inbox()] == ["Olá", "Depois"]
@@ -143,7 +144,7 @@ def test_a_node_that_ends_hands_over_and_the_other_outlasts_a_database_that_is_a
     server.kill()
     wait_for(lambda: not b.host_pids())  # the lease has lapsed: as far as it knows, another node has the number
     server.start()
-    wait_for(lambda: connections(b) > before)
+    wait_for(lambda: connections(b) > before, b)
     assert b.send("empresa_x", customer.number, "Olá").status_code == 200
     customer.receive(text="Olá")
     assert b.terminate() == 0
@@ -163,8 +164,8 @@ def test_a_node_that_was_frozen_wakes_to_stand_by_and_has_sent_and_written_nothi
         events = b.events("empresa_x")
     finally:
         os.kill(a.pid, signal.SIGCONT)
-    wait_for(lambda: a.log.read_text().count("superseded") > 0)
-    wait_for(lambda: "standing_by" in a.log.read_text().partition("superseded")[2])
+    wait_for(lambda: a.log.read_text().count("superseded") > 0, a, b)
+    wait_for(lambda: "standing_by" in a.log.read_text().partition("superseded")[2], a, b)
     assert b.events("empresa_x")[: len(events)] == events
     # What it had in hand, and could write down no more.
     receiver.wait_for(lambda payload: payload.get("message", {}).get("text") == "Enquanto isso", timeout_s=PATIENCE_S)
