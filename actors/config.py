@@ -6,6 +6,8 @@ from pathlib import Path
 
 import msgspec
 
+from chatbot_erp.eventstore.lease import LEASE_S
+
 DAY_S = 86_400.0
 
 
@@ -37,6 +39,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     http_threads: int = 48
     stand_by: bool = False
     advertise: str | None = None
+    lease_s: float = LEASE_S
     node: str = msgspec.field(default_factory=socket.gethostname)
 
     def __repr__(self) -> str:

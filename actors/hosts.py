@@ -5,7 +5,6 @@ library cannot be stopped cleanly while it shows a QR (the whole host is ended i
 twice: a new socket waits until the old one is said to be closed.
 """
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -73,10 +72,8 @@ class SocketHosts:
         spawn: Callable[[str], HostProcess],
         part_with: Callable[[Path], None] = lambda session: None,
         clock: Callable[[], float] = time.monotonic,
-        leased_until: Callable[[], float] = lambda: math.inf,
     ) -> None:
-        """`part_with` sees a session before it is erased; `leased_until` as the store's."""
-        self._leased_until = leased_until
+        """`part_with` sees a session before it is erased."""
         self._sessions = sessions
         self._capacity = numbers_per_host
         self._ping = ping
@@ -180,14 +177,13 @@ class SocketHosts:
         ]
 
     def look(self) -> None:
-        """Have hosts go on, and kill those that hang, whose sockets do not close, or that do not end; `gone` follows."""
+        """Kill hosts whose main loop has stopped, whose sockets do not close, or that do not end; `gone` follows."""
         now = self._clock()
         if now - self._looked_at > LATE_S:
             self._heard_since = now
         self._looked_at = now
         stuck = self._stuck(now)
         for host in self.processes():
-            self._renew(host)
             if host.name in self._hung:
                 continue
             if host.name in stuck or now - max(host.last_alive, self._heard_since) > SILENCE_S:
@@ -256,12 +252,7 @@ class SocketHosts:
     def _new(self, kind: dict[str, HostProcess]) -> HostProcess:
         host = self._spawn(str(uuid4()))
         kind[host.name] = host
-        self._renew(host)
         return host
-
-    def _renew(self, host: HostProcess) -> None:
-        if (until := self._leased_until()) < math.inf:
-            self._order(host, frames.Renew(until=until))
 
     def _close(self, instance: str, slot: Slot, *, unlink: bool) -> None:
         if slot.closing_since is None:

@@ -109,6 +109,12 @@ def main() -> None:
 @option(
     "--advertise", default=None, metavar="URL", help="Where other nodes reach this one.  [default: http://HOST:PORT]"
 )
+@option(
+    "--lease",
+    default=Config().lease_s,
+    type=click.FloatRange(5),
+    help="Seconds that other nodes wait for one that falls silent, before they take its place.",
+)
 @option("--sandbox", is_flag=True, help="Use the built-in WhatsApp network on loopback: no phone, no internet.")
 @option("--sandbox-network", default=None, help="Control address of a sandbox network that runs already.")
 def serve(
@@ -138,6 +144,7 @@ def serve(
     node: str | None,
     stand_by: bool,
     advertise: str | None,
+    lease: float,
     sandbox: bool,
     sandbox_network: str | None,
 ) -> None:
@@ -173,7 +180,10 @@ def serve(
         node=node or gethostname(),
         stand_by=stand_by,
         advertise=advertise.rstrip("/") if advertise else None,
+        lease_s=lease,
     )
+    if stand_by and sandbox:
+        raise click.UsageError("Nodes share a network: start one elsewhere and give all of them its --sandbox-network.")
     if stand_by:
         _check_company(config)
     from phonenumbers import SUPPORTED_REGIONS

@@ -9,7 +9,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -41,8 +41,9 @@ from chatbot_erp.actors.logs import configure_logs
 from chatbot_erp.actors.manager import Manager
 from chatbot_erp.actors.media_files import MediaFiles
 from chatbot_erp.actors.outbox import Outbox
+from chatbot_erp.actors.renewals import Renewals
 from chatbot_erp.actors.spans import TracesUnavailable, configure_traces
-from chatbot_erp.actors.spool import read_spools
+from chatbot_erp.actors.spool import PART, WHOLE, read_spools
 from chatbot_erp.actors.supervisor_actor import LOOK_EVERY_S, SupervisorActor
 from chatbot_erp.eventstore.errors import KeysMissing, StoreError
 from chatbot_erp.eventstore.lease import ALONE, Node
@@ -92,7 +93,7 @@ def run(config: Config, *, sandbox: bool, sandbox_network: str | None) -> int:
             door = stack.enter_context(_stand_by(config)) if config.stand_by else None
             node = door.node if door is not None else Node(name=config.node)
             house = partial(open_house, config, _surroundings(network), node, partial(turns.begin_anew, node, ending))
-            manager = turns.await_turn(stack, house, node, ending)
+            manager = turns.await_turn(stack, house, door, ending)
             if manager is None:
                 return 0
             # Large bodies are kept in files without a name; elsewhere there may be little room, or only memory.
@@ -217,7 +218,10 @@ def open_house(
         alarms = Alarms()
         alarms.start()
         stack.callback(alarms.stop)
-        supervisor = _start_supervisor(config, surroundings, store, vault, alarms)
+        renewals = Renewals(alarms, store.leased_until)
+        if node.movable:
+            renewals.go_on()
+        supervisor = _start_supervisor(config, surroundings, store, vault, alarms, renewals)
         house: Any = supervisor.ask(tidings.Introduce(), timeout=PATIENCE_S)
         stack.callback(_stop_supervisor, supervisor)
         count = supervisor.ask(tidings.Restore(), timeout=PATIENCE_S)
@@ -228,7 +232,7 @@ def open_house(
         _forget_old_attempts(house)
         _tidy_media(house)
         if node.movable:
-            _hear_superseded(house)
+            _take_late_spools(house)
         _forget_old_content(house, eraser)
         log.info("restored", action="restored", instances=count)
         yield Manager(house, eraser)
@@ -285,7 +289,7 @@ def _postponed() -> Iterator[None]:
 
 
 def _start_supervisor(
-    config: Config, surroundings: Surroundings, store: EventStore, vault: Vault, alarms: Alarms
+    config: Config, surroundings: Surroundings, store: EventStore, vault: Vault, alarms: Alarms, renewals: Renewals
 ) -> pykka.ActorRef[Any]:
     directory = Directory()
     switchboard = Switchboard()
@@ -321,6 +325,7 @@ def _start_supervisor(
                 prelude=surroundings.prelude,
                 environment=surroundings.environment,
             )
+            renewals.add(host)
             return host
 
         hosts = SocketHosts(
@@ -330,7 +335,6 @@ def _start_supervisor(
             switchboard=switchboard,
             spawn=spawn,
             part_with=partial(keep_names, store),
-            leased_until=store.leased_until,
         )
         return house, hosts
 
@@ -365,14 +369,14 @@ def pass_on(house: House, host: HostProcess, word: frames.Said) -> None:
         actor.tell(tidings.Heard(observed=observed, number=word.number, oldest=word.oldest, host=host))
 
 
-def take_spools(house: House) -> None:
+def take_spools(house: House, endings: Collection[str] = (WHOLE, PART)) -> None:
     """Store what hosts had in hand when the last manager died, then forget the spools. Raises `OSError`.
 
     One instance that cannot take its words holds up nobody: its spools stay as they are for the next life, which knows
     what of them is stored already.
     """
     waiting = set(house.directory.missing())
-    for spool in read_spools(house.config.data_dir):
+    for spool in read_spools(house.config.data_dir, endings):
         for said in spool.words:
             if isinstance(said.observation, people_frames.Reply) or said.instance in waiting:
                 continue
@@ -394,18 +398,25 @@ def take_spools(house: House) -> None:
             house.tallies.count("parked", "Spool")
 
 
-def _hear_superseded(house: House) -> None:
-    """Store what other nodes had in hand when they were superseded: now and every few seconds."""
+def _take_late_spools(house: House, seen: frozenset[str] = frozenset()) -> None:
+    """Store, now and every few seconds, what hosts had in hand whose lease lapsed: those of other nodes, and of this one.
 
-    def hear() -> None:
+    What was `seen` before and is still there is kept for the next life.
+    """
+
+    def take() -> None:
+        there = seen
         try:
-            if spool_exchange.take_over(house.config.data_dir, house.vault):
-                take_spools(house)
+            spool_exchange.take_over(house.config.data_dir, house.vault)
+            there = spool_exchange.whole(house.config.data_dir)
+            if there - seen:
+                take_spools(house, WHOLE)
         except (StoreError, OSError, pykka.Timeout, pykka.ActorDeadError) as ex:
+            there = seen
             log.warning("a spool waits", action="spool_waits", error=str(ex))
-        house.alarms.set(SPOOLS_EVERY_S, lambda: _hear_superseded(house))
+        house.alarms.set(SPOOLS_EVERY_S, lambda: _take_late_spools(house, there))
 
-    Thread(target=hear, name="spools", daemon=True).start()
+    Thread(target=take, name="spools", daemon=True).start()
 
 
 def _stop_supervisor(supervisor: pykka.ActorRef[Any]) -> None:

@@ -24,10 +24,8 @@ class Members(Protocol):
 class Standby:
     """Runs from `start` to `stop`."""
 
-    def __init__(self, members: Members, also: Callable[[], None] = lambda: None) -> None:
-        """`also` is called each half a second, and may raise a `StoreError` or OSError."""
+    def __init__(self, members: Members) -> None:
         self._members = members
-        self._also = also
         self._leader: Node | None = None
         self._changed: Callable[[], None] = lambda: None
         self._ending = Event()
@@ -66,9 +64,8 @@ class Standby:
     def _look(self, node: Node) -> Node | None:
         try:
             self._members.see(node)
-            self._also()
             holder = self._members.holder()
-        except (StoreError, OSError) as ex:
+        except StoreError as ex:
             log.debug("the other nodes are not seen", action="nodes_unseen", error=str(ex))
             return self._leader
         # This one has just taken over, where it is the holder: nothing is forwarded to itself.

@@ -14,13 +14,14 @@ from chatbot_erp.actors import spool_exchange
 from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.manager import Manager
 from chatbot_erp.actors.standby import Standby
-from chatbot_erp.eventstore.errors import StoreUnavailable
+from chatbot_erp.eventstore.errors import StoreError, StoreUnavailable
 from chatbot_erp.eventstore.lease import Node
 from chatbot_erp.eventstore.places import open_members
 
 log = structlog.get_logger()
 
 TURN_EVERY_S = 0.2
+EXIT_SUPERSEDED = 75
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,8 @@ class Door:
     node: Node
     server: Any
     standby: Standby
+    hand_over: Callable[[], None]
+    """What this machine has of an earlier turn, to the node that works; may raise a `StoreError` or OSError."""
 
 
 @contextmanager
@@ -37,14 +40,14 @@ def stand_by(config: Config, start_http: Callable[..., Any], patience_s: float) 
     """Answer HTTP with what the node says that works; at the end let requests finish for so long."""
     assert config.database is not None, "the command line has seen to it"
     members = open_members(config.database)
-    standby = Standby(members, lambda: spool_exchange.hand_over(config.data_dir, members.vault))
+    standby = Standby(members)
     try:
         server = start_http(config, standby, members.vault)
-        node = Node(name=config.node, url=config.advertise or server.url, movable=True)
+        node = Node(name=config.node, url=config.advertise or server.url, movable=True, lease_s=config.lease_s)
         standby.start(node)
         print(f"chatbot-erp listens on {server.url}", flush=True)
         try:
-            yield Door(node, server, standby)
+            yield Door(node, server, standby, lambda: spool_exchange.hand_over(config.data_dir, members.vault))
         finally:
             standby.stop()
             server.stop(patience_s)
@@ -53,20 +56,25 @@ def stand_by(config: Config, start_http: Callable[..., Any], patience_s: float) 
 
 
 def await_turn(
-    stack: ExitStack, house: Callable[[], AbstractContextManager[Manager]], node: Node, ending: Event
+    stack: ExitStack, house: Callable[[], AbstractContextManager[Manager]], door: Door | None, ending: Event
 ) -> Manager | None:
-    """Open the house as soon as no other node works and the database can be had; None if the end comes first."""
+    """Open the house; with a door, as soon as no other node works and the database can be had, or None at the end."""
+    if door is None:
+        return stack.enter_context(house())
     told = ""
     while not ending.is_set():
         try:
             return stack.enter_context(house())
         except StoreUnavailable as ex:
-            if not node.movable:
-                raise
             if ex.trouble != "locked" and str(ex) != told:
                 log.warning("this node cannot work yet", action="turn_awaited", error=str(ex))
                 told = str(ex)
-            ending.wait(TURN_EVERY_S)
+        try:
+            # On this thread, or it would take away what the house reads when it opens.
+            door.hand_over()
+        except (StoreError, OSError) as ex:
+            log.debug("spools are not handed over yet", action="spool_waits", error=str(ex))
+        ending.wait(TURN_EVERY_S)
     return None
 
 
@@ -75,6 +83,14 @@ def begin_anew(node: Node, ending: Event) -> None:
 
     Runs in the store's thread. The socket hosts see their pipes break; what they had in hand goes to the spool.
     """
-    if node.movable and not ending.is_set():
-        log.critical("another node works now; this one begins anew", action="superseded")
+    if ending.is_set():
+        return
+    if not node.movable:
+        log.critical("another manager has this database now; this one writes nothing any more", action="superseded")
+        return
+    log.critical("another node works now; this one begins anew", action="superseded")
+    try:
         os.execv(sys.executable, sys.orig_argv)
+    except OSError as ex:
+        log.critical("it cannot; it ends, for somebody to start it", action="superseded", error=str(ex))
+        os._exit(EXIT_SUPERSEDED)

@@ -12,7 +12,6 @@ from typing import Literal
 import msgspec
 
 LEASE_S = 10.0
-"""How long a node that fell silent is waited for before another takes its place."""
 
 
 class Node(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,6 +20,8 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     url: str = ""
     movable: bool = False
+    lease_s: float = LEASE_S
+    """How long it is waited for when it falls silent, before another takes its place."""
 
 
 ALONE = Node(name="")

@@ -5,10 +5,12 @@ from collections.abc import Callable
 
 from chatbot_erp.eventstore.engine import Ask
 from chatbot_erp.eventstore.errors import StoreUnavailable
-from chatbot_erp.eventstore.lease import LEASE_S, Lease, Node, boot_time, decide
+from chatbot_erp.eventstore.lease import Lease, Node, boot_time, decide
 from chatbot_erp.eventstore.postgres import Connection, asking
 
-RENEW_S = 2.0
+RENEWALS = 5
+"""So often a lease is renewed while it lasts."""
+
 LOOK_EVERY_S = 0.2
 
 
@@ -22,10 +24,11 @@ class Superseded(Exception):
 class Tenure:
     """One node's time with the lease, from its epoch on. The writer's thread keeps it; `until` is for any thread."""
 
-    def __init__(self, node: Node, epoch: int) -> None:
+    def __init__(self, node: Node, epoch: int, begun: float) -> None:
+        """`begun` is a moment, by `boot_time`, before the database counted."""
         self.node = node
         self.epoch = epoch
-        self.until = boot_time() + LEASE_S
+        self.until = begun + node.lease_s
         """By `boot_time`, at the latest so late the database lets others take over."""
 
     def check(self, epoch: int) -> None:
@@ -35,44 +38,47 @@ class Tenure:
 
     def is_due(self) -> bool:
         """Whether the lease is to be renewed; what cannot be moved needs no end."""
-        return self.node.movable and boot_time() > self.until - LEASE_S + RENEW_S
+        lease_s = self.node.lease_s
+        return self.node.movable and boot_time() > self.until - lease_s + lease_s / RENEWALS
 
     def renew(self, ask: Ask) -> None:
         """Within a transaction that has found the epoch to be the own one; `renewed` when it is committed."""
-        ask("renew_lease", (LEASE_S,))
+        ask("renew_lease", (self.node.lease_s,))
         see(ask, self.node)
 
     def renewed(self, begun: float) -> None:
         """A transaction that began then, by `boot_time`, has renewed the lease."""
-        self.until = begun + LEASE_S
+        self.until = begun + self.node.lease_s
 
 
 def take(connection: Connection, node: Node, patience_s: float) -> Tenure:
     """Have the lease, from whoever has it. Raises StoreUnavailable where it is another's for so long; psycopg.Error."""
     deadline = time.monotonic() + patience_s
-    while (epoch := _try(connection, node)) is None:
+    while (tenure := _try(connection, node)) is None:
         if time.monotonic() > deadline:
             raise StoreUnavailable("locked", "another manager works in this database")
         time.sleep(LOOK_EVERY_S)
-    return Tenure(node, epoch)
+    return tenure
 
 
-def _try(connection: Connection, node: Node) -> int | None:
+def _try(connection: Connection, node: Node) -> Tenure | None:
     ask = asking(connection)
-    if decide(node, _look(ask)) == "wait":
+    lease = _look(ask)
+    if decide(node, lease) == "wait":
         return None
+    if lease.locked:
+        # First of all: who froze in mid-transaction has the row, too, and no timeout of the server ends a pipeline.
+        ask("evict")
     with connection.transaction():
         # A statement of its own: what comes after it sees what others did while this one waited for the row.
         ask("lock_head")
-        lease = _look(ask)
-        if decide(node, lease) == "wait":
+        if decide(node, _look(ask)) == "wait":
             return None
-        if lease.locked:
-            ask("evict")
         if node.movable:
             see(ask, node)
-        found: tuple[int] = ask("take_lease", (node.name, node.movable, LEASE_S)).fetchone()
-        return found[0]
+        begun = boot_time()
+        epoch: int = ask("take_lease", (node.name, node.movable, node.lease_s)).fetchone()[0]
+        return Tenure(node, epoch, begun)
 
 
 def _look(ask: Ask) -> Lease:

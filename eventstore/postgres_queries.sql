@@ -36,7 +36,8 @@ FROM head;
 -- name: evict
 SELECT pg_terminate_backend(pid) FROM pg_locks
 WHERE locktype = 'advisory' AND classid = 7166 AND objid = 1 AND objsubid = 2 AND granted
-  AND database = (SELECT oid FROM pg_database WHERE datname = current_database());
+  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND (SELECT movable AND coalesce(lease_until < clock_timestamp(), true) FROM head);
 
 -- name: take_lease
 UPDATE head SET epoch = epoch + 1, holder = %s, movable = %s, lease_until = clock_timestamp() + make_interval(secs => %s)

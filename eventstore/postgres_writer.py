@@ -293,11 +293,13 @@ class Writer:
         raise StoreClosed
 
     def _prove(self, connection: Connection) -> bool:
-        """Write something, durably; whether this writer's last transaction was committed. Raises Superseded, psycopg.Error.
+        """Write something, durably, and renew the lease; whether this writer's last transaction was committed.
 
+        Raises Superseded, psycopg.Error.
         A backend that has not noticed yet that its client is gone still holds the head row: then this waits for it.
         """
         ask = asking(connection)
+        begun = boot_time()
         try:
             with connection.transaction():
                 head = ask("lock_head").fetchone()
@@ -307,9 +309,12 @@ class Writer:
                 ask("mark", (f"{self._name} probe", 0))
                 ask("forget_writers")
                 self._vocabulary = set(ask("vocabulary").fetchall())
+                if self._tenure.node.movable:
+                    self._tenure.renew(ask)
         except BaseException:
             connection.close()
             raise
+        self._tenure.renewed(begun)
         with self._growth:
             self._position = position
             self._growth.notify_all()

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from threading import Lock
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 from weakref import WeakSet
 
 import urllib3
@@ -138,12 +139,16 @@ class Forwarder:
 
     def _ask(self, leader: str, req: Request) -> urllib3.BaseHTTPResponse:
         method = req.env["REQUEST_METHOD"]
+        # Some callers name a whole address, as to a proxy: it is no other place that is asked for.
+        target = req.env["REQUEST_URI"]
+        if not target.startswith("/"):
+            target = urlsplit(target)._replace(scheme="", netloc="").geturl()
         headers = {name: value for name, value in req.headers.items() if name.lower() not in HOP_BY_HOP}
         headers |= {FORWARDED: "1", "X-Request-Id": req.callers_id or str(req.id)}
         try:
             return self._pool.request(
                 method,
-                leader + req.env["REQUEST_URI"],
+                leader + target,
                 headers=headers,
                 body=req.bounded_stream if req.content_length else None,
                 preload_content=False,

@@ -1,9 +1,11 @@
 """Who works with a shared log: the rules, played through by hypothesis, and the row in PostgreSQL that they rule."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from threading import Event as Signal
 
+import msgspec
 import psycopg
 import pytest
 from hypothesis import strategies as st
@@ -18,9 +20,10 @@ from chatbot_erp.eventstore.store import EventStore, NewEvent, Settings
 Facts = Callable[..., NewEvent]
 Direct = Callable[[str], object]
 
-A, B = Node(name="a", url="http://a", movable=True), Node(name="b", url="http://b", movable=True)
+A, B = (Node(name=name, url=f"http://{name}", movable=True, lease_s=3600) for name in "ab")
+"""They renew nothing while a test lasts."""
 PATIENCE_S = 120
-ONCE = Settings(patience_ms=0)
+PATIENT, ONCE = Settings(patience_ms=60_000), Settings(patience_ms=0)
 
 
 def held_by(node: Node, **what: bool) -> Lease:
@@ -153,7 +156,7 @@ def direct(database: str) -> Iterator[Direct]:
         yield lambda statement: connection.execute(statement.encode())
 
 
-def opened(database: str, directory: Path, node: Node, lost: Signal, settings: Settings | None = None) -> EventStore:
+def opened(database: str, directory: Path, node: Node, lost: Signal, settings: Settings = PATIENT) -> EventStore:
     return open_store(database, directory.with_name(node.name), settings, node, lost.set)
 
 
@@ -193,8 +196,8 @@ def test_an_old_epoch_is_refused_within_the_transaction_also_where_the_line_was_
 def test_a_node_that_does_nothing_keeps_its_lease_and_hears_that_it_lost_it(
     database: str, directory: Path, direct: Direct
 ) -> None:
-    lost = Signal()
-    with opened(database, directory, A, lost):
+    lost, quick = Signal(), msgspec.structs.replace(A, lease_s=5)
+    with opened(database, directory, quick, lost):
         direct("UPDATE head SET lease_until = now() - interval '1 second'")
         renewed = "DO $$BEGIN WHILE (SELECT lease_until < clock_timestamp() FROM head) LOOP PERFORM pg_sleep(0.05); END LOOP; END$$"
         direct(renewed)
@@ -207,8 +210,21 @@ def test_a_lease_that_was_given_back_is_taken_at_once_and_one_of_the_dead_by_its
     database: str, directory: Path, direct: Direct
 ) -> None:
     opened(database, directory, A, Signal()).close()
-    opened(database, directory, B, Signal(), ONCE).close()
+    opened(database, directory, B, Signal()).close()
     direct("UPDATE head SET holder = 'a', movable = true, lease_until = now() + interval '1 hour'")  # as after a kill
     with pytest.raises(StoreUnavailable, match="another manager"):
         opened(database, directory, B, Signal(), ONCE)
-    opened(database, directory, A, Signal(), ONCE).close()
+    opened(database, directory, A, Signal()).close()
+
+
+def test_who_froze_in_mid_transaction_holds_up_nobody(database: str, directory: Path, direct: Direct) -> None:
+    opened(database, directory, A, Signal()).close()
+    with psycopg.connect(database, autocommit=True) as frozen:
+        frozen.execute("SELECT pg_advisory_lock(7166, 1)")
+        direct("UPDATE head SET holder = 'a', movable = true, lease_until = now() - interval '1 second'")
+        with suppress(psycopg.OperationalError), frozen.pipeline():
+            frozen.execute("BEGIN")
+            frozen.execute("SELECT FROM chatbot_erp.head FOR UPDATE").fetchone()
+            young = opened(database, directory, B, Signal())
+        assert frozen.closed
+        young.close()
