@@ -51,15 +51,21 @@ class Standby:
 
     def _run(self, node: Node) -> None:
         while not self._ending.is_set():
-            leader = self._look(node)
-            if leader != self._leader:
-                self._leader = leader
-                name = leader.name if leader is not None else None
-                log.info("this node stands by", action="standing_by", leader=name)
-                self._changed()
+            try:
+                self._heed(self._look(node))
+            except Exception as ex:
+                # Without this thread nobody would hear of the next leader.
+                log.error("a look at the other nodes failed", action="nodes_unseen", exc_info=ex)
             self._ending.wait(BEAT_S)
         self._leader = None
         self._changed()
+
+    def _heed(self, leader: Node | None) -> None:
+        if leader != self._leader:
+            self._leader = leader
+            name = leader.name if leader is not None else None
+            log.info("this node stands by", action="standing_by", leader=name)
+            self._changed()
 
     def _look(self, node: Node) -> Node | None:
         try:

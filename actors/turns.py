@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from threading import Event
 from typing import Any
@@ -63,6 +63,7 @@ def await_turn(
         return stack.enter_context(house())
     told = ""
     while not ending.is_set():
+        _bury_strays()
         try:
             return stack.enter_context(house())
         except StoreUnavailable as ex:
@@ -76,6 +77,13 @@ def await_turn(
             log.debug("spools are not handed over yet", action="spool_waits", error=str(ex))
         ending.wait(TURN_EVERY_S)
     return None
+
+
+def _bury_strays() -> None:
+    """Children of the life before `begin_anew`; of this one there are none yet."""
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
 
 
 def begin_anew(node: Node, ending: Event) -> None:

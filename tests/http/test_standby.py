@@ -87,6 +87,15 @@ def test_a_request_and_its_answer_pass_as_they_are(node: Serving, httpserver: HT
     assert request.headers["X-Request-Id"] == got.headers["X-Request-Id"]
 
 
+def test_a_request_that_names_a_whole_address_goes_nowhere_else(node: Serving, httpserver: HTTPServer) -> None:
+    httpserver.expect_request("/instances", query_string="a=1").respond_with_data("here")
+    for address in ("http://elsewhere.invalid", "x.elsewhere.invalid://h"):
+        with socket.create_connection(("127.0.0.1", node.port), PATIENCE_S) as line:
+            line.sendall(f"GET {address}/instances?a=1 HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n".encode())
+            with line.makefile("rb") as answer:
+                assert answer.read().endswith(b"\r\n\r\nhere")
+
+
 def test_without_a_node_that_works_nothing_is_done_and_it_says_when_to_come_back(
     node: Serving, company: Company
 ) -> None:

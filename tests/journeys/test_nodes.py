@@ -20,6 +20,7 @@ from receiver import Receiver
 NewPhone = Callable[[str], Phone]
 
 PATIENCE_S = 120.0
+SHARING = ("--stand-by", "--lease", "15")
 
 
 class Nodes:
@@ -29,7 +30,7 @@ class Nodes:
         self.database = database
         (place / "sessions").mkdir()
         self.each = {
-            name: ManagerProcess(place / name, network, "--database", database, "--stand-by", "--node", name)
+            name: ManagerProcess(place / name, network, "--database", database, "--node", name, *SHARING)
             for name in ("a", "b")
         }
         for manager in self.each.values():
@@ -142,11 +143,15 @@ def test_a_node_that_ends_hands_over_and_the_other_outlasts_a_database_that_is_a
     wait_at(b, "b")
     before = connections(b)
     server.kill()
+    customer.send(phone.number, "Enquanto isso")
     wait_for(lambda: not b.host_pids())  # the lease has lapsed: as far as it knows, another node has the number
     server.start()
     wait_for(lambda: connections(b) > before, b)
     assert b.send("empresa_x", customer.number, "Olá").status_code == 200
     customer.receive(text="Olá")
+    # It was told to nobody but the socket process, which wrote it down at its end.
+    b.wait_event("empresa_x", "message.received", timeout_s=PATIENCE_S)
+    assert len(b.events("empresa_x", "message.received")) == 1
     assert b.terminate() == 0
 
 
