@@ -49,8 +49,9 @@ def stand_by(config: Config, start_http: Callable[..., Any], patience_s: float) 
         try:
             yield Door(node, server, standby, lambda: spool_exchange.hand_over(config.data_dir, members.vault))
         finally:
-            standby.stop()
+            # First the calls that are under way: with the other one their lines to the node that works are cut.
             server.stop(patience_s)
+            standby.stop()
     finally:
         members.close()
 

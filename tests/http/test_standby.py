@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
 from threading import Event
 from typing import Any
 
@@ -14,6 +17,9 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from chatbot_erp.actors.config import Config
+from chatbot_erp.actors.turns import stand_by
+from chatbot_erp.eventstore.lease import Node
+from chatbot_erp.eventstore.postgres_store import open_store
 from chatbot_erp.http.serving import Serving, start_standby
 from chatbot_erp.http.standby import FORWARDED
 
@@ -135,6 +141,41 @@ def test_who_waits_for_a_node_that_froze_is_told_when_it_is_superseded(
             assert waits.result(PATIENCE_S).status_code == status
         finally:
             end.set()
+
+
+def listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), PATIENCE_S).close()
+    except OSError:
+        return False
+    return True
+
+
+def test_a_node_that_ends_lets_the_calls_finish_that_it_forwarded(
+    database: str, tmp_path: Path, httpserver: HTTPServer
+) -> None:
+    came, end = Event(), Event()
+
+    def slow(request: Request) -> Response:
+        came.set()
+        end.wait(PATIENCE_S)
+        return Response("done")
+
+    httpserver.expect_request("/instances", method="POST").respond_with_handler(slow)
+    working = Node(name="a", url=httpserver.url_for("").rstrip("/"), movable=True, lease_s=3600)
+    config = Config(port=0, api_key="secret", node="b", database=database, data_dir=tmp_path / "b")
+    with open_store(database, tmp_path / "a", node=working), ThreadPoolExecutor() as pool, ExitStack() as house:
+        node = house.enter_context(stand_by(config, start_standby, PATIENCE_S)).server
+        while ask(node, "GET", "/readyz").status_code != 200:
+            time.sleep(0.05)
+        waits = pool.submit(ask, node, "POST", "/instances", data=b"{}")
+        assert came.wait(PATIENCE_S)
+        ends = pool.submit(house.pop_all().close)
+        while listens(node.port):
+            time.sleep(0.05)
+        end.set()
+        assert waits.result(PATIENCE_S).text == "done"
+        ends.result(PATIENCE_S)
 
 
 def test_of_a_large_body_nothing_is_taken_in_that_shows_no_key(node: Serving, httpserver: HTTPServer) -> None:
