@@ -6,6 +6,8 @@ from pathlib import Path
 
 import msgspec
 
+from chatbot_erp.eventstore.lease import LEASE_S
+
 DAY_S = 86_400.0
 
 
@@ -35,6 +37,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     content_keep_days: int = 0
     media_max_bytes: int = 100 << 20
     http_threads: int = 48
+    stand_by: bool = False
+    advertise: str | None = None
+    lease_s: float = LEASE_S
     node: str = msgspec.field(default_factory=socket.gethostname)
 
     def __repr__(self) -> str:

@@ -83,11 +83,17 @@ class Repeat(Frame, frozen=True, kw_only=True):
     instance: str
 
 
+class Renew(Frame, frozen=True, kw_only=True):
+    """The manager speaks for its numbers until then, in seconds of `lease.boot_time`; a host ends itself afterwards."""
+
+    until: float
+
+
 class EndHost(Frame, frozen=True, kw_only=True):
     """Close all sockets without logout, hand over what is left, and exit."""
 
 
-Order = OpenSocket | CloseSocket | Transmit | OfferPairingCode | FetchMedia | Ask | Confirm | Repeat | EndHost
+Order = OpenSocket | CloseSocket | Transmit | OfferPairingCode | FetchMedia | Ask | Confirm | Repeat | Renew | EndHost
 
 
 # Observations: what a socket saw

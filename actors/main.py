@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 from socket import gethostname
+from urllib.parse import urlsplit
 
 import click
 
@@ -100,6 +101,20 @@ def main() -> None:
 )
 @option("--http-threads", default=Config().http_threads, type=click.IntRange(4), help="Requests answered at once.")
 @option("--node", default=None, help="This manager's name.  [default: the host name]")
+@option(
+    "--stand-by/--no-stand-by",
+    default=False,
+    help="Share the --database with other nodes: wait while one of them works, and take its place when it ends or dies.",
+)
+@option(
+    "--advertise", default=None, metavar="URL", help="Where other nodes reach this one.  [default: http://HOST:PORT]"
+)
+@option(
+    "--lease",
+    default=Config().lease_s,
+    type=click.FloatRange(5),
+    help="Seconds that other nodes wait for one that falls silent, before they take its place.",
+)
 @option("--sandbox", is_flag=True, help="Use the built-in WhatsApp network on loopback: no phone, no internet.")
 @option("--sandbox-network", default=None, help="Control address of a sandbox network that runs already.")
 def serve(
@@ -127,6 +142,9 @@ def serve(
     media_max_mib: int,
     http_threads: int,
     node: str | None,
+    stand_by: bool,
+    advertise: str | None,
+    lease: float,
     sandbox: bool,
     sandbox_network: str | None,
 ) -> None:
@@ -160,7 +178,14 @@ def serve(
         media_max_bytes=media_max_mib << 20,
         http_threads=http_threads,
         node=node or gethostname(),
+        stand_by=stand_by,
+        advertise=advertise.rstrip("/") if advertise else None,
+        lease_s=lease,
     )
+    if stand_by and sandbox:
+        raise click.UsageError("Nodes share a network: start one elsewhere and give all of them its --sandbox-network.")
+    if stand_by:
+        _check_company(config)
     from phonenumbers import SUPPORTED_REGIONS
 
     from chatbot_erp.actors.serve import run
@@ -174,6 +199,22 @@ def serve(
         raise click.UsageError(f"--webhook-deny: {ex}") from ex
 
     sys.exit(run(config, sandbox=sandbox, sandbox_network=sandbox_network))
+
+
+def _check_company(config: Config) -> None:
+    """Raises `click.UsageError` for a node that others could not take the place of, or not reach, or not trust."""
+    if not config.database:
+        raise click.UsageError("--stand-by needs a --database that the nodes share.")
+    try:
+        reached_at = urlsplit(config.advertise).hostname or "" if config.advertise else config.host
+    except ValueError:
+        reached_at = ""
+    if config.advertise and not (config.advertise.startswith(("http://", "https://")) and reached_at):
+        raise click.UsageError("--advertise is an address such as http://10.0.0.5:3000.")
+    if reached_at in ("0.0.0.0", "::", ""):
+        raise click.UsageError(f"No node can call {config.host}: say --advertise.")
+    if not is_loopback(reached_at) and not config.api_key and not _has_keys(config.database):
+        raise click.UsageError(f"{reached_at} can be reached by others: set --api-key, the same for all nodes.")
 
 
 def _has_keys(place: Path | str) -> bool:

@@ -9,9 +9,9 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -25,7 +25,7 @@ import segno
 import structlog
 from filelock import FileLock, Timeout
 
-from chatbot_erp.actors import frames, people_frames, session_traces, tidings
+from chatbot_erp.actors import frames, people_frames, session_traces, spool_exchange, tidings, turns
 from chatbot_erp.actors.alarms import Alarms
 from chatbot_erp.actors.commands import Observed
 from chatbot_erp.actors.config import Config
@@ -41,10 +41,12 @@ from chatbot_erp.actors.logs import configure_logs
 from chatbot_erp.actors.manager import Manager
 from chatbot_erp.actors.media_files import MediaFiles
 from chatbot_erp.actors.outbox import Outbox
+from chatbot_erp.actors.renewals import Renewals
 from chatbot_erp.actors.spans import TracesUnavailable, configure_traces
-from chatbot_erp.actors.spool import read_spools
+from chatbot_erp.actors.spool import PART, WHOLE, read_spools
 from chatbot_erp.actors.supervisor_actor import LOOK_EVERY_S, SupervisorActor
 from chatbot_erp.eventstore.errors import KeysMissing, StoreError
+from chatbot_erp.eventstore.lease import ALONE, Node
 from chatbot_erp.eventstore.places import open_store, open_vault
 from chatbot_erp.eventstore.store import EventStore
 from chatbot_erp.eventstore.vault import Vault
@@ -66,6 +68,8 @@ ACTORS_PATIENCE_S = 8.0
 
 FORMER_HOSTS_PATIENCE_S = 8.0
 
+SPOOLS_EVERY_S = 5.0
+
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
@@ -86,11 +90,17 @@ def run(config: Config, *, sandbox: bool, sandbox_network: str | None) -> int:
         with ExitStack() as stack:
             stack.callback(configure_traces())
             network = _enter_network(stack, sandbox, sandbox_network)
-            manager = stack.enter_context(open_house(config, _surroundings(network)))
+            door = stack.enter_context(_stand_by(config)) if config.stand_by else None
+            node = door.node if door is not None else Node(name=config.node)
+            house = partial(open_house, config, _surroundings(network), node, partial(turns.begin_anew, node, ending))
+            manager = turns.await_turn(stack, house, door, ending)
+            if manager is None:
+                return 0
             # Large bodies are kept in files without a name; elsewhere there may be little room, or only memory.
             tempfile.tempdir = str(config.data_dir.absolute())
-            address = stack.enter_context(_listen(manager, config, network))
-            print(f"chatbot-erp listens on {address}", flush=True)
+            address = stack.enter_context(_listen(manager, config, network, door))
+            if door is None:
+                print(f"chatbot-erp listens on {address}", flush=True)
             if not await_end(ending, manager.pulse_age_s):
                 # Nothing is healed any more: better to end at once, which the log survives.
                 log.critical("the supervisor hangs; this process ends", action="supervisor_hangs")
@@ -135,6 +145,12 @@ def _heed(ending: Event, number: int, frame: FrameType | None) -> None:
     ending.set()
 
 
+def _stand_by(config: Config) -> AbstractContextManager[turns.Door]:
+    from chatbot_erp.http.serving import start_standby
+
+    return turns.stand_by(config, start_standby, REQUESTS_PATIENCE_S)
+
+
 def _enter_network(stack: ExitStack, sandbox: bool, sandbox_network: str | None) -> Any:
     """The sandbox's network where it is asked for, else None."""
     if not sandbox and sandbox_network is None:
@@ -156,16 +172,21 @@ def _surroundings(network: Any) -> Surroundings:
 
 
 @contextmanager
-def _listen(manager: Manager, config: Config, network: Any) -> Iterator[str]:
-    """Answer HTTP; at the end let requests that are under way finish."""
+def _listen(manager: Manager, config: Config, network: Any, door: turns.Door | None) -> Iterator[str]:
+    """Answer HTTP, at the door where there is one; at the end let requests that are under way finish."""
     from chatbot_erp.http.serving import start_http
 
-    if network is None:
-        server = start_http(manager, config)
-    else:
+    playground = None
+    if network is not None:
         from chatbot_erp.sandbox.playground import Playground
 
-        server = start_http(manager, config, Playground(network))
+        playground = Playground(network)
+    if door is None:
+        server = start_http(manager, config, playground)
+    else:
+        door.standby.stop()
+        server = door.server
+        server.turn_to(manager, config, playground)
     try:
         yield server.url
     finally:
@@ -173,14 +194,19 @@ def _listen(manager: Manager, config: Config, network: Any) -> Iterator[str]:
 
 
 @contextmanager
-def open_house(config: Config, surroundings: Surroundings) -> Iterator[Manager]:
-    """Everything but HTTP: lock, log, actors, sockets. Raises `StoreError` or `Timeout` if it cannot be had."""
+def open_house(
+    config: Config, surroundings: Surroundings, node: Node = ALONE, lost: Callable[[], None] = lambda: None
+) -> Iterator[Manager]:
+    """Everything but HTTP: lock, log, actors, sockets. Raises `StoreError` or `Timeout` if it cannot be had.
+
+    `lost` is called when another node has taken over.
+    """
     config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     sessions = config.data_dir / "sessions"
     sessions.mkdir(mode=0o700, exist_ok=True)
     with ExitStack() as stack:
         stack.enter_context(FileLock(config.data_dir / "manager.lock", timeout=0))
-        store = open_store(config.data_dir, config.database)
+        store = open_store(config.data_dir, config.database, node, lost)
         stack.callback(store.close)
         vault = open_vault(config.database or config.data_dir)
         stack.callback(vault.close)
@@ -192,14 +218,21 @@ def open_house(config: Config, surroundings: Surroundings) -> Iterator[Manager]:
         alarms = Alarms()
         alarms.start()
         stack.callback(alarms.stop)
-        supervisor = _start_supervisor(config, surroundings, store, vault, alarms)
+        renewals = Renewals(alarms, store.leased_until)
+        if node.movable:
+            renewals.go_on()
+        supervisor = _start_supervisor(config, surroundings, store, vault, alarms, renewals)
         house: Any = supervisor.ask(tidings.Introduce(), timeout=PATIENCE_S)
         stack.callback(_stop_supervisor, supervisor)
         count = supervisor.ask(tidings.Restore(), timeout=PATIENCE_S)
+        if node.movable:
+            spool_exchange.take_over(config.data_dir, vault)
         take_spools(house)
         supervisor.ask(tidings.Resume(), timeout=PATIENCE_S)
         _forget_old_attempts(house)
         _tidy_media(house)
+        if node.movable:
+            _take_late_spools(house)
         _forget_old_content(house, eraser)
         log.info("restored", action="restored", instances=count)
         yield Manager(house, eraser)
@@ -256,7 +289,7 @@ def _postponed() -> Iterator[None]:
 
 
 def _start_supervisor(
-    config: Config, surroundings: Surroundings, store: EventStore, vault: Vault, alarms: Alarms
+    config: Config, surroundings: Surroundings, store: EventStore, vault: Vault, alarms: Alarms, renewals: Renewals
 ) -> pykka.ActorRef[Any]:
     directory = Directory()
     switchboard = Switchboard()
@@ -292,6 +325,7 @@ def _start_supervisor(
                 prelude=surroundings.prelude,
                 environment=surroundings.environment,
             )
+            renewals.add(host)
             return host
 
         hosts = SocketHosts(
@@ -335,14 +369,14 @@ def pass_on(house: House, host: HostProcess, word: frames.Said) -> None:
         actor.tell(tidings.Heard(observed=observed, number=word.number, oldest=word.oldest, host=host))
 
 
-def take_spools(house: House) -> None:
+def take_spools(house: House, endings: Collection[str] = (WHOLE, PART)) -> None:
     """Store what hosts had in hand when the last manager died, then forget the spools. Raises `OSError`.
 
     One instance that cannot take its words holds up nobody: its spools stay as they are for the next life, which knows
     what of them is stored already.
     """
     waiting = set(house.directory.missing())
-    for spool in read_spools(house.config.data_dir):
+    for spool in read_spools(house.config.data_dir, endings):
         for said in spool.words:
             if isinstance(said.observation, people_frames.Reply) or said.instance in waiting:
                 continue
@@ -362,6 +396,27 @@ def take_spools(house: House) -> None:
         else:
             log.error("a spool is damaged", action="spool_parked", damage=spool.damage, file=str(spool.park()))
             house.tallies.count("parked", "Spool")
+
+
+def _take_late_spools(house: House, seen: frozenset[str] = frozenset()) -> None:
+    """Store, now and every few seconds, what hosts had in hand whose lease lapsed: those of other nodes, and of this one.
+
+    What was `seen` before and is still there is kept for the next life.
+    """
+
+    def take() -> None:
+        there = seen
+        try:
+            spool_exchange.take_over(house.config.data_dir, house.vault)
+            there = spool_exchange.whole(house.config.data_dir)
+            if there - seen:
+                take_spools(house, WHOLE)
+        except (StoreError, OSError, pykka.Timeout, pykka.ActorDeadError) as ex:
+            there = seen
+            log.warning("a spool waits", action="spool_waits", error=str(ex))
+        house.alarms.set(SPOOLS_EVERY_S, lambda: _take_late_spools(house, there))
+
+    Thread(target=take, name="spools", daemon=True).start()
 
 
 def _stop_supervisor(supervisor: pykka.ActorRef[Any]) -> None:

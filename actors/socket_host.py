@@ -1,11 +1,12 @@
 """A socket host: the child process in which sockets live, and in which alone the WhatsApp library is loaded.
 
-It obeys orders from a pipe and says what its sockets see. It decides nothing. When the pipe breaks its manager is dead:
-it closes all sockets, writes what nobody confirmed to the spool, and ends.
+It obeys orders from a pipe and says what its sockets see. It decides nothing. When the pipe breaks its manager is dead,
+and where several nodes share the work it may have been superseded when it is not heard of for long: then the host closes all sockets, writes what nobody confirmed to the spool, and ends.
 """
 
 import fcntl
 import logging
+import math
 import os
 import resource
 import signal
@@ -27,6 +28,7 @@ from chatbot_erp.actors.frames import (
     OfferPairingCode,
     OpenSocket,
     Order,
+    Renew,
     Repeat,
     SocketClosed,
     SocketFailedToSend,
@@ -42,6 +44,7 @@ from chatbot_erp.actors.socket_line import GRACE_S, Line
 from chatbot_erp.actors.socket_words import Mouth
 from chatbot_erp.actors.spool import write_spool
 from chatbot_erp.actors.wa_port import SocketFactory
+from chatbot_erp.eventstore.lease import boot_time
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +57,7 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 class ManagerGone(Exception):
-    """Raised in the host when nobody is at the other end of the pipe any more."""
+    """Raised in the host when nobody is at the other end of the pipe any more, or nobody who may speak for its numbers."""
 
 
 def neonize_sockets() -> SocketFactory:
@@ -98,6 +101,7 @@ class SocketHost:
         self._lines: dict[str, Line] = {}
         self._generations: dict[str, int] = {}
         self._next_beat = 0.0
+        self._until = math.inf
         self._downloads = Downloads(self._say)
 
     def serve(self, spool: Callable[[Mouth], None]) -> None:
@@ -128,12 +132,19 @@ class SocketHost:
             self._next_beat = now + HEARTBEAT_S
             self._mouth.beat(vitals())
         try:
-            if self._pipe.poll(min(patience_s, self._next_beat - now)):
+            came = self._pipe.poll(max(0.0, min(patience_s, self._next_beat - now, self._until - boot_time())))
+            if not self._speaks_for_its_numbers():
+                raise ManagerGone
+            if came:
                 order: Order = decode_order(self._pipe.recv_bytes())
                 return order
         except (EOFError, OSError) as ex:
             raise ManagerGone from ex
         return None
+
+    def _speaks_for_its_numbers(self) -> bool:
+        """False in a machine that was frozen for so long that another has them by now."""
+        return boot_time() < self._until
 
     def _obey(self, order: Order | None) -> None:
         match order:
@@ -145,6 +156,8 @@ class SocketHost:
                 self._hand_on(order)
             case FetchMedia():
                 self._downloads.begin(order)
+            case Renew(until=until):
+                self._until = until
             case Confirm():
                 self._ledger.confirm(order.instance, order.number)
             case Repeat():
@@ -159,7 +172,7 @@ class SocketHost:
         if former is not None and former.order.generation == order.generation:
             return
         self._generations[order.instance] = order.generation
-        self._lines[order.instance] = Line(order, self._sockets, self._mouth, former)
+        self._lines[order.instance] = Line(order, self._sockets, self._mouth, former, self._speaks_for_its_numbers)
 
     def _close(self, order: CloseSocket) -> None:
         line = self._lines.get(order.instance)

@@ -4,6 +4,7 @@ import logging
 import queue
 import threading
 import time
+from collections.abc import Callable
 from typing import Literal
 
 from chatbot_erp.actors.frames import (
@@ -39,10 +40,19 @@ class Line:
     """Makes the socket of one `OpenSocket` and serves it, in order, on a thread of its own.
 
     `former` is the line that carried this instance before: the new socket opens only after that one has closed.
+    `may_send` is asked last of all before a message goes.
     """
 
-    def __init__(self, order: OpenSocket, sockets: SocketFactory, mouth: Mouth, former: "Line | None") -> None:
+    def __init__(
+        self,
+        order: OpenSocket,
+        sockets: SocketFactory,
+        mouth: Mouth,
+        former: "Line | None",
+        may_send: Callable[[], bool] = lambda: True,
+    ) -> None:
         self.order = order
+        self._may_send = may_send
         self._mouth = mouth
         self._former = former
         self._socket = sockets(order, self._hear)
@@ -138,7 +148,7 @@ class Line:
         while (job := self._jobs.get()) is not None:
             if isinstance(job, Transmit | Loaded):
                 order = job.order if isinstance(job, Loaded) else job
-                if order.typing_s and not self._type(order):
+                if (order.typing_s and not self._type(order)) or not self._may_send():
                     self._decline(job)
                 else:
                     self._transmit(job)

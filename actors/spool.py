@@ -6,7 +6,7 @@ a host had no time to finish keeps the ending `.part` and is read as far as its 
 
 import os
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from struct import Struct
 
@@ -15,6 +15,9 @@ import msgspec
 from chatbot_erp.actors.frames import Said, decode_word, encode_frame
 
 _RECORD = Struct(">II")
+
+WHOLE, PART = ".spool", ".part"
+"""How the names of spools end: of one that is written, and of one that may still be, by a host that lives."""
 
 
 class Spool(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,8 +42,8 @@ def write_spool(directory: Path, name: str, words: Iterable[Said]) -> Path:
     """Write the words, in order, so that they outlive this process and this machine. `directory` holds all our data."""
     spools = directory / "spool"
     spools.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = spools / f"{name}.spool"
-    part = path.with_suffix(".part")
+    path = spools / f"{name}{WHOLE}"
+    part = path.with_suffix(PART)
     _write(part, words)
     part.replace(path)
     _sync_directory(spools)
@@ -57,9 +60,9 @@ def rewrite_spool(spool: Spool, words: Iterable[Said]) -> None:
     _sync_directory(spool.path.parent)
 
 
-def read_spools(directory: Path) -> Iterator[Spool]:
-    """What is there, oldest first. Only after the hosts that may still be writing have ended."""
-    found = [path for path in (directory / "spool").glob("*") if path.suffix in {".spool", ".part"}]
+def read_spools(directory: Path, endings: Collection[str] = (WHOLE, PART)) -> Iterator[Spool]:
+    """What is there, oldest first. Parts only after the hosts that may still be writing have ended."""
+    found = [path for path in (directory / "spool").glob("*") if path.suffix in endings]
     for path in sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name)):
         words, damage = _read(path.read_bytes())
         yield Spool(path=path, words=words, damage=damage)

@@ -3,18 +3,22 @@
 What PostgreSQL needs (`pip install 'chatbot-erp[postgres]'`) is imported only where somebody names a database.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chatbot_erp.eventstore import verify as files
 from chatbot_erp.eventstore.checkpoints import Checkpoint
 from chatbot_erp.eventstore.errors import StoreError
+from chatbot_erp.eventstore.lease import ALONE, Node
 from chatbot_erp.eventstore.log_reader import LogReader
 from chatbot_erp.eventstore.store import EventStore
 from chatbot_erp.eventstore.vault import Vault
 from chatbot_erp.eventstore.walk import Progress, Report
+
+if TYPE_CHECKING:
+    from chatbot_erp.eventstore.postgres_members import Members
 
 Place = Path | str
 """A data directory, or the address of a PostgreSQL database."""
@@ -23,10 +27,15 @@ MOVED = "moved-to-postgresql"
 """The file that `chatbot-erp migrate` leaves in a data directory whose log is in a database now."""
 
 
-def open_store(directory: Path, database: str | None) -> EventStore:
-    """The store of a manager. Raises LogTooNew, LogCorrupt, KeysMissing, StoreUnavailable, StoreError."""
+def open_store(
+    directory: Path, database: str | None, node: Node = ALONE, lost: Callable[[], None] = lambda: None
+) -> EventStore:
+    """The store of a manager. `lost` is called, on some thread, when another node has taken a database over.
+
+    Raises LogTooNew, LogCorrupt, KeysMissing, StoreUnavailable (`locked`: it is another manager's), StoreError.
+    """
     if database is not None:
-        store: EventStore = _postgres("postgres_store").open_store(database, directory)
+        store: EventStore = _postgres("postgres_store").open_store(database, directory, node=node, lost=lost)
         return store
     return EventStore.open(_unmoved(directory))
 
@@ -37,6 +46,12 @@ def open_vault(place: Place) -> Vault:
         return Vault.open(_unmoved(place))
     vault: Vault = _postgres("postgres_store").open_vault(place)
     return vault
+
+
+def open_members(database: str) -> "Members":
+    """The nodes that share a database. Raises StoreError where PostgreSQL cannot be spoken with at all."""
+    members: Members = _postgres("postgres_members").Members(database)
+    return members
 
 
 def open_log(place: Place, *, follow: bool = False) -> LogReader:

@@ -140,6 +140,11 @@ def migrate(connection: Connection) -> None:
     connection.answer_s = answer_s
 
 
+def is_up_to_date(connection: Connection) -> bool:
+    """Whether the schema is this program's. Raises LogTooNew, psycopg.Error."""
+    return schema_of(connection) == len(MIGRATIONS)
+
+
 def schema_of(connection: Connection) -> int:
     """The schema's number, 0 where there is no log. Raises LogTooNew, psycopg.Error."""
     if connection.execute("SELECT to_regclass('chatbot_erp.migrations')").fetchone() == (None,):

@@ -1,7 +1,7 @@
 -- The statements of queries.sql as PostgreSQL has them, and those of its writer. Rows of many come as one array a column.
 
 -- name: lock_head
-SELECT position, hash, recorded_at, checkpoint, checkpoint_at FROM head FOR UPDATE;
+SELECT position, hash, recorded_at, checkpoint, checkpoint_at, epoch FROM head FOR UPDATE;
 
 -- name: move_head
 UPDATE head SET position = %s, hash = %s, recorded_at = %s, checkpoint = %s, checkpoint_at = %s;
@@ -22,6 +22,45 @@ SELECT arriving FROM head;
 -- name: own
 -- One manager at a time: the lock ends with the connection that appends.
 SELECT pg_try_advisory_lock(7166, 1);
+
+-- name: epoch
+SELECT epoch FROM head;
+
+-- name: lease
+SELECT epoch, holder, movable, coalesce(lease_until < clock_timestamp(), true),
+       EXISTS (SELECT FROM pg_locks
+               WHERE locktype = 'advisory' AND classid = 7166 AND objid = 1 AND objsubid = 2 AND granted
+                 AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
+FROM head;
+
+-- name: evict
+SELECT pg_terminate_backend(pid) FROM pg_locks
+WHERE locktype = 'advisory' AND classid = 7166 AND objid = 1 AND objsubid = 2 AND granted
+  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND (SELECT movable AND coalesce(lease_until < clock_timestamp(), true) FROM head);
+
+-- name: take_lease
+UPDATE head SET epoch = epoch + 1, holder = %s, movable = %s, lease_until = clock_timestamp() + make_interval(secs => %s)
+RETURNING epoch;
+
+-- name: renew_lease
+UPDATE head SET lease_until = clock_timestamp() + make_interval(secs => %s);
+
+-- name: give_lease_back
+UPDATE head SET holder = NULL, lease_until = NULL WHERE epoch = %s;
+
+-- name: holder
+SELECT h.holder, n.url FROM head AS h JOIN nodes AS n ON n.name = h.holder WHERE h.lease_until > clock_timestamp();
+
+-- name: nodes
+SELECT name, url, seen_at FROM nodes ORDER BY name;
+
+-- name: see_node
+INSERT INTO nodes (name, url, seen_at) VALUES (%s, %s, clock_timestamp())
+ON CONFLICT (name) DO UPDATE SET url = excluded.url, seen_at = excluded.seen_at;
+
+-- name: forget_nodes
+DELETE FROM nodes WHERE seen_at < now() - interval '1 day';
 
 -- name: known_ids
 SELECT id FROM events WHERE id = ANY(%s);

@@ -10,9 +10,11 @@ import psycopg
 from chatbot_erp.eventstore import postgres
 from chatbot_erp.eventstore.checkpoints import Checkpoint, Signer
 from chatbot_erp.eventstore.engine import Answer
-from chatbot_erp.eventstore.errors import LogCorrupt
+from chatbot_erp.eventstore.errors import LogCorrupt, StoreUnavailable
+from chatbot_erp.eventstore.lease import ALONE, Node, Seen
 from chatbot_erp.eventstore.log_reader import LogReader
 from chatbot_erp.eventstore.postgres_keys import KeysConnection
+from chatbot_erp.eventstore.postgres_lease import Lost, Superseded, Tenure, take
 from chatbot_erp.eventstore.postgres_writer import Writer
 from chatbot_erp.eventstore.store import EventStore, Settings
 from chatbot_erp.eventstore.subject_keys import SubjectKeys
@@ -21,11 +23,17 @@ from chatbot_erp.eventstore.walk import Progress, Report, Walk, check_tail
 from chatbot_erp.eventstore.work import Bounds, Cadence
 
 
-def open_store(url: str, directory: Path, settings: Settings | None = None) -> EventStore:
-    """The store in a database, made or migrated if need be; one manager at a time.
+def open_store(
+    url: str,
+    directory: Path,
+    settings: Settings | None = None,
+    node: Node = ALONE,
+    lost: Lost = lambda: None,
+) -> EventStore:
+    """The store in a database, made or migrated if need be; one node at a time, by the rules of lease.py.
 
     The key that signs checkpoints stays in `directory`: who can write to the database shall not be able to sign for it.
-    Raises LogTooNew, LogCorrupt, StoreUnavailable, StoreError.
+    Raises LogTooNew, LogCorrupt, StoreUnavailable (`locked`: another node's), StoreError.
     """
     wanted = settings or Settings()
     keys = SubjectKeys(KeysConnection(url, wanted.answer_s))
@@ -33,8 +41,8 @@ def open_store(url: str, directory: Path, settings: Settings | None = None) -> E
     def connect() -> postgres.Connection:
         connection = postgres.connect(url, patience_ms=wanted.patience_ms, answer_s=wanted.answer_s)
         try:
+            tenure.check(postgres.asking(connection)("epoch").fetchone()[0])
             postgres.own(connection, wanted.patience_ms)
-            postgres.migrate(connection)
             postgres.must_be_readable(connection)
             _check_end(connection)
             keys.forget()
@@ -46,20 +54,50 @@ def open_store(url: str, directory: Path, settings: Settings | None = None) -> E
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         signer = Signer.open(directory)
+        tenure = _take(url, node, wanted)
     except OSError as ex:
         raise postgres.unavailable(ex) from ex
+    except psycopg.Error as ex:
+        raise postgres.meaning_of(ex) from ex
     writer = Writer(
         connect,
         signer,
         Bounds(wanted.queue, wanted.group, wanted.patience_ms),
         Cadence(wanted.checkpoint_events, wanted.checkpoint_period),
+        tenure,
+        lost,
     )
     try:
         writer.start()
     except psycopg.Error as ex:
         raise postgres.meaning_of(ex) from ex
+    except Superseded:
+        raise StoreUnavailable("locked", "another node was faster") from None
     readers = postgres.Readers(lambda: postgres.connect(url, answer_s=wanted.answer_s), wanted.readers)
-    return EventStore(writer, readers, keys)
+    if not node.movable:
+        return EventStore(writer, readers, keys)
+    return EventStore(
+        writer,
+        readers,
+        keys,
+        leased_until=lambda: tenure.until,
+        nodes=lambda: readers.run(lambda ask: [Seen(*row) for row in ask("nodes")]),
+    )
+
+
+def _take(url: str, node: Node, wanted: Settings) -> Tenure:
+    """Raises StoreError, psycopg.Error."""
+
+    def connect() -> postgres.Connection:
+        return postgres.connect(url, patience_ms=wanted.patience_ms, answer_s=wanted.answer_s)
+
+    with closing(connect()) as connection:
+        if not postgres.is_up_to_date(connection):
+            # Not while a manager of an older version works with it.
+            postgres.own(connection, wanted.patience_ms)
+            postgres.migrate(connection)
+    with closing(connect()) as connection:
+        return take(connection, node, wanted.patience_ms / 1000)
 
 
 def open_vault(url: str) -> Vault:

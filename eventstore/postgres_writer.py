@@ -1,8 +1,8 @@
 """The one that writes to PostgreSQL: a thread that takes all that waits and commits it as one transaction.
 
 A transaction costs two round trips: the first locks the head row and reads where log and streams stand, the second
-writes and commits. Nothing about the log's end is remembered from one transaction to the next, so it would not matter if
-somebody else appended in between (only `await_beyond` would not hear of it). Callers whose work is committed are woken
+writes and commits. Nothing about the log's end is remembered from one transaction to the next. With the head row comes the
+epoch: where another node has begun one, nothing is written here any more, and the thread ends. Callers whose work is committed are woken
 while the server works on the next group.
 
 When the connection breaks, the thread opens another, again and again; meanwhile all work is refused. A commit that was
@@ -27,6 +27,7 @@ from chatbot_erp.eventstore.errors import (
     StoreOverloaded,
     StoreUnavailable,
 )
+from chatbot_erp.eventstore.lease import boot_time
 from chatbot_erp.eventstore.postgres import (
     Connection,
     asking,
@@ -36,6 +37,7 @@ from chatbot_erp.eventstore.postgres import (
     reason_of,
     unavailable,
 )
+from chatbot_erp.eventstore.postgres_lease import Lost, Superseded, Tenure, give_back, keep
 from chatbot_erp.eventstore.postgres_transaction import known, log_end, messages, write
 from chatbot_erp.eventstore.staging import NOWHERE, Head, Staging
 from chatbot_erp.eventstore.work import Append, Bounds, Cadence, Errand, Outcomes, Work
@@ -59,8 +61,18 @@ class WriteFailed(Exception):
 class Writer:
     """Accepts work from any thread. `start` once, then `close`."""
 
-    def __init__(self, connect: Callable[[], Connection], signer: Signer, bounds: Bounds, cadence: Cadence) -> None:
+    def __init__(
+        self,
+        connect: Callable[[], Connection],
+        signer: Signer,
+        bounds: Bounds,
+        cadence: Cadence,
+        tenure: Tenure,
+        lost: Lost = lambda: None,
+    ) -> None:
         self._connect = connect
+        self._tenure = tenure
+        self._lost = lost
         self._signer = signer
         self._bounds = bounds
         self._cadence = cadence
@@ -119,6 +131,9 @@ class Writer:
                 except WriteFailed as ex:
                     self._heal(ex)
             self._sign_the_end()
+        except Superseded as ex:
+            self._trouble = unavailable(ex)
+            self._lost()
         except Exception as ex:
             self._trouble = StoreUnavailable("io", f"the writer has stopped: {reason_of(ex)}")
             if not isinstance(ex, StoreClosed):
@@ -136,9 +151,12 @@ class Writer:
             return bool(self._arrival.wait_for(lambda: self._queue or self._closing, patience_s))
 
     def _glance(self) -> None:
-        """See whether the connection still is one. Raises WriteFailed."""
+        """See whether the connection still is one, and keep the lease. Raises WriteFailed, Superseded."""
         try:
-            self._connection.execute("SELECT 1")
+            if self._tenure.is_due():
+                keep(self._connection, self._tenure)
+            else:
+                self._connection.execute("SELECT 1")
         except psycopg.Error as ex:
             raise WriteFailed(ex, []) from ex
 
@@ -168,6 +186,7 @@ class Writer:
         self._mark += 1
         outcomes: Outcomes = []
         is_on_its_way = False
+        renewal = boot_time() if self._tenure.is_due() else None
         try:
             with self._connection.pipeline():
                 ask = asking(self._connection)
@@ -177,15 +196,23 @@ class Writer:
                 write(ask, staging, staging.checkpoint(self._signer, self._cadence))
                 ask.rows("insert_messages", messages(outcomes))
                 ask("mark", (self._name, self._mark))
+                if renewal is not None:
+                    self._tenure.renew(ask)
                 self._announce()
                 is_on_its_way = True
                 self._connection.execute("COMMIT")
+        except Superseded as ex:
+            self._connection.close()
+            self._fail(group, ex)
+            raise
         except Exception as ex:
             if is_on_its_way and is_lost(ex):
                 self._trouble = unavailable(ex)
                 raise WriteFailed(ex, outcomes) from ex
             self._sort_out(group, ex, look=look)
             return
+        if renewal is not None:
+            self._tenure.renewed(renewal)
         self._vocabulary |= staging.words
         self._committed += outcomes
         with self._growth:
@@ -193,11 +220,13 @@ class Writer:
             self._growth.notify_all()
 
     def _stage(self, ask: Ask, appends: Sequence[Append], *, look: bool) -> tuple[Staging, Outcomes]:
-        """Lock the log's end and give everything its place there. Raises psycopg.Error."""
+        """Lock the log's end and give everything its place there. Raises Superseded, psycopg.Error."""
         locked = ask("lock_head")
         heads = dict.fromkeys((append.stream for append in appends), NOWHERE)
         standing = ask("heads", (list(heads),))
-        staging = Staging(log_end(locked.fetchone()), self._vocabulary, lambda ids: known(ask, ids))
+        head = locked.fetchone()
+        self._tenure.check(head[-1])
+        staging = Staging(log_end(head), self._vocabulary, lambda ids: known(ask, ids))
         heads.update((stream, Head(version, sequence)) for stream, version, sequence in standing)
         return staging, list(zip(appends, staging.stage(appends, heads, look=look), strict=True))
 
@@ -227,13 +256,19 @@ class Writer:
             except WriteFailed as failure:
                 self._fail(group[done:], failure.cause)
                 raise
+            except Superseded as ex:
+                self._fail(group[done:], ex)
+                raise
 
     def _fail(self, group: list[Work], cause: Exception) -> None:
         self._trouble = unavailable(cause)
         _resolve([(work, unavailable(cause)) for work in group])
 
     def _heal(self, failure: WriteFailed) -> None:
-        """Have a connection that has proved that it writes. Raises StoreClosed when there was none until `close`."""
+        """Have a connection that has proved that it writes. Raises StoreClosed when there was none until `close`.
+
+        Raises Superseded where another node took over meanwhile.
+        """
         self._connection.close()
         while not self._closing:
             waiting = len(self._queue)
@@ -244,6 +279,9 @@ class Writer:
                 self._trouble = unavailable(ex)
                 _resolve([(work, unavailable(ex)) for work in self._take(waiting)])
                 self._await_work(RETRY_S)
+            except Superseded:
+                _resolve([(work, OutcomeUnknown()) for work, _ in failure.doubtful])
+                raise
             else:
                 self._connection, self._trouble = connection, None
                 if came_through:
@@ -255,21 +293,28 @@ class Writer:
         raise StoreClosed
 
     def _prove(self, connection: Connection) -> bool:
-        """Write something, durably; whether this writer's last transaction was committed. Raises psycopg.Error.
+        """Write something, durably, and renew the lease; whether this writer's last transaction was committed.
 
+        Raises Superseded, psycopg.Error.
         A backend that has not noticed yet that its client is gone still holds the head row: then this waits for it.
         """
         ask = asking(connection)
+        begun = boot_time()
         try:
             with connection.transaction():
-                position = log_end(ask("lock_head").fetchone()).position
+                head = ask("lock_head").fetchone()
+                self._tenure.check(head[-1])
+                position = log_end(head).position
                 came_through: bool = ask("marked", (self._name,)).fetchone() == (self._mark,)
                 ask("mark", (f"{self._name} probe", 0))
                 ask("forget_writers")
                 self._vocabulary = set(ask("vocabulary").fetchall())
+                if self._tenure.node.movable:
+                    self._tenure.renew(ask)
         except BaseException:
             connection.close()
             raise
+        self._tenure.renewed(begun)
         with self._growth:
             self._position = position
             self._growth.notify_all()
@@ -281,6 +326,7 @@ class Writer:
             ask = asking(self._connection)
             staging, _ = self._stage(ask, [], look=False)
             write(ask, staging, staging.checkpoint(self._signer))
+            give_back(ask, self._tenure)
 
 
 def _resolve(outcomes: Outcomes) -> None:

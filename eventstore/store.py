@@ -3,6 +3,7 @@
 A future's callbacks run on the writer's thread: they must not block, nor call the store's waiting methods.
 """
 
+import math
 import sqlite3
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
@@ -29,6 +30,7 @@ from chatbot_erp.eventstore.database import (
 from chatbot_erp.eventstore.engine import Ask, Readers, Writer
 from chatbot_erp.eventstore.entries import entries
 from chatbot_erp.eventstore.errors import NotStorable
+from chatbot_erp.eventstore.lease import Seen
 from chatbot_erp.eventstore.records import (
     MAIN,
     Answered,
@@ -100,12 +102,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 class EventStore:
     """Appends are durable when their future resolves; a process that ends without `close` loses none of those."""
 
-    def __init__(self, writer: Writer, readers: Readers, keys: SubjectKeys) -> None:
+    def __init__(
+        self,
+        writer: Writer,
+        readers: Readers,
+        keys: SubjectKeys,
+        leased_until: Callable[[], float] = lambda: math.inf,
+        nodes: Callable[[], list[Seen]] = list,
+    ) -> None:
         self._writer = writer
         self._readers = readers
         self.keys = keys
         """Of those whom the log is about; subjects.py says how somebody is forgotten."""
         self._sealer = Sealer(keys)
+        self.leased_until = leased_until
+        """By `lease.boot_time`, until when no other node takes over; where none can, for ever."""
+        self.nodes = nodes
+        """All nodes that share the log; none where it is not shared. Raises like a read."""
 
     @classmethod
     def open(cls, directory: Path, settings: Settings | None = None) -> "EventStore":

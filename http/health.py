@@ -30,19 +30,34 @@ class Readyz:
 
 
 class Nodes:
-    """The managers that share the work; for now there is this one."""
+    """The managers of this log: the one that works, which answers this, and those that stand by."""
 
     def __init__(self, manager: Manager, config: Config) -> None:
         self._manager = manager
         self._config = config
 
     def on_get(self, req: Request, resp: Response) -> None:
+        name, instances = self._config.node, len(self._manager.directory.views())
+        seen = self._manager.store.nodes()
+        if seen:
+            resp.send(
+                [
+                    Node(
+                        name=each.name,
+                        url=each.url,
+                        instances=instances if each.name == name else 0,
+                        seen_at=each.seen_at,
+                    )
+                    for each in seen
+                ]
+            )
+            return
         host = f"[{self._config.host}]" if ":" in self._config.host else self._config.host
         node = Node(
-            name=self._config.node,
+            name=name,
             # The port that is listened on, which the configuration may have left to the system.
             url=f"http://{host}:{req.env['SERVER_PORT']}",
-            instances=len(self._manager.directory.views()),
+            instances=instances,
             seen_at=datetime.now(UTC),
         )
         resp.send([node])

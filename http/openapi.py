@@ -18,8 +18,10 @@ from chatbot_erp.http.problems import (
     FOREIGN_ORIGIN,
     INTERNAL,
     MEDIA_TYPE,
+    NO_NODE,
     NOT_ALLOWED,
     OF_ERROR,
+    OUTCOME_UNKNOWN,
     TOO_MANY_FAILURES,
     UNAUTHENTICATED,
     Problem,
@@ -283,11 +285,13 @@ def _deferred(operation: Operation, json: Body) -> Json:
 def _problems(operation: Operation, problem: Json) -> Json:
     """The problem answers by status, each with an example for every problem that has it.
 
-    Whatever needs a key fails where the keys cannot be read.
+    Whatever needs a key fails where the keys cannot be read, and where the node that would carry it out is away.
     """
     kinds = [*operation.problems, FOREIGN_HOST, FOREIGN_ORIGIN, INTERNAL]
     if operation.scope is not None:
-        kinds += [UNAUTHENTICATED, NOT_ALLOWED, TOO_MANY_FAILURES, OF_ERROR[StoreUnavailable]]
+        kinds += [UNAUTHENTICATED, NOT_ALLOWED, TOO_MANY_FAILURES, OF_ERROR[StoreUnavailable], NO_NODE]
+        if operation.method != "GET":
+            kinds.append(OUTCOME_UNKNOWN)
     answers: Json = {}
     for kind in sorted(kinds, key=lambda kind: kind.status):
         answer = answers.setdefault(

@@ -276,7 +276,15 @@ OPERATIONS = (
         problems=(*BODY, p.UNAUTHENTICATED, p.TOO_MANY_FAILURES, p.OF_ERROR[store.StoreUnavailable]),
     ),
     Operation(method="DELETE", path="/session", scope=OPEN, tag=MANAGER, summary="Sign it out", status=204),
-    Operation(method="GET", path="/nodes", scope=READ, tag=MANAGER, summary="The managers", answer=list[payloads.Node]),
+    Operation(
+        method="GET",
+        path="/nodes",
+        scope=READ,
+        tag=MANAGER,
+        summary="The managers",
+        description="Of those that share the log, the one with instances works.",
+        answer=list[payloads.Node],
+    ),
     Operation(method="GET", path="/livez", scope=OPEN, tag=MANAGER, summary="Whether it lives", answer=payloads.Health),
     Operation(
         method="GET",
@@ -285,7 +293,7 @@ OPERATIONS = (
         tag=MANAGER,
         summary="Whether it takes new work",
         answer=payloads.Health,
-        problems=(p.NOT_READY,),
+        problems=(p.NOT_READY, p.NO_NODE),
     ),
     Operation(
         method="GET", path="/metrics", scope=READ, tag=MANAGER, summary="Numbers for Prometheus", answer=["text/plain"]

@@ -56,6 +56,22 @@ def as_option(variable: str) -> str:
     return "--" + variable.removeprefix("CHATBOT_ERP_").lower().replace("_", "-")
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "needs a --database"),
+        (("--database", "postgresql://x", "--sandbox"), "share a network"),
+        (("--database", "postgresql://x", "--advertise", "10.0.0.5:3000"), "is an address such as"),
+        (("--database", "postgresql://x", "--host", "0.0.0.0", "--api-key", "k"), "say --advertise"),
+        (("--database", "postgresql://x", "--lease", "1"), "not in the range"),
+    ],
+)
+def test_a_node_that_others_could_not_replace_or_reach_is_refused(words: tuple[str, ...], said: str) -> None:
+    done = CliRunner().invoke(main, ["serve", "--stand-by", *words])
+    assert done.exit_code == 2
+    assert said in done.output
+
+
 def test_keys_are_made_listed_and_revoked_by_a_program(tmp_path: Path) -> None:
     where = ("--data-dir", str(tmp_path / "data"))
     (made,) = lines("keys", "create", "--scope", "send", "--instance", "a", "--label", "orders", *where)

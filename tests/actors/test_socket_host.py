@@ -12,7 +12,9 @@ from chatbot_erp.actors.frames import Observation, Said
 from chatbot_erp.actors.people_frames import Ask, Reply, SocketAnswered, SocketDeclined
 from chatbot_erp.actors.questions import ListGroups
 from chatbot_erp.actors.socket_host import SocketHost
+from chatbot_erp.actors.socket_line import Line
 from chatbot_erp.actors.socket_words import Ledger, Mouth
+from chatbot_erp.eventstore.lease import boot_time
 from fake_sockets import PATIENCE_S, FakeSockets, received
 
 
@@ -390,3 +392,26 @@ def test_a_receipt_that_overtakes_its_message_is_told_after_it(manager: Manager)
     socket.gate.set()
     told = [manager.hear_of(frames.SocketSent, frames.SocketSawReceipt).observation for _ in range(2)]
     assert [type(each) for each in told] == [frames.SocketSent, frames.SocketSawReceipt]
+
+
+def test_a_host_that_hears_of_nobody_who_may_speak_for_its_numbers_ends_by_itself(manager: Manager) -> None:
+    manager.order(frames.Renew(until=boot_time() + 3600))
+    manager.open("a")
+    manager.sockets.made("a").report(received("not confirmed"))
+    manager.hear_of(frames.SocketReceived)
+    manager.order(frames.Renew(until=boot_time()))
+    assert manager.ended.wait(PATIENCE_S)
+    assert [word.observation.text for word in manager.spooled] == ["not confirmed"]  # type: ignore[union-attr]
+
+
+def test_nothing_is_sent_after_the_time_of_its_manager() -> None:
+    ours, theirs = Pipe()
+    sockets = FakeSockets()
+    order = frames.OpenSocket(instance="a", generation=1, session="", pairing=False, ping=False)
+    line = Line(order, sockets, Mouth(theirs), None, lambda: False)
+    line.put(frames.Transmit(instance="a", command_id="c", to="55", text="late"))
+    manager = Manager(ours, sockets)
+    verdict = manager.hear_of(frames.SocketFailedToSend).observation
+    assert isinstance(verdict, frames.SocketFailedToSend)
+    assert (verdict.reason, sockets.made("a").sent) == ("not_connected", [])
+    line.close(grace_s=0.0)
