@@ -42,6 +42,8 @@ from chatbot_erp.actors.manager import Manager
 from chatbot_erp.actors.media_files import MediaFiles
 from chatbot_erp.actors.outbox import Outbox
 from chatbot_erp.actors.renewals import Renewals
+from chatbot_erp.actors.sessions import Sessions
+from chatbot_erp.actors.socket_host import neonize_sockets
 from chatbot_erp.actors.spans import TracesUnavailable, configure_traces
 from chatbot_erp.actors.spool import PART, WHOLE, read_spools
 from chatbot_erp.actors.supervisor_actor import LOOK_EVERY_S, SupervisorActor
@@ -324,17 +326,22 @@ def _start_supervisor(
                 on_death=mourn,
                 prelude=surroundings.prelude,
                 environment=surroundings.environment,
+                sockets=partial(neonize_sockets, config.database),
             )
             renewals.add(host)
             return host
 
         hosts = SocketHosts(
-            sessions=config.data_dir / "sessions",
+            sessions=Sessions(
+                config.data_dir / "sessions",
+                config.database,
+                shared=config.sessions == "database",
+                part_with=partial(keep_names, store),
+            ),
             numbers_per_host=config.numbers_per_host,
             ping=config.sanity_ping,
             switchboard=switchboard,
             spawn=spawn,
-            part_with=partial(keep_names, store),
         )
         return house, hosts
 
