@@ -26,9 +26,9 @@ def main() -> None:
 @database
 @option(
     "--sessions",
-    default=Config().sessions,
+    default=None,
     type=click.Choice(["files", "database"]),
-    help="Where new numbers keep their WhatsApp session; `database` needs --database.",
+    help="Where new numbers keep their WhatsApp session; default: `database` with --database, else `files`.",
 )
 @option("--api-key", default=None, help="What callers must show (Authorization: Bearer KEY, or X-API-Key).")
 @option("--sanity-ping/--no-sanity-ping", default=True, help="Send `ping` to oneself when a connection opens.")
@@ -130,7 +130,7 @@ def serve(
     port: int,
     data_dir: Path,
     database: str | None,
-    sessions: Literal["files", "database"],
+    sessions: Literal["files", "database"] | None,
     api_key: str | None,
     sanity_ping: bool,
     numbers_per_host: int,
@@ -169,7 +169,7 @@ def serve(
         port=port,
         data_dir=data_dir,
         database=database,
-        sessions=sessions,
+        sessions=sessions or ("database" if database else "files"),
         api_key=api_key or None,
         sanity_ping=sanity_ping,
         numbers_per_host=numbers_per_host,

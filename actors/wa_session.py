@@ -31,8 +31,11 @@ class Session(Protocol):
     def link(self) -> Link:
         """Known once it is prepared."""
 
-    def prepare(self) -> None:
-        """Before the library opens it."""
+    def prepare(self, lost: Callable[[], None]) -> None:
+        """Before the library opens it. `lost` is called, once and on any thread, when it can be read no more."""
+
+    def release(self) -> None:
+        """The library does not need it any more: nothing is lost."""
 
     def keep(self, device: str) -> None:
         """A phone has linked this device: it is found again."""
@@ -50,8 +53,11 @@ class SessionFile:
         # The name goes into an SQLite URI as it is; one that began with "postgres" would be taken for a server.
         self.link = Link(address=quote(str(path.absolute())), device=None, new=False)
 
-    def prepare(self) -> None:
+    def prepare(self, lost: Callable[[], None]) -> None:
         create_session_file(self._path)
+
+    def release(self) -> None:
+        """A file cannot be lost."""
 
     def keep(self, device: str) -> None:
         """The file is the number's alone."""
@@ -62,18 +68,25 @@ class SessionInDatabase:
 
     def __init__(self, database: str, instance: str) -> None:
         # Only here: a socket host whose sessions are files has no use for PostgreSQL.
-        from chatbot_erp.eventstore.postgres_sessions import Sessions
+        from chatbot_erp.eventstore.postgres_sessions import sessions_at
 
-        self._sessions = Sessions(database)
+        self._sessions = sessions_at(database)
         self._instance = instance
+        self._lost: Callable[[], None] | None = None
         self.link = Link(address=self._sessions.library_address(), device=None, new=True)
 
-    def prepare(self) -> None:
+    def prepare(self, lost: Callable[[], None]) -> None:
         try:
+            self._sessions.watch.call(lost)
+            self._lost = lost
             device = self._sessions.device_of(self._instance)
         except StoreError as ex:
             raise LibraryError(f"The session was not found: {ex}") from ex
         self.link = Link(address=self.link.address, device=device, new=device is None)
+
+    def release(self) -> None:
+        if self._lost is not None:
+            self._sessions.watch.drop(self._lost)
 
     def keep(self, device: str) -> None:
         try:

@@ -91,7 +91,11 @@ class WhatsAppSocket:
         )
 
     def open(self) -> None:
-        self._session.prepare()
+        try:
+            self._session.prepare(self._lose_session)
+        except LibraryError as ex:
+            self._end("unavailable", str(ex))
+            return
         # After an expired QR this thread never ends, nor does the library's own behind it: see `run_host`.
         threading.Thread(target=self._connect, name=f"connect-{self._order.instance}", daemon=True).start()
         self._client.await_life(LIFE_PATIENCE_S)
@@ -173,6 +177,12 @@ class WhatsAppSocket:
         self._client.disconnect()
         self._drain()
         self._client.stop()
+        self._session.release()
+
+    def _lose_session(self) -> None:
+        """Without its keys nothing that comes can be read. WhatsApp keeps it for who is not there."""
+        self._client.disconnect()
+        self._end("unavailable", "The database with the session is away.")
 
     def _drain(self) -> None:
         """Let the library hand over what it holds: `stop` would throw it away, and WhatsApp will not send it again."""

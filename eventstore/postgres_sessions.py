@@ -2,9 +2,13 @@
 
 The WhatsApp library makes and fills its tables there by itself, from socket hosts; all numbers share them. Here stands
 which device in them is which instance's. Calls are rare, so each opens a connection of its own.
+
+neonize 0.5.2 takes every address for the name of an SQLite file first, and makes an empty one; only not where its
+directory does not exist.
 """
 
 from collections.abc import Callable, Collection
+from functools import cache
 from typing import TypeVar
 from urllib.parse import quote, urlencode
 
@@ -14,6 +18,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from chatbot_erp.eventstore import postgres
 from chatbot_erp.eventstore.addresses import canonical, written_forms
+from chatbot_erp.eventstore.postgres_watch import Watch
 
 T = TypeVar("T")
 
@@ -61,11 +66,13 @@ class Sessions:
 
     def __init__(self, url: str) -> None:
         self._url = url
+        self.watch = Watch(url)
 
     def library_address(self) -> str:
         """The address in the words of the WhatsApp library's driver. A credential."""
-        given = {key: value for key, value in conninfo_to_dict(self._url).items() if key in _UNDERSTOOD}
-        return f"postgresql://?{urlencode({**_FOR_THE_LIBRARY, **given}, quote_via=quote)}"
+        given = {key: str(value) for key, value in conninfo_to_dict(self._url).items() if key in _UNDERSTOOD}
+        name = given.pop("dbname", given.get("user", ""))
+        return f"postgresql:///{quote(name, safe='')}?{urlencode({**_FOR_THE_LIBRARY, **given}, quote_via=quote)}"
 
     def device_of(self, instance: str) -> str | None:
         """The device, `user:device@server`, that is linked for an instance; None where the library has none."""
@@ -79,6 +86,18 @@ class Sessions:
             return found[0] if found else None
 
         return self._run(find)
+
+    def room(self) -> int:
+        """How many connections the server lets its ordinary users have, all together."""
+
+        def count(connection: postgres.Connection) -> int:
+            found = connection.execute(
+                "SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int"
+                " - coalesce(current_setting('reserved_connections', true)::int, 0)"
+            ).fetchone()
+            return found[0] if found else 0
+
+        return self._run(count)
 
     def keep(self, instance: str, device: str) -> None:
         """The device is the instance's from now on."""
@@ -149,6 +168,12 @@ class Sessions:
                 return work(connection)
         except psycopg.Error as ex:
             raise postgres.meaning_of(ex) from ex
+
+
+@cache
+def sessions_at(url: str) -> Sessions:
+    """The same for all in this process: one connection watches for all of them."""
+    return Sessions(url)
 
 
 def _tables(connection: postgres.Connection) -> list[tuple[str, str]]:

@@ -88,6 +88,7 @@ def test_somebody_is_known_by_number_and_lid_and_then_forgotten(filled: Sessions
 def test_the_librarys_address_keeps_what_its_driver_understands() -> None:
     given = "postgresql://me:s%20+crt@a,b:5433/db?sslmode=verify-full&keepalives_idle=9&tcp_user_timeout=1"
     address = Sessions(given).library_address()
+    assert address.startswith("postgresql:///db?"), "else neonize makes a file of this name"
     found = conninfo_to_dict(address.partition("&binary_parameters")[0])
     assert {key: found[key] for key in ("user", "password", "dbname", "sslmode") if key in found}[
         "sslmode"
@@ -95,6 +96,10 @@ def test_the_librarys_address_keeps_what_its_driver_understands() -> None:
     assert "user=me&password=s%20%2Bcrt" in address
     assert "binary_parameters=yes" in address
     assert not [word for word in ("keepalives", "tcp_user") if word in address]
+
+
+def test_how_many_connections_there_may_be_is_the_servers_word(sessions: Sessions) -> None:
+    assert 0 < sessions.room() < 200
 
 
 def test_a_database_that_is_away_is_said_to_be_so() -> None:

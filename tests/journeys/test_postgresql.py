@@ -30,7 +30,7 @@ def command(*arguments: str | Path) -> str:
     return subprocess.run(line, capture_output=True, text=True, check=True).stdout
 
 
-def wait_for_status(manager: ManagerProcess, path: str, status: int, patience_s: float = 20.0) -> None:
+def wait_for_status(manager: ManagerProcess, path: str, status: int, patience_s: float = 60.0) -> None:
     deadline = time.monotonic() + patience_s
     while manager.call("GET", path).status_code != status:
         if time.monotonic() > deadline:
@@ -89,8 +89,10 @@ def test_a_number_lives_in_postgresql_through_a_restart_and_a_kill(
     assert not (tmp_path / "data/keys.db").exists()
 
 
+@pytest.mark.parametrize("kept", ["files", "database"])
 def test_while_postgresql_is_away_sends_are_refused_and_then_everything_goes_on(
     tmp_path: Path,
+    kept: str,
     server: PostgresServer,
     database: str,
     network: Network,
@@ -98,11 +100,13 @@ def test_while_postgresql_is_away_sends_are_refused_and_then_everything_goes_on(
     new_phone: NewPhone,
 ) -> None:
     phone, customer = new_phone("Empresa X"), new_phone("Maria")
-    with ManagerProcess(tmp_path / "data", network, "--database", database) as manager:
+    with ManagerProcess(tmp_path / "data", network, "--database", database, "--sessions", kept) as manager:
         manager.pair("empresa_x", phone, receiver.url())
         assert manager.send("empresa_x", customer.number, "Antes").status_code == 200
         wait_until_still(manager)
         server.kill()
+        if kept == "database":
+            phone.wait_offline(timeout_s=60)
         customer.send(phone.number, "Enquanto isso")
         refused = manager.send("empresa_x", customer.number, "Nunca")
         assert (refused.status_code, refused.json()["type"]) == (503, "/problems/store-unavailable")
@@ -115,6 +119,7 @@ def test_while_postgresql_is_away_sends_are_refused_and_then_everything_goes_on(
         assert manager.send("empresa_x", customer.number, "Depois").status_code == 200
         customer.receive(text="Depois")
         assert [message.text for message in customer.inbox()] == ["Antes", "Depois"]
+        assert not manager.events("empresa_x", "message.undecryptable")
         log = manager.log.read_text()
     assert "Traceback" not in log
     assert "The log is whole" in command("verify", "--database", database)
@@ -139,13 +144,13 @@ def test_a_number_goes_on_at_another_machine_without_a_new_qr(
     tmp_path: Path, database: str, network: Network, receiver: Receiver, new_phone: NewPhone
 ) -> None:
     phone, customer = new_phone("Empresa X"), new_phone("Maria")
-    with ManagerProcess(tmp_path / "here", network, "--database", database, "--sessions", "database") as manager:
+    with ManagerProcess(tmp_path / "here", network, "--database", database) as manager:
         manager.pair("empresa_x", phone, receiver.url())
         customer.send(phone.number, "Oi")
         receiver.wait_for(lambda payload: payload.get("message", {}).get("text") == "Oi")
     assert not list((tmp_path / "here/sessions").iterdir())
 
-    with ManagerProcess(tmp_path / "there", network, "--database", database, "--sessions", "database") as manager:
+    with ManagerProcess(tmp_path / "there", network, "--database", database) as manager:
         manager.wait_connected("empresa_x")
         assert manager.send("empresa_x", customer.number, "Olá").status_code == 200
         customer.receive(text="Olá")
