@@ -3,6 +3,7 @@
 import socket
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -18,6 +19,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     port: int = 3000
     data_dir: Path = Path("data")
     database: str | None = None
+    sessions: Literal["files", "database"] = "files"
     api_key: str | None = None
     sanity_ping: bool = True
     numbers_per_host: int = 8

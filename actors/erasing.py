@@ -25,6 +25,7 @@ from chatbot_erp.eventstore.addresses import canonical, written_forms
 from chatbot_erp.eventstore.erasures import Begun, Destroyed, Erasure, Expired, Person
 from chatbot_erp.eventstore.errors import StoreError
 from chatbot_erp.eventstore.events import MessageEdited, MessageReceived
+from chatbot_erp.eventstore.places import sessions_in
 from chatbot_erp.eventstore.records import Recorded
 from chatbot_erp.eventstore.store import EventStore
 from chatbot_erp.eventstore.subjects import Subjects, legible, page
@@ -32,6 +33,9 @@ from chatbot_erp.eventstore.subjects import Subjects, legible, page
 log = structlog.get_logger()
 
 TURN_PATIENCE_S = 30.0
+
+DATABASE = "database"
+"""Stands among files for the WhatsApp sessions in the database."""
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +62,7 @@ class Eraser:
         self._store = store
         self._subjects = Subjects(store)
         self._directory = config.data_dir
+        self._database = config.database
         self._files = MediaFiles(config)
         self._turn = Lock()
 
@@ -144,9 +149,11 @@ class Eraser:
                         yield self._files.place(record.stream, media)
 
     def _beside_the_log(self) -> Iterator[Path]:
-        """All other files that may speak of somebody."""
+        """All other places that may speak of somebody."""
         for pattern in ("parked/*", "hosts/*.log", "sessions/*.db"):
             yield from self._directory.glob(pattern)
+        if self._database is not None:
+            yield self._directory / DATABASE
 
     def _forget_in(self, files: Iterable[Path], addresses: Collection[str]) -> dict[str, str]:
         """Clean them; which of them, by its place below the data directory, refused it and why."""
@@ -164,13 +171,15 @@ class Eraser:
                         traces.blank_last_words(path, forms)
                     case "sessions":
                         session_traces.forget(path, forms)
-            except OSError as ex:
+                    case "database" if self._database is not None:
+                        sessions_in(self._database).forget(forms, session_traces.NAMES)
+            except (OSError, StoreError) as ex:
                 refusals[str(place)] = str(ex)
         return refusals
 
     def _names(self, number: str) -> Iterable[str]:
         """The number, and what WhatsApp calls its owner besides."""
-        return session_traces.aliases(self._directory, canonical(normalise(number)))
+        return session_traces.aliases(self._directory, self._database, canonical(normalise(number)))
 
 
 class _Turn:

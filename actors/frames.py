@@ -25,7 +25,7 @@ from chatbot_erp.actors.wa_verdicts import FailureReason
 
 
 class OpenSocket(Frame, frozen=True, kw_only=True):
-    """Make a socket for this instance; `session` is the path of its session file.
+    """Make a socket for this instance; `session` is the path of its session file, empty for one in the database.
 
     `pairing` says that the session has no device link yet: show codes and report `SocketPaired` when linked.
     `ping` says that the socket shall greet itself when it opens. `generation` marks each word of this socket.

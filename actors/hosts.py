@@ -8,7 +8,6 @@ twice: a new socket waits until the old one is said to be closed.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from threading import Thread
 from uuid import uuid4
 
@@ -17,7 +16,9 @@ import structlog
 from chatbot_erp.actors import frames
 from chatbot_erp.actors.host_process import HostProcess
 from chatbot_erp.actors.house import HostGone, Switchboard
+from chatbot_erp.actors.sessions import Sessions
 from chatbot_erp.actors.tidings import PlaceSocket
+from chatbot_erp.eventstore.errors import StoreError
 
 log = structlog.get_logger()
 
@@ -65,21 +66,18 @@ class SocketHosts:
     def __init__(
         self,
         *,
-        sessions: Path,
+        sessions: Sessions,
         numbers_per_host: int,
         ping: bool,
         switchboard: Switchboard,
         spawn: Callable[[str], HostProcess],
-        part_with: Callable[[Path], None] = lambda session: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`part_with` sees a session before it is erased."""
         self._sessions = sessions
         self._capacity = numbers_per_host
         self._ping = ping
         self._switchboard = switchboard
         self._spawn = spawn
-        self._part_with = part_with
         self._clock = clock
         self._shared: dict[str, HostProcess] = {}
         self._pairing: dict[str, HostProcess] = {}
@@ -107,7 +105,12 @@ class SocketHosts:
             if request.session_from in self._slots:
                 self._wanted[request.instance] = request
                 return
-            self._adopt(request.session_from, request.instance)
+            try:
+                self._sessions.adopt(request.session_from, request.instance)
+            except StoreError as ex:
+                log.error("no session for a socket", action="not_adopted", instance=request.instance, error=str(ex))
+                self.unplaced.append(request)
+                return
         self._place(request)
 
     def close(self, instance: str, *, unlink: bool = False, erase: bool = False) -> None:
@@ -116,7 +119,7 @@ class SocketHosts:
         slot = self._slots.get(instance)
         if slot is None:
             if erase:
-                self._erase(instance)
+                self._sessions.erase(instance)
             return
         slot.erase = slot.erase or erase
         self._close(instance, slot, unlink=unlink)
@@ -232,7 +235,7 @@ class SocketHosts:
         order = frames.OpenSocket(
             instance=request.instance,
             generation=request.generation,
-            session=str(self._session(request.instance)),
+            session=self._sessions.place(request.instance),
             pairing=request.pairing,
             ping=self._ping,
         )
@@ -263,7 +266,7 @@ class SocketHosts:
         del self._slots[instance]
         self._switchboard.unplug(instance)
         if slot.erase:
-            self._erase(instance)
+            self._sessions.erase(instance)
         for waiting in [r for r in self._wanted.values() if instance in (r.instance, r.session_from)]:
             del self._wanted[waiting.instance]
             self.open(waiting)
@@ -281,19 +284,3 @@ class SocketHosts:
             host.order(order)
         except HostGone:
             log.debug("host gone before an order", action="order_missed", host=host.name)
-
-    def _session(self, instance: str) -> Path:
-        return self._sessions / f"{instance}.db"
-
-    def _adopt(self, former: str, instance: str) -> None:
-        """Take over the kept session of a removed instance; a second time finds nothing to do."""
-        for suffix in ("", "-wal", "-shm"):
-            source = Path(f"{self._session(former)}{suffix}")
-            if source.exists():
-                source.rename(f"{self._session(instance)}{suffix}")
-
-    def _erase(self, instance: str) -> None:
-        if self._session(instance).exists():
-            self._part_with(self._session(instance))
-        for path in self._sessions.glob(f"{instance}.db*"):
-            path.unlink(missing_ok=True)

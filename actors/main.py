@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 from socket import gethostname
+from typing import Literal
 from urllib.parse import urlsplit
 
 import click
@@ -23,6 +24,12 @@ def main() -> None:
 @option("--port", default=Config().port, type=click.IntRange(0, 65535), help="0 picks a free port.")
 @data_dir
 @database
+@option(
+    "--sessions",
+    default=None,
+    type=click.Choice(["files", "database"]),
+    help="Where new numbers keep their WhatsApp session; default: `database` with --database, else `files`.",
+)
 @option("--api-key", default=None, help="What callers must show (Authorization: Bearer KEY, or X-API-Key).")
 @option("--sanity-ping/--no-sanity-ping", default=True, help="Send `ping` to oneself when a connection opens.")
 @option(
@@ -123,6 +130,7 @@ def serve(
     port: int,
     data_dir: Path,
     database: str | None,
+    sessions: Literal["files", "database"] | None,
     api_key: str | None,
     sanity_ping: bool,
     numbers_per_host: int,
@@ -154,11 +162,14 @@ def serve(
             f"{host} can be reached by others: set --api-key (CHATBOT_ERP_API_KEY), or make a key with"
             f" `chatbot-erp keys create --data-dir {data_dir} --scope manage`."
         )
+    if sessions == "database" and not database:
+        raise click.UsageError("--sessions database needs a --database.")
     config = Config(
         host=host,
         port=port,
         data_dir=data_dir,
         database=database,
+        sessions=sessions or ("database" if database else "files"),
         api_key=api_key or None,
         sanity_ping=sanity_ping,
         numbers_per_host=numbers_per_host,

@@ -42,12 +42,14 @@ from chatbot_erp.actors.manager import Manager
 from chatbot_erp.actors.media_files import MediaFiles
 from chatbot_erp.actors.outbox import Outbox
 from chatbot_erp.actors.renewals import Renewals
+from chatbot_erp.actors.sessions import Sessions
+from chatbot_erp.actors.socket_host import neonize_sockets
 from chatbot_erp.actors.spans import TracesUnavailable, configure_traces
 from chatbot_erp.actors.spool import PART, WHOLE, read_spools
 from chatbot_erp.actors.supervisor_actor import LOOK_EVERY_S, SupervisorActor
 from chatbot_erp.eventstore.errors import KeysMissing, StoreError
 from chatbot_erp.eventstore.lease import ALONE, Node
-from chatbot_erp.eventstore.places import open_store, open_vault
+from chatbot_erp.eventstore.places import open_store, open_vault, sessions_in
 from chatbot_erp.eventstore.store import EventStore
 from chatbot_erp.eventstore.vault import Vault
 
@@ -69,6 +71,9 @@ ACTORS_PATIENCE_S = 8.0
 FORMER_HOSTS_PATIENCE_S = 8.0
 
 SPOOLS_EVERY_S = 5.0
+
+CONNECTIONS, CONNECTIONS_OF_A_NUMBER = 10, 2
+"""To a database: of the manager itself, and of each number whose session is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +229,7 @@ def open_house(
         supervisor = _start_supervisor(config, surroundings, store, vault, alarms, renewals)
         house: Any = supervisor.ask(tidings.Introduce(), timeout=PATIENCE_S)
         stack.callback(_stop_supervisor, supervisor)
-        count = supervisor.ask(tidings.Restore(), timeout=PATIENCE_S)
+        count: Any = supervisor.ask(tidings.Restore(), timeout=PATIENCE_S)
         if node.movable:
             spool_exchange.take_over(config.data_dir, vault)
         take_spools(house)
@@ -235,7 +240,18 @@ def open_house(
             _take_late_spools(house)
         _forget_old_content(house, eraser)
         log.info("restored", action="restored", instances=count)
+        _look_for_room(config, count)
         yield Manager(house, eraser)
+
+
+def _look_for_room(config: Config, numbers: int) -> None:
+    """Say it before it happens: a number that gets no connection to its session cannot read what comes in."""
+    if config.database is None or config.sessions == "files":
+        return
+    wanted = CONNECTIONS + CONNECTIONS_OF_A_NUMBER * numbers
+    with contextlib.suppress(StoreError):
+        if wanted > (room := sessions_in(config.database).room()):
+            log.warning("raise max_connections", action="connections_short", numbers=numbers, wanted=wanted, room=room)
 
 
 def _forget_old_attempts(house: House) -> None:
@@ -324,17 +340,22 @@ def _start_supervisor(
                 on_death=mourn,
                 prelude=surroundings.prelude,
                 environment=surroundings.environment,
+                sockets=partial(neonize_sockets, config.database),
             )
             renewals.add(host)
             return host
 
         hosts = SocketHosts(
-            sessions=config.data_dir / "sessions",
+            sessions=Sessions(
+                config.data_dir / "sessions",
+                config.database,
+                shared=config.sessions == "database",
+                part_with=partial(keep_names, store),
+            ),
             numbers_per_host=config.numbers_per_host,
             ping=config.sanity_ping,
             switchboard=switchboard,
             spawn=spawn,
-            part_with=partial(keep_names, store),
         )
         return house, hosts
 

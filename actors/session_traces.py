@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from chatbot_erp.eventstore.addresses import canonical, written_forms
+from chatbot_erp.eventstore.places import sessions_in
 
 PATIENCE_S = 10.0
 CHUNK = 1 << 20
@@ -24,9 +25,9 @@ OURS = "whatsmeow_device"
 _AFTER_USER = re.compile("[@:._]")
 
 
-def aliases(directory: Path, address: str) -> set[str]:
+def aliases(directory: Path, database: str | None, address: str) -> set[str]:
     """The canonical address, and others that the library knows to be the same person's. A damaged session knows nothing."""
-    found = {address}
+    found = sessions_in(database).aliases(address) if database is not None else {address}
     for session in _sessions(directory):
         with suppress(sqlite3.Error), closing(_open(session, "ro")) as connection:
             if not _has_table(connection, "whatsmeow_lid_map"):

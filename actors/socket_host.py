@@ -60,12 +60,18 @@ class ManagerGone(Exception):
     """Raised in the host when nobody is at the other end of the pipe any more, or nobody who may speak for its numbers."""
 
 
-def neonize_sockets() -> SocketFactory:
-    """Load the WhatsApp library and say how to make sockets with it."""
+def neonize_sockets(database: str | None = None) -> SocketFactory:
+    """Load the WhatsApp library and say how to make sockets with it. Sessions without a file are in `database`."""
     from chatbot_erp.actors.wa_neonize import NeonizeClient
+    from chatbot_erp.actors.wa_session import Session, SessionFile, SessionInDatabase
     from chatbot_erp.actors.wa_socket import WhatsAppSocket
 
-    return lambda order, report: WhatsAppSocket(order, report, NeonizeClient)
+    def session_of(order: OpenSocket) -> Session:
+        if order.session or database is None:
+            return SessionFile(Path(order.session))
+        return SessionInDatabase(database, order.instance)
+
+    return lambda order, report: WhatsAppSocket(order, report, NeonizeClient, session_of(order))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,13 +33,13 @@ class Asked(Protocol):
 def print_held(data_dir: Path, database: str | None, *, number: str) -> None:
     """Print every event of somebody, of a running or a stopped manager. Raises `click.ClickException`, `StoreError`."""
     with open_log(database or data_dir) as log:
-        for record in events(log, log.person(_names(data_dir, number))):
+        for record in events(log, log.person(_names(data_dir, database, number))):
             print(line(record, as_json=True))
 
 
 def forget(data_dir: Path, database: str | None, number: str, manager: Asked, *, as_json: bool) -> None:
     """Erase somebody, or have it done by the manager that runs. Raises `click.ClickException`, `StoreError`."""
-    _names(data_dir, number)
+    _names(data_dir, database, number)
     if database is None and not (data_dir / FILE).is_file():
         raise click.ClickException(f"There is no event log in {data_dir}.")
     try:
@@ -64,9 +64,9 @@ def _await_former_hosts(data_dir: Path) -> None:
         raise click.ClickException(f"Nothing was erased: {ex}") from ex
 
 
-def _names(data_dir: Path, number: str) -> set[str]:
+def _names(data_dir: Path, database: str | None, number: str) -> set[str]:
     try:
-        return session_traces.aliases(data_dir, canonical(normalise(number)))
+        return session_traces.aliases(data_dir, database, canonical(normalise(number)))
     except ManagerError as ex:
         raise click.ClickException(str(ex)) from ex
     except OSError as ex:

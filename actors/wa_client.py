@@ -1,7 +1,6 @@
 """What wa_socket.py needs of a WhatsApp library: blocking calls that may fail, and things heard."""
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
@@ -108,7 +107,3 @@ class Client(Protocol):
 
     def chosen(self, vote: Any) -> tuple[bytes, ...]:
         """The SHA-256 of each option that a vote in a poll is for. May be called while an event is heard."""
-
-
-ClientFactory = Callable[[Path, Hearing], Client]
-"""Makes a client for the session in this file."""

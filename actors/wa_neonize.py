@@ -14,9 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import quote
 
 # python-magic, which neonize imports, finds the libmagic of this package where the system has none.
 import pylibmagic  # noqa: F401
@@ -26,7 +24,7 @@ from google.protobuf.unknown_fields import UnknownFieldSet  # type: ignore[impor
 from neonize import _binder, client, events  # type: ignore[import-untyped]
 from neonize.client import NewClient  # type: ignore[import-untyped]
 from neonize.exc import NeonizeError  # type: ignore[import-untyped]
-from neonize.proto.Neonize_pb2 import MessageInfo  # type: ignore[import-untyped]
+from neonize.proto.Neonize_pb2 import JID, MessageInfo  # type: ignore[import-untyped]
 from neonize.proto.waCompanionReg.WAWebProtobufsCompanionReg_pb2 import DeviceProps  # type: ignore[import-untyped]
 from neonize.utils.enum import MediaType  # type: ignore[import-untyped]
 from neonize.utils.jid import build_jid  # type: ignore[import-untyped]
@@ -47,6 +45,7 @@ from chatbot_erp.actors.wa_compose import compose
 from chatbot_erp.actors.wa_guard import MapGuard
 from chatbot_erp.actors.wa_media_connection import overhear
 from chatbot_erp.actors.wa_message import jid_text
+from chatbot_erp.actors.wa_session import Link, Session
 
 log = logging.getLogger(__name__)
 
@@ -105,12 +104,14 @@ _kept: list[NewClient] = []
 class NeonizeClient:
     """A `wa_client.Client` over one client of the Go library."""
 
-    def __init__(self, session: Path, hearing: Hearing) -> None:
-        self._library = _Library(session, hearing)
+    def __init__(self, session: Session, hearing: Hearing) -> None:
+        self._session = session
+        self._library = _Library(hearing)
         self._stopped = False
         self._asking = threading.Lock()
 
     def connect(self) -> None:
+        self._library.point_at(self._session.link)
         _guard.begin_long_change(self._library.alive)
         try:
             # It may have waited for its turn longer than anybody wanted it.
@@ -203,12 +204,11 @@ class NeonizeClient:
 
 
 class _Library(NewClient):  # type: ignore[misc]
-    def __init__(self, session: Path, hearing: Hearing) -> None:
-        # The name goes into an SQLite URI as it is; one that began with "postgres" would be taken for a server.
+    def __init__(self, hearing: Hearing) -> None:
         super().__init__(
-            quote(str(session.absolute())),
+            "",
             props=DeviceProps(os="chatbot-erp", platformType=DeviceProps.CHROME),
-            uuid=f"{session.stem}-{next(_numbers)}",
+            uuid=f"client-{next(_numbers)}",
         )
         # At some garbage collection it would stop the client behind the guard's back.
         self._stop_finalizer.detach()
@@ -220,6 +220,14 @@ class _Library(NewClient):  # type: ignore[misc]
         self.event = _Events(self)
         self.event.list_func = dict.fromkeys((events.EVENT_TO_INT[kind] for kind in _HEARD), self.hear)
         self.event.qr(self._hear_qr)
+
+    def point_at(self, link: Link) -> None:
+        """What `connect` opens. Given to the constructor, a device would take the place of the unique `uuid`."""
+        self.name, self.new_device = link.address, link.new
+        if link.device is not None:
+            user, _, server = link.device.partition("@")
+            number, _, device = user.partition(":")
+            self.jid = JID(User=number, Device=int(device), RawAgent=0, Integrator=0, Server=server, IsEmpty=False)
 
     def contact_of(self, jid: Any) -> Any:
         """The names of somebody that this number has seen."""

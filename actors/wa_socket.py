@@ -5,7 +5,6 @@ import threading
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from chatbot_erp.actors import wa_groups, wa_message
@@ -31,12 +30,12 @@ from chatbot_erp.actors.frames import (
 from chatbot_erp.actors.people_frames import Ask, Reply, SocketDeclined
 from chatbot_erp.actors.questions import Activity
 from chatbot_erp.actors.wa_addresses import Addresses, NotOnWhatsApp
-from chatbot_erp.actors.wa_client import ClientFactory, Hearing, LibraryError, Uploaded
+from chatbot_erp.actors.wa_client import Hearing, LibraryError, Uploaded
 from chatbot_erp.actors.wa_files import SocketFiles
 from chatbot_erp.actors.wa_message import jid_text
 from chatbot_erp.actors.wa_people import People
 from chatbot_erp.actors.wa_port import Loaded, Report
-from chatbot_erp.actors.wa_session_file import create_session_file
+from chatbot_erp.actors.wa_session import ClientFactory, Session
 from chatbot_erp.actors.wa_verdicts import (
     FailureReason,
     cause_of_failure,
@@ -68,11 +67,12 @@ NAME_LOOK_S = 0.05
 class WhatsAppSocket:
     """A `Socket` over one client of the library."""
 
-    def __init__(self, order: OpenSocket, report: Report, make_client: ClientFactory) -> None:
+    def __init__(self, order: OpenSocket, report: Report, make_client: ClientFactory, session: Session) -> None:
         self._order = order
         self._report = report
+        self._session = session
         self._client = make_client(
-            Path(order.session),
+            session,
             Hearing(event=self._hear, garbled=self._hear_garbled, qr=self._hear_qr, login_word=self._hear_login),
         )
         self._addresses = Addresses(self._client)
@@ -91,7 +91,11 @@ class WhatsAppSocket:
         )
 
     def open(self) -> None:
-        create_session_file(Path(self._order.session))
+        try:
+            self._session.prepare(self._lose_session)
+        except LibraryError as ex:
+            self._end("unavailable", str(ex))
+            return
         # After an expired QR this thread never ends, nor does the library's own behind it: see `run_host`.
         threading.Thread(target=self._connect, name=f"connect-{self._order.instance}", daemon=True).start()
         self._client.await_life(LIFE_PATIENCE_S)
@@ -173,6 +177,12 @@ class WhatsAppSocket:
         self._client.disconnect()
         self._drain()
         self._client.stop()
+        self._session.release()
+
+    def _lose_session(self) -> None:
+        """Without its keys nothing that comes can be read. WhatsApp keeps it for who is not there."""
+        self._client.disconnect()
+        self._end("unavailable", "The database with the session is away.")
 
     def _drain(self) -> None:
         """Let the library hand over what it holds: `stop` would throw it away, and WhatsApp will not send it again."""
@@ -224,6 +234,12 @@ class WhatsAppSocket:
 
     def _report_paired(self) -> None:
         if self._pairing and self._me is not None and not self._watch.is_over:
+            own = self._me.JID
+            try:
+                self._session.keep(f"{own.User}:{own.Device}@{own.Server}")
+            except LibraryError as ex:
+                self._end("pairing_failed", str(ex))
+                return
             self._pairing = False
             self._report(SocketPaired(jid=jid_text(self._me.JID) or "", lid=jid_text(self._me.LID)))
 

@@ -19,6 +19,7 @@ from chatbot_erp.eventstore.walk import Progress, Report
 
 if TYPE_CHECKING:
     from chatbot_erp.eventstore.postgres_members import Members
+    from chatbot_erp.eventstore.postgres_sessions import Sessions
 
 Place = Path | str
 """A data directory, or the address of a PostgreSQL database."""
@@ -84,6 +85,12 @@ def _unmoved(directory: Path) -> Path:
             " the log as it was then."
         )
     return directory
+
+
+def sessions_in(database: str) -> "Sessions":
+    """WhatsApp sessions in a database. Raises StoreError where PostgreSQL cannot be spoken with at all."""
+    sessions: Sessions = _postgres("postgres_sessions").Sessions(database)
+    return sessions
 
 
 def _postgres(module: str) -> Any:

@@ -130,7 +130,7 @@ def migrate(connection: Connection) -> None:
     answer_s, connection.answer_s = connection.answer_s, None  # a large table may take its time
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(7166, 0)")
-        for schema in ("chatbot_erp", "chatbot_erp_keys"):
+        for schema in ("chatbot_erp", "chatbot_erp_keys", "chatbot_erp_sessions"):
             if connection.execute("SELECT to_regnamespace(%s)", (schema,)).fetchone() == (None,):
                 connection.execute(f"CREATE SCHEMA {schema}".encode())
         connection.execute("CREATE TABLE IF NOT EXISTS migrations (number integer PRIMARY KEY)")

@@ -9,6 +9,7 @@ import pytest
 from chatbot_erp.actors import frames
 from chatbot_erp.actors.hosts import CLOSE_PATIENCE_S, DIAL_PATIENCE_S, LATE_S, SocketHosts
 from chatbot_erp.actors.house import Switchboard
+from chatbot_erp.actors.sessions import Sessions
 from chatbot_erp.actors.tidings import PlaceSocket
 
 
@@ -35,7 +36,7 @@ class Scene:
         self.now = 0.0
         self.born: list[SilentHost] = []
         self.hosts = SocketHosts(
-            sessions=directory,
+            sessions=Sessions(directory),
             numbers_per_host=2,
             ping=False,
             switchboard=Switchboard(),

@@ -22,6 +22,7 @@ from chatbot_erp.actors.host_process import HostDeath
 from chatbot_erp.actors.hosts import SocketHosts
 from chatbot_erp.actors.house import House, Switchboard, utc_now
 from chatbot_erp.actors.serve import pass_on
+from chatbot_erp.actors.sessions import Sessions
 from chatbot_erp.actors.supervision import INTENSITY
 from chatbot_erp.actors.supervisor_actor import STAND_EVERY_LOOKS, SupervisorActor
 from chatbot_erp.actors.webhook_actor import WebhookActor
@@ -102,7 +103,7 @@ class World:
             switchboard=switchboard,
             show_qr=self._show,
         )
-        sessions = self.config.data_dir / "sessions"
+        sessions = Sessions(self.config.data_dir / "sessions")
         return house, SocketHosts(
             sessions=sessions, numbers_per_host=2, ping=False, switchboard=switchboard, spawn=self._spawn
         )

@@ -226,6 +226,7 @@ import os, sys, threading, time
 from pathlib import Path
 from chatbot_erp.actors.wa_client import Hearing, LibraryError
 from chatbot_erp.actors.wa_neonize import NeonizeClient
+from chatbot_erp.actors.wa_session import SessionFile
 from chatbot_erp.sandbox.trust import trust_root_key
 
 root_key, *sessions = sys.argv[1:]
@@ -234,7 +235,9 @@ trust_root_key(root_key)
 def nobody(_): pass
 
 def start(session):
-    client = NeonizeClient(Path(session), Hearing(event=nobody, garbled=nobody, qr=nobody, login_word=nobody))
+    client = NeonizeClient(
+        SessionFile(Path(session)), Hearing(event=nobody, garbled=nobody, qr=nobody, login_word=nobody)
+    )
     threading.Thread(target=client.connect, daemon=True).start()
     assert client.await_life(10)
     return client

@@ -19,6 +19,7 @@ from chatbot_erp.actors.frames import Observation, OpenSocket, Transmit
 from chatbot_erp.actors.people_frames import Ask, SocketSawPresence
 from chatbot_erp.actors.questions import Done, Known, ShowActivity, Watching, WatchPresence
 from chatbot_erp.actors.wa_client import Hearing
+from chatbot_erp.actors.wa_session import Session, SessionFile
 from chatbot_erp.actors.wa_session_file import create_session_file
 from chatbot_erp.actors.wa_socket import WhatsAppSocket
 from fake_client import FakeClient
@@ -39,12 +40,12 @@ class Scene:
             instance="a", generation=1, session=str(directory / "s" / "a.db"), pairing=pairing, ping=False
         )
 
-        def make(session: Path, hearing: Hearing) -> FakeClient:
+        def make(session: Session, hearing: Hearing) -> FakeClient:
             self.client = FakeClient(session, hearing)
             self.client.dial_error = dial_error
             return self.client
 
-        self.socket = WhatsAppSocket(order, self.seen.put, make)
+        self.socket = WhatsAppSocket(order, self.seen.put, make, SessionFile(Path(order.session)))
         self.socket.open()
 
     def hear(self, event: Any) -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from chatbot_erp.sandbox.client import Network, Phone
@@ -29,7 +30,7 @@ def command(*arguments: str | Path) -> str:
     return subprocess.run(line, capture_output=True, text=True, check=True).stdout
 
 
-def wait_for_status(manager: ManagerProcess, path: str, status: int, patience_s: float = 20.0) -> None:
+def wait_for_status(manager: ManagerProcess, path: str, status: int, patience_s: float = 60.0) -> None:
     deadline = time.monotonic() + patience_s
     while manager.call("GET", path).status_code != status:
         if time.monotonic() > deadline:
@@ -88,8 +89,10 @@ def test_a_number_lives_in_postgresql_through_a_restart_and_a_kill(
     assert not (tmp_path / "data/keys.db").exists()
 
 
+@pytest.mark.parametrize("kept", ["files", "database"])
 def test_while_postgresql_is_away_sends_are_refused_and_then_everything_goes_on(
     tmp_path: Path,
+    kept: str,
     server: PostgresServer,
     database: str,
     network: Network,
@@ -97,11 +100,13 @@ def test_while_postgresql_is_away_sends_are_refused_and_then_everything_goes_on(
     new_phone: NewPhone,
 ) -> None:
     phone, customer = new_phone("Empresa X"), new_phone("Maria")
-    with ManagerProcess(tmp_path / "data", network, "--database", database) as manager:
+    with ManagerProcess(tmp_path / "data", network, "--database", database, "--sessions", kept) as manager:
         manager.pair("empresa_x", phone, receiver.url())
         assert manager.send("empresa_x", customer.number, "Antes").status_code == 200
         wait_until_still(manager)
         server.kill()
+        if kept == "database":
+            phone.wait_offline(timeout_s=60)
         customer.send(phone.number, "Enquanto isso")
         refused = manager.send("empresa_x", customer.number, "Nunca")
         assert (refused.status_code, refused.json()["type"]) == (503, "/problems/store-unavailable")
@@ -114,6 +119,7 @@ def test_while_postgresql_is_away_sends_are_refused_and_then_everything_goes_on(
         assert manager.send("empresa_x", customer.number, "Depois").status_code == 200
         customer.receive(text="Depois")
         assert [message.text for message in customer.inbox()] == ["Antes", "Depois"]
+        assert not manager.events("empresa_x", "message.undecryptable")
         log = manager.log.read_text()
     assert "Traceback" not in log
     assert "The log is whole" in command("verify", "--database", database)
@@ -132,3 +138,72 @@ def test_an_installation_is_moved_and_its_numbers_need_no_new_qr(
         assert manager.events("empresa_x")[: len(before)] == before
         assert manager.send("empresa_x", customer.number, "Olá").status_code == 200
         customer.receive(text="Olá")
+
+
+def test_a_number_goes_on_at_another_machine_without_a_new_qr(
+    tmp_path: Path, database: str, network: Network, receiver: Receiver, new_phone: NewPhone
+) -> None:
+    phone, customer = new_phone("Empresa X"), new_phone("Maria")
+    with ManagerProcess(tmp_path / "here", network, "--database", database) as manager:
+        manager.pair("empresa_x", phone, receiver.url())
+        customer.send(phone.number, "Oi")
+        receiver.wait_for(lambda payload: payload.get("message", {}).get("text") == "Oi")
+    assert not list((tmp_path / "here/sessions").iterdir())
+
+    with ManagerProcess(tmp_path / "there", network, "--database", database) as manager:
+        manager.wait_connected("empresa_x")
+        assert manager.send("empresa_x", customer.number, "Olá").status_code == 200
+        customer.receive(text="Olá")
+        assert len(manager.events("empresa_x", "instance.paired")) == 1
+
+        assert manager.call("DELETE", "/instances/empresa_x", params={"unlink": "false"}).status_code == 204
+        wait_for_status(manager, "/instances/empresa_x", 404)
+        kept = manager.create("empresa_x", receiver.url())
+        manager.wait_connected("empresa_x")
+        assert not manager.events(kept["id"], "instance.pairing_offered")
+
+        assert manager.call("DELETE", f"/subjects/{customer.number}").status_code == 200
+        assert not mentions(database, customer.number)
+
+        assert manager.call("DELETE", "/instances/empresa_x").status_code == 204
+        wait_until_nobody_owns(database)
+    assert sum(count for _, count in rows_of_sessions(database)) == 0
+
+
+def rows_of_sessions(database: str) -> list[tuple[str, int]]:
+    """How many rows each of the library's tables has that belongs to a device."""
+    with psycopg.connect(database) as connection:
+        tables = connection.execute(
+            "SELECT DISTINCT table_name FROM information_schema.columns WHERE table_schema = 'chatbot_erp_sessions'"
+            " AND column_name IN ('our_jid', 'jid') AND table_name LIKE 'whatsmeow%'"
+        ).fetchall()
+        counts = {
+            table: connection.execute(f"SELECT count(*) FROM chatbot_erp_sessions.{table}".encode()).fetchone()
+            for (table,) in tables
+        }
+    assert "whatsmeow_device" in counts
+    return [(table, found[0]) for table, found in counts.items() if found]
+
+
+def mentions(database: str, number: str) -> list[str]:
+    """The tables of the library in which a number stands."""
+    with psycopg.connect(database) as connection:
+        tables = connection.execute(
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'chatbot_erp_sessions'"
+        ).fetchall()
+        return [
+            table
+            for (table,) in tables
+            if connection.execute(
+                f"SELECT 1 FROM chatbot_erp_sessions.{table} AS t WHERE t::text LIKE %s LIMIT 1".encode(),
+                (f"%{number}%",),
+            ).fetchone()
+        ]
+
+
+def wait_until_nobody_owns(database: str, patience_s: float = 60.0) -> None:
+    deadline = time.monotonic() + patience_s
+    with psycopg.connect(database, autocommit=True) as connection:
+        while connection.execute("SELECT 1 FROM chatbot_erp_sessions.owners").fetchone():
+            assert time.monotonic() < deadline, "the session is still there"
+            time.sleep(0.05)

@@ -3,7 +3,6 @@
 import itertools
 import threading
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from chatbot_erp.actors.contents import Sendable
@@ -16,7 +15,7 @@ PATIENCE_S = 60.0
 class FakeClient:
     """A `wa_client.Client` that does nothing by itself."""
 
-    def __init__(self, _session: Path, hearing: Hearing) -> None:
+    def __init__(self, _session: object, hearing: Hearing) -> None:
         self.hearing = hearing
         self.done: list[str] = []
         self.dial_error: str | None = None

@@ -1,0 +1,95 @@
+"""Where the WhatsApp library keeps what links one number: in a file of its own, or with all others in PostgreSQL."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import quote
+
+import msgspec
+
+from chatbot_erp.actors.wa_client import Client, Hearing, LibraryError
+from chatbot_erp.actors.wa_session_file import create_session_file
+from chatbot_erp.eventstore.errors import StoreError
+
+
+class Link(msgspec.Struct, frozen=True, kw_only=True):
+    """What the library opens. `address` may be a credential; `device` is `user:device@server`, None for whichever is there."""
+
+    address: str
+    device: str | None
+    new: bool
+    """Whether a device is made there, whatever others there are."""
+
+    def __repr__(self) -> str:
+        return f"Link(device={self.device!r}, new={self.new})"
+
+
+class Session(Protocol):
+    """The session of one number. `prepare` and `keep` may block; they raise `LibraryError`."""
+
+    @property
+    def link(self) -> Link:
+        """Known once it is prepared."""
+
+    def prepare(self, lost: Callable[[], None]) -> None:
+        """Before the library opens it. `lost` is called, once and on any thread, when it can be read no more."""
+
+    def release(self) -> None:
+        """The library does not need it any more: nothing is lost."""
+
+    def keep(self, device: str) -> None:
+        """A phone has linked this device: it is found again."""
+
+
+ClientFactory = Callable[[Session, Hearing], Client]
+"""Makes a client of the library for a session."""
+
+
+class SessionFile:
+    """A `Session` in a file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        # The name goes into an SQLite URI as it is; one that began with "postgres" would be taken for a server.
+        self.link = Link(address=quote(str(path.absolute())), device=None, new=False)
+
+    def prepare(self, lost: Callable[[], None]) -> None:
+        create_session_file(self._path)
+
+    def release(self) -> None:
+        """A file cannot be lost."""
+
+    def keep(self, device: str) -> None:
+        """The file is the number's alone."""
+
+
+class SessionInDatabase:
+    """A `Session` in the database at this address."""
+
+    def __init__(self, database: str, instance: str) -> None:
+        # Only here: a socket host whose sessions are files has no use for PostgreSQL.
+        from chatbot_erp.eventstore.postgres_sessions import sessions_at
+
+        self._sessions = sessions_at(database)
+        self._instance = instance
+        self._lost: Callable[[], None] | None = None
+        self.link = Link(address=self._sessions.library_address(), device=None, new=True)
+
+    def prepare(self, lost: Callable[[], None]) -> None:
+        try:
+            self._sessions.watch.call(lost)
+            self._lost = lost
+            device = self._sessions.device_of(self._instance)
+        except StoreError as ex:
+            raise LibraryError(f"The session was not found: {ex}") from ex
+        self.link = Link(address=self.link.address, device=device, new=device is None)
+
+    def release(self) -> None:
+        if self._lost is not None:
+            self._sessions.watch.drop(self._lost)
+
+    def keep(self, device: str) -> None:
+        try:
+            self._sessions.keep(self._instance, device)
+        except StoreError as ex:
+            raise LibraryError(f"The session was not kept: {ex}") from ex
