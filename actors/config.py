@@ -39,7 +39,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     content_keep_days: int = 0
     media_max_bytes: int = 100 << 20
     http_threads: int = 48
-    stand_by: bool = False
+    share: bool = False
     advertise: str | None = None
     lease_s: float = LEASE_S
     node: str = msgspec.field(default_factory=socket.gethostname)

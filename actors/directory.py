@@ -69,6 +69,7 @@ class Directory:
         self._entries: dict[str, Entry] = {}
         self._ids: dict[str, str] = {}
         self._missing: dict[str, str | None] = {}
+        self._leaving: set[str] = set()
 
     def enter(self, instance: str, name: str, actor: pykka.ActorRef[Any], *, listed: bool = True) -> None:
         """Make the actor findable by id and, where `listed`, by name; a restarted actor takes its old place.
@@ -126,9 +127,23 @@ class Directory:
         with self._lock:
             return frozenset(self._missing)
 
+    def part(self, instance: str) -> None:
+        """It goes to another node: `is_leaving` says so of its name until it has left."""
+        with self._lock:
+            self._leaving.add(instance)
+
+    def is_leaving(self, name: str) -> bool:
+        """Whether the instance of this name is on its way to another node."""
+        return self._ids.get(name) in self._leaving
+
+    def has(self, name: str) -> bool:
+        """Whether an instance of this name is here."""
+        return name in self._ids
+
     def leave(self, instance: str) -> None:
         """Forget the instance altogether."""
         with self._lock:
+            self._leaving.discard(instance)
             entry = self._entries.pop(instance, None)
             if entry is not None and self._ids.get(entry.name) == instance:
                 del self._ids[entry.name]

@@ -78,6 +78,15 @@ class Eraser:
         with _Turn(self._turn):
             return self._go_on(self._subjects.begin(names, now), now)
 
+    def forget_here(self, number: str) -> None:
+        """Forget them in the files of this machine, while their keys are there still. As `erase`."""
+        with _Turn(self._turn):
+            person = self._subjects.person(self._names(number))
+            self._forget_in_spools(person)
+            refusals = self._forget_in([*self._media_of(person), *self._beside_the_log()], person.addresses)
+        if refusals:
+            raise ErasureUnfinished(f"The keys are not destroyed yet, for {'; '.join(refusals.values())}.")
+
     def expire(self, keep_days: int, now: datetime) -> None:
         """Destroy the keys of what was said longer ago than so many days, of whomever.
 

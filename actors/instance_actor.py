@@ -161,6 +161,8 @@ class InstanceActor(pykka.ThreadingActor):
                 return self._take_in(message)
             case tidings.RepeatDue():
                 self._take_up()
+            case tidings.IsQuiet():
+                return not (self._stalled or self._owed)
             case tidings.AskPairingCode(number=number):
                 return self._seek_code(number)
             case tidings.AskRoom(waits=waits):

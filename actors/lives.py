@@ -64,12 +64,14 @@ class Lives:
         return actor
 
     def restore(self) -> int:
-        """Bring back every instance that is not removed, and the deliveries of those that are; how many there are.
+        """Bring back every instance of this node that is not removed, and the deliveries of those that are; how many.
 
         One that does not answer holds up nobody: it is here, and replaced if it goes on like that. Nor does one whose
         stream cannot be read: it is missing from this life, and all that belongs to it is kept for another.
         """
-        heads = self._house.store.open_streams()
+        is_mine = self._house.store.company.mine()
+        everywhere = self._house.store.open_streams()
+        heads = [head for head in everywhere if is_mine(head.stream)]
         patience_s = RESTORE_PATIENCE_S
         for head in heads:
             state = self._rebuild_or_miss(head)
@@ -81,7 +83,7 @@ class Lives:
             except (pykka.Timeout, pykka.ActorDeadError):
                 patience_s = max(0.0, patience_s - (time.monotonic() - begun))
                 log.exception("an instance does not answer", action="restored_without_answer", instance=head.stream)
-        self._forget_leftovers({head.stream for head in heads})
+        self._forget_leftovers({head.stream for head in everywhere})
         return len(heads) - len(self._house.directory.missing())
 
     def _rebuild_or_miss(self, head: StreamHead) -> State:
@@ -110,18 +112,15 @@ class Lives:
         What was in mid-send had a caller in the old one: nobody waits for it any more.
         """
         former = self._house.directory.actor(instance)
-        for head in self._house.store.open_streams():
-            if head.stream != instance:
-                continue
-            state = rebuild(self._house.store, head)
-            if state is None:
-                return None
-            if former is not None:
-                former.stop(block=False)
-            self.start(instance, state.name, state, head.version)
-            self.tell(instance, DoubtPending(cause="actor_failed"))
-            return state
-        return None
+        head = self._house.store.open_stream(instance)
+        state = rebuild(self._house.store, head) if head is not None else None
+        if head is None or state is None:
+            return None
+        if former is not None:
+            former.stop(block=False)
+        self.start(instance, state.name, state, head.version)
+        self.tell(instance, DoubtPending(cause="actor_failed"))
+        return state
 
     def webhook_failed(self, instance: str, endpoint: str) -> None:
         """Have `WebhookDue` told when a new delivery actor is to be tried: at once, and later each time."""
@@ -140,16 +139,35 @@ class Lives:
         webhooks = self._webhooks.get(instance)
         return webhooks is not None and webhooks.drained(endpoint)
 
-    def forget(self, instance: str) -> None:
-        """Let its actors go, and the secrets of its endpoints."""
+    def has(self, instance: str) -> bool:
+        """Whether it has actors here."""
+        return instance in self._webhooks
+
+    def part(self, instance: str) -> None:
+        """Let its actors go; what belongs to it stays, for another node."""
         actor = self._house.directory.actor(instance)
-        endpoints = tuple(endpoint.id for endpoint in self._house.directory.endpoints(instance))
         self._house.directory.leave(instance)
         self._unanswered.pop(instance, None)
         if actor is not None:
             actor.stop(block=False)
         if webhooks := self._webhooks.pop(instance, None):
             webhooks.stop()
+
+    def stop_deliveries(self, instance: str) -> None:
+        """Have those of one instance end with their present attempt; does not wait."""
+        if webhooks := self._webhooks.get(instance):
+            webhooks.stop()
+
+    def delivers(self, instance: str) -> bool:
+        """Whether deliveries of an instance still go on."""
+        webhooks = self._webhooks.get(instance)
+        return webhooks is not None and any(not ref.actor_stopped.is_set() for ref in webhooks.refs())
+
+    def forget(self, instance: str) -> None:
+        """Let its actors go, and the secrets of its endpoints, and its place."""
+        endpoints = tuple(endpoint.id for endpoint in self._house.directory.endpoints(instance))
+        self.part(instance)
+        self._house.store.company.forget(instance)
         for endpoint in endpoints or (MAIN,):
             Credentials(self._house.vault, instance, endpoint).forget()
 

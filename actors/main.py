@@ -109,9 +109,9 @@ def main() -> None:
 @option("--http-threads", default=Config().http_threads, type=click.IntRange(4), help="Requests answered at once.")
 @option("--node", default=None, help="This manager's name.  [default: the host name]")
 @option(
-    "--stand-by/--no-stand-by",
+    "--share/--no-share",
     default=False,
-    help="Share the --database with other nodes: wait while one of them works, and take its place when it ends or dies.",
+    help="Share the numbers of the --database with other nodes, and take over from those that end or die.",
 )
 @option(
     "--advertise", default=None, metavar="URL", help="Where other nodes reach this one.  [default: http://HOST:PORT]"
@@ -120,7 +120,7 @@ def main() -> None:
     "--lease",
     default=Config().lease_s,
     type=click.FloatRange(5),
-    help="Seconds that other nodes wait for one that falls silent, before they take its place.",
+    help="Seconds that other nodes wait for one that falls silent, before they take what it has.",
 )
 @option("--sandbox", is_flag=True, help="Use the built-in WhatsApp network on loopback: no phone, no internet.")
 @option("--sandbox-network", default=None, help="Control address of a sandbox network that runs already.")
@@ -150,7 +150,7 @@ def serve(
     media_max_mib: int,
     http_threads: int,
     node: str | None,
-    stand_by: bool,
+    share: bool,
     advertise: str | None,
     lease: float,
     sandbox: bool,
@@ -189,13 +189,13 @@ def serve(
         media_max_bytes=media_max_mib << 20,
         http_threads=http_threads,
         node=node or gethostname(),
-        stand_by=stand_by,
+        share=share,
         advertise=advertise.rstrip("/") if advertise else None,
         lease_s=lease,
     )
-    if stand_by and sandbox:
+    if share and sandbox:
         raise click.UsageError("Nodes share a network: start one elsewhere and give all of them its --sandbox-network.")
-    if stand_by:
+    if share:
         _check_company(config)
     from phonenumbers import SUPPORTED_REGIONS
 
@@ -213,9 +213,11 @@ def serve(
 
 
 def _check_company(config: Config) -> None:
-    """Raises `click.UsageError` for a node that others could not take the place of, or not reach, or not trust."""
+    """Raises `click.UsageError` for a node that others could not take over from, or not reach, or not trust."""
     if not config.database:
-        raise click.UsageError("--stand-by needs a --database that the nodes share.")
+        raise click.UsageError("--share needs a --database that the nodes share.")
+    if config.sessions == "files":
+        raise click.UsageError("--share needs WhatsApp sessions where every node finds them: --sessions database.")
     try:
         reached_at = urlsplit(config.advertise).hostname or "" if config.advertise else config.host
     except ValueError:

@@ -6,10 +6,10 @@ then says truly what happened: nothing, or unknown.
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import partial
 from typing import Any, BinaryIO, assert_never
@@ -32,6 +32,7 @@ from chatbot_erp.actors.errors import (
     BadName,
     InstanceNotOperational,
     MessageNotFound,
+    NameTaken,
     NoMedia,
     NotOnWhatsApp,
     OutcomeUnknown,
@@ -58,6 +59,7 @@ from chatbot_erp.actors.turnstile import Turnstile
 from chatbot_erp.actors.webhook_address import check_url
 from chatbot_erp.actors.webhook_control import WebhookControl
 from chatbot_erp.actors.webhook_credentials import Credentials
+from chatbot_erp.eventstore.company import News
 from chatbot_erp.eventstore.events import (
     EVENT_NAMES,
     InstanceRemoved,
@@ -67,6 +69,7 @@ from chatbot_erp.eventstore.events import (
 )
 from chatbot_erp.eventstore.records import MAIN
 from chatbot_erp.eventstore.store import EventStore
+from chatbot_erp.eventstore.vault import Vault
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 PULSE_PATIENCE_S = 30.0
@@ -120,8 +123,26 @@ class Manager:
         self.keys = KeyRing(house.vault)
         self.webhooks = WebhookControl(house.store, house.vault, house.directory, house.config, house.now, self._ask)
         self.audit = Audit(house.config.data_dir, house.config.database)
+        self.shelf: Vault | None = house.vault if house.store.company.node else None
+        """Where what all nodes must know is kept; None where there is one only."""
+        self._told_of_nodes: Callable[[Mapping[str, str]], None] = lambda living: None
         self.draining = False
         """Set when the end has begun: `unready` says so."""
+
+    def join(self, url: str) -> None:
+        """Have the other nodes, where there are any, know that this one is reached there. Raises a `StoreError`."""
+        supervisor = self._house.supervisor
+
+        def hear(news: News) -> None:
+            self._told_of_nodes(news.living)
+            with suppress(pykka.ActorDeadError):
+                supervisor.tell(tidings.Placements(mine=news.mine))
+
+        self.store.company.announce(url, hear)
+
+    def watch_nodes(self, told: Callable[[Mapping[str, str]], None]) -> None:
+        """Have this told which nodes live and where they are reached, on a thread of the store."""
+        self._told_of_nodes = told
 
     def create(self, name: str, webhook_url: str) -> Created:
         """Begin a new instance. Raises `BadName`, `BadWebhookUrl`, `NameTaken`."""
@@ -130,6 +151,8 @@ class Manager:
         check_url(webhook_url, self._house.config.webhook_deny)
         instance = str(uuid4())
         start = tidings.StartInstance(instance=instance, name=name)
+        if not self.store.company.reserve(instance, name):
+            raise NameTaken(name)
         try:
             actor = ask(self._house.supervisor, start)
             secret = Credentials(self._house.vault, instance, MAIN).make()
@@ -307,6 +330,10 @@ class Manager:
         Raises `BadNumber`, `ErasureUnfinished`, `Unavailable`.
         """
         return self._eraser.erase(number, self._house.now())
+
+    def forget_here(self, number: str) -> None:
+        """Forget somebody in what is on this machine; another node does so in what all share. Raises as `erase` does."""
+        self._eraser.forget_here(number)
 
     def drain(self) -> None:
         """The end has begun: take no new work, restart nothing, let webhooks end with their present attempt."""

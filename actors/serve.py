@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -95,17 +95,15 @@ def run(config: Config, *, sandbox: bool, sandbox_network: str | None) -> int:
         with ExitStack() as stack:
             stack.callback(configure_traces())
             network = _enter_network(stack, sandbox, sandbox_network)
-            door = stack.enter_context(_stand_by(config)) if config.stand_by else None
-            node = door.node if door is not None else Node(name=config.node)
+            node = Node(name=config.node, movable=config.share, lease_s=config.lease_s)
             house = partial(open_house, config, _surroundings(network), node, partial(turns.begin_anew, node, ending))
-            manager = turns.await_turn(stack, house, door, ending)
+            manager = turns.await_turn(stack, house, node, ending)
             if manager is None:
                 return 0
             # Large bodies are kept in files without a name; elsewhere there may be little room, or only memory.
             tempfile.tempdir = str(config.data_dir.absolute())
-            address = stack.enter_context(_listen(manager, config, network, door))
-            if door is None:
-                print(f"chatbot-erp listens on {address}", flush=True)
+            address = stack.enter_context(_listen(manager, config, network))
+            print(f"chatbot-erp listens on {address}", flush=True)
             if not await_end(ending, manager.pulse_age_s):
                 # Nothing is healed any more: better to end at once, which the log survives.
                 log.critical("the supervisor hangs; this process ends", action="supervisor_hangs")
@@ -150,12 +148,6 @@ def _heed(ending: Event, number: int, frame: FrameType | None) -> None:
     ending.set()
 
 
-def _stand_by(config: Config) -> AbstractContextManager[turns.Door]:
-    from chatbot_erp.http.serving import start_standby
-
-    return turns.stand_by(config, start_standby, REQUESTS_PATIENCE_S)
-
-
 def _enter_network(stack: ExitStack, sandbox: bool, sandbox_network: str | None) -> Any:
     """The sandbox's network where it is asked for, else None."""
     if not sandbox and sandbox_network is None:
@@ -177,8 +169,8 @@ def _surroundings(network: Any) -> Surroundings:
 
 
 @contextmanager
-def _listen(manager: Manager, config: Config, network: Any, door: turns.Door | None) -> Iterator[str]:
-    """Answer HTTP, at the door where there is one; at the end let requests that are under way finish."""
+def _listen(manager: Manager, config: Config, network: Any) -> Iterator[str]:
+    """Answer HTTP, and have the other nodes know where; at the end let requests that are under way finish."""
     from chatbot_erp.http.serving import start_http
 
     playground = None
@@ -186,13 +178,9 @@ def _listen(manager: Manager, config: Config, network: Any, door: turns.Door | N
         from chatbot_erp.sandbox.playground import Playground
 
         playground = Playground(network)
-    if door is None:
-        server = start_http(manager, config, playground)
-    else:
-        door.standby.stop()
-        server = door.server
-        server.turn_to(manager, config, playground)
+    server = start_http(manager, config, playground)
     try:
+        manager.join(config.advertise or server.url)
         yield server.url
     finally:
         server.stop(REQUESTS_PATIENCE_S)
@@ -204,7 +192,7 @@ def open_house(
 ) -> Iterator[Manager]:
     """Everything but HTTP: lock, log, actors, sockets. Raises `StoreError` or `Timeout` if it cannot be had.
 
-    `lost` is called when another node has taken over.
+    `lost` is called when other nodes took over what this one had.
     """
     config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     sessions = config.data_dir / "sessions"
@@ -215,6 +203,7 @@ def open_house(
         stack.callback(store.close)
         vault = open_vault(config.database or config.data_dir)
         stack.callback(vault.close)
+        store.company.fix([session.stem for session in sessions.glob("*.db")])
         await_former_hosts(config.data_dir, FORMER_HOSTS_PATIENCE_S)
         eraser = Eraser(store, config)
         with _postponed():
@@ -223,7 +212,7 @@ def open_house(
         alarms = Alarms()
         alarms.start()
         stack.callback(alarms.stop)
-        renewals = Renewals(alarms, store.leased_until)
+        renewals = Renewals(alarms, store.company.leased_until)
         if node.movable:
             renewals.go_on()
         supervisor = _start_supervisor(config, surroundings, store, vault, alarms, renewals)
@@ -231,13 +220,14 @@ def open_house(
         stack.callback(_stop_supervisor, supervisor)
         count: Any = supervisor.ask(tidings.Restore(), timeout=PATIENCE_S)
         if node.movable:
-            spool_exchange.take_over(config.data_dir, vault)
+            spool_exchange.hand_over(config.data_dir, vault, endings=(WHOLE, PART))
+            _take_spools_over(house)
         take_spools(house)
         supervisor.ask(tidings.Resume(), timeout=PATIENCE_S)
         _forget_old_attempts(house)
         _tidy_media(house)
         if node.movable:
-            _take_late_spools(house)
+            _exchange_spools(house)
         _forget_old_content(house, eraser)
         log.info("restored", action="restored", instances=count)
         _look_for_room(config, count)
@@ -419,25 +409,32 @@ def take_spools(house: House, endings: Collection[str] = (WHOLE, PART)) -> None:
             house.tallies.count("parked", "Spool")
 
 
-def _take_late_spools(house: House, seen: frozenset[str] = frozenset()) -> None:
-    """Store, now and every few seconds, what hosts had in hand whose lease lapsed: those of other nodes, and of this one.
+def _exchange_spools(house: House) -> None:
+    """Have what sockets had in hand whose lease lapsed with who has their instances now, and store what is for this node's.
 
-    What was `seen` before and is still there is kept for the next life.
+    Now and every few seconds.
     """
 
-    def take() -> None:
-        there = seen
+    def exchange() -> None:
         try:
-            spool_exchange.take_over(house.config.data_dir, house.vault)
-            there = spool_exchange.whole(house.config.data_dir)
-            if there - seen:
-                take_spools(house, WHOLE)
+            spool_exchange.hand_over(house.config.data_dir, house.vault, endings=(WHOLE,))
+            if _take_spools_over(house):
+                take_spools(house, (WHOLE,))
         except (StoreError, OSError, pykka.Timeout, pykka.ActorDeadError) as ex:
-            there = seen
             log.warning("a spool waits", action="spool_waits", error=str(ex))
-        house.alarms.set(SPOOLS_EVERY_S, lambda: _take_late_spools(house, there))
+        house.alarms.set(SPOOLS_EVERY_S, lambda: _exchange_spools(house))
 
-    Thread(target=take, name="spools", daemon=True).start()
+    Thread(target=exchange, name="spools", daemon=True).start()
+
+
+def _take_spools_over(house: House) -> int:
+    store = house.store
+    return spool_exchange.take_over(
+        house.config.data_dir,
+        house.vault,
+        is_mine=lambda instance: house.directory.actor(instance) is not None,
+        is_gone=lambda instance: store.open_stream(instance) is None,
+    )
 
 
 def _stop_supervisor(supervisor: pykka.ActorRef[Any]) -> None:

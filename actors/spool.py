@@ -40,11 +40,22 @@ class Spool(msgspec.Struct, frozen=True, kw_only=True):
 
 def write_spool(directory: Path, name: str, words: Iterable[Said]) -> Path:
     """Write the words, in order, so that they outlive this process and this machine. `directory` holds all our data."""
+    return write_packed(directory, name, packed(words))
+
+
+def packed(words: Iterable[Said]) -> bytes:
+    """What a spool file with these words holds."""
+    frames = (encode_frame(word) for word in words)
+    return b"".join(_RECORD.pack(len(frame), zlib.crc32(frame)) + frame for frame in frames)
+
+
+def write_packed(directory: Path, name: str, content: bytes) -> Path:
+    """As `write_spool`, of words that are packed already."""
     spools = directory / "spool"
     spools.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = spools / f"{name}{WHOLE}"
     part = path.with_suffix(PART)
-    _write(part, words)
+    _write(part, content)
     part.replace(path)
     _sync_directory(spools)
     return path
@@ -54,7 +65,7 @@ def rewrite_spool(spool: Spool, words: Iterable[Said]) -> None:
     """Put other words into a spool that is there, at its place among the others."""
     draft = spool.path.with_suffix(".new")
     seen = spool.path.stat()
-    _write(draft, words)
+    _write(draft, packed(words))
     os.utime(draft, ns=(seen.st_atime_ns, seen.st_mtime_ns))
     draft.replace(spool.path)
     _sync_directory(spool.path.parent)
@@ -68,11 +79,9 @@ def read_spools(directory: Path, endings: Collection[str] = (WHOLE, PART)) -> It
         yield Spool(path=path, words=words, damage=damage)
 
 
-def _write(path: Path, words: Iterable[Said]) -> None:
+def _write(path: Path, content: bytes) -> None:
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        for word in words:
-            frame = encode_frame(word)
-            file.write(_RECORD.pack(len(frame), zlib.crc32(frame)) + frame)
+        file.write(content)
         file.flush()
         os.fsync(file.fileno())
 

@@ -1,12 +1,17 @@
-"""What a node had in hand when it was superseded reaches the one that works by way of the database they share."""
+"""What the sockets of a node had in hand when it ended reaches those who have its instances now, through the database."""
 
-import os
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Protocol
 
-from chatbot_erp.actors.spool import WHOLE
+import structlog
+
+from chatbot_erp.actors.frames import Said
+from chatbot_erp.actors.spool import packed, read_spools, write_packed
 
 KIND = "spool"
+
+log = structlog.get_logger()
 
 
 class Vault(Protocol):
@@ -17,32 +22,35 @@ class Vault(Protocol):
     def delete(self, kind: str, owner: str, /) -> bool: ...
 
 
-def whole(directory: Path) -> frozenset[str]:
-    """The names of the spools of `directory` that are written to their end."""
-    return frozenset(path.name for path in (directory / "spool").glob(f"*{WHOLE}"))
+def hand_over(directory: Path, vault: Vault, endings: Collection[str]) -> None:
+    """Put what the spools of `directory` hold where `take_over` finds it, each instance's for itself.
 
-
-def hand_over(directory: Path, vault: Vault) -> None:
-    """Put the whole spools of `directory` where `take_over` finds them. It can be repeated; raises also OSError.
-
-    Not beside somebody who reads them.
+    Those with such `endings`. It can be repeated; raises also OSError.
     """
-    for path in sorted((directory / "spool").glob(f"*{WHOLE}")):
-        vault.put(KIND, path.name, path.read_bytes())
-        path.unlink()
+    for spool in read_spools(directory, endings):
+        words: dict[str, list[Said]] = {}
+        for word in spool.words:
+            words.setdefault(word.instance, []).append(word)
+        for instance, said in words.items():
+            vault.put(KIND, f"{instance}/{spool.path.stem}", packed(said))
+        if spool.damage is None:
+            spool.remove()
+        else:
+            log.error("a spool is damaged", action="spool_parked", damage=spool.damage, file=str(spool.park()))
 
 
-def take_over(directory: Path, vault: Vault) -> int:
-    """Make spools of `directory` of what was handed over; how many. It can be repeated; raises also OSError."""
-    handed_over = vault.all(KIND)
-    spools = directory / "spool"
-    for name, content in handed_over.items():
-        spools.mkdir(mode=0o700, exist_ok=True)
-        part = spools / f"{Path(name).name}.taken"
-        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(part.with_suffix(""))
-        vault.delete(KIND, name)
-    return len(handed_over)
+def take_over(directory: Path, vault: Vault, is_mine: Callable[[str], bool], is_gone: Callable[[str], bool]) -> int:
+    """Make spools of `directory` of what is for the instances of this node; how many. What is for nobody is thrown away.
+
+    It can be repeated; raises also OSError.
+    """
+    taken = 0
+    for owner, content in vault.all(KIND).items():
+        instance, _, name = owner.partition("/")
+        if is_mine(instance):
+            write_packed(directory, f"{Path(name).name}-{instance}", content)
+            taken += 1
+        elif not is_gone(instance):
+            continue
+        vault.delete(KIND, owner)
+    return taken

@@ -1,7 +1,8 @@
 """Starts, watches and heals instances and socket hosts. It is told of losses and decides by supervision.py's table.
 
 Who does what for it, in its thread: lives.py has the actors, hosts.py the processes, starts.py says when a socket's
-turn has come, healing.py when a restart is due, recycling.py replaces processes that have grown too large.
+turn has come, healing.py when a restart is due, recycling.py replaces processes that have grown too large, moves.py
+lets instances go to other nodes and come from them.
 """
 
 import contextlib
@@ -22,6 +23,7 @@ from chatbot_erp.actors.house import House
 from chatbot_erp.actors.instance import OPERATIONAL
 from chatbot_erp.actors.instance_mail import Mailbox
 from chatbot_erp.actors.lives import RESTORE_PATIENCE_S, Lives, Ref
+from chatbot_erp.actors.moves import Moves
 from chatbot_erp.actors.recycling import Recycler
 from chatbot_erp.actors.starts import Starts
 from chatbot_erp.actors.state import Instance
@@ -73,6 +75,7 @@ class SupervisorActor(pykka.ThreadingActor):
             most_descriptors=house.config.host_descriptors,
             comes_back=self._comes_back,
         )
+        self._moves = Moves(house, self._lives, self._hosts, here=self._begin, close=self._close_quietly)
         self._starts_are_due = False
         self._looks = 0
         self._ending = False
@@ -113,7 +116,9 @@ class SupervisorActor(pykka.ThreadingActor):
             case tidings.Pong(instance=instance, urn=urn):
                 if self._lives.is_current(instance, urn):
                     self._lives.answered(instance)
-            case tidings.PlaceSocket():
+            case tidings.PlaceSocket(instance=instance):
+                if self._moves.has(instance):
+                    return
                 self._starts.want(message)
                 if not self._starts_are_due:
                     self._open_what_may()
@@ -156,6 +161,14 @@ class SupervisorActor(pykka.ThreadingActor):
                     self._forget(instance)
             case tidings.ForgetInstance(instance=instance):
                 self._forget(instance)
+            case tidings.Placements(mine=mine):
+                if not self._ending:
+                    self._moves.see(mine)
+            case tidings.LookAtLeaving(instance=instance):
+                if not self._ending:
+                    self._moves.look(instance)
+            case tidings.HandedOver(instance=instance):
+                self._moves.given(instance)
             case tidings.Drain():
                 self._drain()
             case _:
@@ -213,6 +226,8 @@ class SupervisorActor(pykka.ThreadingActor):
             self._restart(instance, cause)
 
     def _restart(self, instance: str, cause: str) -> None:
+        if self._moves.has(instance):
+            return
         self._house.tallies.count("restarts", cause)
         self._lives.tell(instance, RestartInstance(cause=cause))
 
@@ -227,6 +242,8 @@ class SupervisorActor(pykka.ThreadingActor):
 
     def _replace(self, instance: str, cause: str) -> None:
         """A new actor in the old place. It goes on with the socket that there is, or has one made."""
+        if self._moves.has(instance):
+            return
         state = self._lives.replace(instance)
         if state is None:
             self._forget(instance)
@@ -250,19 +267,35 @@ class SupervisorActor(pykka.ThreadingActor):
 
     def _resume(self) -> None:
         """Returns when no instance claims any more what was true in the last life."""
-        answers = []
-        for view in self._house.directory.views():
-            self._lives.tell(view.id, DoubtPending(cause="manager_restarted"))
-            if view.reason in TIMED:
-                self._healer.lose(view.id, view.reason or "", view.retry_at)
-            elif helps_by_itself(view.reason) or view.reason in TRIED_AT_START:
-                actor: Any = self._house.directory.actor(view.id)
-                answers.append(actor.ask(RestartInstance(cause="manager_started"), block=False))
+        answers = [answer for view in self._house.directory.views() if (answer := self._go_on(view)) is not None]
         deadline = time.monotonic() + RESTORE_PATIENCE_S
         for answer in answers:
             # Who does not answer is replaced in time, as everybody who hangs or fails.
             with contextlib.suppress(pykka.Timeout, pykka.ActorDeadError):
                 answer.get(timeout=max(0.0, deadline - time.monotonic()))
+
+    def _go_on(self, view: InstanceView) -> Any:
+        """Have an instance go on where it was in another life; the answer where a new socket is wanted."""
+        self._lives.tell(view.id, DoubtPending(cause="manager_restarted"))
+        if view.reason in TIMED:
+            self._healer.lose(view.id, view.reason or "", view.retry_at)
+        elif helps_by_itself(view.reason) or view.reason in TRIED_AT_START:
+            actor: Any = self._house.directory.actor(view.id)
+            return actor.ask(RestartInstance(cause="manager_started"), block=False)
+        return None
+
+    def _begin(self, instance: str) -> None:
+        """It has come from another node."""
+        view = self._house.directory.seen(instance)
+        if view is not None:
+            with contextlib.suppress(pykka.ActorDeadError):
+                self._go_on(view)
+
+    def _close_quietly(self, instance: str) -> None:
+        """Nobody hears of it: it goes to another node."""
+        self._healer.forget(instance)
+        self._starts.forget(instance)
+        self._hosts.close(instance)
 
     # watching
 

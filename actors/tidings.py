@@ -7,6 +7,7 @@ import msgspec
 from chatbot_erp.actors.commands import Observed, RecordVerdict, SendMessage
 from chatbot_erp.actors.house import Host
 from chatbot_erp.actors.media_specs import Media
+from chatbot_erp.eventstore.placement import Placement
 
 
 class Tiding(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,6 +132,24 @@ class StartsDue(Tiding, frozen=True, kw_only=True):
     """Time for the next sockets that wait for their turn."""
 
 
+class Placements(Tiding, frozen=True, kw_only=True):
+    """What this node has, of all nodes that share the log, and what of it others shall have."""
+
+    mine: tuple[Placement, ...]
+
+
+class LookAtLeaving(Tiding, frozen=True, kw_only=True):
+    """Time to see how far an instance has come that goes to another node."""
+
+    instance: str
+
+
+class HandedOver(Tiding, frozen=True, kw_only=True):
+    """The attempt to let go of an instance has ended, one way or the other."""
+
+    instance: str
+
+
 class Drain(Tiding, frozen=True, kw_only=True):
     """The end has begun: webhooks stop after the present attempt, nothing is restarted any more."""
 
@@ -174,6 +193,10 @@ class Heard(Tiding, frozen=True, kw_only=True):
 
 class Ping(Tiding, frozen=True, kw_only=True):
     """The heartbeat: overtakes all other mail, so that only an actor that hangs in a message does not answer."""
+
+
+class IsQuiet(Tiding, frozen=True, kw_only=True):
+    """Ask: is everything in the log that this instance was told?"""
 
 
 class Settled(Tiding, frozen=True, kw_only=True):

@@ -1,49 +1,39 @@
-"""Which node works with a log that several can reach: one at a time, and who is next.
+"""Which nodes may work with a log that several can reach, and what a node finds of another one of its name.
 
-The lease is a row in the database: its holder, until when by the database's clock, and an epoch that grows with every
-holder. Beside it the holder has a lock that ends with its connection. A lock that is free says that the holder cannot
+A lease is a row in the database: whose it is, until when by the database's clock, and an epoch that grows with every life
+of that node. Beside it a node has a lock that ends with its connection. A lock that is free says that the node cannot
 append right now; a lease that has lapsed says that it has not been heard of for long.
 """
 
 import time
-from datetime import datetime
 from typing import Literal
 
 import msgspec
 
 LEASE_S = 10.0
+"""How long a node that fell silent is waited for before others take what it has."""
 
 
 class Node(msgspec.Struct, frozen=True, kw_only=True):
-    """A manager. `movable`: another may go on with all it has, because nothing of that is on its machine."""
+    """A manager. `movable`: others may go on with what it has, because nothing of that is on its machine only."""
 
     name: str
-    url: str = ""
     movable: bool = False
     lease_s: float = LEASE_S
-    """How long it is waited for when it falls silent, before another takes its place."""
 
 
 ALONE = Node(name="")
 """Who shares a log with nobody."""
 
 
-class Seen(msgspec.Struct, frozen=True):
-    """A node, and when it was last heard of."""
-
-    name: str
-    url: str
-    seen_at: datetime
-
-
 class Lease(msgspec.Struct, frozen=True, kw_only=True):
-    """What the database says at one moment. Nobody is the holder of a lease that was given back."""
+    """What the database says at one moment of a name, and of those who work there."""
 
-    epoch: int = 0
-    holder: str | None = None
-    movable: bool = False
     lapsed: bool = True
     locked: bool = False
+    """Somebody of this name has a connection."""
+    company: Literal["nobody", "nodes", "alone"] = "nobody"
+    """Who works there, of other names: nodes, or one that shares with nobody (of any name)."""
 
 
 def boot_time() -> float:
@@ -52,11 +42,10 @@ def boot_time() -> float:
 
 
 def decide(node: Node, lease: Lease) -> Literal["take", "wait"]:
-    """Whether `node` takes the lease, from whoever has it."""
+    """Whether `node` begins to work, under its name."""
+    if lease.company == "alone" or (lease.company == "nodes" and not node.movable):
+        return "wait"
     if lease.locked:
-        # Its holder may only be frozen, or cut off. What it had goes with it unless all of that can be moved.
-        return "take" if node.movable and lease.movable and lease.lapsed else "wait"
-    if not node.movable or lease.holder in (None, node.name):
-        return "take"
-    # The holder was killed, or its connection broke a moment ago and it is about to have another.
-    return "take" if lease.lapsed else "wait"
+        # It may be frozen, or cut off; or there are two of one name.
+        return "take" if node.movable and lease.lapsed else "wait"
+    return "take"

@@ -18,7 +18,6 @@ from chatbot_erp.eventstore.vault import Vault
 from chatbot_erp.eventstore.walk import Progress, Report
 
 if TYPE_CHECKING:
-    from chatbot_erp.eventstore.postgres_members import Members
     from chatbot_erp.eventstore.postgres_sessions import Sessions
 
 Place = Path | str
@@ -31,7 +30,7 @@ MOVED = "moved-to-postgresql"
 def open_store(
     directory: Path, database: str | None, node: Node = ALONE, lost: Callable[[], None] = lambda: None
 ) -> EventStore:
-    """The store of a manager. `lost` is called, on some thread, when another node has taken a database over.
+    """The store of a manager. `lost` is called, on some thread, when other nodes took over what this one had.
 
     Raises LogTooNew, LogCorrupt, KeysMissing, StoreUnavailable (`locked`: it is another manager's), StoreError.
     """
@@ -47,12 +46,6 @@ def open_vault(place: Place) -> Vault:
         return Vault.open(_unmoved(place))
     vault: Vault = _postgres("postgres_store").open_vault(place)
     return vault
-
-
-def open_members(database: str) -> "Members":
-    """The nodes that share a database. Raises StoreError where PostgreSQL cannot be spoken with at all."""
-    members: Members = _postgres("postgres_members").Members(database)
-    return members
 
 
 def open_log(place: Place, *, follow: bool = False) -> LogReader:

@@ -14,6 +14,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from chatbot_erp.eventstore.codec import CODEC
 from chatbot_erp.eventstore.engine import Ask
 from chatbot_erp.eventstore.errors import LogCorrupt, LogTooNew, StoreClosed, StoreError, StoreUnavailable, Trouble
+from chatbot_erp.eventstore.lease import ALONE, Node
 from chatbot_erp.eventstore.sql import migrations, statements
 
 T = TypeVar("T")
@@ -106,13 +107,13 @@ def asking(connection: Connection) -> Ask:
     return _Asking(connection)
 
 
-def own(connection: Connection, patience_ms: int = PATIENCE_MS) -> None:
-    """Be the one manager in this database for as long as the connection lasts. Raises StoreUnavailable, psycopg.Error.
+def own(connection: Connection, patience_ms: int = PATIENCE_MS, node: Node = ALONE) -> None:
+    """Work in this database for as long as the connection lasts, the only one unless nodes share it.
 
-    The server needs a moment to notice that a manager was killed: so long this waits.
+    The server needs a moment to notice that a manager was killed: so long this waits. Raises StoreUnavailable, psycopg.Error.
     """
     deadline = time.monotonic() + patience_ms / 1000
-    while asking(connection)("own").fetchone() != (True,):
+    while asking(connection)("own", {"movable": node.movable, "name": node.name}).fetchone() != (True,):
         if time.monotonic() > deadline:
             raise StoreUnavailable("locked", "another manager works in this database")
         time.sleep(0.05)

@@ -1,58 +1,89 @@
-"""The lease in PostgreSQL: how a node takes it, keeps it, and learns that it has it no more."""
+"""A node's lease in PostgreSQL: how it begins, is kept and ends, and how whoever keeps one gives things their places.
+
+All of it happens with the head row locked, which whoever appends locks, too: one node after the other.
+"""
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 from chatbot_erp.eventstore.engine import Ask
 from chatbot_erp.eventstore.errors import StoreUnavailable
 from chatbot_erp.eventstore.lease import Lease, Node, boot_time, decide
+from chatbot_erp.eventstore.placement import Placement, place
 from chatbot_erp.eventstore.postgres import Connection, asking
 
 RENEWALS = 5
-"""So often a lease is renewed while it lasts."""
+"""So often a lease is renewed before it would lapse."""
 
 LOOK_EVERY_S = 0.2
 
 
 class Superseded(Exception):
-    """Raised where another node has the lease: nothing is written here any more."""
+    """Raised where others have what this node had: nothing is written here any more."""
 
     def __init__(self) -> None:
-        super().__init__("another node works with it now")
+        super().__init__("other nodes took it over")
 
 
 class Tenure:
-    """One node's time with the lease, from its epoch on. The writer's thread keeps it; `until` is for any thread."""
+    """One life of a node, from its epoch on. `until`, `losses` and `url` are for any thread."""
 
     def __init__(self, node: Node, epoch: int, begun: float) -> None:
         """`begun` is a moment, by `boot_time`, before the database counted."""
         self.node = node
         self.epoch = epoch
+        self.url = ""
+        """Where others reach it; empty while they do not."""
         self.until = begun + node.lease_s
-        """By `boot_time`, at the latest so late the database lets others take over."""
+        """By `boot_time`, at the latest so late others may take what it has."""
+        self.losses = 0
+        """How often keys were lost, as of the last transaction."""
+        self.has_company = False
+        self._settled_at = 0.0
+        self._was_away = True
 
-    def check(self, epoch: int) -> None:
-        """`epoch` is what stands in the database. Raises Superseded."""
-        if epoch != self.epoch:
+    @property
+    def life(self) -> str:
+        return f"{self.epoch}/{self.node.name}"
+
+    @property
+    def cadence_s(self) -> float:
+        """How often the lease is renewed, and things are put in their places."""
+        return self.node.lease_s / RENEWALS
+
+    def check(self, standing: tuple[int, int] | None) -> None:
+        """`standing` is what stands in the database. Raises Superseded."""
+        if standing is None or standing[0] != self.epoch:
             raise Superseded
-
-    def is_due(self) -> bool:
-        """Whether the lease is to be renewed; what cannot be moved needs no end."""
-        lease_s = self.node.lease_s
-        return self.node.movable and boot_time() > self.until - lease_s + lease_s / RENEWALS
+        self.losses = standing[1]
 
     def renew(self, ask: Ask) -> None:
-        """Within a transaction that has found the epoch to be the own one; `renewed` when it is committed."""
-        ask("renew_lease", (self.node.lease_s,))
-        see(ask, self.node)
+        """Renew the lease, in a transaction of its own. Nothing happens where there is none any more."""
+        begun = boot_time()
+        values = {"name": self.node.name, "epoch": self.epoch, "url": self.url, "lease_s": self.node.lease_s}
+        if found := ask("renew_lease", values).fetchone():
+            self.until, self._was_away = begun + self.node.lease_s, found[0]
 
-    def renewed(self, begun: float) -> None:
-        """A transaction that began then, by `boot_time`, has renewed the lease."""
-        self.until = begun + self.node.lease_s
+    def grace_s(self) -> float:
+        """How long others are waited for beyond their leases: where this one's had lapsed, theirs did for the same reason."""
+        return self.node.lease_s if self._was_away else 0.0
+
+    def is_due(self) -> bool:
+        """Whether it is time to look whether everything is in its place."""
+        return self.node.movable and boot_time() > self._settled_at + self.cadence_s
+
+    def hasten(self) -> None:
+        """It is time."""
+        self._settled_at = 0.0
+
+    def settled(self, nodes: int) -> None:
+        """Everything is in its place, or on its way; so many nodes live."""
+        self._settled_at, self.has_company = boot_time(), nodes > 1
 
 
 def take(connection: Connection, node: Node, patience_s: float) -> Tenure:
-    """Have the lease, from whoever has it. Raises StoreUnavailable where it is another's for so long; psycopg.Error."""
+    """Begin a life of this node. Raises StoreUnavailable where it may not for so long; psycopg.Error."""
     deadline = time.monotonic() + patience_s
     while (tenure := _try(connection, node)) is None:
         if time.monotonic() > deadline:
@@ -63,49 +94,80 @@ def take(connection: Connection, node: Node, patience_s: float) -> Tenure:
 
 def _try(connection: Connection, node: Node) -> Tenure | None:
     ask = asking(connection)
-    lease = _look(ask)
+    lease = _look(ask, node)
     if decide(node, lease) == "wait":
         return None
-    if lease.locked:
-        # First of all: who froze in mid-transaction has the row, too, and no timeout of the server ends a pipeline.
-        ask("evict")
+    if node.movable:
+        evict(ask, 0.0 if lease.locked else node.lease_s)
     with connection.transaction():
         # A statement of its own: what comes after it sees what others did while this one waited for the row.
         ask("lock_head")
-        if decide(node, _look(ask)) == "wait":
+        if decide(node, _look(ask, node)) == "wait":
             return None
-        if node.movable:
-            see(ask, node)
         begun = boot_time()
-        epoch: int = ask("take_lease", (node.name, node.movable, node.lease_s)).fetchone()[0]
+        epoch: int = ask("take_lease", {"name": node.name, "lease_s": node.lease_s}).fetchone()[0]
+        ask("abandon", ([node.name],))
+        ask("adopt", (node.name,))
+        if not node.movable:
+            ask("take_all", {"name": node.name})
         return Tenure(node, epoch, begun)
 
 
-def _look(ask: Ask) -> Lease:
-    epoch, holder, movable, lapsed, locked = ask("lease").fetchone()
-    return Lease(epoch=epoch, holder=holder, movable=movable, lapsed=lapsed, locked=locked)
+def _look(ask: Ask, node: Node) -> Lease:
+    lapsed, locked, company = ask("lease", {"name": node.name}).fetchone()
+    return Lease(lapsed=lapsed, locked=locked, company=company)
 
 
-def see(ask: Ask, node: Node) -> None:
-    """Have it known that the node is there."""
-    ask("see_node", (node.name, node.url))
-    ask("forget_nodes")
+def evict(ask: Ask, grace_s: float) -> None:
+    """End the lines of nodes whose leases lapsed so long ago.
+
+    Who froze in mid-transaction has the head row, which everybody waits for, and no timeout of the server ends a pipeline.
+    """
+    ask("evict", (grace_s,))
 
 
-def keep(connection: Connection, tenure: Tenure) -> None:
-    """Renew the lease if it is time. Raises Superseded, psycopg.Error."""
-    begun = boot_time()
+def settle(connection: Connection, tenure: Tenure) -> None:
+    """Take what nodes had that fell silent, and have everything in its place. Raises Superseded, psycopg.Error."""
     with connection.transaction():
         ask = asking(connection)
-        tenure.check(ask("lock_head").fetchone()[-1])
-        tenure.renew(ask)
-    tenure.renewed(begun)
+        ask("lock_head")
+        tenure.check(ask("standing_of_node", (tenure.node.name,)).fetchone())
+        if superseded := [name for (name,) in ask("supersede", (tenure.grace_s(), tenure.node.name))]:
+            ask("abandon", (superseded,))
+        ask("forget_nodes")
+        nodes = _settle(ask)
+    tenure.settled(nodes)
 
 
 def give_back(ask: Ask, tenure: Tenure) -> None:
-    """Whoever waits need not wait any longer."""
-    ask("give_lease_back", (tenure.epoch,))
+    """End this life; others have what it had."""
+    ask("give_lease_back", (tenure.node.name, tenure.epoch))
+    if tenure.node.movable:
+        _settle(ask)
+
+
+def _settle(ask: Ask) -> int:
+    """Have every instance where it belongs, or on its way; how many nodes live."""
+    urls = dict(ask("living").fetchall())
+    ready = [name for name, url in urls.items() if url]
+    if not _is_settled(urls, ready, ask("census").fetchall()):
+        changes = place(urls, ready, [Placement(*row) for row in ask("placements")])
+        ask.rows("move_placements", [value for each in changes for value in (each.stream, each.node, each.wanted)])
+        if changes:
+            ask("tell", ("placements",))
+    return len(urls)
+
+
+def _is_settled(living: Any, ready: list[str], census: list[tuple[str, str, bool, int]]) -> bool:
+    """Whether a glance at the numbers says that nothing is to be moved."""
+    loads = dict.fromkeys(ready, 0)
+    for node, goal, fixed, count in census:
+        if not fixed and (node not in living or goal not in living):
+            return not ready
+        if goal in loads:
+            loads[goal] += count
+    return max(loads.values(), default=0) - min(loads.values(), default=0) <= 1
 
 
 Lost = Callable[[], None]
-"""Called on the writer's thread, once, when another node has taken over."""
+"""Called on the writer's thread, once, when others have taken over what this node had."""

@@ -1,7 +1,7 @@
 -- The statements of queries.sql as PostgreSQL has them, and those of its writer. Rows of many come as one array a column.
 
 -- name: lock_head
-SELECT position, hash, recorded_at, checkpoint, checkpoint_at, epoch FROM head FOR UPDATE;
+SELECT position, hash, recorded_at, checkpoint, checkpoint_at FROM head FOR UPDATE;
 
 -- name: move_head
 UPDATE head SET position = %s, hash = %s, recorded_at = %s, checkpoint = %s, checkpoint_at = %s;
@@ -20,47 +20,129 @@ DELETE FROM writers WHERE at < now() - interval '30 days';
 SELECT arriving FROM head;
 
 -- name: own
--- One manager at a time: the lock ends with the connection that appends.
-SELECT pg_try_advisory_lock(7166, 1);
+-- A manager that works alone keeps all others out, nodes only such a one; two of one name keep each other out. The locks end
+-- with the connection that appends.
+SELECT CASE WHEN %(movable)s THEN pg_try_advisory_lock_shared(7166, 1) ELSE pg_try_advisory_lock(7166, 1) END
+   AND pg_try_advisory_lock(7167, hashtext(%(name)s));
 
--- name: epoch
-SELECT epoch FROM head;
+-- name: disown
+SELECT pg_advisory_unlock_all();
 
 -- name: lease
-SELECT epoch, holder, movable, coalesce(lease_until < clock_timestamp(), true),
-       EXISTS (SELECT FROM pg_locks
-               WHERE locktype = 'advisory' AND classid = 7166 AND objid = 1 AND objsubid = 2 AND granted
-                 AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
-FROM head;
+-- How the lease of one name stands, and who else holds the lock of the house.
+SELECT coalesce((SELECT lease_until < clock_timestamp() FROM nodes WHERE name = %(name)s), true),
+       EXISTS (SELECT FROM held WHERE classid = 7167 AND objid = hashtext(%(name)s)::bigint & 4294967295),
+       coalesce((SELECT max(CASE mode WHEN 'ExclusiveLock' THEN 'alone' ELSE 'nodes' END)
+                 FROM held WHERE classid = 7166 AND objid = 1
+                  AND (mode = 'ExclusiveLock' OR pid NOT IN (
+                      SELECT pid FROM held WHERE classid = 7167 AND objid = hashtext(%(name)s)::bigint & 4294967295))),
+                'nobody');
 
 -- name: evict
-SELECT pg_terminate_backend(pid) FROM pg_locks
-WHERE locktype = 'advisory' AND classid = 7166 AND objid = 1 AND objsubid = 2 AND granted
-  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-  AND (SELECT movable AND coalesce(lease_until < clock_timestamp(), true) FROM head);
+SELECT pg_terminate_backend(pid) FROM held JOIN nodes ON classid = 7167 AND objid = hashtext(name)::bigint & 4294967295
+WHERE lease_until < clock_timestamp() - make_interval(secs => %s) AND lease_until <> '-infinity' AND pid <> pg_backend_pid();
 
 -- name: take_lease
-UPDATE head SET epoch = epoch + 1, holder = %s, movable = %s, lease_until = clock_timestamp() + make_interval(secs => %s)
+INSERT INTO nodes (name, url, seen_at, epoch, lease_until)
+VALUES (%(name)s, '', clock_timestamp(), 1, clock_timestamp() + make_interval(secs => %(lease_s)s))
+ON CONFLICT (name) DO UPDATE
+SET url = '', seen_at = excluded.seen_at, epoch = nodes.epoch + 1, lease_until = excluded.lease_until
 RETURNING epoch;
 
+-- name: standing_of_node
+SELECT epoch, (SELECT count FROM chatbot_erp_keys.losses) FROM nodes WHERE name = %s;
+
 -- name: renew_lease
-UPDATE head SET lease_until = clock_timestamp() + make_interval(secs => %s);
+-- Whether it had lapsed.
+UPDATE nodes AS n
+SET url = %(url)s, seen_at = clock_timestamp(), lease_until = clock_timestamp() + make_interval(secs => %(lease_s)s)
+FROM nodes AS former
+WHERE former.name = n.name AND n.name = %(name)s AND n.epoch = %(epoch)s AND n.lease_until <> '-infinity'
+RETURNING former.lease_until < clock_timestamp();
 
 -- name: give_lease_back
-UPDATE head SET holder = NULL, lease_until = NULL WHERE epoch = %s;
+UPDATE nodes SET lease_until = '-infinity' WHERE name = %s AND epoch = %s;
 
--- name: holder
-SELECT h.holder, n.url FROM head AS h JOIN nodes AS n ON n.name = h.holder WHERE h.lease_until > clock_timestamp();
+-- name: supersede
+-- Those that have not been heard of for so long after their lease lapsed append nothing any more.
+UPDATE nodes SET epoch = epoch + 1, lease_until = '-infinity'
+WHERE lease_until < clock_timestamp() - make_interval(secs => %s) AND lease_until <> '-infinity' AND name <> %s
+RETURNING name;
 
--- name: nodes
-SELECT name, url, seen_at FROM nodes ORDER BY name;
-
--- name: see_node
-INSERT INTO nodes (name, url, seen_at) VALUES (%s, %s, clock_timestamp())
-ON CONFLICT (name) DO UPDATE SET url = excluded.url, seen_at = excluded.seen_at;
+-- name: abandon
+-- Places of these nodes that were taken for instances which were never made, or of which nothing is left to do.
+DELETE FROM placements AS p
+WHERE node = ANY(%s) AND NOT EXISTS (
+    SELECT FROM streams AS s
+    WHERE s.stream = p.stream AND (s.snapshot <> '' OR EXISTS (SELECT FROM deliveries AS d WHERE d.stream = p.stream)));
 
 -- name: forget_nodes
-DELETE FROM nodes WHERE seen_at < now() - interval '1 day';
+DELETE FROM nodes
+WHERE seen_at < now() - interval '1 day' AND NOT EXISTS (SELECT FROM placements WHERE node = nodes.name);
+
+-- name: living
+SELECT name, url FROM nodes WHERE lease_until <> '-infinity';
+
+-- name: census
+SELECT node, coalesce(wanted, node), fixed, count(*) FROM placements GROUP BY 1, 2, 3;
+
+-- name: placements
+SELECT stream, node, wanted, fixed FROM placements ORDER BY stream;
+
+-- name: move_placements
+UPDATE placements AS p SET node = told.node, wanted = told.wanted
+FROM unnest(%s::text[], %s::text[], %s::text[]) AS told (stream, node, wanted) WHERE p.stream = told.stream;
+
+-- name: adopt
+-- What is open and nobody's: from before there were nodes, or moved here.
+INSERT INTO placements (stream, name, node)
+SELECT stream,
+       CASE WHEN snapshot <> '' THEN (SELECT name FROM names WHERE names.stream = streams.stream ORDER BY position DESC LIMIT 1) END,
+       %s
+FROM streams
+WHERE (snapshot <> '' OR stream IN (SELECT stream FROM deliveries)) AND stream NOT IN (SELECT stream FROM placements)
+ON CONFLICT DO NOTHING;
+
+-- name: take_all
+UPDATE placements SET node = %(name)s, wanted = NULL WHERE node <> %(name)s OR wanted IS NOT NULL;
+
+-- name: free_names
+UPDATE placements SET name = NULL WHERE stream = ANY(%s);
+
+-- name: reserve
+INSERT INTO placements (stream, name, node) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING RETURNING 1;
+
+-- name: unplace
+DELETE FROM placements WHERE stream = %s AND node = %s;
+
+-- name: hand_over
+UPDATE placements SET node = wanted, wanted = NULL WHERE stream = %s AND node = %s AND wanted IS NOT NULL;
+
+-- name: fix
+UPDATE placements SET fixed = NOT fixed WHERE node = %(name)s AND fixed <> (stream = ANY(%(streams)s));
+
+-- name: mine
+SELECT stream, node, wanted, fixed FROM placements WHERE node = %s;
+
+-- name: placement
+SELECT stream, node, wanted, fixed FROM placements WHERE stream = %s;
+
+-- name: seat
+SELECT p.stream, p.node, n.url, n.lease_until > clock_timestamp()
+FROM placements AS p JOIN nodes AS n ON n.name = p.node WHERE p.name = %s;
+
+-- name: seats
+SELECT p.name, p.stream, p.node FROM placements AS p WHERE p.name IS NOT NULL;
+
+-- name: nodes
+SELECT n.name, n.url, n.seen_at, n.lease_until > clock_timestamp(), count(p.name)
+FROM nodes AS n LEFT JOIN placements AS p ON p.node = n.name GROUP BY n.name ORDER BY n.name;
+
+-- name: is_living
+SELECT EXISTS (SELECT FROM nodes WHERE name = %s AND epoch = %s AND lease_until > clock_timestamp());
+
+-- name: tell
+SELECT pg_notify('chatbot_erp', %s);
 
 -- name: known_ids
 SELECT id FROM events WHERE id = ANY(%s);

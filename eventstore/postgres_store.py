@@ -11,8 +11,9 @@ from chatbot_erp.eventstore import postgres
 from chatbot_erp.eventstore.checkpoints import Checkpoint, Signer
 from chatbot_erp.eventstore.engine import Answer
 from chatbot_erp.eventstore.errors import LogCorrupt, StoreUnavailable
-from chatbot_erp.eventstore.lease import ALONE, Node, Seen
+from chatbot_erp.eventstore.lease import ALONE, Node
 from chatbot_erp.eventstore.log_reader import LogReader
+from chatbot_erp.eventstore.postgres_company import PostgresCompany
 from chatbot_erp.eventstore.postgres_keys import KeysConnection
 from chatbot_erp.eventstore.postgres_lease import Lost, Superseded, Tenure, take
 from chatbot_erp.eventstore.postgres_writer import Writer
@@ -30,10 +31,11 @@ def open_store(
     node: Node = ALONE,
     lost: Lost = lambda: None,
 ) -> EventStore:
-    """The store in a database, made or migrated if need be; one node at a time, by the rules of lease.py.
+    """The store in a database, made or migrated if need be, by the rules of lease.py.
 
     The key that signs checkpoints stays in `directory`: who can write to the database shall not be able to sign for it.
-    Raises LogTooNew, LogCorrupt, StoreUnavailable (`locked`: another node's), StoreError.
+    `lost` is called, on some thread, when others took over what this node had.
+    Raises LogTooNew, LogCorrupt, StoreUnavailable (`locked`: another manager's), StoreError.
     """
     wanted = settings or Settings()
     keys = SubjectKeys(KeysConnection(url, wanted.answer_s))
@@ -41,8 +43,8 @@ def open_store(
     def connect() -> postgres.Connection:
         connection = postgres.connect(url, patience_ms=wanted.patience_ms, answer_s=wanted.answer_s)
         try:
-            tenure.check(postgres.asking(connection)("epoch").fetchone()[0])
-            postgres.own(connection, wanted.patience_ms)
+            tenure.check(postgres.asking(connection)("standing_of_node", (node.name,)).fetchone())
+            postgres.own(connection, wanted.patience_ms, node)
             postgres.must_be_readable(connection)
             _check_end(connection)
             keys.forget()
@@ -66,23 +68,19 @@ def open_store(
         Cadence(wanted.checkpoint_events, wanted.checkpoint_period),
         tenure,
         lost,
+        keys.notice,
     )
     try:
         writer.start()
     except psycopg.Error as ex:
         raise postgres.meaning_of(ex) from ex
     except Superseded:
-        raise StoreUnavailable("locked", "another node was faster") from None
+        raise StoreUnavailable("locked", "another manager was faster") from None
     readers = postgres.Readers(lambda: postgres.connect(url, answer_s=wanted.answer_s), wanted.readers)
-    if not node.movable:
-        return EventStore(writer, readers, keys)
-    return EventStore(
-        writer,
-        readers,
-        keys,
-        leased_until=lambda: tenure.until,
-        nodes=lambda: readers.run(lambda ask: [Seen(*row) for row in ask("nodes")]),
+    company = PostgresCompany(
+        tenure, writer, readers, lambda: postgres.connect(url, answer_s=wanted.answer_s), keys.notice
     )
+    return EventStore(writer, readers, keys, company)
 
 
 def _take(url: str, node: Node, wanted: Settings) -> Tenure:

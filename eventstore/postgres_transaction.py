@@ -27,6 +27,8 @@ def write(ask: Ask, staged: Staging, checkpoint: tuple[Any, ...] | None) -> None
     for query in ("end_deliveries", "end_dead_letters", "end_outage"):
         _each(ask, query, staged.ended)
     ask.rows("insert_names", staged.names)
+    if closed := [stream for stream, state in staged.snapshots.items() if not state]:
+        ask("free_names", (closed,))
     ask.rows("insert_vocabulary", words)
     if checkpoint is not None:
         ask("insert_checkpoint", checkpoint)
@@ -35,9 +37,9 @@ def write(ask: Ask, staged: Staging, checkpoint: tuple[Any, ...] | None) -> None
         ask("move_head", (end.position, end.hash, _text(end.recorded_at), end.checkpoint, _text(end.checkpoint_at)))
 
 
-def log_end(row: tuple[int, bytes, str | None, int, str | None, int]) -> LogEnd:
-    """The head row, without the epoch at its end."""
-    position, chain_hash, recorded_at, checkpoint, checkpoint_at, _ = row
+def log_end(row: tuple[int, bytes, str | None, int, str | None]) -> LogEnd:
+    """The head row."""
+    position, chain_hash, recorded_at, checkpoint, checkpoint_at = row
     return LogEnd(position, chain_hash, _moment(recorded_at), checkpoint, _moment(checkpoint_at))
 
 

@@ -1,9 +1,9 @@
 """The one that writes to PostgreSQL: a thread that takes all that waits and commits it as one transaction.
 
 A transaction costs two round trips: the first locks the head row and reads where log and streams stand, the second
-writes and commits. Nothing about the log's end is remembered from one transaction to the next. With the head row comes the
-epoch: where another node has begun one, nothing is written here any more, and the thread ends. Callers whose work is committed are woken
-while the server works on the next group.
+writes and commits. Nothing about the log's end is remembered from one transaction to the next. After the head row the
+node's epoch is read: where that has grown, others have what this node had; nothing is written here any more, and the thread
+ends. Callers whose work is committed are woken while the server works on the next group.
 
 When the connection breaks, the thread opens another, again and again; meanwhile all work is refused. A commit that was
 on its way then may have happened: each transaction leaves a mark, and its futures wait until the mark was looked for.
@@ -27,7 +27,6 @@ from chatbot_erp.eventstore.errors import (
     StoreOverloaded,
     StoreUnavailable,
 )
-from chatbot_erp.eventstore.lease import boot_time
 from chatbot_erp.eventstore.postgres import (
     Connection,
     asking,
@@ -37,7 +36,7 @@ from chatbot_erp.eventstore.postgres import (
     reason_of,
     unavailable,
 )
-from chatbot_erp.eventstore.postgres_lease import Lost, Superseded, Tenure, give_back, keep
+from chatbot_erp.eventstore.postgres_lease import Lost, Superseded, Tenure, give_back, settle
 from chatbot_erp.eventstore.postgres_transaction import known, log_end, messages, write
 from chatbot_erp.eventstore.staging import NOWHERE, Head, Staging
 from chatbot_erp.eventstore.work import Append, Bounds, Cadence, Errand, Outcomes, Work
@@ -69,10 +68,13 @@ class Writer:
         cadence: Cadence,
         tenure: Tenure,
         lost: Lost = lambda: None,
+        noticed: Callable[[int], None] = lambda losses: None,
     ) -> None:
+        """`noticed` is told after each transaction how often keys were lost, in the writer's thread."""
         self._connect = connect
         self._tenure = tenure
         self._lost = lost
+        self._noticed = noticed
         self._signer = signer
         self._bounds = bounds
         self._cadence = cadence
@@ -114,6 +116,12 @@ class Writer:
         with self._growth:
             return self._growth.wait_for(lambda: self._position > position, timeout_s)
 
+    def reach(self, position: int) -> None:
+        """The log has come so far, by whomever. Any thread."""
+        with self._growth:
+            self._position = max(self._position, position)
+            self._growth.notify_all()
+
     def close(self) -> None:
         """Write what is queued and end the thread. Idempotent."""
         with self._arrival:
@@ -126,7 +134,7 @@ class Writer:
             while not (self._closing and not self._queue):
                 try:
                     self._drain()
-                    if not self._await_work(GLANCE_S):
+                    if not self._await_work(min(GLANCE_S, self._tenure.cadence_s)):
                         self._glance()
                 except WriteFailed as ex:
                     self._heal(ex)
@@ -151,14 +159,19 @@ class Writer:
             return bool(self._arrival.wait_for(lambda: self._queue or self._closing, patience_s))
 
     def _glance(self) -> None:
-        """See whether the connection still is one, and keep the lease. Raises WriteFailed, Superseded."""
+        """See whether the connection still is one. Raises WriteFailed."""
         try:
-            if self._tenure.is_due():
-                keep(self._connection, self._tenure)
-            else:
-                self._connection.execute("SELECT 1")
+            self._connection.execute("SELECT 1")
         except psycopg.Error as ex:
             raise WriteFailed(ex, []) from ex
+
+    def _settle(self) -> None:
+        """Have every instance in its place, where it is time to look. Raises WriteFailed, Superseded."""
+        if self._tenure.is_due():
+            try:
+                settle(self._connection, self._tenure)
+            except psycopg.Error as ex:
+                raise WriteFailed(ex, []) from ex
 
     def _take(self, most: int) -> list[Work]:
         """The next work, without what was cancelled; none when nothing waits."""
@@ -171,10 +184,12 @@ class Writer:
         return group
 
     def _drain(self) -> None:
-        """Commit group after group until nothing waits. Raises WriteFailed."""
+        """Commit group after group until nothing waits. Raises WriteFailed, Superseded."""
         try:
+            self._settle()
             while group := self._take(self._bounds.group):
                 self._commit(group)
+                self._settle()
         finally:
             self._announce()
 
@@ -186,7 +201,6 @@ class Writer:
         self._mark += 1
         outcomes: Outcomes = []
         is_on_its_way = False
-        renewal = boot_time() if self._tenure.is_due() else None
         try:
             with self._connection.pipeline():
                 ask = asking(self._connection)
@@ -196,8 +210,8 @@ class Writer:
                 write(ask, staging, staging.checkpoint(self._signer, self._cadence))
                 ask.rows("insert_messages", messages(outcomes))
                 ask("mark", (self._name, self._mark))
-                if renewal is not None:
-                    self._tenure.renew(ask)
+                if self._tenure.has_company and staging.events:
+                    ask("tell", (str(staging.position),))
                 self._announce()
                 is_on_its_way = True
                 self._connection.execute("COMMIT")
@@ -211,21 +225,20 @@ class Writer:
                 raise WriteFailed(ex, outcomes) from ex
             self._sort_out(group, ex, look=look)
             return
-        if renewal is not None:
-            self._tenure.renewed(renewal)
         self._vocabulary |= staging.words
         self._committed += outcomes
-        with self._growth:
-            self._position = staging.position
-            self._growth.notify_all()
+        self.reach(staging.position)
+        self._noticed(self._tenure.losses)
 
     def _stage(self, ask: Ask, appends: Sequence[Append], *, look: bool) -> tuple[Staging, Outcomes]:
         """Lock the log's end and give everything its place there. Raises Superseded, psycopg.Error."""
         locked = ask("lock_head")
+        # A statement of its own: what a statement sees beside a row that it waited for is of before the wait.
+        own = ask("standing_of_node", (self._tenure.node.name,))
         heads = dict.fromkeys((append.stream for append in appends), NOWHERE)
         standing = ask("heads", (list(heads),))
         head = locked.fetchone()
-        self._tenure.check(head[-1])
+        self._tenure.check(own.fetchone())
         staging = Staging(log_end(head), self._vocabulary, lambda ids: known(ask, ids))
         heads.update((stream, Head(version, sequence)) for stream, version, sequence in standing)
         return staging, list(zip(appends, staging.stage(appends, heads, look=look), strict=True))
@@ -293,28 +306,22 @@ class Writer:
         raise StoreClosed
 
     def _prove(self, connection: Connection) -> bool:
-        """Write something, durably, and renew the lease; whether this writer's last transaction was committed.
+        """Write something, durably; whether this writer's last transaction was committed. Raises Superseded, psycopg.Error.
 
-        Raises Superseded, psycopg.Error.
         A backend that has not noticed yet that its client is gone still holds the head row: then this waits for it.
         """
         ask = asking(connection)
-        begun = boot_time()
         try:
             with connection.transaction():
-                head = ask("lock_head").fetchone()
-                self._tenure.check(head[-1])
-                position = log_end(head).position
+                position = log_end(ask("lock_head").fetchone()).position
+                self._tenure.check(ask("standing_of_node", (self._tenure.node.name,)).fetchone())
                 came_through: bool = ask("marked", (self._name,)).fetchone() == (self._mark,)
                 ask("mark", (f"{self._name} probe", 0))
                 ask("forget_writers")
                 self._vocabulary = set(ask("vocabulary").fetchall())
-                if self._tenure.node.movable:
-                    self._tenure.renew(ask)
         except BaseException:
             connection.close()
             raise
-        self._tenure.renewed(begun)
         with self._growth:
             self._position = position
             self._growth.notify_all()

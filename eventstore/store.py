@@ -3,7 +3,6 @@
 A future's callbacks run on the writer's thread: they must not block, nor call the store's waiting methods.
 """
 
-import math
 import sqlite3
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
@@ -18,6 +17,7 @@ from chatbot_erp.eventstore import attempts as attempt_log
 from chatbot_erp.eventstore import claims, deliveries, reader
 from chatbot_erp.eventstore.chain import is_word
 from chatbot_erp.eventstore.checkpoints import Checkpoint, Signer, from_row
+from chatbot_erp.eventstore.company import Alone, Company
 from chatbot_erp.eventstore.database import (
     FILE,
     corrupt,
@@ -30,7 +30,6 @@ from chatbot_erp.eventstore.database import (
 from chatbot_erp.eventstore.engine import Ask, Readers, Writer
 from chatbot_erp.eventstore.entries import entries
 from chatbot_erp.eventstore.errors import NotStorable
-from chatbot_erp.eventstore.lease import Seen
 from chatbot_erp.eventstore.records import (
     MAIN,
     Answered,
@@ -107,18 +106,15 @@ class EventStore:
         writer: Writer,
         readers: Readers,
         keys: SubjectKeys,
-        leased_until: Callable[[], float] = lambda: math.inf,
-        nodes: Callable[[], list[Seen]] = list,
+        company: Company | None = None,
     ) -> None:
         self._writer = writer
         self._readers = readers
         self.keys = keys
         """Of those whom the log is about; subjects.py says how somebody is forgotten."""
         self._sealer = Sealer(keys)
-        self.leased_until = leased_until
-        """By `lease.boot_time`, until when no other node takes over; where none can, for ever."""
-        self.nodes = nodes
-        """All nodes that share the log; none where it is not shared. Raises like a read."""
+        self.company: Company = company or Alone()
+        """The nodes that share the log."""
 
     @classmethod
     def open(cls, directory: Path, settings: Settings | None = None) -> "EventStore":
@@ -188,6 +184,10 @@ class EventStore:
     def open_streams(self) -> list[StreamHead]:
         """Streams with a snapshot or with deliveries that wait."""
         return self._readers.run(reader.open_streams)
+
+    def open_stream(self, stream: str) -> StreamHead | None:
+        """One of those, by its name."""
+        return next((head for head in self.open_streams() if head.stream == stream), None)
 
     def streams_named(self, name: str) -> list[str]:
         """Every stream that was ever created under `name`, newest first."""
@@ -354,6 +354,7 @@ class EventStore:
 
     def close(self) -> None:
         """Write what is queued, sign the log's end, end the threads. Idempotent."""
+        self.company.close()
         self._readers.close()  # first: the last to close tidies the write-ahead file up, and readers cannot
         self._writer.close()
         self.keys.close()

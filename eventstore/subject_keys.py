@@ -58,6 +58,7 @@ class SubjectKeys:
         self._locks: dict[Wanted, Lock] = {}
         self._ciphers: dict[tuple[str, str], AESGCM | None] = {}
         self._closed = False
+        self._lost_by_all = 0
         self.losses = 0
         """It grows when an erasure begins and when keys are destroyed: what was read before may hold what is erased now."""
 
@@ -165,6 +166,13 @@ class SubjectKeys:
         """Read every key anew: another server may have taken over that never had some of them."""
         with self._turn:
             self._forget()
+
+    def notice(self, losses: int) -> None:
+        """Others lost keys as well, so often by now: what is known of them may be out of date."""
+        if losses != self._lost_by_all:
+            self._lost_by_all = losses
+            with self._turn:
+                self._lose()
 
     def close(self) -> None:
         """Idempotent."""

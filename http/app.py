@@ -11,6 +11,7 @@ from chatbot_erp.http.auth import Doorkeeper, Gate
 from chatbot_erp.http.chats import Presences, ReadMarks
 from chatbot_erp.http.error_handlers import add_error_handlers
 from chatbot_erp.http.exchange import Exchange, Request, Response
+from chatbot_erp.http.forwarding import Forwarder, Router
 from chatbot_erp.http.groups import Groups, OneGroup
 from chatbot_erp.http.health import Livez, Nodes, Readyz
 from chatbot_erp.http.history import Events, PastStates
@@ -36,18 +37,21 @@ class App(falcon.App[Request, Response]):
 def create_app(manager: Manager, config: Config, playground: Playground | None = None) -> App:
     """The WSGI application that speaks for `manager`; with a playground, where WhatsApp is the sandbox."""
     doorkeeper = Doorkeeper(config, manager.keys)
-    sessions = Sessions(doorkeeper)
+    sessions = Sessions(doorkeeper, manager.shelf)
+    forwarder = Forwarder(config.http_threads)
+    manager.watch_nodes(forwarder.heed)
     app = App(request_type=Request, response_type=Response)
     metrics = Metrics(manager)
     app.add_middleware(Exchange(metrics.answered))
     app.gate = Gate(doorkeeper, sessions.find)
     app.add_middleware(app.gate)
+    app.add_middleware(Router(manager.directory, manager.store.company, forwarder.pass_on))
     app.add_middleware(Idempotency(manager.store, utc_now))
     add_error_handlers(app)
 
     instance = OneInstance(manager, config)
     events = Events(manager)
-    app.add_route("/instances", Instances(manager))
+    app.add_route("/instances", Instances(manager, forwarder))
     app.add_route("/instances/create", Creation(manager, instance))
     app.add_route("/instances/{name}", instance)
     app.add_route("/instances/{name}/qr", QrCode(manager))
@@ -64,7 +68,7 @@ def create_app(manager: Manager, config: Config, playground: Playground | None =
     app.add_route("/events", events)
     app.add_route("/events/stream", EventStream(manager, app.gate.still_opens))
     app.add_route("/audit/verify", Verification(manager))
-    subject = Subject(manager)
+    subject = Subject(manager, forwarder)
     app.add_route("/subjects/{number}", subject)
     app.add_route("/subjects/{number}/export", subject, suffix="export")
     app.add_route("/session", Session(doorkeeper, sessions, sandbox=playground is not None))

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.manager import Manager
+from chatbot_erp.eventstore.company import Seen
 from chatbot_erp.http.exchange import Request, Response
 from chatbot_erp.http.payloads import Health, Node
 from chatbot_erp.http.problems import NOT_READY, RequestRefused
@@ -30,34 +31,28 @@ class Readyz:
 
 
 class Nodes:
-    """The managers of this log: the one that works, which answers this, and those that stand by."""
+    """The managers that share this log."""
 
     def __init__(self, manager: Manager, config: Config) -> None:
         self._manager = manager
         self._config = config
 
     def on_get(self, req: Request, resp: Response) -> None:
-        name, instances = self._config.node, len(self._manager.directory.views())
-        seen = self._manager.store.nodes()
-        if seen:
-            resp.send(
-                [
-                    Node(
-                        name=each.name,
-                        url=each.url,
-                        instances=instances if each.name == name else 0,
-                        seen_at=each.seen_at,
-                    )
-                    for each in seen
-                ]
-            )
+        if seen := self._manager.store.company.nodes():
+            resp.send([node(each) for each in seen])
             return
         host = f"[{self._config.host}]" if ":" in self._config.host else self._config.host
-        node = Node(
-            name=name,
+        alone = Node(
+            name=self._config.node,
             # The port that is listened on, which the configuration may have left to the system.
             url=f"http://{host}:{req.env['SERVER_PORT']}",
-            instances=instances,
+            instances=len(self._manager.directory.views()),
             seen_at=datetime.now(UTC),
+            alive=True,
         )
-        resp.send([node])
+        resp.send([alone])
+
+
+def node(seen: Seen) -> Node:
+    """As callers see it."""
+    return Node(name=seen.name, url=seen.url, instances=seen.instances, seen_at=seen.seen_at, alive=seen.alive)

@@ -24,7 +24,6 @@ from datetime import datetime
 from hashlib import sha256
 from threading import Lock
 from typing import Protocol, runtime_checkable
-from uuid import uuid4
 
 import structlog
 from cryptography.exceptions import InvalidTag
@@ -81,8 +80,8 @@ class Idempotency:
     def __init__(self, store: EventStore, now: Callable[[], datetime]) -> None:
         self._store = store
         self._now = now
-        self._owner = str(uuid4())
-        """This life of the process: a claim of another owner that has no answer will never get one."""
+        self._owner = store.company.life
+        """This life of the process: a claim of one that has ended, and has no answer, will never get one."""
         self._unsaved: dict[str, Answered | None] = {}
         """What the disk refused to keep: the answer, or None for a slot to be freed. Saved when next asked for."""
         self._lock = Lock()
@@ -143,14 +142,20 @@ class Idempotency:
     def _claim(self, slot: str, fingerprint: str, req: Request) -> Claim:
         """The store's word on the slot, after saving what may be said of a first request that does not run."""
         claim = self._store.claim(slot, fingerprint, owner=self._owner, now=self._now())
-        if not isinstance(claim, Running) or (claim.owner == self._owner and slot not in self._unsaved):
+        if not isinstance(claim, Running) or self._runs(claim, slot):
             return claim
         with self._lock:
             claim = self._store.claim(slot, fingerprint, owner=self._owner, now=self._now())
-            if isinstance(claim, Running) and (claim.owner != self._owner or slot in self._unsaved):
+            if isinstance(claim, Running) and not self._runs(claim, slot):
                 self._save(slot, self._unsaved[slot] if claim.owner == self._owner else unknown(req, slot))
                 claim = self._store.claim(slot, fingerprint, owner=self._owner, now=self._now())
         return claim
+
+    def _runs(self, claim: Running, slot: str) -> bool:
+        """Whether somebody is still at it: this life, or another node's."""
+        if claim.owner == self._owner:
+            return slot not in self._unsaved
+        return self._store.company.is_living(claim.owner)
 
     def _save(self, slot: str, kept: Answered | None) -> None:
         try:

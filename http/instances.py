@@ -7,10 +7,12 @@ from chatbot_erp.actors.api_keys import Scope
 from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.directory import InstanceView
 from chatbot_erp.actors.manager import Manager
+from chatbot_erp.eventstore.events import Status
 from chatbot_erp.eventstore.records import MAIN
 from chatbot_erp.http import payloads, queries, webhook_payloads
 from chatbot_erp.http.auth import check_reach
 from chatbot_erp.http.exchange import Request, Response
+from chatbot_erp.http.forwarding import Forwarder, is_forwarded, others
 from chatbot_erp.http.media import json_body
 from chatbot_erp.http.problems import INVALID, FieldError, RequestRefused
 
@@ -18,12 +20,23 @@ from chatbot_erp.http.problems import INVALID, FieldError, RequestRefused
 class Instances:
     """All of them."""
 
-    def __init__(self, manager: Manager) -> None:
+    def __init__(self, manager: Manager, forwarder: Forwarder) -> None:
         self._manager = manager
+        self._forwarder = forwarder
 
     def on_get(self, req: Request, resp: Response) -> None:
-        views = self._manager.directory.views()
-        resp.send([payloads.summary(view) for view in views if req.grant and req.grant.reaches(view.name)])
+        found = {view.name: payloads.summary(view) for view in self._manager.directory.views()}
+        company = self._manager.store.company
+        if company.node and not is_forwarded(req):
+            for answer in self._forwarder.ask_all(others(company, req), req).values():
+                if answer is not None:
+                    found |= {
+                        each.name: each for each in msgspec.json.decode(answer, type=list[payloads.InstanceSummary])
+                    }
+            # Those of nodes that did not answer.
+            for name, (instance, _) in company.seats().items():
+                found.setdefault(name, payloads.InstanceSummary(id=instance, name=name, status=Status.DISCONNECTED))
+        resp.send([found[name] for name in sorted(found) if req.grant and req.grant.reaches(name)])
 
 
 class OneInstance:

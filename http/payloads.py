@@ -173,12 +173,13 @@ class EventPage(Payload, frozen=True, kw_only=True):
 
 
 class Node(Payload, frozen=True, kw_only=True):
-    """A manager."""
+    """A manager. `alive`: it was heard of lately, and what it has is not given to others."""
 
     name: str
     url: str
     instances: int
     seen_at: Moment
+    alive: bool
 
 
 class Health(Payload, frozen=True, kw_only=True):

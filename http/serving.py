@@ -17,7 +17,6 @@ from waitress import wasyncore
 from waitress.server import TcpWSGIServer
 from waitress.task import ThreadedTaskDispatcher, WSGITask
 
-from chatbot_erp.actors.api_keys import KeyVault
 from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.manager import Manager
 from chatbot_erp.eventstore.errors import StoreError
@@ -27,7 +26,6 @@ from chatbot_erp.http.channel import UPLOADS_AT_ONCE, UPLOADS_OF_ONE, Channel, K
 from chatbot_erp.http.exchange import LARGEST_BODY, Request, Response
 from chatbot_erp.http.playground import Playground
 from chatbot_erp.http.problems import RequestRefused
-from chatbot_erp.http.standby import Company, create_standby_app
 from chatbot_erp.http.stream import PATH as STREAM_PATH
 from chatbot_erp.http.stream import STREAMS
 
@@ -199,12 +197,6 @@ class Serving:
         self._thread = Thread(target=self._run, name="http", daemon=True)
         self._thread.start()
 
-    def turn_to(self, manager: Manager, config: Config, playground: Playground | None = None) -> None:
-        """Have `manager` answer every request that begins from now on."""
-        app = create_app(manager, config, playground)
-        for listener in self._listeners:
-            listener.application, listener.gate = app, app.gate
-
     def stop(self, patience_s: float = STOP_PATIENCE_S) -> None:
         """Take no more requests, let those that run finish for up to `patience_s`, then end. Idempotent."""
         if not self._stopping.is_set():
@@ -278,15 +270,6 @@ def start_http(
 
     Raises OSError if that address cannot be had.
     """
-    return _start(create_app(manager, config, playground), config, request_patience_s)
-
-
-def start_standby(config: Config, company: Company, vault: KeyVault) -> Serving:
-    """As `start_http`, for a node that waits for its turn; `turn_to` when that has come."""
-    return _start(create_standby_app(config, company, vault), config, REQUEST_PATIENCE_S)
-
-
-def _start(app: App, config: Config, request_patience_s: float) -> Serving:
     # One line for each request that waits a moment helps nobody.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
-    return Serving(app, config, request_patience_s)
+    return Serving(create_app(manager, config, playground), config, request_patience_s)

@@ -67,7 +67,7 @@ def as_option(variable: str) -> str:
     ],
 )
 def test_a_node_that_others_could_not_replace_or_reach_is_refused(words: tuple[str, ...], said: str) -> None:
-    done = CliRunner().invoke(main, ["serve", "--stand-by", *words])
+    done = CliRunner().invoke(main, ["serve", "--share", *words])
     assert done.exit_code == 2
     assert said in done.output
 

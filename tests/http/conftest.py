@@ -45,6 +45,7 @@ from chatbot_erp.actors.sending import Draft, check_text, complete
 from chatbot_erp.actors.state import Account, Instance, Removed, encode_state, evolve
 from chatbot_erp.actors.tallies import Tallies
 from chatbot_erp.actors.webhook_control import WebhookControl
+from chatbot_erp.eventstore.company import Alone
 from chatbot_erp.eventstore.events import Event, InstanceConnected, InstanceCreated, InstanceRemoved, Status
 from chatbot_erp.eventstore.records import NewEvent, Redelivery
 from chatbot_erp.eventstore.store import EventStore
@@ -96,6 +97,7 @@ class FakeManager(Manager):
         self.directory = Directory()
         vault = FakeVault()
         self.keys = KeyRing(vault)
+        self.shelf = None
         self.webhooks = WebhookControl(store, vault, self.directory, Config(), lambda: MOMENT, self._carry_out)
         self.inquiries = FakeInquiries(lambda question, instance: self._note(question, self._name_of(instance)))
         self.people = People(
@@ -353,7 +355,12 @@ def sandbox_api(manager: FakeManager, config: Config, playground: FakePlayground
 @pytest.fixture
 def restarted(manager: FakeManager, config: Config) -> Callable[[], Caller]:
     """The API of the manager's next life: the same log, nothing in memory."""
-    return lambda: Caller(manager, config)
+
+    def restart() -> Caller:
+        manager.store.company = Alone()
+        return Caller(manager, config)
+
+    return restart
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ import pytest
 from falcon import testing
 
 from chatbot_erp.actors.errors import MediaNotUploaded, NotOnWhatsApp, OutcomeUnknown, Unavailable, WhatsAppRefused
+from chatbot_erp.eventstore.company import Alone
 from chatbot_erp.eventstore.errors import StoreUnavailable
 from chatbot_erp.eventstore.events import Status
 from chatbot_erp.eventstore.store import EventStore
@@ -235,6 +236,30 @@ def test_a_request_that_died_with_its_process_is_never_carried_out_again(
     for again in (send(next_life), send(restarted())):
         assert (again.status_code, again.content) == (504, answer.content)
     assert_problem(send(next_life, message="other"), 422, "idempotency-key-reused")
+    assert len(manager.calls) == 1
+
+
+def test_a_request_that_runs_at_another_node_is_not_carried_out_here(
+    api: Caller, manager: FakeManager, restarted: Callable[[], Caller]
+) -> None:
+    class Fellow(Alone):
+        """A node that knows of the other."""
+
+        former, ended = manager.store.company.life, False
+
+        def is_living(self, life: str, /) -> bool:
+            return life == self.former and not self.ended
+
+    def ask_the_other() -> None:
+        manager.on_send = lambda: None
+        assert_problem(send(other), 409, "idempotency-key-running")
+        fellow.ended = True
+        assert_problem(send(other), 504, "outcome-unknown")
+
+    other = restarted()
+    fellow = manager.store.company = Fellow()
+    manager.on_send = ask_the_other
+    assert send(api).status_code == 200
     assert len(manager.calls) == 1
 
 

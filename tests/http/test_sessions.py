@@ -82,7 +82,7 @@ class TestSession:
     def test_a_session_ends_after_its_time(self) -> None:
         now = [0.0]
         doorkeeper = Doorkeeper(Config(api_key=KEY), KeyRing(FakeVault()))
-        sessions = Sessions(doorkeeper, lambda: now[0])
+        sessions = Sessions(doorkeeper, clock=lambda: now[0])
         caller = doorkeeper.recognise(KEY.encode(), "127.0.0.1")
         token = sessions.begin(caller)
         now[0] = LASTS_S - 1

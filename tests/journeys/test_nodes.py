@@ -1,13 +1,16 @@
-"""Several nodes on one PostgreSQL: one works, the others answer for it and take its place."""
+"""Several nodes on one PostgreSQL share its numbers, answer for each other, and take over from each other."""
 
+import itertools
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from threading import Event, Thread
+from typing import Any, Self
 
 import pytest
 import requests
@@ -20,29 +23,26 @@ from receiver import Receiver
 NewPhone = Callable[[str], Phone]
 
 PATIENCE_S = 120.0
-SHARING = ("--stand-by", "--lease", "15")
+LEASE_S = 5
+"""Of the nodes here, seconds: short, so that nobody waits long for one that is gone."""
 
 
 class Nodes:
-    """Two nodes, "a" and "b". The first one that was started works."""
+    """Nodes on one database, by their names."""
 
     def __init__(self, place: Path, database: str, network: Network) -> None:
         self.database = database
-        (place / "sessions").mkdir()
-        self.each = {
-            name: ManagerProcess(place / name, network, "--database", database, "--node", name, *SHARING)
-            for name in ("a", "b")
-        }
-        for manager in self.each.values():
-            manager.data_dir.mkdir()
-            (manager.data_dir / "sessions").symlink_to(place / "sessions")
+        self._place = place
+        self._network = network
+        self.each: dict[str, ManagerProcess] = {}
 
-    def start(self) -> tuple[ManagerProcess, ManagerProcess]:
-        a, b = self.each["a"].start(), self.each["b"]
-        wait_for(lambda: names(a) == {"a"}, a)
-        b.start()
-        wait_for(lambda: names(b) == {"a", "b"}, a, b)
-        return a, b
+    def start(self, name: str) -> ManagerProcess:
+        """Start one, and wait until the others know of it."""
+        share = ("--database", self.database, "--share", "--node", name, "--lease", str(LEASE_S))
+        manager = self.each.setdefault(name, ManagerProcess(self._place / name, self._network, *share))
+        manager.start()
+        wait_for(lambda: name in living(manager), manager)
+        return manager
 
 
 def answer(manager: ManagerProcess, path: str) -> Any:
@@ -50,6 +50,7 @@ def answer(manager: ManagerProcess, path: str) -> Any:
     try:
         got = manager.call("GET", path)
     except requests.ConnectionError:
+        manager.find_again()
         return None
     return got.json() if got.status_code == 200 else None
 
@@ -60,8 +61,9 @@ def verdict(database: str) -> str:
     return subprocess.run(line, capture_output=True, text=True, check=True).stdout
 
 
-def names(manager: ManagerProcess) -> set[str]:
-    return {node["name"] for node in answer(manager, "/nodes") or []}
+def living(manager: ManagerProcess) -> dict[str, int]:
+    """How many numbers each node has that lives."""
+    return {node["name"]: node["instances"] for node in answer(manager, "/nodes") or [] if node["alive"]}
 
 
 def wait_for(condition: Callable[[], bool], *managers: ManagerProcess) -> None:
@@ -73,20 +75,110 @@ def wait_for(condition: Callable[[], bool], *managers: ManagerProcess) -> None:
         time.sleep(0.05)
 
 
-def connections(manager: ManagerProcess) -> int:
+def homes(manager: ManagerProcess, *wanted: str) -> dict[str, str]:
+    """Which node has which of these numbers; those only that are connected."""
+    views = {name: answer(manager, f"/instances/{name}") for name in wanted}
+    return {name: view["node"] for name, view in views.items() if view and view["status"] in OPERATIONAL}
+
+
+def connections(manager: ManagerProcess, name: str) -> int:
     """How often the number was connected, as far as the log can be read."""
-    page = answer(manager, "/instances/empresa_x/events?type=instance.connected&limit=500") or {}
+    page = answer(manager, f"/instances/{name}/events?type=instance.connected&limit=500") or {}
     return len(page.get("events", ()))
 
 
-def wait_at(manager: ManagerProcess, node: str) -> None:
-    """Wait until the number is connected, and this node has it."""
+class Absences:
+    """How long phones' companions were away at a time, as WhatsApp sees it, from `with` to its end."""
 
-    def arrived() -> bool:
-        view = answer(manager, "/instances/empresa_x") or {}
-        return view.get("node") == node and view.get("status") in OPERATIONAL
+    def __init__(self, phones: dict[str, Phone]) -> None:
+        self._phones = phones
+        self._ending = Event()
+        self._thread = Thread(target=self._watch)
+        self.longest_s = dict.fromkeys(phones, 0.0)
 
-    wait_for(arrived, manager)
+    def _watch(self) -> None:
+        since: dict[str, float] = {}
+        while not self._ending.wait(0.01):
+            for name, phone in self._phones.items():
+                now = time.monotonic()
+                if phone.is_online:
+                    since.pop(name, None)
+                else:
+                    self.longest_s[name] = max(self.longest_s[name], now - since.setdefault(name, now))
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ending.set()
+        self._thread.join()
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name} {longest:.2f} s" for name, longest in self.longest_s.items() if longest)
+
+
+class Traffic:
+    """Messages both ways, by one number after the other and all nodes in turn, from `with` to its end."""
+
+    def __init__(self, managers: list[ManagerProcess], phones: dict[str, Phone], customer: Phone) -> None:
+        self._managers, self._phones, self._customer = managers, phones, customer
+        self._ending = Event()
+        self._threads = [Thread(target=self._send), Thread(target=self._write)]
+        self.sent: list[str] = []
+        self.unknown: list[str] = []
+        self.written: list[str] = []
+
+    def _send(self) -> None:
+        """Each message until it is told what became of it."""
+        for number, name in enumerate(itertools.cycle(self._phones)):
+            text = f"para-{number}"
+            for attempt in itertools.count(number):
+                manager = self._managers[attempt % len(self._managers)]
+                with suppress(requests.ConnectionError):
+                    got = manager.send(name, self._customer.number, text, headers={"Idempotency-Key": text})
+                    if got.status_code == 200:
+                        self.sent.append(text)
+                        break
+                    if got.json()["type"] == "/problems/outcome-unknown":
+                        self.unknown.append(text)
+                        break
+                time.sleep(0.1)
+                assert attempt < number + 1200, got.text
+            if self._ending.wait(0.05):
+                return
+
+    def _write(self) -> None:
+        for number, phone in enumerate(itertools.cycle(self._phones.values())):
+            text = f"de {number}"
+            self._customer.send(phone.number, text)
+            self.written.append(text)
+            if self._ending.wait(0.05):
+                return
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ending.set()
+        for thread in self._threads:
+            thread.join()
+
+    def check(self, receiver: Receiver) -> None:
+        """Everything came once, and nothing else; what nobody knows of may have."""
+
+        def told() -> list[str]:
+            """Each event once, by its id."""
+            events = {each.id: each.payload for each in receiver.deliveries(event="message.received")}
+            return [each["message"]["text"] for each in events.values()]
+
+        wait_for(lambda: set(told()) >= set(self.written))
+        assert sorted(told()) == sorted(self.written)
+        came = [message.text for message in self._customer.inbox() if message.text.startswith("para-")]
+        assert len(came) == len(set(came))
+        assert set(self.sent) <= set(came) <= {*self.sent, *self.unknown}
 
 
 @pytest.fixture
@@ -104,78 +196,112 @@ def nodes(tmp_path: Path, database: str, network: Network) -> Iterator[Nodes]:
         manager.__exit__(None, None, None)
 
 
-def test_any_node_answers_any_call_and_a_killed_one_is_replaced(
+def test_nodes_share_the_numbers_answer_for_each_other_and_take_over_from_one_that_is_killed(
     nodes: Nodes, receiver: Receiver, new_phone: NewPhone
 ) -> None:
-    a, b = nodes.start()
-    phone, customer = new_phone("Empresa X"), new_phone("Maria")
-    b.pair("empresa_x", phone, receiver.url())
-    assert b.view("empresa_x")["node"] == "a"
-    key = {"Idempotency-Key": "order-42"}
-    sent = b.send("empresa_x", customer.number, "Olá", headers=key)
-    assert sent.status_code == 200, sent.text
-    assert a.send("empresa_x", customer.number, "Olá", headers=key).json() == sent.json()
-    assert b.call("GET", "/instances/nobody").status_code == 404
-    assert b.call("HEAD", "/instances").status_code == 200
-    before = b.events("empresa_x")
+    a, b = nodes.start("a"), nodes.start("b")
+    phones = {name: new_phone(name) for name in ("um", "dois", "tres")}
+    customer = new_phone("Maria")
+    for (name, phone), manager in zip(phones.items(), (a, b, a), strict=True):
+        manager.pair(name, phone, receiver.url())
+    assert sorted(homes(a, *phones).values()) in (["a", "a", "b"], ["a", "b", "b"])
+    taken = b.call("POST", "/instances/create", json={"name": "um", "webhookUrl": receiver.url()})
+    assert taken.status_code == 409
+    for manager in (a, b):
+        seen = {each["name"]: each["status"] for each in manager.call("GET", "/instances").json()}
+        assert seen == dict.fromkeys(phones, "CONNECTED")
+    sent = {}
+    for name, manager in zip(phones, (b, a, b), strict=True):
+        sent[name] = manager.send(name, customer.number, f"Olá de {name}", headers={"Idempotency-Key": name})
+        assert sent[name].status_code == 200, sent[name].text
+    before = b.call("GET", "/events", params={"limit": 500}).json()["events"]
 
     a.kill()
-    wait_at(b, "b")
-    assert b.events("empresa_x")[: len(before)] == before
-    assert b.send("empresa_x", customer.number, "Olá", headers=key).json() == sent.json()
-    customer.send(phone.number, "Oi")
-    receiver.wait_for(lambda payload: payload.get("message", {}).get("text") == "Oi")
-    a.start()
-    wait_for(lambda: names(a) == {"a", "b"}, a, b)
-    assert a.send("empresa_x", customer.number, "Depois").status_code == 200
-    customer.receive(text="Depois")
-    assert [message.text for message in customer.inbox()] == ["Olá", "Depois"]
+    wait_for(lambda: homes(b, *phones) == dict.fromkeys(phones, "b"), b)
+    assert b.call("GET", "/events", params={"limit": 500}).json()["events"][: len(before)] == before
+    for name, phone in phones.items():
+        again = b.send(name, customer.number, f"Olá de {name}", headers={"Idempotency-Key": name})
+        assert again.json() == sent[name].json()
+        customer.send(phone.number, f"Oi, {name}")
+    texts = {f"Oi, {name}" for name in phones}
+    wait_for(
+        lambda: texts <= {each.payload["message"]["text"] for each in receiver.deliveries(event="message.received")}
+    )
+    nodes.start("a")
+    wait_for(lambda: sorted(homes(a, *phones).values()) == ["a", "b", "b"], a, b)
+    for name in phones:
+        assert a.send(name, customer.number, f"Depois de {name}").status_code == 200
+    customer.wait_inbox(6)
+    assert sorted(message.text for message in customer.inbox()) == sorted(
+        f"{when} de {name}" for name in phones for when in ("Olá", "Depois")
+    )
     assert "The log is whole" in verdict(nodes.database)
 
 
-def test_a_node_that_ends_hands_over_and_the_other_outlasts_a_database_that_is_away_for_long(
-    nodes: Nodes, server: PostgresServer, new_phone: NewPhone
+def test_a_node_that_joins_is_handed_numbers_and_one_that_ends_hands_them_back_while_messages_come_and_go(
+    nodes: Nodes, receiver: Receiver, new_phone: NewPhone, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    a, b = nodes.start()
-    phone, customer = new_phone("Empresa X"), new_phone("Maria")
-    a.pair("empresa_x", phone)
-    assert a.terminate() == 0
-    wait_at(b, "b")
-    before = connections(b)
-    server.kill()
-    customer.send(phone.number, "Enquanto isso")
-    wait_for(lambda: not b.host_pids())  # the lease has lapsed: as far as it knows, another node has the number
-    server.start()
-    wait_for(lambda: connections(b) > before, b)
-    assert b.send("empresa_x", customer.number, "Olá").status_code == 200
-    customer.receive(text="Olá")
-    # It was told to nobody but the socket process, which wrote it down at its end.
-    b.wait_event("empresa_x", "message.received", timeout_s=PATIENCE_S)
-    assert len(b.events("empresa_x", "message.received")) == 1
-    assert b.terminate() == 0
+    a = nodes.start("a")
+    phones = {name: new_phone(name) for name in ("um", "dois", "tres", "quatro")}
+    customer = new_phone("Maria")
+    for name, phone in phones.items():
+        a.pair(name, phone, receiver.url())
+    with Traffic([a], phones, customer) as traffic, Absences(phones) as absences:
+        b = nodes.start("b")
+        wait_for(lambda: sorted(homes(b, *phones).values()) == ["a", "a", "b", "b"], a, b)
+        joined = str(absences)
+        assert b.terminate() == 0
+        wait_for(lambda: homes(a, *phones) == dict.fromkeys(phones, "a"), a, b)
+    traffic.check(receiver)
+    with capsys.disabled():
+        print(f"\naway when b joined: {joined}; also when it ended: {absences};", end=" ")
+        print(f"{len(traffic.sent)} sent, {len(traffic.written)} received, {len(traffic.unknown)} unknown")
+    assert "The log is whole" in verdict(nodes.database)
 
 
-def test_a_node_that_was_frozen_wakes_to_stand_by_and_has_sent_and_written_nothing(
+def test_a_node_that_was_frozen_wakes_having_sent_and_written_nothing_and_joins_the_others(
     nodes: Nodes, receiver: Receiver, new_phone: NewPhone
 ) -> None:
-    a, b = nodes.start()
-    phone, customer = new_phone("Empresa X"), new_phone("Maria")
-    a.pair("empresa_x", phone, receiver.url())
+    a, b = nodes.start("a"), nodes.start("b")
+    phones = {name: new_phone(name) for name in ("um", "dois")}
+    customer = new_phone("Maria")
+    for name, phone in phones.items():
+        a.pair(name, phone, receiver.url())
+    (frozen,) = (name for name, node in homes(a, *phones).items() if node == "a")
     os.kill(a.pid, signal.SIGSTOP)
     try:
-        customer.send(phone.number, "Enquanto isso")
-        wait_at(b, "b")
-        assert b.send("empresa_x", customer.number, "Olá").status_code == 200
-        events = b.events("empresa_x")
+        customer.send(phones[frozen].number, "Enquanto isso")
+        wait_for(lambda: homes(b, *phones) == dict.fromkeys(phones, "b"), b)
+        assert b.send(frozen, customer.number, "Olá").status_code == 200
+        events = b.events(frozen)
     finally:
         os.kill(a.pid, signal.SIGCONT)
     wait_for(lambda: a.log.read_text().count("superseded") > 0, a, b)
-    wait_for(lambda: "standing_by" in a.log.read_text().partition("superseded")[2], a, b)
-    assert b.events("empresa_x")[: len(events)] == events
     # What it had in hand, and could write down no more.
     receiver.wait_for(lambda payload: payload.get("message", {}).get("text") == "Enquanto isso", timeout_s=PATIENCE_S)
-    assert b.view("empresa_x")["node"] == "b"
-    assert b.send("empresa_x", customer.number, "Depois").status_code == 200
-    customer.receive(text="Depois")
+    wait_for(lambda: sorted(homes(b, *phones).values()) == ["a", "b"], a, b)
+    assert b.events(frozen)[: len(events)] == events
+    assert b.send(frozen, customer.number, "Depois").status_code == 200
+    customer.wait_inbox(2)
     assert [message.text for message in customer.inbox()] == ["Olá", "Depois"]
     assert "The log is whole" in verdict(nodes.database)
+
+
+def test_nodes_outlast_a_database_that_is_away_for_longer_than_their_leases(
+    nodes: Nodes, server: PostgresServer, new_phone: NewPhone
+) -> None:
+    a, b = nodes.start("a"), nodes.start("b")
+    phones = {name: new_phone(name) for name in ("um", "dois")}
+    customer = new_phone("Maria")
+    for name, phone in phones.items():
+        b.pair(name, phone)
+    before = {name: connections(a, name) for name in phones}
+    server.kill()
+    # The leases have lapsed: as far as either knows, the other one has everything.
+    wait_for(lambda: not (a.host_pids() or b.host_pids()), a, b)
+    server.start()
+    wait_for(lambda: all(connections(a, name) > before[name] for name in phones), a, b)
+    wait_for(lambda: sorted(homes(b, *phones).values()) == ["a", "b"], a, b)
+    for name in phones:
+        assert a.send(name, customer.number, f"Olá de {name}").status_code == 200
+    customer.wait_inbox(2)

@@ -77,6 +77,15 @@ class ManagerProcess:
                     return line.split()[-1]
         raise TimeoutError(f"The manager does not listen: {self.log.read_text()[-4000:]}")
 
+    def find_again(self) -> None:
+        """Where the program began anew by itself it listens elsewhere: learn where, if it has said so."""
+        assert self._process is not None
+        assert self._process.stdout is not None
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._process.stdout, selectors.EVENT_READ)
+            if selector.select(0) and (line := self._process.stdout.readline().decode()).startswith("chatbot-erp"):
+                self.url = line.split()[-1]
+
     @property
     def pid(self) -> int:
         assert self._process is not None

@@ -1,0 +1,175 @@
+"""Instances that come from other nodes and go to them. Used in the supervisor's thread only.
+
+Who goes is away only while its socket is closed here and opened there: its deliveries and what is on its way to WhatsApp
+come to an end before, while it still works. What callers want of it meanwhile is refused: it is done by nobody, and soon by
+the other node.
+"""
+
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+
+import pykka
+import structlog
+
+from chatbot_erp.actors import tidings
+from chatbot_erp.actors.hosts import SocketHosts
+from chatbot_erp.actors.house import House
+from chatbot_erp.actors.lives import Lives
+from chatbot_erp.actors.rebuild import rebuild
+from chatbot_erp.eventstore.errors import StoreError
+from chatbot_erp.eventstore.placement import Placement
+
+log = structlog.get_logger()
+
+AT_ONCE = 4
+"""So many go at a time: each is to find the other node idle, and to be away for a moment only."""
+
+LOOK_EVERY_S = 0.02
+PENDING_PATIENCE_S = 20.0
+"""How long is waited for deliveries and for messages that are on their way."""
+
+
+@dataclass(slots=True)
+class Leaving:
+    """One that goes: how far it has come."""
+
+    since: float
+    closing: bool = False
+    quiet: pykka.Future[bool] | None = None
+    stopping: bool = False
+    given: bool = False
+
+
+class Moves:
+    """`here` is told of each instance that has come, `close` has its socket closed."""
+
+    def __init__(
+        self,
+        house: House,
+        lives: Lives,
+        hosts: SocketHosts,
+        *,
+        here: Callable[[str], None],
+        close: Callable[[str], None],
+    ) -> None:
+        self._house = house
+        self._lives = lives
+        self._hosts = hosts
+        self._here = here
+        self._close = close
+        self._leaving: dict[str, Leaving] = {}
+
+    def has(self, instance: str) -> bool:
+        """Whether it goes: nobody begins anything with it any more."""
+        return instance in self._leaving
+
+    def see(self, mine: Sequence[Placement]) -> None:
+        """This is what the node has; some of it others shall have."""
+        for placement in mine:
+            instance = placement.stream
+            if instance in self._leaving:
+                continue
+            if placement.wanted is None:
+                if not self._lives.has(instance):
+                    self._arrive(instance)
+            elif len(self._leaving) < AT_ONCE and (self._lives.has(instance) or not self._is_in_the_making(instance)):
+                self._leave(instance)
+
+    def look(self, instance: str) -> None:
+        """See how far one that goes has come, and have the next step taken."""
+        leaving = self._leaving.get(instance)
+        if leaving is None:
+            return
+        if self._lives.has(instance):
+            self._go_on(instance, leaving)
+        elif not leaving.given:
+            leaving.given = True
+            self._give(instance)
+        self._look_again(instance)
+
+    def given(self, instance: str) -> None:
+        """It is let go of; or it could not be, and is tried again when the node is told that it has it still."""
+        self._leaving.pop(instance, None)
+
+    def _arrive(self, instance: str) -> None:
+        try:
+            # What was told may be of before it went.
+            head = self._house.store.open_stream(instance) if self._house.store.company.has(instance) else None
+            state = rebuild(self._house.store, head) if head is not None else None
+            if head is None or state is None:
+                return
+            self._lives.start(instance, state.name, state, head.version)
+        except (StoreError, pykka.Timeout, pykka.ActorDeadError) as ex:
+            log.warning("an instance has not come yet", action="arrival_postponed", instance=instance, error=str(ex))
+            return
+        log.info("an instance has come", action="instance_came", instance=instance)
+        self._here(instance)
+
+    def _leave(self, instance: str) -> None:
+        self._leaving[instance] = Leaving(time.monotonic())
+        self._house.directory.part(instance)
+        self._lives.stop_deliveries(instance)
+        log.info("an instance goes", action="instance_goes", instance=instance)
+        self._look_again(instance)
+
+    def _go_on(self, instance: str, leaving: Leaving) -> None:
+        actor: Any = self._house.directory.actor(instance)
+        if not leaving.closing:
+            late = time.monotonic() - leaving.since > PENDING_PATIENCE_S
+            if late or not (self._lives.delivers(instance) or self._is_sending(instance)):
+                leaving.closing = True
+                self._close(instance)
+        elif self._hosts.has(instance):
+            pass
+        elif not leaving.stopping:
+            leaving.stopping = not actor.is_alive() or self._is_quiet(actor, leaving)
+            if leaving.stopping:
+                with contextlib.suppress(pykka.ActorDeadError):
+                    actor.stop(block=False)
+        elif actor.actor_stopped.is_set():
+            self._lives.part(instance)
+
+    def _is_in_the_making(self, instance: str) -> bool:
+        try:
+            return self._house.store.version(instance) == 0
+        except StoreError:
+            return True
+
+    def _is_sending(self, instance: str) -> bool:
+        view = self._house.directory.seen(instance)
+        return view is not None and bool(view.pending)
+
+    def _is_quiet(self, actor: Any, leaving: Leaving) -> bool:
+        """Whether all that it was told until now is in the log."""
+        try:
+            if leaving.quiet is None:
+                leaving.quiet = actor.ask(tidings.IsQuiet(), block=False)
+            quiet = leaving.quiet.get(timeout=0)
+        except pykka.Timeout:
+            return False
+        except pykka.ActorDeadError:
+            return True
+        leaving.quiet = None
+        return quiet
+
+    def _give(self, instance: str) -> None:
+        supervisor = self._house.supervisor
+
+        def told(result: Future[None]) -> None:
+            # Runs on the store's thread.
+            with contextlib.suppress(pykka.ActorDeadError):
+                supervisor.tell(tidings.HandedOver(instance=instance))
+
+        try:
+            self._house.store.company.hand_over(instance).add_done_callback(told)
+        except StoreError as ex:
+            log.warning("an instance has not gone yet", action="departure_postponed", instance=instance, error=str(ex))
+            self.given(instance)
+
+    def _look_again(self, instance: str) -> None:
+        supervisor = self._house.supervisor
+        self._house.alarms.set(LOOK_EVERY_S, lambda: supervisor.tell(tidings.LookAtLeaving(instance=instance)))

@@ -1,0 +1,137 @@
+"""The nodes that share a log, as each of them sees the others. Where there is one only, it has everything."""
+
+import math
+from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import Future
+from datetime import datetime
+from typing import Protocol
+from uuid import uuid4
+
+import msgspec
+
+from chatbot_erp.eventstore.placement import Placement
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """A node, when it was last heard of, and how many instances with a name it has."""
+
+    name: str
+    url: str
+    seen_at: datetime
+    alive: bool
+    instances: int
+
+
+class Seat(msgspec.Struct, frozen=True):
+    """Where an instance is: at a node, and whether that can be asked now."""
+
+    stream: str
+    node: str
+    url: str
+    alive: bool
+
+
+class News(msgspec.Struct, frozen=True):
+    """What a node has, and where all that live are reached, by their names."""
+
+    mine: tuple[Placement, ...]
+    living: Mapping[str, str]
+
+
+Hear = Callable[[News], None]
+
+
+class Company(Protocol):
+    """Any thread may call. Every method but `leased_until` may raise a StoreError."""
+
+    node: str
+    """The name of this one; empty where there is no other."""
+    life: str
+    """This node's present life; no other has the same."""
+
+    def leased_until(self) -> float:
+        """By `lease.boot_time`, until when nobody takes what this node has; where nobody can, for ever."""
+
+    def announce(self, url: str, hear: Hear, /) -> None:
+        """Others reach this node there from now on. Have `hear` called, on a thread of the store, whenever something may have changed."""
+
+    def nodes(self) -> list[Seen]:
+        """All that were seen in the last day; none where there is no other."""
+
+    def is_living(self, life: str, /) -> bool:
+        """Whether somebody else who has this life still goes on with it."""
+
+    def fix(self, streams: Collection[str], /) -> None:
+        """Of what this node has, just these are not for others: something of theirs is on this machine only."""
+
+    def reserve(self, stream: str, name: str, /) -> bool:
+        """Have a name and a place for a new instance, durably; false where the name is taken."""
+
+    def forget(self, stream: str, /) -> None:
+        """Nothing of an instance of this node is left to do. Waits for nobody."""
+
+    def has(self, stream: str, /) -> bool:
+        """Whether this node has the instance."""
+
+    def mine(self) -> Callable[[str], bool]:
+        """Which of all instances this node has now."""
+
+    def seat(self, name: str, /) -> Seat | None:
+        """Where the instance of this name is."""
+
+    def seats(self) -> dict[str, tuple[str, str]]:
+        """The id and the node of every instance, by its name."""
+
+    def hand_over(self, stream: str, /) -> Future[None]:
+        """The instance is not touched here any more: let go of it."""
+
+    def close(self) -> None:
+        """Hear of nothing more. Idempotent."""
+
+
+class Alone:
+    """The one manager of a data directory."""
+
+    node = ""
+
+    def __init__(self) -> None:
+        self.life = str(uuid4())
+
+    def leased_until(self) -> float:
+        return math.inf
+
+    def announce(self, url: str, hear: Hear, /) -> None:
+        pass
+
+    def nodes(self) -> list[Seen]:
+        return []
+
+    def is_living(self, life: str, /) -> bool:
+        return False
+
+    def fix(self, streams: Collection[str], /) -> None:
+        pass
+
+    def reserve(self, stream: str, name: str, /) -> bool:
+        return True
+
+    def forget(self, stream: str, /) -> None:
+        pass
+
+    def has(self, stream: str, /) -> bool:
+        return True
+
+    def mine(self) -> Callable[[str], bool]:
+        return lambda stream: True
+
+    def seat(self, name: str, /) -> Seat | None:
+        return None
+
+    def seats(self) -> dict[str, tuple[str, str]]:
+        return {}
+
+    def hand_over(self, stream: str, /) -> Future[None]:
+        raise NotImplementedError("nobody is there to take it")
+
+    def close(self) -> None:
+        pass

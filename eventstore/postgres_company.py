@@ -1,0 +1,164 @@
+"""The nodes that share a PostgreSQL database, as one of them sees the others and hears from them."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Collection
+from concurrent.futures import Future
+from typing import TypeVar
+
+import psycopg
+import structlog
+
+from chatbot_erp.eventstore.company import Hear, News, Seat, Seen
+from chatbot_erp.eventstore.engine import Ask
+from chatbot_erp.eventstore.errors import StoreError
+from chatbot_erp.eventstore.placement import Placement
+from chatbot_erp.eventstore.postgres import Connection, Readers, asking
+from chatbot_erp.eventstore.postgres_lease import Tenure, evict
+from chatbot_erp.eventstore.postgres_writer import Writer
+from chatbot_erp.eventstore.work import Errand
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+
+LOOK_EVERY_S = 1.0
+"""How soon something is seen of which no word came: words are lost where a connection breaks."""
+
+RETRY_S = 0.5
+CLOSE_PATIENCE_S = 5.0
+
+
+class PostgresCompany:
+    """As `company.Company`."""
+
+    def __init__(
+        self,
+        tenure: Tenure,
+        writer: Writer,
+        readers: Readers,
+        connect: Callable[[], Connection],
+        noticed: Callable[[int], None],
+    ) -> None:
+        """`noticed` is told how often keys were lost, whenever it may have been once more."""
+        self._tenure = tenure
+        self._writer = writer
+        self._readers = readers
+        self._connect = connect
+        self._noticed = noticed
+        self._hear: Hear = lambda news: None
+        self._ending = threading.Event()
+        self._pause_s = min(LOOK_EVERY_S, tenure.cadence_s / 2)
+        self._thread = threading.Thread(target=self._listen, name="node-news", daemon=True)
+        self.node = tenure.node.name if tenure.node.movable else ""
+        self.life = tenure.life
+        if tenure.node.movable:
+            self._thread.start()
+
+    def leased_until(self) -> float:
+        return self._tenure.until if self._tenure.node.movable else float("inf")
+
+    def announce(self, url: str, hear: Hear, /) -> None:
+        if not self._tenure.node.movable:
+            return
+        self._hear = hear
+        self._tenure.url = url
+        self._readers.run(self._tenure.renew)
+        # Whoever writes next puts things in their places.
+        self._tenure.hasten()
+        self._errand(lambda ask: None).result()
+
+    def nodes(self) -> list[Seen]:
+        if not self._tenure.node.movable:
+            return []
+        return self._readers.run(lambda ask: [Seen(*row) for row in ask("nodes")])
+
+    def is_living(self, life: str, /) -> bool:
+        epoch, _, name = life.partition("/")
+        if not epoch.isdecimal() or life == self.life:
+            return False
+        return self._readers.run(lambda ask: bool(ask("is_living", (name, int(epoch))).fetchone()[0]))
+
+    def fix(self, streams: Collection[str], /) -> None:
+        values = {"name": self._tenure.node.name, "streams": list(streams)}
+        self._errand(lambda ask: ask("fix", values)).result()
+
+    def reserve(self, stream: str, name: str, /) -> bool:
+        row = (stream, name, self._tenure.node.name)
+        return self._errand(lambda ask: ask("reserve", row).fetchone() is not None).result()
+
+    def forget(self, stream: str, /) -> None:
+        row = (stream, self._tenure.node.name)
+        # Where it fails, it is found without an instance by the next life, which forgets it.
+        with contextlib.suppress(StoreError):
+            self._errand(lambda ask: ask("unplace", row))
+
+    def has(self, stream: str, /) -> bool:
+        placed = self._readers.run(lambda ask: ask("placement", (stream,)).fetchone())
+        return placed is not None and Placement(*placed).node == self._tenure.node.name
+
+    def mine(self) -> Callable[[str], bool]:
+        mine = {placement.stream for placement in self._readers.run(self._mine)}
+        return mine.__contains__
+
+    def seat(self, name: str, /) -> Seat | None:
+        found = self._readers.run(lambda ask: ask("seat", (name,)).fetchone())
+        return Seat(*found) if found else None
+
+    def seats(self) -> dict[str, tuple[str, str]]:
+        return self._readers.run(lambda ask: {name: (stream, node) for name, stream, node in ask("seats")})
+
+    def hand_over(self, stream: str, /) -> Future[None]:
+        def let_go(ask: Ask) -> None:
+            ask("hand_over", (stream, self._tenure.node.name))
+            ask("tell", ("placements",))
+
+        return self._errand(let_go)
+
+    def close(self) -> None:
+        self._ending.set()
+        if self._thread.is_alive():
+            self._thread.join(CLOSE_PATIENCE_S)
+
+    def _errand(self, run: Callable[[Ask], T]) -> Future[T]:
+        errand = Errand(Future(), run)
+        self._writer.submit(errand)
+        return errand.future
+
+    def _mine(self, ask: Ask) -> list[Placement]:
+        return [Placement(*row) for row in ask("mine", (self._tenure.node.name,))]
+
+    def _listen(self) -> None:
+        """Renew the lease, and hear what the others do. On no account does this wait for a row that others may hold."""
+        while not self._ending.is_set():
+            try:
+                with contextlib.closing(self._connect()) as connection:
+                    connection.execute("LISTEN chatbot_erp")
+                    self._follow(connection)
+            except (psycopg.Error, StoreError, OSError) as ex:
+                log.debug("the other nodes are not heard", action="nodes_unheard", error=str(ex))
+                self._ending.wait(RETRY_S)
+
+    def _follow(self, connection: Connection) -> None:
+        ask = asking(connection)
+        looks_at = renews_at = 0.0
+        while not self._ending.is_set():
+            words = {word.payload for word in connection.notifies(timeout=self._pause_s, stop_after=1)}
+            if positions := [int(word) for word in words if word.isdecimal()]:
+                self._writer.reach(max(positions))
+            now = time.monotonic()
+            if now >= renews_at:
+                renews_at = now + self._tenure.cadence_s / 2
+                self._tenure.renew(ask)
+                evict(ask, self._tenure.grace_s())
+            if len(positions) < len(words) or now >= looks_at:
+                looks_at = now + self._pause_s
+                self._look(ask)
+
+    def _look(self, ask: Ask) -> None:
+        standing = ask("standing_of_node", (self._tenure.node.name,)).fetchone()
+        if standing is not None:
+            self._noticed(standing[1])
+        living = {name: url for name, url in ask("living") if url}
+        self._hear(News(mine=tuple(self._mine(ask)), living=living))

@@ -1,0 +1,241 @@
+"""Any node answers any call: what concerns an instance of another node is answered by that one."""
+
+import socket
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from threading import Lock
+from urllib.parse import urlsplit
+from weakref import WeakSet
+
+import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
+
+from chatbot_erp.actors.directory import Directory
+from chatbot_erp.eventstore.company import Company, Seen
+from chatbot_erp.http.exchange import Request, Response
+from chatbot_erp.http.problems import NO_NODE, OUTCOME_UNKNOWN, RequestRefused
+
+FORWARDED = "X-Chatbot-Erp-Forwarded"
+CONNECT_S = 2.0
+GLANCE_S = 3.0
+"""How long the others together are waited for where their answers are put together."""
+
+MOVE_PATIENCE_S = 3.0
+"""How long a call waits for an instance that is on its way from one node to another."""
+
+LOOK_EVERY_S = 0.05
+
+ANSWER_S = 700.0
+"""A little more than the longest call takes: an upload, and the wait for WhatsApp's answer."""
+
+PIECE = 64 * 1024
+SAFE = ("GET", "HEAD", "OPTIONS")
+HOP_BY_HOP = frozenset(
+    ["connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"]
+)
+CREATION = "/instances/create"
+FROM_THE_LOG = ("/instances/{name}/events", "/instances/{name}/state")
+"""What every node reads in the database."""
+
+
+class Lines:
+    """Connections to other nodes that can be cut while somebody waits at them. `plain` and `secure` are pools of such."""
+
+    def __init__(self) -> None:
+        opened: WeakSet[HTTPConnection] = WeakSet()
+        door = Lock()
+
+        class Plain(HTTPConnection):
+            def connect(self) -> None:
+                super().connect()
+                with door:
+                    opened.add(self)
+
+        class Secure(HTTPSConnection):
+            def connect(self) -> None:
+                super().connect()
+                with door:
+                    opened.add(self)
+
+        class PlainPool(urllib3.HTTPConnectionPool):
+            ConnectionCls = Plain
+
+        class SecurePool(urllib3.HTTPSConnectionPool):
+            ConnectionCls = Secure
+
+        self.plain, self.secure = PlainPool, SecurePool
+        self._opened, self._door = opened, door
+
+    def cut_all_but(self, kept: Collection[tuple[str, int]]) -> None:
+        """Whoever waits at one to another host and port is told that it broke."""
+        with self._door:
+            lines = [line for line in self._opened if (line.host, line.port) not in kept]
+        for line in lines:
+            if (end := line.sock) is not None:
+                with suppress(OSError):
+                    end.shutdown(socket.SHUT_RDWR)
+
+
+class Forwarder:
+    """Hands a request on to another node, as it came, and the answer back. Keeps connections."""
+
+    def __init__(self, threads: int) -> None:
+        self._lines = Lines()
+        self._pool = urllib3.PoolManager(
+            maxsize=2 * threads, retries=False, timeout=urllib3.Timeout(connect=CONNECT_S, read=ANSWER_S)
+        )
+        self._pool.pool_classes_by_scheme = {"http": self._lines.plain, "https": self._lines.secure}
+        self._glances = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="glance")
+
+    def heed(self, living: Mapping[str, str]) -> None:
+        """These nodes live, and are reached there. One that froze answers nothing more, and its lines stay open."""
+        addresses = [urlsplit(url) for url in living.values()]
+        kept = {(url.hostname or "", url.port or (443 if url.scheme == "https" else 80)) for url in addresses}
+        self._lines.cut_all_but(kept)
+
+    def pass_on(self, url: str, req: Request, resp: Response) -> None:
+        """Have the node there answer. Raises `RequestRefused`: nothing was done, or it is unknown what was done."""
+        answer = self._ask(url, req)
+        resp.status = answer.status
+        for name, value in answer.headers.items():
+            if name.lower() == "set-cookie":
+                resp.append_header(name, value)
+            elif name.lower() not in HOP_BY_HOP:
+                resp.set_header(name, value)
+        if has_body(req, answer):
+            resp.stream = pieces(answer)
+        else:
+            answer.drain_conn()
+        resp.complete = True
+
+    def ask_all(self, nodes: Collection[Seen], req: Request) -> dict[str, bytes | None]:
+        """What each of these nodes answers to the same request, by its name; None where that is no success."""
+        asked = {node.name: self._glances.submit(self._glance, node.url, req) for node in nodes}
+        return {name: future.result() for name, future in asked.items()}
+
+    def _glance(self, url: str, req: Request) -> bytes | None:
+        timeout = urllib3.Timeout(total=GLANCE_S)
+        with suppress(HTTPError):
+            answer = self._pool.request(
+                req.env["REQUEST_METHOD"],
+                url + target(req),
+                headers=onward(req),
+                timeout=timeout,
+                redirect=False,
+            )
+            if answer.status < 300:
+                return answer.data
+        return None
+
+    def _ask(self, url: str, req: Request) -> urllib3.BaseHTTPResponse:
+        method = req.env["REQUEST_METHOD"]
+        try:
+            return self._pool.request(
+                method,
+                url + target(req),
+                headers=onward(req),
+                body=req.bounded_stream if req.content_length else None,
+                preload_content=False,
+                decode_content=False,
+                redirect=False,
+            )
+        except (NewConnectionError, ConnectTimeoutError):
+            raise RequestRefused(NO_NODE) from None
+        except HTTPError:
+            if method in SAFE:
+                raise RequestRefused(NO_NODE) from None
+            raise RequestRefused(OUTCOME_UNKNOWN, "The node that has it fell silent; it may have done it.") from None
+
+
+class Router:
+    """Between who may call and what is done: whose instance is it?"""
+
+    def __init__(
+        self, directory: Directory, company: Company, pass_on: Callable[[str, Request, Response], None]
+    ) -> None:
+        self._directory = directory
+        self._company = company
+        self._pass_on = pass_on
+
+    def process_resource(self, req: Request, resp: Response, resource: object, params: dict[str, str]) -> None:
+        """Have another node answer where the instance is there. Raises `RequestRefused` where it is nowhere just now."""
+        if not self._company.node:
+            return
+        route, name = req.uri_template or "", params.get("name")
+        if route == CREATION:
+            if req.method == "POST":
+                self._place(req, resp)
+                return
+            name = "create"
+        if name is None or route in FROM_THE_LOG:
+            return
+        deadline = time.monotonic() + MOVE_PATIENCE_S
+        while self._is_moving(name, req, resp):
+            if time.monotonic() > deadline:
+                raise RequestRefused(NO_NODE)
+            time.sleep(LOOK_EVERY_S)
+
+    def _is_moving(self, name: str, req: Request, resp: Response) -> bool:
+        """Whether the instance is between two nodes; where it is at another one, that has answered after this."""
+        if self._directory.has(name):
+            return self._directory.is_leaving(name) and req.method not in SAFE
+        seat = self._company.seat(name)
+        if seat is None:
+            return False
+        if seat.node == self._company.node or is_forwarded(req):
+            return True
+        if not (seat.alive and seat.url):
+            raise RequestRefused(NO_NODE)
+        self._pass_on(seat.url, req, resp)
+        return False
+
+    def _place(self, req: Request, resp: Response) -> None:
+        """A new instance is made where there are fewest."""
+        if is_forwarded(req):
+            return
+        own, ready = self._company.node, [node for node in self._company.nodes() if node.alive and node.url]
+        least = min(ready, key=lambda node: (node.instances, node.name != own), default=None)
+        if least is not None and least.name != own:
+            self._pass_on(least.url, req, resp)
+
+
+def others(company: Company, req: Request) -> list[Seen]:
+    """The other nodes that live, where it is this one's part to ask them."""
+    if not company.node or is_forwarded(req):
+        return []
+    return [node for node in company.nodes() if node.alive and node.url and node.name != company.node]
+
+
+def is_forwarded(req: Request) -> bool:
+    """Whether another node asks: what it asks is about what is here."""
+    return req.get_header(FORWARDED) is not None
+
+
+def target(req: Request) -> str:
+    """The path and the query that are asked for. Some callers name a whole address, as to a proxy: it is no other place."""
+    asked: str = req.env["REQUEST_URI"]
+    return asked if asked.startswith("/") else urlsplit(asked)._replace(scheme="", netloc="").geturl()
+
+
+def onward(req: Request) -> dict[str, str]:
+    """The headers of a request as another node is to see them."""
+    headers = {name: value for name, value in req.headers.items() if name.lower() not in HOP_BY_HOP}
+    return headers | {FORWARDED: "1", "X-Request-Id": req.callers_id or str(req.id)}
+
+
+def has_body(req: Request, answer: urllib3.BaseHTTPResponse) -> bool:
+    """Whether something follows the headers."""
+    return req.env["REQUEST_METHOD"] != "HEAD" and answer.status not in (204, 304)
+
+
+def pieces(answer: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+    """The body as it comes; of a stream each event at once."""
+    try:
+        yield from answer.stream(PIECE, decode_content=False)
+        answer.release_conn()
+    finally:
+        # One that was not read to its end is of no use for another request.
+        answer.close()

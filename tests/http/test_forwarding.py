@@ -1,0 +1,190 @@
+"""What a node answers for others, and has answered by them, over real sockets."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from threading import Event
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+import requests
+
+if TYPE_CHECKING:
+    from tests.http.conftest import FakeManager
+
+MOMENT = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+from pytest_httpserver import HTTPServer
+from werkzeug import Request, Response
+
+from chatbot_erp.actors.config import Config
+from chatbot_erp.eventstore.company import Alone, Seat, Seen
+from chatbot_erp.eventstore.events import Status
+from chatbot_erp.http.forwarding import FORWARDED
+from chatbot_erp.http.serving import Serving, start_http
+
+PATIENCE_S = 60.0
+
+
+class Fellows(Alone):
+    """The nodes "here" and "there"; every instance that is not here is where the test says."""
+
+    node = "here"
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self.there = Seen("there", url, MOMENT, alive=True, instances=0)
+        self.owner = "there"
+        self.names = {"a": ("id-a", "there"), "b": ("id-b", "there")}
+
+    def nodes(self) -> list[Seen]:
+        return [Seen("here", "http://here", MOMENT, alive=True, instances=1), self.there]
+
+    def seat(self, name: str, /) -> Seat | None:
+        if name not in self.names:
+            return None
+        return Seat(self.names[name][0], self.owner, self.there.url, self.there.alive)
+
+    def seats(self) -> dict[str, tuple[str, str]]:
+        return self.names
+
+
+@pytest.fixture
+def fellows(httpserver: HTTPServer, manager: FakeManager) -> Fellows:
+    fellows = Fellows(httpserver.url_for("").rstrip("/"))
+    manager.store.company = fellows
+    return fellows
+
+
+@pytest.fixture
+def node(fellows: Fellows, manager: FakeManager) -> Iterator[Serving]:
+    server = start_http(manager, Config(port=0, api_key="secret"))
+    yield server
+    server.stop()
+
+
+def ask(node: Serving, method: str, path: str, **more: Any) -> requests.Response:
+    more.setdefault("headers", {})
+    more["headers"] = {"Authorization": "Bearer secret"} | more["headers"]
+    with requests.Session() as session:
+        session.trust_env = False
+        return session.request(method, node.url + path, timeout=PATIENCE_S, allow_redirects=False, **more)
+
+
+def test_a_request_and_its_answer_pass_as_they_are(node: Serving, httpserver: HTTPServer) -> None:
+    seen: list[Request] = []
+
+    def answer(request: Request) -> Response:
+        seen.append(request)
+        request.get_data()
+        return Response(b"\x00\xff", 302, {"Location": "/elsewhere", "Set-Cookie": "a=1", "Content-Type": "x/y"})
+
+    httpserver.expect_request("/instances/a/message", method="POST").respond_with_handler(answer)
+    headers = {"Idempotency-Key": "k", "Authorization": "Bearer secret", "Host": "example.org"}
+    got = ask(node, "POST", "/instances/a/message?x=%2F&y", data=b"12345", headers=headers)
+    assert (got.status_code, got.content, got.headers["Content-Type"]) == (302, b"\x00\xff", "x/y")
+    assert (got.headers["Location"], got.headers["Set-Cookie"]) == ("/elsewhere", "a=1")
+    (request,) = seen
+    assert request.get_data() == b"12345"
+    assert {name: request.headers[name] for name in headers} == headers
+    assert request.environ["QUERY_STRING"] == "x=%2F&y"
+    assert request.headers["X-Request-Id"] == got.headers["X-Request-Id"]
+
+
+def test_where_nobody_has_it_just_now_nothing_is_done_and_it_says_when_to_come_back(
+    node: Serving, fellows: Fellows
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # nobody listens there
+        fellows.there = msgspec.structs.replace(fellows.there, url=f"http://127.0.0.1:{taken.getsockname()[1]}")
+        refused = [ask(node, "POST", "/instances/a/message", data=b"{}")]
+        fellows.there = msgspec.structs.replace(fellows.there, alive=False)
+        refused.append(ask(node, "GET", "/instances/a"))
+        fellows.owner = "here"  # it is on its way
+        refused.append(ask(node, "GET", "/instances/a"))
+    for got in refused:
+        assert (got.status_code, got.json()["type"]) == (503, "/problems/no-node")
+        assert int(got.headers["Retry-After"]) > 0
+
+
+def test_what_was_forwarded_once_is_not_forwarded_again(node: Serving) -> None:
+    got = ask(node, "GET", "/instances/a", headers={FORWARDED: "1"})
+    assert (got.status_code, got.json()["type"]) == (503, "/problems/no-node")
+
+
+def test_what_is_here_is_answered_here_and_what_is_nowhere_is_not_found(node: Serving, manager: FakeManager) -> None:
+    manager.bring("here", Status.CONNECTED)
+    assert ask(node, "GET", "/instances/here").json()["status"] == "CONNECTED"
+    assert ask(node, "GET", "/instances/nobody").status_code == 404
+    assert ask(node, "GET", "/instances/nobody/events").status_code == 404
+
+
+def test_an_instance_is_made_where_there_are_fewest(node: Serving, httpserver: HTTPServer) -> None:
+    httpserver.expect_request("/instances/create", method="POST").respond_with_data("made there", 201)
+    assert ask(node, "POST", "/instances/create", json={"name": "c", "webhookUrl": "http://x"}).text == "made there"
+    made = ask(
+        node, "POST", "/instances/create", json={"name": "d", "webhookUrl": "http://x"}, headers={FORWARDED: "1"}
+    )
+    assert made.json()["name"] == "d"
+
+
+def test_the_list_has_the_instances_of_all_nodes_and_those_of_a_silent_one_as_disconnected(
+    node: Serving, manager: FakeManager, httpserver: HTTPServer
+) -> None:
+    manager.bring("c", Status.CONNECTED)
+    there = [{"id": "id-a", "name": "a", "status": "SCAN_QR_CODE"}]
+    httpserver.expect_ordered_request("/instances", headers={FORWARDED: "1"}).respond_with_json(there)
+    httpserver.expect_ordered_request("/instances").respond_with_data("", 500)
+
+    def seen() -> list[tuple[str, str]]:
+        return [(each["name"], each["status"]) for each in ask(node, "GET", "/instances").json()]
+
+    assert seen() == [("a", "SCAN_QR_CODE"), ("b", "DISCONNECTED"), ("c", "CONNECTED")]
+    assert seen() == [("a", "DISCONNECTED"), ("b", "DISCONNECTED"), ("c", "CONNECTED")]
+    own = ask(node, "GET", "/instances", headers={FORWARDED: "1"})
+    assert [each["name"] for each in own.json()] == ["c"]
+
+
+def test_nobody_is_erased_before_every_node_has_forgotten_what_is_on_its_machine(
+    node: Serving, httpserver: HTTPServer
+) -> None:
+    httpserver.expect_ordered_request("/subjects/5511999999999", method="DELETE").respond_with_data("", 503)
+    httpserver.expect_ordered_request("/subjects/5511999999999", method="DELETE").respond_with_data("", 204)
+    assert ask(node, "DELETE", "/subjects/5511999999999").json()["type"] == "/problems/no-node"
+    assert ask(node, "DELETE", "/subjects/5511999999999").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"), [("GET", "/instances/a/profile", 503), ("POST", "/instances/a/restart", 504)]
+)
+def test_who_waits_for_a_node_that_froze_is_told_when_others_took_over(
+    node: Serving, manager: FakeManager, httpserver: HTTPServer, method: str, path: str, status: int
+) -> None:
+    came, end = Event(), Event()
+
+    def hang(request: Request) -> Response:
+        came.set()
+        end.wait(PATIENCE_S)
+        return Response("late")
+
+    httpserver.expect_request(path).respond_with_handler(hang)
+    with ThreadPoolExecutor() as pool:
+        waits = pool.submit(ask, node, method, path)
+        assert came.wait(PATIENCE_S)
+        manager._told_of_nodes({"here": "http://here"})
+        try:
+            assert waits.result(PATIENCE_S).status_code == status
+        finally:
+            end.set()
+
+
+def test_of_a_large_body_nothing_is_taken_in_that_shows_no_key(node: Serving, httpserver: HTTPServer) -> None:
+    httpserver.expect_request("/instances/a/messages").respond_with_data("taken")
+    large = b"x" * (2 << 20)
+    form = {"Content-Type": "multipart/form-data"}
+    refused = ask(node, "POST", "/instances/a/messages", data=large, headers=form | {"Authorization": "Bearer wrong"})
+    assert refused.status_code == 401
+    assert ask(node, "POST", "/instances/a/messages", data=large, headers=form).text == "taken"
