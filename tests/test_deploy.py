@@ -69,6 +69,21 @@ def test_the_composition_has_the_old_name_and_port_and_may_write_its_data_only()
     assert seconds(service["stop_grace_period"]) > ORDERLY_END_S
 
 
+def test_the_nodes_of_a_cluster_share_one_database_and_nothing_else() -> None:
+    services = yaml.safe_load((DEPLOY / "compose-cluster.yaml").read_text())["services"]
+    nodes = {name: service for name, service in services.items() if name != "postgres"}
+    assert len(nodes) == 3
+    for name, service in nodes.items():
+        settings = service["environment"]
+        assert settings["CHATBOT_ERP_SHARE"] == "true"
+        assert settings["CHATBOT_ERP_DATABASE"].partition("@")[2] == "postgres/postgres"
+        assert (settings["CHATBOT_ERP_NODE"], settings["CHATBOT_ERP_ADVERTISE"]) == (name, f"http://{name}:3000")
+        assert "?" in settings["CHATBOT_ERP_API_KEY"]
+        assert service["volumes"] == [f"{name}:/data"]
+        assert seconds(service["stop_grace_period"]) > ORDERLY_END_S
+    assert "?" in services["postgres"]["environment"]["POSTGRES_PASSWORD"]
+
+
 def test_the_unit_gives_the_end_its_time() -> None:
     text = (DEPLOY / "chatbot-erp.service").read_text()
     settings = dict(line.split("=", 1) for line in text.splitlines() if "=" in line and not line.startswith("#"))
