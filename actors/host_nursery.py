@@ -18,6 +18,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from struct import Struct
 from typing import Any, NoReturn
@@ -141,6 +142,17 @@ def bear(environment: Mapping[str, str], pipe: Connection, life: Life, setting: 
             with contextlib.suppress(OSError):
                 return _bear_or_end(key, nursery, pipe, life, setting)
         return _bear_or_end(key, Nursery(environment), pipe, life, setting)
+
+
+def prepare(environment: Mapping[str, str]) -> None:
+    """Have everything loaded in the nursery for this environment, so that its first child need not wait. Raises `OSError`."""
+    ours, theirs = Pipe()
+    with ours, theirs:
+        bear(environment, theirs, _end, None).exit_code()
+
+
+def _end(pipe: Connection, setting: object) -> NoReturn:
+    os._exit(0)
 
 
 def _bear_or_end(

@@ -17,7 +17,7 @@ from types import MappingProxyType
 import msgspec
 
 from chatbot_erp.actors.frames import Alive, EndHost, Order, Word, decode_word, encode_frame
-from chatbot_erp.actors.host_nursery import bear
+from chatbot_erp.actors.host_nursery import bear, prepare
 from chatbot_erp.actors.house import HostGone
 from chatbot_erp.actors.socket_host import HostSetting, neonize_sockets, run_host
 from chatbot_erp.actors.wa_port import SocketFactory
@@ -45,6 +45,14 @@ class HostDeath(msgspec.Struct, frozen=True, kw_only=True):
     exit_code: int | None
     signal: int | None
     stderr_tail: str
+
+
+def get_ready(environment: Mapping[str, str]) -> None:
+    """Load what hosts with such an environment need before one is wanted: the first one then starts as fast as any other."""
+    try:
+        prepare({**ENVIRONMENT, **environment})
+    except OSError as ex:
+        log.warning("No socket host could be made ready for: %s", ex)
 
 
 class HostProcess:

@@ -32,7 +32,7 @@ from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.directory import Directory
 from chatbot_erp.actors.erasing import Eraser
 from chatbot_erp.actors.errors import ErasureUnfinished, Unavailable
-from chatbot_erp.actors.host_process import HostDeath, HostProcess, await_former_hosts
+from chatbot_erp.actors.host_process import HostDeath, HostProcess, await_former_hosts, get_ready
 from chatbot_erp.actors.hosts import LATE_S, SocketHosts
 from chatbot_erp.actors.house import HostGone, House, Switchboard, hide_qr, utc_now
 from chatbot_erp.actors.inquiries import Inquiries
@@ -199,6 +199,9 @@ def open_house(
     sessions.mkdir(mode=0o700, exist_ok=True)
     with ExitStack() as stack:
         stack.enter_context(FileLock(config.data_dir / "manager.lock", timeout=0))
+        loading = Thread(target=get_ready, args=(surroundings.environment,), name="loading", daemon=True)
+        if node.movable:
+            loading.start()
         store = open_store(config.data_dir, config.database, node, lost)
         stack.callback(store.close)
         vault = open_vault(config.database or config.data_dir)
@@ -231,6 +234,9 @@ def open_house(
         _forget_old_content(house, eraser)
         log.info("restored", action="restored", instances=count)
         _look_for_room(config, count)
+        if node.movable:
+            # What others hand over is away meanwhile.
+            loading.join()
         yield Manager(house, eraser)
 
 

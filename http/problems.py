@@ -188,7 +188,10 @@ NOT_IMPLEMENTED = ProblemType(
 )
 NOT_READY = _later("not-ready", 503, "The manager takes no new work now.", "Try again after the time in Retry-After.")
 NO_NODE = _later(
-    "no-node", 503, "The instance is between two nodes just now.", "Nothing was done; try again, another one takes over."
+    "no-node",
+    503,
+    "The instance is between two nodes just now.",
+    "Nothing was done; try again, another one takes over.",
 )
 TOO_MANY_STREAMS = _later(
     "too-many-streams", 503, "All places for streams are taken.", "Try again later, or page through GET /events."
