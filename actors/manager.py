@@ -130,7 +130,7 @@ class Manager:
         """Set when the end has begun: `unready` says so."""
 
     def join(self, url: str) -> None:
-        """Have the other nodes, where there are any, know that this one is reached there. Raises a `StoreError`."""
+        """Have the other nodes, where there are any, know that this one is reached there."""
         supervisor = self._house.supervisor
 
         def hear(news: News) -> None:

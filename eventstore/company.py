@@ -42,7 +42,7 @@ Hear = Callable[[News], None]
 
 
 class Company(Protocol):
-    """Any thread may call. Every method but `leased_until` may raise a StoreError."""
+    """Any thread may call. Every method but `leased_until`, `announce` and `close` may raise a StoreError."""
 
     node: str
     """The name of this one; empty where there is no other."""

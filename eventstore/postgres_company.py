@@ -64,10 +64,11 @@ class PostgresCompany:
             return
         self._hear = hear
         self._tenure.url = url
-        self._readers.run(self._tenure.renew)
-        # Whoever writes next puts things in their places.
-        self._tenure.hasten()
-        self._errand(lambda ask: None).result()
+        # At once, if it can be; else with the next renewal.
+        with contextlib.suppress(StoreError):
+            self._readers.run(self._tenure.renew)
+            self._tenure.hasten()
+            self._errand(lambda ask: None)
 
     def nodes(self) -> list[Seen]:
         if not self._tenure.node.movable:

@@ -21,7 +21,7 @@ from chatbot_erp.http.problems import NO_NODE, OUTCOME_UNKNOWN, RequestRefused
 FORWARDED = "X-Chatbot-Erp-Forwarded"
 CONNECT_S = 2.0
 GLANCE_S = 3.0
-"""How long the others together are waited for where their answers are put together."""
+"""How long others are waited for where the answers of all are put together."""
 
 MOVE_PATIENCE_S = 3.0
 """How long a call waits for an instance that is on its way from one node to another."""
@@ -30,6 +30,10 @@ LOOK_EVERY_S = 0.05
 
 ANSWER_S = 700.0
 """A little more than the longest call takes: an upload, and the wait for WhatsApp's answer."""
+
+LOOKS = ("/instances/{name}", "/instances/{name}/qr")
+LOOK_S = 5.0
+"""What is looked at all the time is not waited for, or a node that froze would keep looks at all others waiting, too."""
 
 PIECE = 64 * 1024
 SAFE = ("GET", "HEAD", "OPTIONS")
@@ -84,9 +88,7 @@ class Forwarder:
 
     def __init__(self, threads: int) -> None:
         self._lines = Lines()
-        self._pool = urllib3.PoolManager(
-            maxsize=2 * threads, retries=False, timeout=urllib3.Timeout(connect=CONNECT_S, read=ANSWER_S)
-        )
+        self._pool = urllib3.PoolManager(maxsize=2 * threads, retries=False)
         self._pool.pool_classes_by_scheme = {"http": self._lines.plain, "https": self._lines.secure}
         self._glances = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="glance")
 
@@ -111,13 +113,13 @@ class Forwarder:
             answer.drain_conn()
         resp.complete = True
 
-    def ask_all(self, nodes: Collection[Seen], req: Request) -> dict[str, bytes | None]:
-        """What each of these nodes answers to the same request, by its name; None where that is no success."""
-        asked = {node.name: self._glances.submit(self._glance, node.url, req) for node in nodes}
+    def ask_all(self, nodes: Collection[Seen], req: Request, patience_s: float = GLANCE_S) -> dict[str, bytes | None]:
+        """What each of these nodes answers to the same request, by its name; None where that is no success in time."""
+        asked = {node.name: self._glances.submit(self._glance, node.url, req, patience_s) for node in nodes}
         return {name: future.result() for name, future in asked.items()}
 
-    def _glance(self, url: str, req: Request) -> bytes | None:
-        timeout = urllib3.Timeout(total=GLANCE_S)
+    def _glance(self, url: str, req: Request, patience_s: float) -> bytes | None:
+        timeout = urllib3.Timeout(connect=CONNECT_S, read=patience_s)
         with suppress(HTTPError):
             answer = self._pool.request(
                 req.env["REQUEST_METHOD"],
@@ -132,11 +134,13 @@ class Forwarder:
 
     def _ask(self, url: str, req: Request) -> urllib3.BaseHTTPResponse:
         method = req.env["REQUEST_METHOD"]
+        is_look = method in SAFE and req.uri_template in LOOKS
         try:
             return self._pool.request(
                 method,
                 url + target(req),
                 headers=onward(req),
+                timeout=urllib3.Timeout(connect=CONNECT_S, read=LOOK_S if is_look else ANSWER_S),
                 body=req.bounded_stream if req.content_length else None,
                 preload_content=False,
                 decode_content=False,

@@ -6,6 +6,9 @@ from chatbot_erp.http.exchange import Request, Response
 from chatbot_erp.http.forwarding import Forwarder, is_forwarded, others
 from chatbot_erp.http.problems import NO_NODE, RequestRefused
 
+CLEANING_S = 60.0
+"""How long a node may take to forget somebody in all its files."""
+
 
 class Subject:
     """Somebody, by a number, a LID or a group's jid."""
@@ -25,7 +28,7 @@ class Subject:
             resp.status = 204
             return
         # First, while it can still be told what is theirs.
-        answers = self._forwarder.ask_all(others(self._manager.store.company, req), req)
+        answers = self._forwarder.ask_all(others(self._manager.store.company, req), req, CLEANING_S)
         if silent := sorted(name for name, answer in answers.items() if answer is None):
             raise RequestRefused(NO_NODE, f"Nothing is erased yet: no answer from {', '.join(silent)}.")
         erased = self._manager.erase(number)

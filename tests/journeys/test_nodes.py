@@ -1,6 +1,7 @@
 """Several nodes on one PostgreSQL share its numbers, answer for each other, and take over from each other."""
 
 import itertools
+import json
 import os
 import signal
 import subprocess
@@ -87,6 +88,26 @@ def connections(manager: ManagerProcess, name: str) -> int:
     return len(page.get("events", ()))
 
 
+def told(receiver: Receiver) -> list[str]:
+    """The texts of what was received, each event once, by its id."""
+    events = {each.id: each.payload for each in receiver.deliveries(event="message.received")}
+    return [each["message"]["text"] for each in events.values()]
+
+
+def next_accepted(manager: ManagerProcess, cause: Callable[[], object]) -> str:
+    """The text that a follower of accepted messages hears of next at this node, when it follows and this was caused."""
+    with requests.Session() as session:
+        session.trust_env = False
+        with session.get(
+            manager.url + "/events/stream?type=message.accepted", stream=True, timeout=PATIENCE_S
+        ) as stream:
+            lines = stream.iter_lines(chunk_size=1)
+            next(lines)
+            cause()
+            data = next(line for line in lines if line.startswith(b"data: "))
+    return str(json.loads(data.removeprefix(b"data: "))["data"]["text"])
+
+
 class Absences:
     """How long phones' companions were away at a time, as WhatsApp sees it, from `with` to its end."""
 
@@ -168,14 +189,8 @@ class Traffic:
 
     def check(self, receiver: Receiver) -> None:
         """Everything came once, and nothing else; what nobody knows of may have."""
-
-        def told() -> list[str]:
-            """Each event once, by its id."""
-            events = {each.id: each.payload for each in receiver.deliveries(event="message.received")}
-            return [each["message"]["text"] for each in events.values()]
-
-        wait_for(lambda: set(told()) >= set(self.written))
-        assert sorted(told()) == sorted(self.written)
+        wait_for(lambda: set(told(receiver)) >= set(self.written))
+        assert sorted(told(receiver)) == sorted(self.written)
         came = [message.text for message in self._customer.inbox() if message.text.startswith("para-")]
         assert len(came) == len(set(came))
         assert set(self.sent) <= set(came) <= {*self.sent, *self.unknown}
@@ -214,6 +229,16 @@ def test_nodes_share_the_numbers_answer_for_each_other_and_take_over_from_one_th
     for name, manager in zip(phones, (b, a, b), strict=True):
         sent[name] = manager.send(name, customer.number, f"Olá de {name}", headers={"Idempotency-Key": name})
         assert sent[name].status_code == 200, sent[name].text
+    owners = homes(a, *phones)
+    elsewhere = {node: next(name for name in phones if owners[name] != node) for node in "ab"}
+    assert next_accepted(b, lambda: a.send(elsewhere["b"], customer.number, "Ao vivo")) == "Ao vivo"
+    customer.send(phones[elsewhere["b"]].number, "Esqueça")
+    wait_for(lambda: "Esqueça" in told(receiver))
+    erased = b.call("DELETE", f"/subjects/{customer.number}")
+    assert erased.json()["subjects"] > 0, erased.text
+    for manager in (a, b):
+        page = manager.call("GET", f"/instances/{elsewhere['b']}/events", params={"type": "message.received"})
+        assert "Esqueça" not in page.text
     before = b.call("GET", "/events", params={"limit": 500}).json()["events"]
 
     a.kill()
@@ -223,17 +248,14 @@ def test_nodes_share_the_numbers_answer_for_each_other_and_take_over_from_one_th
         again = b.send(name, customer.number, f"Olá de {name}", headers={"Idempotency-Key": name})
         assert again.json() == sent[name].json()
         customer.send(phone.number, f"Oi, {name}")
-    texts = {f"Oi, {name}" for name in phones}
-    wait_for(
-        lambda: texts <= {each.payload["message"]["text"] for each in receiver.deliveries(event="message.received")}
-    )
+    wait_for(lambda: {f"Oi, {name}" for name in phones} <= set(told(receiver)))
     nodes.start("a")
     wait_for(lambda: sorted(homes(a, *phones).values()) == ["a", "b", "b"], a, b)
     for name in phones:
         assert a.send(name, customer.number, f"Depois de {name}").status_code == 200
-    customer.wait_inbox(6)
+    customer.wait_inbox(7)
     assert sorted(message.text for message in customer.inbox()) == sorted(
-        f"{when} de {name}" for name in phones for when in ("Olá", "Depois")
+        ["Ao vivo", *(f"{when} de {name}" for name in phones for when in ("Olá", "Depois"))]
     )
     assert "The log is whole" in verdict(nodes.database)
 
