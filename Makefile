@@ -2,10 +2,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint format bench drawings screenshots package audit clean
+.PHONY: demo demo-cluster test lint format bench drawings screenshots package audit clean
 
 demo: .venv/installed
 	$(BIN)/python -m chatbot_erp.sandbox.demo
+
+demo-cluster: .venv/installed
+	$(BIN)/python -m chatbot_erp.sandbox.demo_cluster
 
 # Journeys mostly wait, so two cores take three workers; a file's tests share what they set up, and stay together.
 test: .venv/installed

@@ -218,6 +218,10 @@ FROM streams LEFT JOIN (SELECT stream, count(*) AS pending FROM deliveries GROUP
 WHERE snapshot <> '' OR waiting.pending > 0
 ORDER BY stream;
 
+-- name: open_stream
+SELECT stream, version, snapshot, (SELECT count(*) FROM deliveries WHERE deliveries.stream = streams.stream)
+FROM streams WHERE stream = %s;
+
 -- name: streams_named
 SELECT stream FROM names WHERE name = %s ORDER BY position DESC;
 

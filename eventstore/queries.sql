@@ -85,6 +85,10 @@ FROM streams LEFT JOIN (SELECT stream, count(*) AS pending FROM deliveries GROUP
 WHERE snapshot <> x'' OR waiting.pending > 0
 ORDER BY stream;
 
+-- name: open_stream
+SELECT stream, version, snapshot, (SELECT count(*) FROM deliveries WHERE deliveries.stream = streams.stream)
+FROM streams WHERE stream = ?;
+
 -- name: streams_named
 SELECT stream FROM names WHERE name = ? ORDER BY position DESC;
 

@@ -152,6 +152,14 @@ def open_streams(ask: Ask) -> list[StreamHead]:
     ]
 
 
+def open_stream(ask: Ask, stream: str) -> StreamHead | None:
+    """One of those."""
+    for name, version, snapshot, pending in ask("open_stream", (stream,)):
+        if snapshot or pending:
+            return StreamHead(stream=name, version=version, snapshot=snapshot, pending=pending)
+    return None
+
+
 def streams_named(ask: Ask, name: str) -> list[str]:
     """Every stream that was ever created under `name`, newest first."""
     return [stream for (stream,) in ask("streams_named", (name,))]

@@ -187,7 +187,7 @@ class EventStore:
 
     def open_stream(self, stream: str) -> StreamHead | None:
         """One of those, by its name."""
-        return next((head for head in self.open_streams() if head.stream == stream), None)
+        return self._readers.run(lambda ask: reader.open_stream(ask, stream))
 
     def streams_named(self, name: str) -> list[str]:
         """Every stream that was ever created under `name`, newest first."""

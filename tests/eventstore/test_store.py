@@ -185,6 +185,7 @@ def test_an_open_stream_has_a_snapshot_or_deliveries_that_wait(
         ("waiting", 2, b"", 2),
     ]
     store.append("waiting", 2, [new(delivered(1)), new(delivered(2))], snapshot=b"").result()
+    assert [store.open_stream(stream) for stream in ("open", "closed", "nobody")] == [*store.open_streams(), None, None]
     assert [head.stream for head in store.open_streams()] == ["open"]
 
 
