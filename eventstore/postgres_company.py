@@ -152,7 +152,7 @@ class PostgresCompany:
             if now >= renews_at:
                 renews_at = now + self._tenure.cadence_s / 2
                 self._tenure.renew(ask)
-                evict(ask, self._tenure.grace_s())
+                evict(ask)
             if len(positions) < len(words) or now >= looks_at:
                 looks_at = now + self._pause_s
                 self._look(ask)

@@ -94,11 +94,10 @@ def take(connection: Connection, node: Node, patience_s: float) -> Tenure:
 
 def _try(connection: Connection, node: Node) -> Tenure | None:
     ask = asking(connection)
-    lease = _look(ask, node)
-    if decide(node, lease) == "wait":
+    if decide(node, _look(ask, node)) == "wait":
         return None
     if node.movable:
-        evict(ask, 0.0 if lease.locked else node.lease_s)
+        evict(ask)
     with connection.transaction():
         # A statement of its own: what comes after it sees what others did while this one waited for the row.
         ask("lock_head")
@@ -118,12 +117,12 @@ def _look(ask: Ask, node: Node) -> Lease:
     return Lease(lapsed=lapsed, locked=locked, company=company)
 
 
-def evict(ask: Ask, grace_s: float) -> None:
-    """End the lines of nodes whose leases lapsed so long ago.
+def evict(ask: Ask) -> None:
+    """End the lines of nodes whose leases have lapsed; one that lives has another in a moment.
 
     Who froze in mid-transaction has the head row, which everybody waits for, and no timeout of the server ends a pipeline.
     """
-    ask("evict", (grace_s,))
+    ask("evict")
 
 
 def settle(connection: Connection, tenure: Tenure) -> None:

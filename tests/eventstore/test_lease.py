@@ -1,11 +1,13 @@
 """Who works with a shared log: the rules, and the rows in PostgreSQL that they rule."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event as Signal
 from threading import Semaphore
 
+import msgspec
 import psycopg
 import pytest
 
@@ -24,7 +26,7 @@ A, B = Node(name="a", movable=True), Node(name="b", movable=True)
 SHORT = Node(name="a", movable=True, lease_s=2.0)
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 PATIENCE_S = 60
-ONCE = Settings(patience_ms=0)
+ONCE, PATIENT = Settings(patience_ms=0), Settings(patience_ms=60_000)
 
 
 def test_a_node_begins_beside_others_and_not_beside_one_that_shares_with_nobody() -> None:
@@ -53,7 +55,7 @@ def direct(database: str) -> Iterator[Direct]:
         yield lambda statement: connection.execute(statement.encode())
 
 
-def opened(database: str, directory: Path, node: Node, lost: Signal, settings: Settings | None = None) -> EventStore:
+def opened(database: str, directory: Path, node: Node, lost: Signal, settings: Settings = PATIENT) -> EventStore:
     return open_store(database, directory.with_name(node.name), settings, node, lost.set)
 
 
@@ -167,13 +169,13 @@ def test_a_removed_instance_frees_its_name_and_keeps_its_place_until_it_is_forgo
 def test_one_that_shares_with_nobody_has_everything_that_is_open(
     database: str, directory: Path, direct: Direct, new: Facts, created: Callable[[str], InstanceCreated]
 ) -> None:
-    with open_store(database, directory) as store:
+    with open_store(database, directory, PATIENT) as store:
         store.append("s", 0, [new(created("empresa_s"))], snapshot=b"1").result()
     direct("DELETE FROM placements")  # as where it was moved here
     with opened(database, directory, A, Signal()) as a:
         assert a.company.has("s")
         assert not a.company.reserve("t", "empresa_s")
-    with open_store(database, directory) as store:
+    with open_store(database, directory, PATIENT) as store:
         assert store.company.has("s")
         with pytest.raises(StoreUnavailable, match="another manager"):
             opened(database, directory, A, Signal(), ONCE)
@@ -197,3 +199,46 @@ def test_a_key_that_one_node_destroys_is_forgotten_by_the_others(database: str, 
         erasure = a.keys.begin_erasure(maria.owners, NOON)
         a.keys.destroy(erasure, maria.owners, NOON)
         at_b.until(lambda news: b.keys.cipher(lock.subject, maria.period) is None)
+
+
+def hold_the_row(line: psycopg.Connection[tuple[object, ...]]) -> None:
+    """As node "a", frozen in mid-transaction: nothing ends that but the end of its line."""
+    line.execute("SELECT pg_advisory_lock(7167, hashtext('a'))")
+    line.execute("BEGIN")
+    line.execute("SELECT FROM chatbot_erp.head FOR UPDATE").fetchone()
+
+
+def test_who_froze_in_mid_transaction_holds_up_nobody_who_begins(
+    database: str, directory: Path, direct: Direct
+) -> None:
+    opened(database, directory, A, Signal()).close()
+    with psycopg.connect(database, autocommit=True) as frozen:
+        with suppress(psycopg.OperationalError), frozen.pipeline():
+            hold_the_row(frozen)
+            direct("UPDATE nodes SET lease_until = now() - interval '1 second' WHERE name = 'a'")
+            opened(database, directory, B, Signal()).close()
+        assert frozen.closed
+
+
+def test_who_froze_in_mid_transaction_costs_nobody_the_lease_and_others_append_when_its_own_has_lapsed(
+    database: str, directory: Path, direct: Direct, new: Facts, accepted: MessageAccepted
+) -> None:
+    opened(database, directory, A, Signal()).close()
+    direct("UPDATE nodes SET lease_until = 'infinity' WHERE name = 'a'")
+    lost = Signal()
+    with (
+        opened(database, directory, msgspec.structs.replace(B, lease_s=2.0), lost) as b,
+        psycopg.connect(database, autocommit=True) as frozen,
+    ):
+        with suppress(psycopg.OperationalError), frozen.pipeline():
+            hold_the_row(frozen)
+            until = b.company.leased_until()
+            direct("UPDATE nodes SET lease_until = now() - interval '1 second' WHERE name = 'b'")
+            renewed = "DO $$BEGIN WHILE (SELECT lease_until < clock_timestamp() FROM nodes WHERE name = 'b') LOOP PERFORM pg_sleep(0.05); END LOOP; END$$"
+            direct(renewed)
+            assert b.company.leased_until() >= until
+            waits = b.append("s", 0, [new(accepted)], snapshot=b"1")
+            direct("UPDATE nodes SET lease_until = now() - interval '1 second' WHERE name = 'a'")
+            assert waits.result(PATIENCE_S).version == 1
+        assert frozen.closed
+        assert not lost.is_set()
