@@ -282,7 +282,7 @@ OPERATIONS = (
         scope=READ,
         tag=MANAGER,
         summary="The managers",
-        description="Of those that share the log, the one with instances works.",
+        description="All that share the log, how many instances each has, and whether it is alive.",
         answer=list[payloads.Node],
     ),
     Operation(method="GET", path="/livez", scope=OPEN, tag=MANAGER, summary="Whether it lives", answer=payloads.Health),
@@ -293,7 +293,7 @@ OPERATIONS = (
         tag=MANAGER,
         summary="Whether it takes new work",
         answer=payloads.Health,
-        problems=(p.NOT_READY, p.NO_NODE),
+        problems=(p.NOT_READY,),
     ),
     Operation(
         method="GET", path="/metrics", scope=READ, tag=MANAGER, summary="Numbers for Prometheus", answer=["text/plain"]

@@ -26,7 +26,7 @@ KIND = "dashboard-session"
 
 
 class Kept(msgspec.Struct, frozen=True):
-    """Who is signed in, and until when (seconds since the epoch)."""
+    """Who is signed in, and until when, in seconds by the clock of `Sessions`."""
 
     ends_at: float
     caller: Caller
@@ -68,11 +68,12 @@ class Sessions:
     """Who is signed in; any thread. Methods raise what the shelf raises."""
 
     def __init__(
-        self, doorkeeper: Doorkeeper, shelf: Shelf | None = None, clock: Callable[[], float] = time.time
+        self, doorkeeper: Doorkeeper, shelf: Shelf | None = None, clock: Callable[[], float] | None = None
     ) -> None:
         self._doorkeeper = doorkeeper
         self._shelf = shelf or Memory()
-        self._clock = clock
+        # In memory nobody's clock but this machine's counts, whatever it is set to.
+        self._clock = clock or (time.monotonic if shelf is None else time.time)
 
     def begin(self, caller: Caller) -> str:
         """Sign a caller in; the token for the cookie."""

@@ -12,7 +12,7 @@ from chatbot_erp.actors.config import Config
 from chatbot_erp.http.auth import Caller as Known
 from chatbot_erp.http.auth import Doorkeeper
 from chatbot_erp.http.problems import RequestRefused
-from chatbot_erp.http.sessions import LASTS_S, Sessions
+from chatbot_erp.http.sessions import KIND, LASTS_S, Sessions
 from chatbot_erp.http.throttle import FAILURES, WINDOW_S, network_of
 
 if TYPE_CHECKING:
@@ -89,6 +89,18 @@ class TestSession:
         assert sessions.find(token) == caller
         now[0] = LASTS_S
         assert sessions.find(token) is None
+
+    def test_where_nodes_share_a_vault_who_is_signed_in_at_one_is_so_at_all_and_no_token_is_in_it(self) -> None:
+        vault = FakeVault()
+        doorkeeper = Doorkeeper(Config(api_key=KEY), KeyRing(FakeVault()))
+        one, other = Sessions(doorkeeper, vault), Sessions(doorkeeper, vault)
+        caller = doorkeeper.recognise(KEY.encode(), "127.0.0.1")
+        token = one.begin(caller)
+        assert other.find(token) == caller
+        assert token.encode() not in b"".join(vault.all(KIND).values())
+        assert token not in vault.all(KIND)
+        other.end(token)
+        assert one.find(token) is None
 
     @pytest.mark.parametrize(
         "headers",
