@@ -4,6 +4,7 @@ Actors publish an immutable view after each change; readers take the latest one 
 pairing codes live here and in the actor's memory only.
 """
 
+import time
 from datetime import datetime
 from threading import Lock
 from typing import Any
@@ -70,6 +71,8 @@ class Directory:
         self._ids: dict[str, str] = {}
         self._missing: dict[str, str | None] = {}
         self._leaving: set[str] = set()
+        self._coming: set[str] = set()
+        self._came_at: dict[str, float] = {}
 
     def enter(self, instance: str, name: str, actor: pykka.ActorRef[Any], *, listed: bool = True) -> None:
         """Make the actor findable by id and, where `listed`, by name; a restarted actor takes its old place.
@@ -136,6 +139,28 @@ class Directory:
         """Whether the instance of this name is on its way to another node."""
         return self._ids.get(name) in self._leaving
 
+    def come(self, instance: str) -> None:
+        """It comes from another node: what is published of it is of before, until it has `came`."""
+        with self._lock:
+            self._coming.add(instance)
+
+    def came(self, instance: str) -> None:
+        """What is published of it is true again. Harmless for one that did not come."""
+        with self._lock:
+            self._coming.discard(instance)
+            self._came_at[instance] = time.monotonic()
+
+    def is_coming(self, name: str) -> bool:
+        """Whether what can be seen of this name is of before it came."""
+        return self._ids.get(name) in self._coming
+
+    def is_opening(self, name: str, within_s: float) -> bool:
+        """Whether the instance of this name came so lately that its connection may still be on its way."""
+        entry = self._entries.get(self._ids.get(name, ""))
+        if entry is None or entry.view is None or entry.view.status is not Status.INITIALIZING:
+            return False
+        return time.monotonic() - self._came_at.get(entry.id, -within_s) < within_s
+
     def has(self, name: str) -> bool:
         """Whether an instance of this name is here."""
         return name in self._ids
@@ -144,6 +169,8 @@ class Directory:
         """Forget the instance altogether."""
         with self._lock:
             self._leaving.discard(instance)
+            self._coming.discard(instance)
+            self._came_at.pop(instance, None)
             entry = self._entries.pop(instance, None)
             if entry is not None and self._ids.get(entry.name) == instance:
                 del self._ids[entry.name]

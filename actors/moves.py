@@ -45,7 +45,7 @@ class Leaving:
 
 
 class Moves:
-    """`here` is told of each instance that has come, `close` has its socket closed."""
+    """`here` has an instance go on that has come, `close` has the socket of one closed that goes."""
 
     def __init__(
         self,
@@ -102,12 +102,18 @@ class Moves:
             state = rebuild(self._house.store, head) if head is not None else None
             if head is None or state is None:
                 return
+            self._house.directory.come(instance)
             self._lives.start(instance, state.name, state, head.version)
         except (StoreError, pykka.Timeout, pykka.ActorDeadError) as ex:
             log.warning("an instance has not come yet", action="arrival_postponed", instance=instance, error=str(ex))
             return
+        finally:
+            try:
+                if self._lives.has(instance):
+                    self._here(instance)
+            finally:
+                self._house.directory.came(instance)
         log.info("an instance has come", action="instance_came", instance=instance)
-        self._here(instance)
 
     def _leave(self, instance: str) -> None:
         self._leaving[instance] = Leaving(time.monotonic())

@@ -42,6 +42,8 @@ OPENING_PATIENCE_S = 45.0
 LOST_PATIENCE_S = 60.0
 """An instance that is down for so long, curable, and in nobody's plan: the word of its loss was lost."""
 
+ARRIVAL_PATIENCE_S = 5.0
+
 OPENING = (Status.INITIALIZING, Status.SCAN_QR_CODE)
 
 HOSTS_SHARE = 0.75
@@ -285,11 +287,12 @@ class SupervisorActor(pykka.ThreadingActor):
         return None
 
     def _begin(self, instance: str) -> None:
-        """It has come from another node."""
+        """It has come from another node. Returns when it does not claim any more what was true there."""
         view = self._house.directory.seen(instance)
         if view is not None:
-            with contextlib.suppress(pykka.ActorDeadError):
-                self._go_on(view)
+            with contextlib.suppress(pykka.Timeout, pykka.ActorDeadError):
+                if (answer := self._go_on(view)) is not None:
+                    answer.get(timeout=ARRIVAL_PATIENCE_S)
 
     def _close_quietly(self, instance: str) -> None:
         """Nobody hears of it: it goes to another node."""

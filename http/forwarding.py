@@ -184,8 +184,12 @@ class Router:
 
     def _is_moving(self, name: str, req: Request, resp: Response) -> bool:
         """Whether the instance is between two nodes; where it is at another one, that has answered after this."""
-        if self._directory.has(name):
-            return self._directory.is_leaving(name) and req.method not in SAFE
+        directory = self._directory
+        if directory.has(name):
+            changes = req.method not in SAFE
+            if changes and (directory.is_leaving(name) or directory.is_opening(name, MOVE_PATIENCE_S)):
+                return True
+            return directory.is_coming(name)
         seat = self._company.seat(name)
         if seat is None:
             return False

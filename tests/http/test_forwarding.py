@@ -22,7 +22,7 @@ from werkzeug import Request, Response
 
 from chatbot_erp.actors.config import Config
 from chatbot_erp.eventstore.company import Alone, Seat, Seen
-from chatbot_erp.eventstore.events import Status
+from chatbot_erp.eventstore.events import InstanceConnected, InstanceRestarted, Status
 from chatbot_erp.http.forwarding import FORWARDED
 from chatbot_erp.http.serving import Serving, start_http
 
@@ -120,6 +120,27 @@ def test_what_is_here_is_answered_here_and_what_is_nowhere_is_not_found(node: Se
     assert ask(node, "GET", "/instances/here").json()["status"] == "CONNECTED"
     assert ask(node, "GET", "/instances/nobody").status_code == 404
     assert ask(node, "GET", "/instances/nobody/events").status_code == 404
+
+
+def test_a_call_waits_for_an_instance_that_comes_until_what_is_seen_of_it_is_true_and_it_is_connected(
+    node: Serving, manager: FakeManager
+) -> None:
+    instance = manager.bring("comes", Status.CONNECTED)
+    directory = manager.directory
+    directory.come(instance)
+    with ThreadPoolExecutor() as pool:
+        look = pool.submit(ask, node, "GET", "/instances/comes")
+        manager.happen(instance, InstanceRestarted(cause="manager_started", generation=2, previous=Status.CONNECTED))
+        directory.came(instance)
+        assert look.result(PATIENCE_S).json()["status"] == "INITIALIZING"
+        assert ask(node, "GET", "/instances/comes").json()["status"] == "INITIALIZING"
+    assert directory.is_opening("comes", PATIENCE_S)
+    assert not directory.is_opening("comes", 0.0)
+    manager.happen(
+        instance, InstanceConnected(previous=Status.INITIALIZING, jid="1@s.whatsapp.net", lid=None, push_name="")
+    )
+    assert not directory.is_opening("comes", PATIENCE_S)
+    assert not directory.is_coming("comes")
 
 
 def test_an_instance_is_made_where_there_are_fewest(node: Serving, httpserver: HTTPServer) -> None:
