@@ -141,11 +141,13 @@ def test_who_joins_is_given_a_share_when_it_is_let_go_of_and_who_ends_leaves_eve
         for stream in "stu":
             assert b.company.reserve(stream, f"empresa_{stream}")
         assert not b.company.reserve("v", "empresa_s")
+        b.company.fix(["s", "t"])  # as where their sessions are files
         at_b.until_it_has("s", "t", "u")
         with opened(database, directory, A, Signal()) as a:
             at_a = Heard(a)
             wanted = at_b.until(lambda news: any(each.wanted == "a" for each in news.mine))
             (moving,) = [each for each in wanted.mine if each.wanted]
+            assert moving.stream == "u"
             assert not a.company.has(moving.stream)
             b.company.hand_over(moving.stream).result()
             at_a.until_it_has(moving.stream)
