@@ -51,7 +51,7 @@ from chatbot_erp.actors.outbox import Outbox, Parcel
 from chatbot_erp.actors.pacing import Pacing
 from chatbot_erp.actors.people import People
 from chatbot_erp.actors.phone_numbers import digits, normalise
-from chatbot_erp.actors.rebuild import Past, past
+from chatbot_erp.actors.rebuild import Past, look_back
 from chatbot_erp.actors.requests import command_id
 from chatbot_erp.actors.sending import Draft, check_text, complete
 from chatbot_erp.actors.turnstile import Turnstile
@@ -294,8 +294,11 @@ class Manager:
         self._ask(name, RemoveInstance(unlink=unlink))
 
     def past(self, instance: str, *, position: int | None = None, at: datetime | None = None) -> Past:
-        """The instance with this id, and its messages, as they were after a global position or at a moment."""
-        return past(self.store, instance, until=position, at=at)
+        """The instance with this id, and its last messages, as they were after a global position or at a moment.
+
+        Raises `HistoryTooLong`.
+        """
+        return look_back(self.store, instance, until=position, at=at)
 
     def held(self, number: str, *, after: int, limit: int) -> Held:
         """A page of what the log holds of somebody. Raises `BadNumber`."""

@@ -1,23 +1,41 @@
 """An instance as the log has it: from its snapshot where there is one, else by folding its stream."""
 
-from collections.abc import Iterator
+import heapq
+from bisect import bisect_right
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import Protocol
 
 import msgspec
 
+from chatbot_erp.actors.errors import HistoryTooLong
 from chatbot_erp.actors.fates import Fates
 from chatbot_erp.actors.state import State, decode_state, evolve
+from chatbot_erp.eventstore.events import EVENT_NAMES, InstanceDegraded, InstanceRecovered
 from chatbot_erp.eventstore.store import EventStore, Recorded, StreamHead
 
 PAGE = 1000
+LAST_OF_MESSAGES = 2000
+"""How many events about messages a look back folds."""
+LONGEST_LOOK_BACK = 50_000
+"""How many events a look back folds in all, which is a second or two of CPU."""
+
+WEIGHED = frozenset({EVENT_NAMES[InstanceDegraded], EVENT_NAMES[InstanceRecovered]})
+ABOUT_MESSAGES = frozenset(name for name in EVENT_NAMES.values() if name.startswith("message."))
+OF_A_LIFE = frozenset(name for name in EVENT_NAMES.values() if name.startswith(("instance.", "endpoint."))) - WEIGHED
 
 
 class Log(Protocol):
     """What reads events: the store of a running manager, or a log that is only looked at."""
 
     def read(
-        self, *, after: int = 0, limit: int = 100, stream: str | None = None, until: int | None = None
+        self,
+        *,
+        after: int = 0,
+        limit: int = 100,
+        stream: str | None = None,
+        types: Collection[str] = (),
+        until: int | None = None,
     ) -> list[Recorded]: ...
 
 
@@ -60,6 +78,39 @@ def past(log: Log, stream: str, *, until: int | None = None, at: datetime | None
     return then
 
 
+def look_back(
+    store: EventStore,
+    stream: str,
+    *,
+    until: int | None = None,
+    at: datetime | None = None,
+    limit: int = LONGEST_LOOK_BACK,
+) -> Past:
+    """As `past`, at a cost that traffic does not raise: with the last messages only, and without what was `pending`.
+
+    Where the clock was set back, a moment is found only nearly. Raises `HistoryTooLong` above `limit` events.
+    """
+    end = store.head() if until is None else until
+    if at is not None:
+        end = min(end, position_at(store, at))
+    # They alternate, and are as many as messages: whatever the status is due to, it is due to one of the last two.
+    weighed = store.read_latest(stream, until=end, limit=2, types=WEIGHED)
+    messages = store.read_latest(stream, until=end, limit=LAST_OF_MESSAGES, types=ABOUT_MESSAGES)
+    life = stream_events(store, stream, until=end, types=OF_A_LIFE)
+    then = Past()
+    for count, record in enumerate(heapq.merge(life, weighed, messages, key=lambda record: record.position)):
+        if count == limit:
+            raise HistoryTooLong(f"Until then the instance has changed more than {limit:,} times.")
+        then.take(record)
+    return then
+
+
+def position_at(store: EventStore, moment: datetime) -> int:
+    """The last position that was recorded no later than `moment`; 0 if there is none."""
+    positions = range(1, store.head() + 1)
+    return bisect_right(positions, moment, key=lambda position: store.read(after=position - 1, limit=1)[0].recorded_at)
+
+
 def fold(log: Log, stream: str) -> State:
     """The state now."""
     state: State = None
@@ -68,9 +119,11 @@ def fold(log: Log, stream: str) -> State:
     return state
 
 
-def stream_events(log: Log, stream: str, *, until: int | None = None) -> Iterator[Recorded]:
-    """All events of a stream in order, read page by page."""
+def stream_events(
+    log: Log, stream: str, *, until: int | None = None, types: Collection[str] = ()
+) -> Iterator[Recorded]:
+    """The events of a stream in order, of these types or of all, read page by page."""
     after = 0
-    while records := log.read(after=after, limit=PAGE, stream=stream, until=until):
+    while records := log.read(after=after, limit=PAGE, stream=stream, until=until, types=types):
         yield from records
         after = records[-1].position

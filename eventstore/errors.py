@@ -7,6 +7,7 @@ StoreError
 ├── StoreUnavailable     the disk refuses writes now; nothing was written
 ├── StoreClosed          the store is shut down
 ├── OutcomeUnknown       the disk failed in mid-commit and the store was closed before it could be read again
+├── NoLog                there is no log where one was looked for
 ├── LogTooNew            a newer manager wrote this log
 ├── LogCorrupt           the log does not fit together
 └── KeysMissing          the log has what only keys can open that are not where they were
@@ -95,6 +96,13 @@ class OutcomeUnknown(StoreError):
         super().__init__(
             "The disk failed in the middle of a commit, and the store was closed before it was read again."
         )
+
+
+class NoLog(StoreError):
+    """Raised where somebody wants to look at a log that is not there."""
+
+    code = "no-log"
+    action = "Say where the manager keeps it: --data-dir, or --database."
 
 
 class LogTooNew(StoreError):

@@ -19,7 +19,7 @@ from chatbot_erp.eventstore.database import (
 )
 from chatbot_erp.eventstore.engine import Ask
 from chatbot_erp.eventstore.erasures import Erasure, Person
-from chatbot_erp.eventstore.errors import StoreError
+from chatbot_erp.eventstore.errors import NoLog
 from chatbot_erp.eventstore.records import Recorded
 from chatbot_erp.eventstore.sealing import Sealer
 from chatbot_erp.eventstore.sql import asking
@@ -39,11 +39,11 @@ class LogReader:
     def open(cls, directory: Path, *, follow: bool = False) -> "LogReader":
         """With `follow` it also sees what a manager writes that is started later, and makes the files for that.
 
-        Raises StoreError where there is no log that can be opened, LogTooNew for one of a newer manager.
+        Raises NoLog, StoreError where it cannot be opened, LogTooNew for one of a newer manager.
         """
         path = directory / FILE
         if not path.is_file():
-            raise StoreError(f"There is no event log in {directory}.")
+            raise NoLog(f"There is no event log in {directory}.")
         try:
             connection = open_at_rest(path) if is_at_rest(path) and not follow else open_readable(path)
         except sqlite3.Error as ex:
