@@ -28,7 +28,6 @@ from chatbot_erp.actors.commands import (
     LoseSocket,
     MissMedia,
     Observed,
-    RecordVerdict,
     RemoveInstance,
     RestartInstance,
     SendMessage,
@@ -231,8 +230,8 @@ class InstanceActor(pykka.ThreadingActor):
                 self._stall(failure)
 
         if self._stalled:
-            # A verdict is told again every half minute for as long as the log does not have it.
-            if not (isinstance(command, RecordVerdict) and command in self._owed):
+            # Whoever is not heeded says the same again and again, for as long as the log refuses it.
+            if command not in self._owed:
                 self._owed.append(command)
             return
         failure = self._stage(command, settle)

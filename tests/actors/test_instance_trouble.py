@@ -184,12 +184,16 @@ def test_the_time_of_a_ban_is_seen_and_gone_with_it(world: World) -> None:
 
 
 class SickStore:
-    """The real one, whose appends can be refused; `offered` is what they held while they were not."""
+    """The real one, whose appends can be refused; `offered` is what they held while they were not.
+
+    `refuse_alone` is refused once, where it comes in an append of its own.
+    """
 
     def __init__(self, store: EventStore) -> None:
         self._store = store
         self.sick = self.broken = False
         self.refuse_next = 0
+        self.refuse_alone = ""
         self.offered: list[Event] = []
 
     def append(self, stream: str, expected_version: int, events: Sequence[NewEvent], *, snapshot: bytes) -> Any:
@@ -197,6 +201,9 @@ class SickStore:
             raise JournalBroken("on purpose")
         if self.sick or self.refuse_next:
             self.refuse_next -= not self.sick
+            raise StoreUnavailable("full", "on purpose")
+        if [getattr(new.event, "message_id", None) for new in events] == [self.refuse_alone]:
+            self.refuse_alone = ""
             raise StoreUnavailable("full", "on purpose")
         self.offered += [new.event for new in events]
         return self._store.append(stream, expected_version, events, snapshot=snapshot)
@@ -339,6 +346,40 @@ def test_after_a_stall_a_word_that_came_before_the_repeated_ones_does_not_have_t
     while world.host.next(frames.Confirm).number != 2:
         pass
     assert ids_received(world) == ["m1", "m2"]
+
+
+def test_where_a_batch_is_taken_apart_nothing_overtakes_what_the_disk_refuses(
+    world: World, sick: tuple[Any, SickStore]
+) -> None:
+    actor, store = sick
+    said = [received("m1"), received("poison", text="\udfff"), received("m2"), received("m3")]
+    hold(world, actor)
+    for number, seen in enumerate(said, start=1):
+        tell(world, actor, seen, number)
+    store.refuse_alone = "m2"
+    world.shown.set()
+    assert isinstance(world.host.next(frames.Repeat), frames.Repeat)
+    assert ids_received(world) == ["m1"]
+    for number, seen in enumerate(said, start=1):
+        tell(world, actor, seen, number)
+    while world.host.next(frames.Confirm).number != 4:
+        pass
+    assert ids_received(world) == ["m1", "m2", "m3"]
+
+
+def test_what_is_told_again_and_again_while_the_disk_refuses_is_done_once(
+    world: World, sick: tuple[Any, SickStore]
+) -> None:
+    actor, store = sick
+    store.sick = True
+    for _ in range(50):
+        actor.tell(LoseSocket(generation=1, cause="socket_failed"))
+        actor.tell(RestartInstance(cause="socket_failed"))
+    actor.ask(tidings.Introduce())
+    store.sick = False
+    actor.tell(tidings.RepeatDue())
+    actor.ask(tidings.Introduce())
+    assert world.types().count("instance.restarted") == 1
 
 
 def test_the_successor_of_an_actor_takes_in_nothing_before_what_that_left_behind(world: World) -> None:
