@@ -60,9 +60,9 @@ def rewrite_spool(spool: Spool, words: Iterable[Said]) -> None:
     _sync_directory(spool.path.parent)
 
 
-def read_spools(directory: Path, endings: Collection[str] = (WHOLE, PART)) -> Iterator[Spool]:
-    """What is there, oldest first. Parts only after the hosts that may still be writing have ended."""
-    found = [path for path in (directory / "spool").glob("*") if path.suffix in endings]
+def read_spools(directory: Path, endings: Collection[str] = (WHOLE, PART), host: str = "") -> Iterator[Spool]:
+    """What is there, or what this host left, oldest first. Parts only after hosts that may still be writing have ended."""
+    found = [path for path in (directory / "spool").glob(f"{host}*") if path.suffix in endings]
     for path in sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name)):
         words, damage = _read(path.read_bytes())
         yield Spool(path=path, words=words, damage=damage)
