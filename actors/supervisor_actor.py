@@ -64,6 +64,7 @@ class SupervisorActor(pykka.ThreadingActor):
             alarms=house.alarms,
             now=house.now,
             due=lambda instance, number: tell(tidings.RestartDue(instance=instance, number=number)),
+            show=house.directory.plan,
             tallies=house.tallies,
             qr_attempts=house.config.qr_attempts,
         )

@@ -157,6 +157,20 @@ def test_a_number_whose_sends_hang_holds_only_its_share_of_the_callers(world: Wo
     assert [each.result(PATIENCE_S).reason for each in hanging] == ["host_died"] * share
 
 
+def test_a_restart_that_waits_is_one_for_all_who_want_it(world: World) -> None:
+    world.tell(frames.SocketOfferedQr(qr="secret", valid_s=60))
+    assert world.showing.wait(PATIENCE_S)
+    for _ in range(50):
+        world.actor.tell(RestartInstance(cause="requested"))
+    asked = world.actor.ask(RestartInstance(cause="manager_started"), block=False)
+    world.shown.set()
+    asked.get(timeout=PATIENCE_S)
+    assert world.types().count("instance.restarted") == 2
+    world.actor.tell(RestartInstance(cause="requested"))
+    world.actor.ask(tidings.Introduce())
+    assert world.types().count("instance.restarted") == 3
+
+
 def test_a_heartbeat_overtakes_all_other_mail(world: World) -> None:
     world.tell(frames.SocketOfferedQr(qr="secret", valid_s=60))
     assert world.showing.wait(PATIENCE_S)

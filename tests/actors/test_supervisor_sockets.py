@@ -54,6 +54,8 @@ def test_a_number_that_is_banned_for_a_time_is_left_alone_until_then_whatever_ha
     world.supervisor.ask(tidings.Introduce())
     view = world.house.directory.view("a")
     assert (view.reason, view.retry_at) == ("temporarily_banned", until)
+    assert view.next_try_at is not None
+    assert abs(view.next_try_at - until) < timedelta(minutes=1)
     assert world.log_causes("a") == ["paired"]
     assert world.born.empty()
 
@@ -160,3 +162,12 @@ def test_what_a_host_spooled_is_taken_when_its_actor_is_there_again(
     world.supervisor.tell(tidings.RestartWanted(instance="a"))
     wait_until(lambda: not spool.exists())
     assert [each.event.text for each in world.store.read(types={"message.received"})] == ["in hand"]  # type: ignore[attr-defined]
+
+
+def test_of_a_ban_without_a_time_it_is_seen_when_it_is_tried(world: World) -> None:
+    host = world.connect("a")
+    world.say(host, "a", 2, frames.SocketEnded(cause="temporarily_banned"))
+    view = world.wait("a", lambda view: view.next_try_at)
+    assert (view.reason, view.retry_at) == ("temporarily_banned", None)
+    world.supervisor.tell(tidings.RestartWanted(instance="a"))
+    world.wait("a", lambda view: view.next_try_at is None and view.status is Status.INITIALIZING)
