@@ -1,8 +1,8 @@
 """Starts, watches and heals instances and socket hosts. It is told of losses and decides by supervision.py's table.
 
-Who does what for it, in its thread: lives.py has the actors, hosts.py the processes, starts.py says when a socket's
-turn has come, healing.py when a restart is due, recycling.py replaces processes that have grown too large. What is made
-of what it sees is decided by watching.py.
+Who does what for it, in its thread: lives.py has the actors, hosts.py the processes, placement.py opens sockets,
+healing.py says when a restart is due, recycling.py replaces processes that have grown too large. What is made of what it
+sees is decided by watching.py.
 """
 
 import contextlib
@@ -22,10 +22,9 @@ from chatbot_erp.actors.hosts import Lost, SocketHosts
 from chatbot_erp.actors.house import House
 from chatbot_erp.actors.instance import OPERATIONAL
 from chatbot_erp.actors.instance_mail import Mailbox
-from chatbot_erp.actors.leftovers import take_beside
 from chatbot_erp.actors.lives import RESTORE_PATIENCE_S, Lives, Ref
+from chatbot_erp.actors.placement import Placement
 from chatbot_erp.actors.recycling import Recycler
-from chatbot_erp.actors.starts import Starts
 from chatbot_erp.actors.state import Instance
 from chatbot_erp.actors.supervision import TIMED, TRIED_AT_START
 from chatbot_erp.actors.watching import (
@@ -59,7 +58,7 @@ class SupervisorActor(pykka.ThreadingActor):
         self._house, self._hosts = build(self.actor_ref)
         house, tell = self._house, self.actor_ref.tell
         self._lives = Lives(house)
-        self._starts = Starts(self._open, per_s=house.config.starts_per_s)
+        self._placement = Placement(house, self._hosts, self._lives.tell)
         self._healer = Healer(
             alarms=house.alarms,
             now=house.now,
@@ -75,7 +74,6 @@ class SupervisorActor(pykka.ThreadingActor):
             most_descriptors=house.config.host_descriptors,
             comes_back=self._comes_back,
         )
-        self._starts_are_due = False
         self._looks = 0
         self._ending = False
 
@@ -102,7 +100,7 @@ class SupervisorActor(pykka.ThreadingActor):
                 # Nobody supervises the supervisor: what goes wrong with one number must not end it for all.
                 try:
                     self._hear(message)
-                    self._report_unplaced()
+                    self._placement.report_unplaced()
                 except Exception:
                     log.exception("the supervisor stumbled", action="supervisor_stumbled", over=type(message).__name__)
                     self._house.tallies.count("supervisor_stumbles")
@@ -116,16 +114,15 @@ class SupervisorActor(pykka.ThreadingActor):
                 if self._lives.is_current(instance, urn):
                     self._lives.answered(instance)
             case tidings.PlaceSocket():
-                self._place(message)
+                self._placement.place(message)
             case tidings.StartsDue():
-                self._starts_are_due = False
-                self._open_what_may()
+                self._placement.go_on()
             case tidings.EndSocketOf(instance=instance, unlink=unlink, erase=erase):
                 self._end_socket(instance, unlink=unlink, erase=erase)
             case tidings.SocketIsClosed(instance=instance, host=host):
                 self._hosts.closed(instance, host)
             case HostDeath():
-                self._mourn(message)
+                self._placement.mourn(message)
             case tidings.SocketLost(instance=instance, cause=cause, retry_at=retry_at):
                 if not self._ending and (not self._healer.lose(instance, cause, retry_at) or cause in TIMED):
                     # Also where it waits for its time: what happens to its host in the meantime is not its business.
@@ -161,63 +158,10 @@ class SupervisorActor(pykka.ThreadingActor):
 
     # sockets
 
-    def _place(self, request: tidings.PlaceSocket) -> None:
-        self._starts.want(request)
-        if not self._starts_are_due:
-            self._open_what_may()
-
     def _end_socket(self, instance: str, *, unlink: bool, erase: bool) -> None:
         self._healer.cancel(instance)
-        self._starts.forget(instance)
+        self._placement.forget(instance)
         self._hosts.close(instance, unlink=unlink, erase=erase)
-
-    def _has_socket(self, instance: str) -> bool:
-        """Whether there is one, or is about to be."""
-        return self._hosts.has(instance) or self._starts.has(instance)
-
-    def _open_what_may(self) -> None:
-        if self._ending:
-            return
-        wait_s = self._starts.go(time.monotonic())
-        if wait_s is not None and not self._starts_are_due:
-            self._starts_are_due = True
-            self._house.alarms.set(wait_s, lambda: self.actor_ref.tell(tidings.StartsDue()))
-
-    def _open(self, request: tidings.PlaceSocket) -> bool:
-        """Whether there was a process for it."""
-        self._hosts.open(request)
-        return not self._hosts.unplaced
-
-    def _report_unplaced(self) -> None:
-        unplaced, self._hosts.unplaced = self._hosts.unplaced, []
-        for request in unplaced:
-            self._lives.tell(request.instance, LoseSocket(generation=request.generation, cause="socket_failed"))
-
-    def _mourn(self, death: HostDeath) -> None:
-        if not self._ending:
-            self._report_lost(death)
-            take_beside(self._house, death.name)
-        # Only now may new sockets be opened: what is sent through them is not in doubt.
-        self._hosts.gone(death.name)
-
-    def _report_lost(self, death: HostDeath) -> None:
-        cause, everyone = self._hosts.lost_with(death.name)
-        lost = [each for each in everyone if not each.closing]
-        if lost:
-            log.warning(
-                "a socket host died",
-                action="host_died",
-                host=death.name,
-                exit_code=death.exit_code,
-                signal=death.signal,
-                numbers=len(lost),
-                stderr_tail=death.stderr_tail[-2000:],
-            )
-            self._house.tallies.count("hosts_lost", cause)
-        for each in everyone:
-            # Nobody misses a socket that was being closed, but what was in mid-send in it has lost its reporter.
-            told = DoubtPending(cause=cause) if each.closing else LoseSocket(generation=each.generation, cause=cause)
-            self._lives.tell(each.instance, told)
 
     def _restart_as_planned(self, instance: str, cause: str) -> None:
         if cause in ("actor_failed", "actor_stuck"):
@@ -249,9 +193,9 @@ class SupervisorActor(pykka.ThreadingActor):
             self._part_with(instance)
 
     def _succeed(self, instance: str, state: Instance) -> None:
-        match succession(state, has_socket=self._has_socket(instance)):
+        match succession(state, has_socket=self._placement.has(instance)):
             case Succession.ORDER_SOCKET:
-                self._place(
+                self._placement.place(
                     tidings.PlaceSocket(
                         instance=instance,
                         generation=state.generation,
@@ -282,7 +226,7 @@ class SupervisorActor(pykka.ThreadingActor):
 
     def _forget(self, instance: str) -> None:
         self._healer.forget(instance)
-        self._starts.forget(instance)
+        self._placement.forget(instance)
         self._lives.forget(instance)
 
     def _resume(self) -> None:
@@ -338,7 +282,7 @@ class SupervisorActor(pykka.ThreadingActor):
         if self._healer.has(view.id):
             return
         age_s = (self._house.now() - view.since).total_seconds()
-        cause = unheard_loss(view, age_s=age_s, has_socket=self._has_socket(view.id))
+        cause = unheard_loss(view, age_s=age_s, has_socket=self._placement.has(view.id))
         if cause is not None:
             self._healer.lose(view.id, cause, view.retry_at)
 
@@ -349,6 +293,7 @@ class SupervisorActor(pykka.ThreadingActor):
 
     def _drain(self) -> None:
         self._ending = True
+        self._placement.stop()
         self._healer.stop()
         self._lives.stop_webhooks()
 
