@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import msgspec
@@ -23,7 +24,7 @@ from chatbot_erp.actors.contents import Text
 from chatbot_erp.actors.endpoint import DisableEndpoint, EnableEndpoint
 from chatbot_erp.actors.errors import OutcomeUnknown, Unavailable
 from chatbot_erp.actors.instance_actor import InstanceActor
-from chatbot_erp.actors.instance_mail import ROOM, ROOM_FOR_REMOVALS
+from chatbot_erp.actors.instance_mail import ROOM, ROOM_FOR_REMOVALS, Mailbox
 from chatbot_erp.actors.journal import JournalBroken
 from chatbot_erp.actors.manager import ask
 from chatbot_erp.actors.media_frames import FetchMedia, SocketFetched
@@ -417,3 +418,14 @@ def test_the_successor_of_an_actor_takes_in_nothing_before_what_that_left_behind
 
 def ids_received(world: World) -> list[str]:
     return [record.event.message_id for record in world.store.read(types={"message.received"}, limit=100)]  # type: ignore[attr-defined]
+
+
+def test_restarts_that_callers_want_have_their_room_and_no_more() -> None:
+    box = Mailbox()
+    wanted = SimpleNamespace(message=tidings.RestartWanted(instance="i"), reply_to=None)
+    for _ in range(ROOM):
+        box.put(wanted)
+    with pytest.raises(Unavailable):
+        box.put(wanted)
+    box.get()
+    box.put(wanted)
