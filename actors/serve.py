@@ -394,7 +394,7 @@ def pass_on(house: House, host: HostProcess, word: frames.Said) -> None:
 def _take_late_spools(house: House, seen: frozenset[str] = frozenset()) -> None:
     """Store, now and every few seconds, what hosts had in hand whose lease lapsed: those of other nodes, and of this one.
 
-    What was `seen` before and is still there is kept for the next life.
+    What was `seen` before and is still there waits for its instance, or for the next life.
     """
 
     def take() -> None:
