@@ -157,8 +157,8 @@ class SocketHosts:
         return instance in self._slots or instance in self._wanted
 
     def sessions(self) -> set[str]:
-        """Whose sessions are kept here in files."""
-        return self._sessions.in_files()
+        """Whose sessions are kept."""
+        return self._sessions.instances()
 
     def open_slots(self) -> list[Lost]:
         """Instances with a socket that nobody is closing."""

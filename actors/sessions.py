@@ -42,9 +42,15 @@ class Sessions:
         path = self._file(instance)
         return "" if self._shared and not path.exists() else str(path)
 
-    def in_files(self) -> set[str]:
-        """Whose sessions are in files."""
-        return {path.name.partition(".db")[0] for path in self._directory.glob("*.db*")}
+    def instances(self) -> set[str]:
+        """Whose sessions there are, as far as the database can be asked."""
+        found = {path.name.partition(".db")[0] for path in self._directory.glob("*.db*")}
+        if self._database is not None:
+            try:
+                found |= self._database.instances()
+            except StoreError as ex:
+                log.warning("sessions were not listed", action="sessions_not_listed", error=str(ex))
+        return found
 
     def adopt(self, former: str, instance: str) -> None:
         """Take over the kept session of a removed instance; a second time finds nothing to do. Raises `StoreError`."""
