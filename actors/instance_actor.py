@@ -1,4 +1,4 @@
-"""The shell around one instance: decide, append, evolve, then do what follows. Nothing else has effects.
+"""The shell around one instance: decide, append, evolve, then do what follows (deeds.py). Nothing else has effects.
 
 The actor is the only writer of its stream. What it is told while the disk refuses writes is not lost: commands wait
 in `_owed`, and what a socket saw stays with its host; `RepeatDue` takes both up again.
@@ -10,15 +10,13 @@ from concurrent.futures import Future
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, assert_never
+from typing import Any
 from uuid import uuid4
 
-import msgspec
 import pykka
 import structlog
 
-from chatbot_erp.actors import effects, frames, polls, tidings
-from chatbot_erp.actors.authors import counts, origin
+from chatbot_erp.actors import effects, frames, tidings
 from chatbot_erp.actors.callers import Callers, Verdict
 from chatbot_erp.actors.commands import (
     Command,
@@ -28,41 +26,35 @@ from chatbot_erp.actors.commands import (
     LoseSocket,
     MissMedia,
     Observed,
-    RecordVerdict,
     RemoveInstance,
     RestartInstance,
     SendMessage,
 )
 from chatbot_erp.actors.confirmations import Confirmations
+from chatbot_erp.actors.deeds import Deeds, endpoint_ids
 from chatbot_erp.actors.directory import Qr
 from chatbot_erp.actors.downloads import Downloads
 from chatbot_erp.actors.endpoint import DisableEndpoint, EndpointCommand
 from chatbot_erp.actors.errors import NotPairing, Refused, Unavailable, WhatsAppRefused
 from chatbot_erp.actors.fates import fate_of
+from chatbot_erp.actors.hearsay import Hearsay, needs_what_was_staged
 from chatbot_erp.actors.house import HostGone, House
-from chatbot_erp.actors.instance import said_of
 from chatbot_erp.actors.instance_mail import Mailbox
 from chatbot_erp.actors.journal import Journal, JournalBroken, Settle
-from chatbot_erp.actors.lookup import find_all, find_message
 from chatbot_erp.actors.media_files import MediaFiles
 from chatbot_erp.actors.media_frames import SocketFailedToFetch, SocketFetched
-from chatbot_erp.actors.media_specs import KINDS
-from chatbot_erp.actors.outbox import Outbox
 from chatbot_erp.actors.pacing import UNPACED, Pacer, Pacing
 from chatbot_erp.actors.parking import Parking, kind_of
 from chatbot_erp.actors.state import Instance, State
 from chatbot_erp.actors.tallies import DISREGARDED, EVENTS, FATES
 from chatbot_erp.actors.webhooks import Webhooks
 from chatbot_erp.eventstore.errors import NotStorable, StoreError
-from chatbot_erp.eventstore.events import MessageReceived, MessageSent, Status
+from chatbot_erp.eventstore.events import Status
 
 log = structlog.get_logger()
 
 LARGEST_BATCH = 64
 """Commands that share an append at most."""
-
-SAID_BY_HAND = frozenset({"text", "voice"})
-"""Kinds of messages that take a person time."""
 
 MOST_PENDING = 256
 """Messages that may wait for WhatsApp, where no caller waits with them: all of them are in every snapshot."""
@@ -95,7 +87,10 @@ class InstanceActor(pykka.ThreadingActor):
         self._downloads = Downloads(
             instance, MediaFiles(house.config), self._order, lambda: house.store.losses, self._miss
         )
-        self._outbox = Outbox(house.config)
+        self._hearsay = Hearsay(instance, house.store)
+        self._deeds = Deeds(
+            instance, house, webhooks, self._callers, self._downloads, order=self._order, unsent=self._report_unsent
+        )
 
     @staticmethod
     def _create_actor_inbox() -> Any:
@@ -152,7 +147,7 @@ class InstanceActor(pykka.ThreadingActor):
         match message:
             case tidings.Introduce():
                 self._publish()
-                self._webhooks.adjust(self._endpoints())
+                self._webhooks.adjust(endpoint_ids(self._journal.state))
             case tidings.Heard(observed=Observed(observation=SocketFetched() | SocketFailedToFetch() as seen)):
                 self._downloads.settle(seen)
             case tidings.Heard(observed=observed):
@@ -205,7 +200,7 @@ class InstanceActor(pykka.ThreadingActor):
                 if (fate := fate_of(each.record.event)) is not None:
                     self._house.tallies.count(FATES, fate)
                 for effect in effects.follow_up(each.record.event, each.state):
-                    self._run(effect)
+                    self._deeds.do(effect, self._journal.state)
             if any(each.record.sequence is not None for each in written):
                 self._webhooks.wake()
 
@@ -231,8 +226,8 @@ class InstanceActor(pykka.ThreadingActor):
                 self._stall(failure)
 
         if self._stalled:
-            # A verdict is told again every half minute for as long as the log does not have it.
-            if not (isinstance(command, RecordVerdict) and command in self._owed):
+            # Whoever is not heeded says the same again and again, for as long as the log refuses it.
+            if command not in self._owed:
                 self._owed.append(command)
             return
         failure = self._stage(command, settle)
@@ -244,43 +239,15 @@ class InstanceActor(pykka.ThreadingActor):
     def _stage(self, command: Command, settle: Settle) -> Exception | None:
         """Why the command can never be carried out, if it cannot be decided at all."""
         try:
-            if self._is_forged(command):
+            if self._hearsay.is_forged(command):
                 log.warning("of another's message", action="disregarded", instance=self._id, kind=kind_of(command))
                 self._house.tallies.count(DISREGARDED, kind_of(command))
                 settle(None)
             else:
-                self._journal.stage(self._in_words(command), settle)
+                self._journal.stage(self._hearsay.in_words(command), settle)
         except Exception as ex:  # noqa: BLE001 - what always fails would fail every actor that is put in this one's place
             return ex
         return None
-
-    def _in_words(self, command: Command) -> Command:
-        match command:
-            case Observed(observation=frames.SocketReceived(kind="poll_vote") as vote):
-                return msgspec.structs.replace(command, observation=polls.in_words(vote, self._find))
-            case _:
-                return command
-
-    def _is_forged(self, command: Command) -> bool:
-        """Whether it changes a message of the log that is another's: no phone shows that. What is unknown is believed."""
-        match command:
-            case Observed(observation=frames.SocketSawEdit() | frames.SocketSawRevocation() as seen):
-                change = said_of(seen)
-            case _:
-                return False
-        try:
-            known = [origin(event) for event in find_all(self._house.store, self._id, seen.message_id)]
-        except StoreError as ex:
-            log.warning("a message was not found", action="change_unchecked", instance=self._id, error=str(ex))
-            return False
-        return bool(known) and not any(counts(each, change) for each in known)
-
-    def _find(self, message_id: str) -> MessageReceived | MessageSent | None:
-        try:
-            return find_message(self._house.store, self._id, message_id)
-        except StoreError as ex:
-            log.warning("a poll was not found", action="poll_missed", instance=self._id, error=str(ex))
-            return None
 
     # what sockets see
 
@@ -406,51 +373,7 @@ class InstanceActor(pykka.ThreadingActor):
             raise NotPairing
         return self._callers.await_code(command_id)
 
-    # what follows
-
-    def _run(self, effect: effects.Effect) -> None:
-        supervisor = self._house.supervisor
-        match effect:
-            case effects.OpenSocket(generation=generation, pairing=pairing, session_from=session_from):
-                supervisor.tell(
-                    tidings.PlaceSocket(
-                        instance=self._id, generation=generation, pairing=pairing, session_from=session_from
-                    )
-                )
-            case effects.EndSocket(unlink=unlink, erase=erase):
-                supervisor.tell(tidings.EndSocketOf(instance=self._id, unlink=unlink, erase=erase))
-            case effects.AskForHealing(cause=cause, retry_at=retry_at):
-                supervisor.tell(tidings.SocketLost(instance=self._id, cause=cause, retry_at=retry_at))
-            case effects.ReportHealth():
-                supervisor.tell(tidings.SocketHealthy(instance=self._id))
-            case effects.Transmit():
-                self._transmit(effect)
-            case effects.AnswerCaller(verdict=verdict):
-                self._outbox.remove(verdict.command_id)
-                self._callers.tell_verdict(verdict)
-            case effects.KeepMedia(message_id=message_id, raw=raw):
-                self._downloads.keep(message_id, raw)
-            case effects.AdjustDelivery(endpoint=endpoint):
-                self._webhooks.adjust(self._endpoints())
-                self._webhooks.retry(endpoint)
-            case effects.Retire():
-                self._webhooks.finish()
-            case _:
-                assert_never(effect)
-
-    def _transmit(self, effect: effects.Transmit) -> None:
-        order = frames.Transmit(
-            instance=self._id,
-            command_id=effect.command_id,
-            to=effect.to,
-            text=effect.parts.text,
-            kind=effect.parts.kind,
-            content=bytes(effect.parts.content).decode(),
-            typing_s=self._pacing().typing_s if effect.parts.kind in SAID_BY_HAND else 0.0,
-            file=str(self._outbox.path(effect.command_id).absolute()) if effect.parts.kind in KINDS else "",
-        )
-        if not self._order(order):
-            self._report_unsent(effect.command_id)
+    # what is said elsewhere
 
     def _order(self, order: frames.Order) -> bool:
         """Whether the host of this instance took it."""
@@ -470,10 +393,6 @@ class InstanceActor(pykka.ThreadingActor):
         state = self._journal.state
         return state.pacing if isinstance(state, Instance) else UNPACED
 
-    def _endpoints(self) -> tuple[str, ...]:
-        state = self._journal.state
-        return tuple(endpoint.id for endpoint in state.endpoints) if state is not None else ()
-
     def _publish(self) -> None:
         state = self._journal.state
         if state is None:
@@ -481,12 +400,3 @@ class InstanceActor(pykka.ThreadingActor):
         if not isinstance(state, Instance) or state.status is not Status.SCAN_QR_CODE:
             self._qr = None
         self._house.directory.publish(self._id, state, self._qr)
-
-
-def needs_what_was_staged(observed: Observed) -> bool:
-    """Whether it is about something else that may have come a moment ago: a vote, an edit, a revocation."""
-    match observed.observation:
-        case frames.SocketReceived(kind="poll_vote") | frames.SocketSawEdit() | frames.SocketSawRevocation():
-            return True
-        case _:
-            return False

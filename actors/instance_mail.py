@@ -6,7 +6,7 @@ What sockets say is bounded by their hosts, which hold a socket up while too muc
 from queue import Queue
 from typing import Any
 
-from chatbot_erp.actors.commands import ConfigurePacing, RemoveInstance, SendMessage
+from chatbot_erp.actors.commands import ConfigurePacing, RemoveInstance, RestartInstance, SendMessage
 from chatbot_erp.actors.endpoint import (
     ConfigureEndpoint,
     DisableEndpoint,
@@ -16,7 +16,7 @@ from chatbot_erp.actors.endpoint import (
     TellAgain,
 )
 from chatbot_erp.actors.errors import Unavailable
-from chatbot_erp.actors.tidings import Accept, AskMedia, AskPairingCode, AskRoom, Ping, StartInstance
+from chatbot_erp.actors.tidings import Accept, AskMedia, AskPairingCode, AskRoom, Ping, RestartWanted, StartInstance
 
 ROOM = 64
 """So many requests may wait for one actor. It takes thousands a second; those that wait longer wait for a sick disk."""
@@ -32,6 +32,7 @@ REQUESTS = (
     AskMedia,
     AskRoom,
     StartInstance,
+    RestartWanted,
     RemoveInstance,
     ConfigureEndpoint,
     RemoveEndpoint,
@@ -47,11 +48,15 @@ def is_request(message: object) -> bool:
 
 
 class Mailbox(Queue[Any]):
-    """First come, first served, except that a `Ping` overtakes. A request too many is refused with `Unavailable`."""
+    """First come, first served, except that a `Ping` overtakes. A request too many is refused with `Unavailable`.
+
+    A restart is told once for all who want it while it waits.
+    """
 
     def _init(self, maxsize: int) -> None:
         super()._init(maxsize)
         self._requests = 0
+        self._restarts: set[RestartInstance] = set()
 
     def _put(self, item: Any) -> None:
         if isinstance(item.message, Ping):
@@ -61,10 +66,16 @@ class Mailbox(Queue[Any]):
             if self._requests >= ROOM + isinstance(item.message, RemoveInstance) * ROOM_FOR_REMOVALS:
                 raise Unavailable("Too many requests wait for this instance already.")
             self._requests += 1
+        if isinstance(item.message, RestartInstance) and item.reply_to is None:
+            if item.message in self._restarts:
+                return
+            self._restarts.add(item.message)
         super()._put(item)
 
     def _get(self) -> Any:
         item = super()._get()
         if is_request(item.message):
             self._requests -= 1
+        if isinstance(item.message, RestartInstance):
+            self._restarts.discard(item.message)
         return item

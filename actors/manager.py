@@ -285,7 +285,7 @@ class Manager:
         self._ask(name, ConfigurePacing(pacing=pacing))
 
     def restart(self, name: str) -> None:
-        """Have the instance make a new socket."""
+        """Have the instance make a new socket. Raises `Unavailable` where too many want that already."""
         entry = self.directory.find(name)
         self._house.supervisor.tell(tidings.RestartWanted(instance=entry.id))
 

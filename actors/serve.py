@@ -9,7 +9,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ from chatbot_erp.actors.host_process import HostDeath, HostProcess, await_former
 from chatbot_erp.actors.hosts import LATE_S, SocketHosts
 from chatbot_erp.actors.house import HostGone, House, Switchboard, hide_qr, utc_now
 from chatbot_erp.actors.inquiries import Inquiries
-from chatbot_erp.actors.journal import JournalBroken
+from chatbot_erp.actors.leftovers import take_beside, take_spools
 from chatbot_erp.actors.logs import configure_logs
 from chatbot_erp.actors.manager import Manager
 from chatbot_erp.actors.media_files import MediaFiles
@@ -45,7 +45,7 @@ from chatbot_erp.actors.renewals import Renewals
 from chatbot_erp.actors.sessions import Sessions
 from chatbot_erp.actors.socket_host import neonize_sockets
 from chatbot_erp.actors.spans import TracesUnavailable, configure_traces
-from chatbot_erp.actors.spool import PART, WHOLE, read_spools
+from chatbot_erp.actors.spool import WHOLE
 from chatbot_erp.actors.supervisor_actor import LOOK_EVERY_S, SupervisorActor
 from chatbot_erp.eventstore.errors import KeysMissing, StoreError
 from chatbot_erp.eventstore.lease import ALONE, Node
@@ -232,7 +232,8 @@ def open_house(
         count: Any = supervisor.ask(tidings.Restore(), timeout=PATIENCE_S)
         if node.movable:
             spool_exchange.take_over(config.data_dir, vault)
-        take_spools(house)
+        if not take_spools(house):
+            take_beside(house)
         supervisor.ask(tidings.Resume(), timeout=PATIENCE_S)
         _forget_old_attempts(house)
         _tidy_media(house)
@@ -390,39 +391,10 @@ def pass_on(house: House, host: HostProcess, word: frames.Said) -> None:
         actor.tell(tidings.Heard(observed=observed, number=word.number, oldest=word.oldest, host=host))
 
 
-def take_spools(house: House, endings: Collection[str] = (WHOLE, PART)) -> None:
-    """Store what hosts had in hand when the last manager died, then forget the spools. Raises `OSError`.
-
-    One instance that cannot take its words holds up nobody: its spools stay as they are for the next life, which knows
-    what of them is stored already.
-    """
-    waiting = set(house.directory.missing())
-    for spool in read_spools(house.config.data_dir, endings):
-        for said in spool.words:
-            if isinstance(said.observation, people_frames.Reply) or said.instance in waiting:
-                continue
-            actor = house.directory.actor(said.instance)
-            observed = Observed(generation=said.generation, observation=said.observation, at=house.now())
-            try:
-                if actor is not None and not actor.ask(observed, timeout=PATIENCE_S):
-                    raise OSError("The log refuses what the spool holds; the spool is kept.")
-            except (pykka.Timeout, pykka.ActorDeadError, JournalBroken):
-                # Nor what was said after it, or the order would be lost.
-                waiting.add(said.instance)
-                log.exception("an instance takes no words", action="spool_not_taken", instance=said.instance)
-        if waiting.intersection(said.instance for said in spool.words):
-            log.error("a spool is kept for the next life", action="spool_kept", file=str(spool.path))
-        elif spool.damage is None:
-            spool.remove()
-        else:
-            log.error("a spool is damaged", action="spool_parked", damage=spool.damage, file=str(spool.park()))
-            house.tallies.count("parked", "Spool")
-
-
 def _take_late_spools(house: House, seen: frozenset[str] = frozenset()) -> None:
     """Store, now and every few seconds, what hosts had in hand whose lease lapsed: those of other nodes, and of this one.
 
-    What was `seen` before and is still there is kept for the next life.
+    What was `seen` before and is still there waits for its instance, or for the next life.
     """
 
     def take() -> None:
@@ -431,7 +403,7 @@ def _take_late_spools(house: House, seen: frozenset[str] = frozenset()) -> None:
             spool_exchange.take_over(house.config.data_dir, house.vault)
             there = spool_exchange.whole(house.config.data_dir)
             if there - seen:
-                take_spools(house, WHOLE)
+                take_spools(house, (WHOLE,))
         except (StoreError, OSError, pykka.Timeout, pykka.ActorDeadError) as ex:
             there = seen
             log.warning("a spool waits", action="spool_waits", error=str(ex))

@@ -131,6 +131,10 @@ class InstanceDetails(Payload, frozen=True, kw_only=True):
     ]
     qr_expires_at: Moment | None
     restarts: int
+    retry_at: Annotated[
+        Moment | None,
+        Meta(description="When it is tried next, after a loss, a ban or in quarantine; null where nothing is planned."),
+    ]
     pacing: Annotated[Pacing | None, Meta(description="null where it sends as fast as it is told to.")]
     node: Annotated[str, Meta(description="The manager that runs it.")]
 
@@ -276,6 +280,7 @@ def details(view: InstanceView, node: str, *, with_qr: bool) -> InstanceDetails:
         qr=qr.text if qr else None,
         qr_expires_at=qr.expires_at if qr else None,
         restarts=view.restarts,
+        retry_at=view.next_try_at,
         pacing=pacing(view.pacing),
         node=node,
     )

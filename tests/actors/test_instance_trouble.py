@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import msgspec
@@ -23,7 +24,7 @@ from chatbot_erp.actors.contents import Text
 from chatbot_erp.actors.endpoint import DisableEndpoint, EnableEndpoint
 from chatbot_erp.actors.errors import OutcomeUnknown, Unavailable
 from chatbot_erp.actors.instance_actor import InstanceActor
-from chatbot_erp.actors.instance_mail import ROOM, ROOM_FOR_REMOVALS
+from chatbot_erp.actors.instance_mail import ROOM, ROOM_FOR_REMOVALS, Mailbox
 from chatbot_erp.actors.journal import JournalBroken
 from chatbot_erp.actors.manager import ask
 from chatbot_erp.actors.media_frames import FetchMedia, SocketFetched
@@ -157,6 +158,20 @@ def test_a_number_whose_sends_hang_holds_only_its_share_of_the_callers(world: Wo
     assert [each.result(PATIENCE_S).reason for each in hanging] == ["host_died"] * share
 
 
+def test_a_restart_that_waits_is_one_for_all_who_want_it(world: World) -> None:
+    world.tell(frames.SocketOfferedQr(qr="secret", valid_s=60))
+    assert world.showing.wait(PATIENCE_S)
+    for _ in range(50):
+        world.actor.tell(RestartInstance(cause="requested"))
+    asked = world.actor.ask(RestartInstance(cause="manager_started"), block=False)
+    world.shown.set()
+    asked.get(timeout=PATIENCE_S)
+    assert world.types().count("instance.restarted") == 2
+    world.actor.tell(RestartInstance(cause="requested"))
+    world.actor.ask(tidings.Introduce())
+    assert world.types().count("instance.restarted") == 3
+
+
 def test_a_heartbeat_overtakes_all_other_mail(world: World) -> None:
     world.tell(frames.SocketOfferedQr(qr="secret", valid_s=60))
     assert world.showing.wait(PATIENCE_S)
@@ -184,12 +199,16 @@ def test_the_time_of_a_ban_is_seen_and_gone_with_it(world: World) -> None:
 
 
 class SickStore:
-    """The real one, whose appends can be refused; `offered` is what they held while they were not."""
+    """The real one, whose appends can be refused; `offered` is what they held while they were not.
+
+    `refuse_alone` is refused once, where it comes in an append of its own.
+    """
 
     def __init__(self, store: EventStore) -> None:
         self._store = store
         self.sick = self.broken = False
         self.refuse_next = 0
+        self.refuse_alone = ""
         self.offered: list[Event] = []
 
     def append(self, stream: str, expected_version: int, events: Sequence[NewEvent], *, snapshot: bytes) -> Any:
@@ -197,6 +216,9 @@ class SickStore:
             raise JournalBroken("on purpose")
         if self.sick or self.refuse_next:
             self.refuse_next -= not self.sick
+            raise StoreUnavailable("full", "on purpose")
+        if [getattr(new.event, "message_id", None) for new in events] == [self.refuse_alone]:
+            self.refuse_alone = ""
             raise StoreUnavailable("full", "on purpose")
         self.offered += [new.event for new in events]
         return self._store.append(stream, expected_version, events, snapshot=snapshot)
@@ -341,6 +363,40 @@ def test_after_a_stall_a_word_that_came_before_the_repeated_ones_does_not_have_t
     assert ids_received(world) == ["m1", "m2"]
 
 
+def test_where_a_batch_is_taken_apart_nothing_overtakes_what_the_disk_refuses(
+    world: World, sick: tuple[Any, SickStore]
+) -> None:
+    actor, store = sick
+    said = [received("m1"), received("poison", text="\udfff"), received("m2"), received("m3")]
+    hold(world, actor)
+    for number, seen in enumerate(said, start=1):
+        tell(world, actor, seen, number)
+    store.refuse_alone = "m2"
+    world.shown.set()
+    assert isinstance(world.host.next(frames.Repeat), frames.Repeat)
+    assert ids_received(world) == ["m1"]
+    for number, seen in enumerate(said, start=1):
+        tell(world, actor, seen, number)
+    while world.host.next(frames.Confirm).number != 4:
+        pass
+    assert ids_received(world) == ["m1", "m2", "m3"]
+
+
+def test_what_is_told_again_and_again_while_the_disk_refuses_is_done_once(
+    world: World, sick: tuple[Any, SickStore]
+) -> None:
+    actor, store = sick
+    store.sick = True
+    for _ in range(50):
+        actor.tell(LoseSocket(generation=1, cause="socket_failed"))
+        actor.tell(RestartInstance(cause="socket_failed"))
+    actor.ask(tidings.Introduce())
+    store.sick = False
+    actor.tell(tidings.RepeatDue())
+    actor.ask(tidings.Introduce())
+    assert world.types().count("instance.restarted") == 1
+
+
 def test_the_successor_of_an_actor_takes_in_nothing_before_what_that_left_behind(world: World) -> None:
     world.tell(received("m1"), 1)
     world.host.next(frames.Confirm)
@@ -362,3 +418,14 @@ def test_the_successor_of_an_actor_takes_in_nothing_before_what_that_left_behind
 
 def ids_received(world: World) -> list[str]:
     return [record.event.message_id for record in world.store.read(types={"message.received"}, limit=100)]  # type: ignore[attr-defined]
+
+
+def test_restarts_that_callers_want_have_their_room_and_no_more() -> None:
+    box = Mailbox()
+    wanted = SimpleNamespace(message=tidings.RestartWanted(instance="i"), reply_to=None)
+    for _ in range(ROOM):
+        box.put(wanted)
+    with pytest.raises(Unavailable):
+        box.put(wanted)
+    box.get()
+    box.put(wanted)
