@@ -15,14 +15,13 @@ from chaos_accounts import Books, complaints
 from chaos_line import Doom, Line, ended_as_doomed, story_of
 from chaos_machine import BY_THE_MACHINE, SLOW
 from chaos_network import BY_THE_NETWORK, FOR_GOOD, break_silence
-from chaos_scene import Scene, Trouble
+from chaos_scene import PATIENCE_S, Scene, Trouble
 from chaos_traffic import ask, traffic, write
 from chatbot_erp.sandbox.client import InboxMessage, Network
 from fault_matrix import holders
 from manager_process import ManagerProcess
 from receiver import Receiver
 
-PATIENCE_S = 120.0
 LONG_S = 120.0
 """A run of at least this many seconds has silences that outlast every watchdog."""
 
@@ -197,9 +196,14 @@ class Chaos:
         return Counter(event["data"]["reason"] for event in events)
 
     def idle_hosts(self) -> list[int]:
-        """Socket processes that carry nobody."""
-        busy = {pid for line in self.lines for pid in holders(self.scene.manager, line.id)}
-        return [pid for pid in self.scene.manager.host_pids() if pid not in busy]
+        """Socket processes that carry nobody, and do not end."""
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            busy = {pid for line in self.lines for pid in holders(self.scene.manager, line.id)}
+            idle = [pid for pid in self.scene.manager.host_pids() if pid not in busy]
+            if not idle or time.monotonic() > deadline:
+                return idle
+            time.sleep(0.2)
 
 
 def holders_of(directory: Path) -> list[int]:

@@ -14,7 +14,7 @@ from chatbot_erp.sandbox.client import InboxMessage, Taken
 CERTAINLY_NOT_SENT = (404, 409, 422, 502, 503, 507)
 VERDICTS = ("message.sent", "message.failed", "message.outcome_unknown")
 WINDOW_S = 5.0
-LATE_S = 2.0
+LATE_S = 5.0
 """The network may notice an acknowledgement so long after the process that wrote it was killed."""
 
 DELIVERED, READ = (2, ""), (3, "read")

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from chaos_network import fall_deaf, hang_login
-from chaos_scene import Scene, Trouble
+from chaos_scene import PATIENCE_S, Scene, Trouble
 
 
 def host_gets(number: signal.Signals) -> Callable[[Scene], None]:
@@ -41,14 +41,14 @@ def kill_manager(scene: Scene) -> None:
 
 def end_manager(scene: Scene) -> None:
     with scene.manager_away():
-        assert scene.manager.terminate() == 0
+        assert scene.manager.terminate(timeout_s=PATIENCE_S) == 0
 
 
 def end_manager_at_once(scene: Scene) -> None:
     with scene.manager_away():
         os.kill(scene.manager.pid, signal.SIGTERM)
         time.sleep(0.1)
-        assert scene.manager.terminate() in (0, 130)
+        assert scene.manager.terminate(timeout_s=PATIENCE_S) in (0, 130)
 
 
 def pause_manager(scene: Scene) -> None:

@@ -99,8 +99,7 @@ def break_silence(scene: Scene) -> None:
 def replace(scene: Scene) -> None:
     """Another client takes the session over; the one before is asked back by a person."""
     scene.ask_back()
-    line = scene.pick()
-    scene.manager.wait_connected(line.name, timeout_s=60)
+    line = scene.pick_connected()
     scene.replaced, line.was_replaced = line, True
     line.phone.fault(Replaced())
 
@@ -113,8 +112,7 @@ def restart(scene: Scene) -> None:
 def fall_deaf(scene: Scene) -> None:
     """The connection stands and nothing comes back, until the watchdog has had enough."""
     if scene.deaf is None:
-        line = scene.pick()
-        scene.manager.wait_connected(line.name, timeout_s=60)
+        line = scene.pick_connected()
         scene.fall_deaf(line, "deaf")
         line.phone.fault(Silence())
 
@@ -122,20 +120,18 @@ def fall_deaf(scene: Scene) -> None:
 def hang_login(scene: Scene) -> None:
     """The same for a login that is never answered."""
     if scene.deaf is None:
-        line = scene.pick()
-        host = host_of(scene, line)
+        line, host = carried(scene)
         line.phone.fault(Silence())
         scene.signal_host(signal.SIGKILL, host)
         scene.fall_deaf(line, "socket_failed")
 
 
-def host_of(scene: Scene, line: Line) -> int:
-    """The process that has its session open, as soon as there is one."""
+def carried(scene: Scene) -> tuple[Line, int]:
+    """A number that is connected, and the process that has its session open."""
     while True:
-        scene.manager.wait_connected(line.name, timeout_s=60)
-        if len(found := holders(scene.manager, line.id)) == 1:
-            return found[0]
-        time.sleep(0.05)
+        line = scene.pick_connected()
+        if len(hosts := holders(scene.manager, line.id)) == 1 and hosts[0] not in scene.hung:
+            return line, hosts[0]
 
 
 def ruin(doom: Doom, *faults: Fault) -> Callable[[Scene], None]:
@@ -152,12 +148,11 @@ def ruin(doom: Doom, *faults: Fault) -> Callable[[Scene], None]:
 
 def spoil(scene: Scene) -> None:
     """The session of a number is damaged, and its process ends: for its neighbours that is a kill."""
-    line = scene.pick()
-    host = host_of(scene, line)
-    carried = [each for each in scene.lines if host in holders(scene.manager, each.id)]
+    line, host = carried(scene)
+    others = [each for each in scene.lines if host in holders(scene.manager, each.id)]
     scene.doom(line, UNUSABLE)
     spoiled(Number(scene.manager, line.name, line.id, line.phone))
-    for each in carried:
+    for each in others:
         each.killed.append(time.time())
 
 

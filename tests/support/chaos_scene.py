@@ -13,11 +13,14 @@ from typing import Any
 from chaos_line import Doom, Line
 from chatbot_erp.sandbox.client import Network
 from fault_matrix import holders
-from manager_process import ManagerProcess
+from manager_process import OPERATIONAL, ManagerProcess
 from receiver import Delivery, Receiver
 
 FAILURES = (500, 503, 429, 302, 404)
 DAWDLE_S = 0.5
+PATIENCE_S = 400.0
+"""More than the longest wait that the supervisor plans: nobody is to be called lost who only takes his time."""
+
 DEAF_PATIENCE_S = 150.0
 
 
@@ -97,6 +100,12 @@ class Scene:
         self.note(line.name)
         return line
 
+    def pick_connected(self) -> Line:
+        """One that is, as far as anybody knows."""
+        while (line := self.pick()) and self.manager.view(line.name)["status"] not in OPERATIONAL:
+            time.sleep(0.05)
+        return line
+
     def doom(self, line: Line, doom: Doom) -> None:
         """From now on nothing cures it."""
         line.doomed_after = self.end_of_log(line)
@@ -122,7 +131,7 @@ class Scene:
         """Nobody is to call it meanwhile; it is started again in the end."""
         self.up.clear()
         yield
-        self.manager.start()
+        self.manager.start(timeout_s=PATIENCE_S)
         self.up.set()
 
     def fall_deaf(self, line: Line, cause: str) -> None:
@@ -150,7 +159,7 @@ class Scene:
             self.replaced = None
         if self.gone is not None:
             webhook = f"/instances/{self.gone.name}/webhook"
-            if self.manager.call("GET", webhook).json()["disabled"] is not None:
+            if self.manager.call("GET", webhook).json().get("disabled") is not None:
                 self.moods.gone = None
                 self.manager.call("POST", f"{webhook}/enable")
                 self.gone = None

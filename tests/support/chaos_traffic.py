@@ -10,7 +10,7 @@ import requests
 
 from chaos_accounts import Asked
 from chaos_line import Line
-from chaos_scene import Scene
+from chaos_scene import PATIENCE_S, Scene
 
 SENDERS, WRITERS = 4, 2
 
@@ -55,7 +55,7 @@ def ask(scene: Scene, session: requests.Session, line: Line, part: int, text: st
     while True:
         url = f"{scene.manager.url}/instances/{line.name}/message"
         try:
-            answer = session.post(url, json={"number": to, "message": text}, headers=headers, timeout=100)
+            answer = session.post(url, json={"number": to, "message": text}, headers=headers, timeout=PATIENCE_S)
         except requests.RequestException:
             if not again:
                 return Asked(to, None)
