@@ -72,7 +72,10 @@ def clean() -> Books:
         asked={**asked, "refused": Asked(MARIA, 502), "unknown": Asked(MARIA, 504), "away": Asked(MARIA, 409)},
         inbox=INBOX,
         outbox=OUTBOX,
-        taken=[Taken(tag=tag, id=name, type=kind, at=T0 + place) for place, (tag, name, kind) in enumerate(stanzas)],
+        taken=[
+            Taken(tag=tag, id=name, type=kind, at=T0 + place, offered=T0 + place - 0.2)
+            for place, (tag, name, kind) in enumerate(stanzas)
+        ],
         log=log,
         told=told,
     )
@@ -184,8 +187,12 @@ def test_the_last_that_a_killed_process_took_may_be_missing() -> None:
     assert complaints(killed(3.5, 2, 3)) == []
 
 
-def test_an_acknowledgement_may_be_noticed_after_the_kill() -> None:
-    assert complaints(killed(2.5, 3)) == []
+def test_what_a_killed_process_had_got_and_not_yet_acknowledged_may_be_missing() -> None:
+    assert complaints(killed(2.9, 3)) == []
+
+
+def test_what_came_to_the_process_after_it_may_not_be_missing() -> None:
+    assert complaints(killed(2.5, 3)) == ["'para 3' was lost"]
 
 
 def test_what_a_killed_process_took_before_something_that_is_told_may_not_be_missing() -> None:

@@ -12,7 +12,10 @@ from typing import Any
 from chatbot_erp.sandbox.client import InboxMessage, Taken
 
 CERTAINLY_NOT_SENT = (404, 409, 422, 502, 503, 507)
-VERDICTS = ("message.sent", "message.failed", "message.outcome_unknown")
+UNKNOWN = "message.outcome_unknown"
+WAYS = (["message.sent"], ["message.failed"], [UNKNOWN], [UNKNOWN, "message.sent"], [UNKNOWN, "message.failed"])
+"""How a message that is accepted goes on: once, but for what turns out later."""
+
 WINDOW_S = 5.0
 LATE_S = 5.0
 """The network may notice an acknowledgement so long after the process that wrote it was killed."""
@@ -119,7 +122,7 @@ def of_what_was_sent(books: Books) -> Iterator[str]:
     yield from (f"nobody asked for {text!r}" for text in {*sent, *steps} if text not in books.asked)
     for text, asked in books.asked.items():
         kinds = [event["type"] for event in steps[text]]
-        if kinds and (kinds[0] != "message.accepted" or kinds[1:] not in ([verdict] for verdict in VERDICTS)):
+        if kinds and (kinds[0] != "message.accepted" or kinds[1:] not in WAYS):
             yield f"{text!r} has no verdict, or more than one: {kinds}"
         else:
             yield from of_one_that_was_sent(text, asked, steps[text], sent.get(text))
@@ -173,21 +176,22 @@ def of_acks(books: Books) -> Iterator[str]:
 
 def lost_messages(books: Books) -> set[str]:
     """The ids of messages that may be missing, as one of two is proven by the network: the companion has not taken
-    them, and will not as it is lost; or it took them, and its process was killed within `WINDOW_S`.
+    them, and will not as it is lost; or a process that was killed had them in hand: it had got them, and acknowledged
+    them within `WINDOW_S` before, or not yet.
 
-    The library acknowledges before it hands over: what is acknowledged is never sent again (docs/guarantees.md). But it
-    does so in order: of what such a process took, only the last can have been lost with it, not one before another
-    that is told.
+    The library acknowledges before it hands over, and what it could not acknowledge any more it takes for a copy when it
+    comes again (docs/guarantees.md). But it does so in order: of what such a process had, only the last can have been
+    lost with it, not one before another that is told.
     """
-    taken = {each.id: each.at for each in books.taken if each.tag == "message"}
+    taken = {each.id: each for each in books.taken if each.tag == "message"}
     told = {payload["whatsapp"]["messageId"] for payload in books.told if payload["event"] == "message.received"}
     excused = {message.id for message in books.inbox if message.id not in taken} if books.is_lost else set()
     for killed in books.killed:
         for message in reversed(books.inbox):
-            at = taken.get(message.id)
-            if at is None or at > killed + LATE_S:
+            each = taken.get(message.id)
+            if each is None or each.offered > killed:
                 continue
-            if at < killed - WINDOW_S or (message.id in told and at <= killed):
+            if each.at < killed - WINDOW_S or (message.id in told and each.at <= killed):
                 break
             excused.add(message.id)
     return excused

@@ -61,10 +61,6 @@ def fail_actor(scene: Scene) -> None:
     os.kill(scene.manager.pid, signal.SIGUSR2)
 
 
-def hang_actor(scene: Scene) -> None:
-    os.kill(scene.manager.pid, signal.SIGUSR1)
-
-
 def fill_disk(scene: Scene) -> None:
     resource.prlimit(scene.manager.pid, resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
     time.sleep(scene.random.uniform(0.3, 1.5))
@@ -127,6 +123,5 @@ BY_THE_MACHINE = (
 SLOW = (
     Trouble("deaf", fall_deaf),
     Trouble("login hangs", hang_login),
-    Trouble("actor hangs", hang_actor),
 )
 """What takes most of a minute to notice."""

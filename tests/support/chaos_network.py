@@ -1,5 +1,6 @@
 """What WhatsApp and the line to it do to numbers."""
 
+import os
 import signal
 import time
 from collections.abc import Callable
@@ -113,7 +114,8 @@ def fall_deaf(scene: Scene) -> None:
     """The connection stands and nothing comes back, until the watchdog has had enough."""
     if scene.deaf is None:
         line = scene.pick_connected()
-        scene.fall_deaf(line, "deaf")
+        # Who was about to reconnect meets the silence at the login instead.
+        scene.fall_deaf(line, "deaf", "socket_failed")
         line.phone.fault(Silence())
 
 
@@ -149,11 +151,12 @@ def ruin(doom: Doom, *faults: Fault) -> Callable[[Scene], None]:
 def spoil(scene: Scene) -> None:
     """The session of a number is damaged, and its process ends: for its neighbours that is a kill."""
     line, host = carried(scene)
-    others = [each for each in scene.lines if host in holders(scene.manager, each.id)]
+    while line not in (together := scene.stop_host(host)):
+        os.kill(host, signal.SIGCONT)
+        line, host = carried(scene)
     scene.doom(line, UNUSABLE)
+    scene.note_killed(together, "damage")
     spoiled(Number(scene.manager, line.name, line.id, line.phone))
-    for each in others:
-        each.killed.append(time.time())
 
 
 BY_THE_NETWORK = (

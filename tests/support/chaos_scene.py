@@ -37,10 +37,10 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Deaf:
-    """A number whose connection stands and says nothing, until the log has this cause."""
+    """A number whose connection stands and says nothing, until the log has one of these causes."""
 
     line: Line
-    cause: str
+    causes: frozenset[str]
     after: int
     until: float
 
@@ -111,20 +111,34 @@ class Scene:
         line.doomed_after = self.end_of_log(line)
         line.doom, line.doomed_at = doom, time.time()
 
+    def stop_host(self, pid: int) -> list[Line]:
+        """Stop a socket process, and so whom it carries is known: nobody comes or goes any more."""
+        os.kill(pid, signal.SIGSTOP)
+        return [line for line in self.lines if pid in holders(self.manager, line.id)]
+
     def signal_host(self, number: signal.Signals, pid: int | None = None) -> None:
         """To a socket process, and so to all whom it carries; unless one of them is to be noticed as deaf."""
-        pid = self.random.choice(self.manager.host_pids() or [0]) if pid is None else pid
-        carried = [line for line in self.lines if pid in holders(self.manager, line.id)]
-        if pid == 0 or (self.deaf is not None and self.deaf.line in carried):
+        pids = [pid] if pid is not None else self.manager.host_pids()
+        if not pids:
             return
+        pid = self.random.choice(pids)
         with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, number)
+            carried = self.stop_host(pid)
+            if self.deaf is not None and self.deaf.line in carried:
+                os.kill(pid, signal.SIGCONT)
+                return
+            self.note_killed(carried, number.name)
+            if number is signal.SIGSTOP:
+                self.hung.append(pid)
+            else:
+                os.kill(pid, number)
+                os.kill(pid, signal.SIGCONT)
+
+    def note_killed(self, lines: list[Line], how: str) -> None:
         killed = time.time()
-        for line in carried:
+        for line in lines:
             line.killed.append(killed)
-        self.note(f"{number.name} to {[line.name for line in carried]}")
-        if number is signal.SIGSTOP:
-            self.hung.append(pid)
+        self.note(f"{how} to {[line.name for line in lines]}")
 
     @contextlib.contextmanager
     def manager_away(self) -> Any:
@@ -134,8 +148,8 @@ class Scene:
         self.manager.start(timeout_s=PATIENCE_S)
         self.up.set()
 
-    def fall_deaf(self, line: Line, cause: str) -> None:
-        self.deaf = Deaf(line, cause, self.end_of_log(line), time.monotonic() + DEAF_PATIENCE_S)
+    def fall_deaf(self, line: Line, *causes: str) -> None:
+        self.deaf = Deaf(line, frozenset(causes), self.end_of_log(line), time.monotonic() + DEAF_PATIENCE_S)
 
     def look_at_the_deaf(self) -> None:
         """Its silence ends when it is noticed, and that must not take for ever."""
@@ -145,12 +159,12 @@ class Scene:
             self.deaf.line,
             {event["data"].get("reason") for event in self.log_of(self.deaf.line, self.deaf.after)},
         )
-        if self.deaf.cause in noticed:
+        if found := self.deaf.causes & noticed:
             line.phone.heal()
-            self.note(f"{line.name} was noticed: {self.deaf.cause}")
+            self.note(f"{line.name} was noticed: {found}")
             self.deaf = None
         else:
-            assert time.monotonic() < self.deaf.until, f"{line.name} is not {self.deaf.cause}, but {noticed}"
+            assert time.monotonic() < self.deaf.until, f"{line.name} is not {self.deaf.causes}, but {noticed}"
 
     def ask_back(self) -> None:
         """A person restarts the number that was replaced, and enables the webhook that was gone."""
