@@ -138,6 +138,18 @@ def test_a_repeat_in_the_same_words_is_no_fault() -> None:
     assert complaints(retold(clean(), 3)) == []
 
 
+def test_what_turns_out_later_is_no_second_verdict() -> None:
+    books = clean()
+    failed = {"id": "late", "sequence": None, "type": "message.failed", "data": {"commandId": "unknown"}}
+    assert complaints(replace(books, log=[*books.log, failed])) == []
+
+
+def test_what_could_not_be_read_may_come_later_or_not_at_all() -> None:
+    told = {"id": "u", "sequence": None, "type": "message.undecryptable", "data": {"messageId": INBOX[1].id}}
+    books = without(clean(), "message.received", 1)
+    assert complaints(replace(books, log=[*books.log, told])) == []
+
+
 @pytest.mark.parametrize(
     ("spoil", "complaint"),
     [

@@ -82,7 +82,10 @@ def of_webhooks(books: Books) -> Iterator[str]:
 
 
 def of_what_was_received(books: Books) -> Iterator[str]:
-    """What others wrote is told, once each, word for word, in the order in which the network had it."""
+    """What others wrote is told, once each, word for word, in the order in which the network had it.
+
+    What could not be read is told as such; a copy that can be comes later, out of turn, if it comes.
+    """
     there = {message.id: message for message in books.inbox}
     if Counter(message.text for message in books.inbox) != Counter(books.written):
         yield "the network has other messages than were written"
@@ -98,14 +101,11 @@ def of_what_was_received(books: Books) -> Iterator[str]:
     yield from (
         f"{there[each].text!r} was told {n} times" for each, n in Counter(ids).items() if n > 1 and each in there
     )
-    places = [there[each].index for each in ids if each in there]
+    unreadable = {each["data"]["messageId"] for each in books.log if each["type"] == "message.undecryptable"}
+    places = [there[each].index for each in ids if each in there and each not in unreadable]
     yield from (f"{books.inbox[b].text!r} was told after {books.inbox[a].text!r}" for a, b in pairwise(places) if b < a)
-    excused = lost_messages(books)
-    yield from (
-        f"{message.text!r} was lost"
-        for message in books.inbox
-        if message.id not in {*ids} and message.id not in excused
-    )
+    excused = {*ids} | unreadable | lost_messages(books)
+    yield from (f"{message.text!r} was lost" for message in books.inbox if message.id not in excused)
 
 
 def of_what_was_sent(books: Books) -> Iterator[str]:
