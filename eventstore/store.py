@@ -31,6 +31,7 @@ from chatbot_erp.eventstore.engine import Ask, Readers, Writer
 from chatbot_erp.eventstore.entries import entries
 from chatbot_erp.eventstore.errors import NotStorable
 from chatbot_erp.eventstore.lease import Seen
+from chatbot_erp.eventstore.promise import Crowd, Promise
 from chatbot_erp.eventstore.records import (
     MAIN,
     Answered,
@@ -119,6 +120,7 @@ class EventStore:
         """By `lease.boot_time`, until when no other node takes over; where none can, for ever."""
         self.nodes = nodes
         """All nodes that share the log; none where it is not shared. Raises like a read."""
+        self._crowd = Crowd()
 
     @classmethod
     def open(cls, directory: Path, settings: Settings | None = None) -> "EventStore":
@@ -176,7 +178,7 @@ class EventStore:
         if not is_word(stream):
             raise NotStorable("A stream's name is visible ASCII, at most 200 characters.")
         append = Append(
-            future=Future(),
+            future=Promise(self._crowd),
             stream=stream,
             expected_version=expected_version,
             entries=entries(self._sealer, stream, events),
@@ -365,6 +367,6 @@ class EventStore:
         self.close()
 
     def _errand(self, run: Callable[[Ask], T]) -> Future[T]:
-        errand = Errand(Future(), run)
+        errand = Errand(Promise(self._crowd), run)
         self._writer.submit(errand)
         return errand.future
