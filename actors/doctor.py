@@ -23,7 +23,6 @@ from rich.table import Table
 from chatbot_erp.eventstore.database import FILE, OLDEST_SQLITE
 from chatbot_erp.eventstore.errors import StoreError
 from chatbot_erp.eventstore.events import EVENT_NAMES, InstanceConnected, InstanceInvalidated, InstanceRemoved
-from chatbot_erp.eventstore.keys_file import must_not_be_missing
 from chatbot_erp.eventstore.places import open_log
 
 LIBRARY_PATIENCE_S = 60.0
@@ -222,7 +221,7 @@ def log(data_dir: Path, now: Callable[[], datetime] = lambda: datetime.now(UTC))
     """Whether the log can be read, fits the clock, and tells of a library that WhatsApp does not want any more."""
     try:
         with open_log(data_dir) as reader:
-            must_not_be_missing(data_dir)
+            reader.must_have_its_keys(data_dir)
             head = reader.head()
             last = reader.read(after=head - 1, limit=1)
             outdated: dict[str, bool] = {}

@@ -20,6 +20,8 @@ class Log(Protocol):
         self, *, after: int = 0, limit: int = 100, stream: str | None = None, until: int | None = None
     ) -> list[Recorded]: ...
 
+    def last_until(self, stream: str, at: datetime) -> int: ...
+
 
 def rebuild(store: EventStore, head: StreamHead) -> State:
     """The state at `head`. A snapshot is only a cache: one that cannot be read is folded anew."""
@@ -48,14 +50,14 @@ class Past:
 
 
 def past(log: Log, stream: str, *, until: int | None = None, at: datetime | None = None) -> Past:
-    """How it was after the events up to position `until`, recorded no later than `at`.
+    """How it was after the events up to position `until`, or after the last one that was recorded no later than `at`.
 
-    The first event recorded later ends it, also where the clock went back after that: a position says it exactly.
+    What stands before that one belongs to it, also where a clock that went back since calls it later.
     """
     then = Past()
+    if at is not None:
+        until = log.last_until(stream, at)
     for record in stream_events(log, stream, until=until):
-        if at is not None and record.recorded_at > at:
-            break
         then.take(record)
     return then
 

@@ -30,6 +30,7 @@ from chatbot_erp.eventstore.database import (
 from chatbot_erp.eventstore.engine import Ask, Readers, Writer
 from chatbot_erp.eventstore.entries import entries
 from chatbot_erp.eventstore.errors import NotStorable
+from chatbot_erp.eventstore.keys_fit import must_fit
 from chatbot_erp.eventstore.lease import Seen
 from chatbot_erp.eventstore.promise import Crowd, Promise
 from chatbot_erp.eventstore.records import (
@@ -126,22 +127,24 @@ class EventStore:
     def open(cls, directory: Path, settings: Settings | None = None) -> "EventStore":
         """The store in `directory`, made or migrated if need be; one per directory at a time.
 
-        Raises LogTooNew, LogCorrupt (the newest events do not fit together), KeysMissing, StoreUnavailable.
+        Raises LogTooNew, LogCorrupt (the newest events do not fit together), KeysMissing, KeysOutdated,
+        StoreUnavailable.
         """
         wanted = settings or Settings()
         path = directory / FILE
+        keys = SubjectKeys.open(directory)
 
         def connect(patience_ms: int) -> sqlite3.Connection:
             connection = open_writable(path, patience_ms)
             try:
                 migrate(connection)
                 check_tail(asking(connection))
+                must_fit(asking(connection), keys, directory)
             except BaseException:
                 connection.close()
                 raise
             return connection
 
-        keys = SubjectKeys.open(directory)
         try:
             create_private(path)
             writer = SqliteWriter(
@@ -215,6 +218,13 @@ class EventStore:
     ) -> list[Recorded]:
         """The last `limit` events of a stream with `after` < position <= `until`, by position. Raises as `read` does."""
         return self._readers.run(lambda ask: reader.read_latest(ask, self._sealer, stream, after, until, limit, types))
+
+    def last_until(self, stream: str, at: datetime) -> int:
+        """The position of the last event of a stream that was recorded no later than `at`; 0 where there is none.
+
+        Events before it may be of a later moment: where the clock went back, positions say what came first.
+        """
+        return self._readers.run(lambda ask: reader.last_until(ask, stream, at))
 
     def read_sealed(self, subjects: Collection[str], *, after: int, until: int, limit: int) -> list[Recorded]:
         """Events with `after` < position <= `until` that are sealed for one of the subjects, by position.
