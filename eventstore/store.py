@@ -97,6 +97,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds without an answer after which a database server is taken for frozen."""
     checkpoint_events: int = 10_000
     checkpoint_period: timedelta = timedelta(minutes=5)
+    checkpoint_quiet: timedelta = timedelta(minutes=1)
+    """A log in which nothing has happened for so long gets a checkpoint of its end. Not in PostgreSQL."""
     readers: int = 4
     """Reads that run at once; others wait."""
 
@@ -151,7 +153,7 @@ class EventStore:
                 connect,
                 Signer.open(directory),
                 Bounds(wanted.queue, wanted.group, wanted.patience_ms),
-                Cadence(wanted.checkpoint_events, wanted.checkpoint_period),
+                Cadence(wanted.checkpoint_events, wanted.checkpoint_period, wanted.checkpoint_quiet),
             )
             writer.start()
             try:

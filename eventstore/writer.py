@@ -184,17 +184,23 @@ class Writer:
         """On the connection's thread: commit until the end. Raises WriteFailed."""
         while not self._closing:
             self._drain(connection)
-            self._await_work()
+            if not self._await_work(self._cadence.quiet.total_seconds()):
+                try:
+                    self._sign(connection)
+                except sqlite3.Error as ex:
+                    self._fail([], ex)
+                    raise WriteFailed(ex, [], (0, b"")) from ex
+                self._await_work()
 
     def _drain(self, connection: sqlite3.Connection) -> None:
         """Commit group after group until nothing waits. Raises WriteFailed."""
         while group := self._take(self._bounds.group):
             self._commit(connection, group)
 
-    def _await_work(self, patience_s: float | None = None) -> None:
-        """Wait until something is queued, or the end has come."""
+    def _await_work(self, patience_s: float | None = None) -> bool:
+        """Wait until something is queued, or the end has come; whether it is so."""
         with self._arrival:
-            self._arrival.wait_for(lambda: self._queue or self._closing, patience_s)
+            return bool(self._arrival.wait_for(lambda: self._queue or self._closing, patience_s))
 
     def _take(self, most: int) -> list[Work]:
         """The next work, without what was cancelled; none when nothing waits."""
@@ -268,14 +274,19 @@ class Writer:
         """The last word on the connection's thread: what still waits, and a checkpoint over all of it."""
         try:
             self._drain(connection)
-            transaction = Transaction(connection, self._ledger)
-            connection.execute("BEGIN IMMEDIATE")
-            transaction.sign(self._signer)
-            connection.execute("COMMIT")
+            self._sign(connection)
         except WriteFailed as ex:
             _resolve([(work, OutcomeUnknown()) for work, _ in ex.doubtful])
         except sqlite3.Error:
             return  # the checkpoint is missing, and comes with the next start's first one
+
+    def _sign(self, connection: sqlite3.Connection) -> None:
+        """A checkpoint of the log's end, where there is none yet. Raises sqlite3.Error."""
+        transaction = Transaction(connection, self._ledger)
+        connection.execute("BEGIN IMMEDIATE")
+        transaction.sign(self._signer)
+        connection.execute("COMMIT")
+        transaction.keep()
 
 
 def _resolve(outcomes: Outcomes) -> None:
