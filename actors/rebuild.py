@@ -1,7 +1,6 @@
 """An instance as the log has it: from its snapshot where there is one, else by folding its stream."""
 
 import heapq
-from bisect import bisect_right
 from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import Protocol
@@ -38,6 +37,8 @@ class Log(Protocol):
         until: int | None = None,
     ) -> list[Recorded]: ...
 
+    def last_until(self, stream: str, at: datetime) -> int: ...
+
 
 def rebuild(store: EventStore, head: StreamHead) -> State:
     """The state at `head`. A snapshot is only a cache: one that cannot be read is folded anew."""
@@ -66,14 +67,14 @@ class Past:
 
 
 def past(log: Log, stream: str, *, until: int | None = None, at: datetime | None = None) -> Past:
-    """How it was after the events up to position `until`, recorded no later than `at`.
+    """How it was after the events up to position `until`, or after the last one that was recorded no later than `at`.
 
-    The first event recorded later ends it, also where the clock went back after that: a position says it exactly.
+    What stands before that one belongs to it, also where a clock that went back since calls it later.
     """
     then = Past()
+    if at is not None:
+        until = log.last_until(stream, at)
     for record in stream_events(log, stream, until=until):
-        if at is not None and record.recorded_at > at:
-            break
         then.take(record)
     return then
 
@@ -88,11 +89,11 @@ def look_back(
 ) -> Past:
     """As `past`, at a cost that traffic does not raise: with the last messages only, and without what was `pending`.
 
-    Where the clock was set back, a moment is found only nearly. Raises `HistoryTooLong` above `limit` events.
+    Raises `HistoryTooLong` above `limit` events.
     """
     end = store.head() if until is None else until
     if at is not None:
-        end = min(end, position_at(store, at))
+        end = min(end, store.last_until(stream, at))
     # They alternate, and are as many as messages: whatever the status is due to, it is due to one of the last two.
     weighed = store.read_latest(stream, until=end, limit=2, types=WEIGHED)
     messages = store.read_latest(stream, until=end, limit=LAST_OF_MESSAGES, types=ABOUT_MESSAGES)
@@ -103,12 +104,6 @@ def look_back(
             raise HistoryTooLong(f"Until then the instance has changed more than {limit:,} times.")
         then.take(record)
     return then
-
-
-def position_at(store: EventStore, moment: datetime) -> int:
-    """The last position that was recorded no later than `moment`; 0 if there is none."""
-    positions = range(1, store.head() + 1)
-    return bisect_right(positions, moment, key=lambda position: store.read(after=position - 1, limit=1)[0].recorded_at)
 
 
 def fold(log: Log, stream: str) -> State:

@@ -11,6 +11,7 @@ StoreError
 ├── LogTooNew            a newer manager wrote this log
 ├── LogCorrupt           the log does not fit together
 └── KeysMissing          the log has what only keys can open that are not where they were
+    └── KeysOutdated     they are older than the log
 """
 
 from typing import ClassVar, Literal
@@ -128,3 +129,10 @@ class KeysMissing(StoreError):
 
     code = "keys-missing"
     action = "Put keys.db back from a backup; to go on without it for ever, make an empty file of that name."
+
+
+class KeysOutdated(KeysMissing):
+    """Raised where the keys are of a backup from before the log's newest events: whoever came since would look erased."""
+
+    code = "keys-outdated"
+    action = "Put the newest keys.db back; to go on with this one for ever, make an empty file keys.older beside it."
