@@ -1,5 +1,6 @@
 """The shell of an instance over a real event store."""
 
+import dataclasses
 from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
@@ -11,8 +12,10 @@ from msgspec.structs import replace
 from chatbot_erp.actors import frames, tidings
 from chatbot_erp.actors.commands import ConfigurePacing, CreateInstance, RestartInstance, SendMessage
 from chatbot_erp.actors.contents import Text
+from chatbot_erp.actors.erasing import Eraser
 from chatbot_erp.actors.errors import InstanceNotOperational, OutcomeUnknown, SendingTooFast, Unavailable
 from chatbot_erp.actors.instance_actor import MOST_PENDING, InstanceActor
+from chatbot_erp.actors.manager import Manager
 from chatbot_erp.actors.pacing import UNPACED, Pacing
 from chatbot_erp.actors.tallies import DISREGARDED
 from instance_world import NOW, PATIENCE_S, World, received
@@ -165,16 +168,18 @@ def test_who_comes_too_late_for_an_actor_that_stops_is_told_to_come_again(world:
         late.result(PATIENCE_S)
 
 
-def test_a_message_whose_caller_gave_up_before_it_was_taken_is_never_sent(world: World) -> None:
+def test_a_message_that_is_not_taken_in_time_is_refused_and_never_sent(world: World) -> None:
+    house = dataclasses.replace(world.house, config=replace(world.house.config, send_timeout_s=0.1))
+    manager = Manager(house, Eraser(house.store, house.config))
     world.connect()
     world.tell(frames.SocketOfferedQr(qr="secret", valid_s=60), generation=1)
     world.actor.tell(RestartInstance(cause="requested"))
     world.tell(frames.SocketOfferedQr(qr="secret", valid_s=60), generation=2)
     assert world.showing.wait(PATIENCE_S)
     world.tell(frames.SocketConnected(jid="1@s.whatsapp.net", lid=None, push_name="Shop"), generation=2)
-    given_up = world.send(SendMessage(command_id="c1", number="551", content=Text(text="Olá")))
+    with pytest.raises(Unavailable):
+        manager.send_text("shop", "5511987654321", "Olá")
     world.send(SendMessage(command_id="c2", number="551", content=Text(text="Olá")))
-    assert given_up.cancel()
     world.shown.set()
     assert world.host.next(frames.Transmit).command_id == "c2"
     assert world.types().count("message.accepted") == 1
