@@ -17,7 +17,7 @@ from types import MappingProxyType
 
 import msgspec
 
-from chatbot_erp.actors.frames import Alive, EndHost, Order, Word, decode_word, encode_frame
+from chatbot_erp.actors.frames import Alive, EndHost, Order, Word, decode_words, encode_frame
 from chatbot_erp.actors.host_nursery import bear
 from chatbot_erp.actors.house import HostGone
 from chatbot_erp.actors.socket_host import HostSetting, neonize_sockets, run_host
@@ -162,15 +162,16 @@ class HostProcess:
         self._bury()
 
     def _hear(self, frame: bytes) -> None:
-        word = decode_word(frame)
+        words = decode_words(frame)
         self._ready.set()
         self.last_alive = time.monotonic()
-        if isinstance(word, Alive):
-            self.vitals = word
-        try:
-            self._on_word(word)
-        except Exception:
-            log.exception("A word of the socket host %s found nobody; the host keeps it if it matters.", self.name)
+        for word in words:
+            if isinstance(word, Alive):
+                self.vitals = word
+            try:
+                self._on_word(word)
+            except Exception:
+                log.exception("A word of the socket host %s found nobody; the host keeps it if it matters.", self.name)
 
     def _bury(self) -> None:
         if not self._child.await_end(REAP_PATIENCE_S):

@@ -17,7 +17,7 @@ import pykka
 import structlog
 
 from chatbot_erp.actors import effects, frames, tidings
-from chatbot_erp.actors.callers import Callers, Verdict
+from chatbot_erp.actors.callers import Callers
 from chatbot_erp.actors.commands import (
     Command,
     ConfigurePacing,
@@ -63,7 +63,7 @@ REPEAT_AFTER_S = 1.0
 
 
 class InstanceActor(pykka.ThreadingActor):
-    """One number. Its creation and removal, messages and what concerns endpoints are asked, all else is told.
+    """One number. Its creation and removal, and what concerns endpoints, are asked, most else is told.
 
     Messages, sends and verdicts of deliveries are staged while the mailbox has more, and appended together; what is
     rare is appended alone.
@@ -99,13 +99,11 @@ class InstanceActor(pykka.ThreadingActor):
     def on_stop(self) -> None:
         """Runs in the actor's thread, after an orderly stop only."""
         self._write()
-        self._callers.release()
-        self._downloads.give_up()
+        self._let_go()
 
     def on_failure(self, exception_type: object, exception_value: object, traceback: object) -> None:
         """Runs in the actor's thread after an error under `tell`, in place of `on_stop`."""
-        self._callers.release()
-        self._downloads.give_up()
+        self._let_go()
         self._report_failure()
 
     def on_receive(self, message: object) -> object:
@@ -129,8 +127,8 @@ class InstanceActor(pykka.ThreadingActor):
         match message:
             case tidings.Heard(observed=Observed(observation=seen)) if isinstance(seen, frames.NUMBERED):
                 self._hear(message)
-            case SendMessage():
-                return self._send(message)
+            case tidings.Deliver():
+                self._deliver(message)
             case tidings.Settled(verdicts=verdicts):
                 for verdict in verdicts:
                     self._owe(verdict)
@@ -211,6 +209,16 @@ class InstanceActor(pykka.ThreadingActor):
         self._callers.release()
         self._downloads.give_up()
         self._report_failure()
+
+    def _let_go(self) -> None:
+        """Nothing more is taken: whoever still waits is told so."""
+        self._callers.release()
+        inbox = self.actor_inbox
+        assert isinstance(inbox, Mailbox)
+        for message in inbox.left():
+            if message.caller.set_running_or_notify_cancel():
+                message.caller.set_exception(Unavailable("The instance is being brought back to life."))
+        self._downloads.give_up()
 
     def _report_failure(self) -> None:
         self._house.supervisor.tell(tidings.ActorFailed(instance=self._id, urn=self.actor_urn))
@@ -334,16 +342,23 @@ class InstanceActor(pykka.ThreadingActor):
 
     # what callers want
 
-    def _send(self, command: SendMessage) -> Future[Verdict]:
-        """Answers a future of the verdict; it is in the log before it is in the future."""
+    def _deliver(self, message: tidings.Deliver) -> None:
+        """The verdict is in the log before its caller has it."""
+        command, caller = message.command, message.caller
+        if not caller.set_running_or_notify_cancel():
+            return
 
         def settle(failure: StoreError | None) -> None:
             if failure is not None:
                 self._callers.refuse(command.command_id, failure)
 
-        self._check_room(waits=True)
-        self._stage_send(command, settle)
-        return self._callers.await_verdict(command.command_id)
+        try:
+            self._check_room(waits=True)
+            self._stage_send(command, settle)
+        except Exception as ex:  # noqa: BLE001 - it is the caller's, whatever it is
+            caller.set_exception(ex)
+        else:
+            self._callers.await_verdict(command.command_id, caller)
 
     def _accept(self, command: SendMessage) -> Future[None]:
         """Answers a future that is done when the message is in the log."""

@@ -6,7 +6,7 @@ What sockets say is bounded by their hosts, which hold a socket up while too muc
 from queue import Queue
 from typing import Any
 
-from chatbot_erp.actors.commands import ConfigurePacing, RemoveInstance, RestartInstance, SendMessage
+from chatbot_erp.actors.commands import ConfigurePacing, RemoveInstance, RestartInstance
 from chatbot_erp.actors.endpoint import (
     ConfigureEndpoint,
     DisableEndpoint,
@@ -16,7 +16,16 @@ from chatbot_erp.actors.endpoint import (
     TellAgain,
 )
 from chatbot_erp.actors.errors import Unavailable
-from chatbot_erp.actors.tidings import Accept, AskMedia, AskPairingCode, AskRoom, Ping, RestartWanted, StartInstance
+from chatbot_erp.actors.tidings import (
+    Accept,
+    AskMedia,
+    AskPairingCode,
+    AskRoom,
+    Deliver,
+    Ping,
+    RestartWanted,
+    StartInstance,
+)
 
 ROOM = 64
 """So many requests may wait for one actor. It takes thousands a second; those that wait longer wait for a sick disk."""
@@ -25,7 +34,7 @@ ROOM_FOR_REMOVALS = 8
 """So many more, for removals only: nobody who goes on asking keeps an instance from being removed."""
 
 REQUESTS = (
-    SendMessage,
+    Deliver,
     Accept,
     ConfigurePacing,
     AskPairingCode,
@@ -79,3 +88,8 @@ class Mailbox(Queue[Any]):
         if isinstance(item.message, RestartInstance):
             self._restarts.discard(item.message)
         return item
+
+    def left(self) -> list[Deliver]:
+        """The messages to be sent that nobody has taken."""
+        with self.mutex:
+            return [item.message for item in self.queue if isinstance(item.message, Deliver)]

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import partial
 from typing import Any, BinaryIO, assert_never
@@ -22,6 +22,7 @@ from prometheus_client.metrics_core import Metric
 from chatbot_erp.actors import media_specs, spans, tidings
 from chatbot_erp.actors.api_keys import KeyRing
 from chatbot_erp.actors.audit import Audit
+from chatbot_erp.actors.callers import Verdict
 from chatbot_erp.actors.commands import ConfigurePacing, CreateInstance, RemoveInstance, SendMessage
 from chatbot_erp.actors.contents import Media, Text
 from chatbot_erp.actors.directory import Directory, InstanceView
@@ -212,12 +213,14 @@ class Manager:
 
     def _deliver(self, name: str, command: SendMessage, patience_s: float = 0.0) -> Sent:
         """Have it sent, and wait for the verdict; `patience_s` longer than for a text."""
-        caller: Future[MessageSent | MessageFailed | MessageOutcomeUnknown] = self._ask(name, command)
+        caller: Future[Verdict] = Future()
+        send_timeout_s = self._house.config.send_timeout_s + patience_s
         try:
+            self.directory.find(name).actor.tell(tidings.Deliver(command=command, caller=caller))
             with spans.span("await acknowledgement"):
-                verdict = caller.result(self._house.config.send_timeout_s + patience_s)
-        except FutureTimeout as ex:
-            raise OutcomeUnknown("WhatsApp has not acknowledged the message in time.") from ex
+                verdict = self._verdict(caller, send_timeout_s)
+        except pykka.ActorDeadError as ex:
+            raise Unavailable("The instance is being brought back to life.") from ex
         match verdict:
             case MessageSent():
                 return Sent(message_id=verdict.message_id, jid=verdict.jid, sent_at=verdict.sent_at)
@@ -229,6 +232,17 @@ class Manager:
                 raise OutcomeUnknown(f"No acknowledgement came ({reason}).")
             case _:
                 assert_never(verdict)
+
+    def _verdict(self, caller: Future[Verdict], patience_s: float) -> Verdict:
+        taken_in_s = min(ASK_PATIENCE_S, patience_s)
+        with suppress(FutureTimeout):
+            return caller.result(taken_in_s)
+        if caller.cancel():
+            raise Unavailable("The instance did not take the message in time. It is not sent.")
+        try:
+            return caller.result(patience_s - taken_in_s)
+        except FutureTimeout as ex:
+            raise OutcomeUnknown("WhatsApp has not acknowledged the message in time.") from ex
 
     def story(self, instance: str, message_id: str) -> Story:
         """What became of a message of the instance with this id, sent or received. Raises `MessageNotFound`.

@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -93,7 +92,7 @@ def test_what_cannot_even_be_decided_is_parked_after_what_was_heard_before_is_st
 
 def test_a_caller_whose_text_cannot_be_stored_is_told_so_and_the_actor_lives(world: World) -> None:
     world.connect()
-    caller: Future[Any] = world.actor.ask(SendMessage(command_id="c", number="551", content=Text(text="\ud800")))
+    caller = world.send(SendMessage(command_id="c", number="551", content=Text(text="\ud800")))
     with pytest.raises(NotStorable):
         caller.result(PATIENCE_S)
     world.tell(received("m1"), 1)
@@ -115,12 +114,9 @@ def test_more_requests_than_there_is_room_for_are_refused_at_once(world: World) 
     world.actor.tell(RestartInstance(cause="requested"))
     world.tell(frames.SocketOfferedQr(qr="secret", valid_s=60), generation=2)
     assert world.showing.wait(PATIENCE_S)
-    waiting = [
-        world.actor.ask(SendMessage(command_id=str(n), number="551", content=Text(text="Olá")), block=False)
-        for n in range(ROOM)
-    ]
+    waiting = [world.send(SendMessage(command_id=str(n), number="551", content=Text(text="Olá"))) for n in range(ROOM)]
     with pytest.raises(Unavailable):
-        world.actor.ask(SendMessage(command_id="more", number="551", content=Text(text="Olá")), block=False)
+        world.send(SendMessage(command_id="more", number="551", content=Text(text="Olá")))
     with pytest.raises(Unavailable):
         world.actor.ask(DisableEndpoint(endpoint=MAIN, reason="requested"), block=False)
     world.tell(received("m1"), 1)
@@ -128,7 +124,7 @@ def test_more_requests_than_there_is_room_for_are_refused_at_once(world: World) 
     assert world.host.next(frames.Confirm).number == 1
     for each in waiting:
         with pytest.raises(Exception, match="not CONNECTED"):
-            each.get(timeout=PATIENCE_S)
+            each.result(PATIENCE_S)
 
 
 def test_a_removal_has_room_where_other_requests_have_none_and_not_without_end(world: World) -> None:
@@ -148,11 +144,10 @@ def test_a_removal_has_room_where_other_requests_have_none_and_not_without_end(w
 def test_a_number_whose_sends_hang_holds_only_its_share_of_the_callers(world: World) -> None:
     world.connect()
     share = world.house.config.http_threads // 2
-    hanging = [
-        world.actor.ask(SendMessage(command_id=str(n), number="551", content=Text(text="Olá"))) for n in range(share)
-    ]
+    hanging = [world.send(SendMessage(command_id=str(n), number="551", content=Text(text="Olá"))) for n in range(share)]
     with pytest.raises(Unavailable):
-        world.actor.ask(SendMessage(command_id="more", number="551", content=Text(text="Olá")))
+        world.send(SendMessage(command_id="more", number="551", content=Text(text="Olá"))).result(PATIENCE_S)
+    world.actor.ask(tidings.Introduce())
     assert world.types().count("message.accepted") == share
     world.actor.tell(LoseSocket(generation=1, cause="host_died"))
     assert [each.result(PATIENCE_S).reason for each in hanging] == ["host_died"] * share

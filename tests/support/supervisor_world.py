@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from queue import Queue
 from threading import Event
@@ -170,7 +171,8 @@ class World:
         """Returns when it is accepted."""
         actor = self.house.directory.actor(name)
         assert actor is not None
-        actor.ask(SendMessage(command_id=command_id, number="551", content=Text(text="Olá")))
+        command = SendMessage(command_id=command_id, number="551", content=Text(text="Olá"))
+        actor.ask(tidings.Deliver(command=command, caller=Future()))
 
     def wait(self, name: str, wanted: Any) -> InstanceView:
         deadline = time.monotonic() + PATIENCE_S
