@@ -26,8 +26,9 @@ class Callers:
         if len(self._senders) >= self._most:
             raise Unavailable(f"{self._most} messages of this instance wait for WhatsApp already.")
 
-    def await_verdict(self, command_id: str) -> Future[Verdict]:
-        return self._senders.setdefault(command_id, Future())
+    def await_verdict(self, command_id: str, caller: Future[Verdict]) -> None:
+        """Have `caller` told what becomes of this message."""
+        self._senders[command_id] = caller
 
     def tell_verdict(self, verdict: Verdict) -> None:
         if sender := self._senders.pop(verdict.command_id, None):

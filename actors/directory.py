@@ -42,6 +42,9 @@ class InstanceView(msgspec.Struct, frozen=True, kw_only=True):
     qr: Qr | None
     restarts: int
     retry_at: datetime | None = None
+    """Before this moment WhatsApp wants to see no new attempt."""
+    next_try_at: datetime | None = None
+    """When the supervisor will have a new socket made."""
     pacing: Pacing = UNPACED
     pending: tuple[str, ...] = ()
     """Ids of the commands whose messages wait for a verdict."""
@@ -115,10 +118,19 @@ class Directory:
                 qr=qr,
                 restarts=state.restarts,
                 retry_at=state.retry_at,
+                next_try_at=entry.view.next_try_at if entry.view else None,
                 pacing=state.pacing,
                 pending=state.pending,
             )
             self._entries[instance] = msgspec.structs.replace(entry, view=view, endpoints=state.endpoints)
+
+    def plan(self, instance: str, next_try_at: datetime | None) -> None:
+        """Show when it will be tried next, as far as that is planned."""
+        with self._lock:
+            entry = self._entries.get(instance)
+            if entry is not None and entry.view is not None:
+                view = msgspec.structs.replace(entry.view, next_try_at=next_try_at)
+                self._entries[instance] = msgspec.structs.replace(entry, view=view)
 
     def miss(self, instance: str, name: str | None) -> None:
         """It cannot be brought back in this life: what belongs to it is kept, and nobody else gets its name."""

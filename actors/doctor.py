@@ -23,8 +23,7 @@ from rich.table import Table
 from chatbot_erp.eventstore.database import FILE, OLDEST_SQLITE
 from chatbot_erp.eventstore.errors import StoreError
 from chatbot_erp.eventstore.events import EVENT_NAMES, InstanceConnected, InstanceInvalidated, InstanceRemoved
-from chatbot_erp.eventstore.keys_file import must_not_be_missing
-from chatbot_erp.eventstore.places import open_log
+from chatbot_erp.eventstore.places import Place, open_log
 
 LIBRARY_PATIENCE_S = 60.0
 PORT_PATIENCE_S = 2.0
@@ -59,7 +58,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     advice: str = ""
 
 
-def examine(data_dir: Path, host: str, port: int) -> Iterator[Finding]:
+def examine(data_dir: Path, database: str | None, host: str, port: int) -> Iterator[Finding]:
     """One finding after another; the library takes a few seconds to load."""
     yield python()
     yield from libraries()
@@ -70,16 +69,16 @@ def examine(data_dir: Path, host: str, port: int) -> Iterator[Finding]:
     yield disk(data_dir)
     yield manager(data_dir)
     yield listening(host, port)
-    if (data_dir / FILE).exists():
-        yield from log(data_dir)
+    if database or (data_dir / FILE).exists():
+        yield from log(database or data_dir)
 
 
-def show_findings(data_dir: Path, *, host: str, port: int, as_json: bool) -> bool:
+def show_findings(data_dir: Path, *, database: str | None, host: str, port: int, as_json: bool) -> bool:
     """Print every finding; whether none is a failure."""
     marks = {Health.WELL: "[green]✓[/]", Health.DOUBTFUL: "[yellow]![/]", Health.ILL: "[red]✗[/]"}
     table = Table("", "what", "seen", "what to do", box=None)
     fine = True
-    for finding in examine(data_dir, host, port):
+    for finding in examine(data_dir, database, host, port):
         fine = fine and finding.health is not Health.ILL
         if as_json:
             print(msgspec.json.encode(finding).decode())
@@ -218,11 +217,12 @@ def listening(host: str, port: int) -> Finding:
     return Finding(what=what, health=Health.DOUBTFUL, seen="another program has it", advice=advice)
 
 
-def log(data_dir: Path, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Iterator[Finding]:
+def log(place: Place, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Iterator[Finding]:
     """Whether the log can be read, fits the clock, and tells of a library that WhatsApp does not want any more."""
     try:
-        with open_log(data_dir) as reader:
-            must_not_be_missing(data_dir)
+        with open_log(place) as reader:
+            if isinstance(place, Path):
+                reader.must_have_its_keys(place)
             head = reader.head()
             last = reader.read(after=head - 1, limit=1)
             outdated: dict[str, bool] = {}

@@ -144,7 +144,7 @@ class Eraser:
     def _forget_in_spools(self, person: Person) -> None:
         """Before the keys are destroyed: what is read from a spool afterwards would be somebody new's."""
         try:
-            traces.drop_spooled(self._directory, set(person.addresses))
+            traces.drop_spooled(self._directory, set(person.addresses), _forms_of(person.addresses))
         except OSError as ex:
             raise ErasureUnfinished(f"The keys are not destroyed yet: a spool cannot be changed ({ex}).") from ex
 
@@ -166,7 +166,7 @@ class Eraser:
 
     def _forget_in(self, files: Iterable[Path], addresses: Collection[str]) -> dict[str, str]:
         """Clean them; which of them, by its place below the data directory, refused it and why."""
-        forms = {form for address in addresses for form in written_forms(address)}
+        forms = _forms_of(addresses)
         refusals = {}
         for path in files:
             place = path.relative_to(self._directory)
@@ -203,3 +203,7 @@ class _Turn:
 
     def __exit__(self, *_: object) -> None:
         self._lock.release()
+
+
+def _forms_of(addresses: Collection[str]) -> set[str]:
+    return {form for address in addresses for form in written_forms(address)}

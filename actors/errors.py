@@ -22,6 +22,7 @@
     │   ├── InvitationVoid
     │   ├── NotAccepted
     │   ├── SendingTooFast
+    │   ├── HistoryTooLong
     │   ├── MessageNotFound
     │   ├── NoMedia
     │   ├── MediaGone
@@ -213,6 +214,14 @@ class AuditRunning(Refused):
     code = "audit-running"
     title = "The log is being checked already."
     action = "Wait until the check that runs has ended, then ask again."
+
+
+class HistoryTooLong(Refused):
+    code = "history-too-long"
+    title = "Too much has happened to the instance to look so far on in one call."
+    action = (
+        "Use 'chatbot-erp replay NAME --at MOMENT' on the manager's machine, or read the instance's events in pages."
+    )
 
 
 class BadContent(Refused):

@@ -347,4 +347,6 @@ Word = Said | Alive
 _encoder = msgspec.msgpack.Encoder()
 decode_order = msgspec.msgpack.Decoder(Order).decode
 decode_word = msgspec.msgpack.Decoder(Word).decode
+decode_words = msgspec.msgpack.Decoder(list[Word]).decode
+"""What a host writes into its pipe at once."""
 encode_frame = _encoder.encode

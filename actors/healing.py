@@ -5,13 +5,13 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 import structlog
 
 from chatbot_erp.actors.alarms import Alarm, Alarms
-from chatbot_erp.actors.supervision import HASTE_S, NETWORK, Healing, plan, recovered
+from chatbot_erp.actors.supervision import HASTE_S, NETWORK, REMEDIES, Healing, Remedy, plan, recovered
 from chatbot_erp.actors.tallies import Tallies
 
 log = structlog.get_logger()
@@ -32,6 +32,8 @@ class Healer:
     """Remembers losses and plans one restart per instance by the table of supervision.py.
 
     `due(instance, number)` is called on the alarms' thread and must only hand over; whoever gets it calls `begin`.
+    `show(instance, moment)` is told when it will be tried, and None where nothing is planned any more, or where the
+    library tries all the time.
     """
 
     def __init__(
@@ -40,12 +42,14 @@ class Healer:
         alarms: Alarms,
         now: Callable[[], datetime],
         due: Callable[[str, int], None],
+        show: Callable[[str, datetime | None], None],
         tallies: Tallies,
         qr_attempts: int,
     ) -> None:
         self._alarms = alarms
         self._now = now
         self._due = due
+        self._show = show
         self._tallies = tallies
         self._qr_attempts = qr_attempts
         self._healing: dict[str, Healing] = {}
@@ -108,6 +112,7 @@ class Healer:
         if planned is None or planned.number != number:
             return None
         del self._planned[instance]
+        self._show(instance, None)
         self._healing[instance] = planned.healing
         return planned.cause
 
@@ -115,6 +120,7 @@ class Healer:
         """No restart is to come by itself."""
         if planned := self._planned.pop(instance, None):
             planned.alarm.cancel()
+            self._show(instance, None)
 
     def forget(self, instance: str) -> None:
         """What was planned and counted is void."""
@@ -132,3 +138,5 @@ class Healer:
         number = next(self._numbers)
         alarm = self._alarms.set(delay_s, lambda: self._due(instance, number))
         self._planned[instance] = Planned(number, cause, now + delay_s, alarm, healing)
+        by_library = REMEDIES.get(cause) is Remedy.AWAIT_LIBRARY
+        self._show(instance, None if by_library else self._now() + timedelta(seconds=delay_s))

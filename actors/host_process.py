@@ -7,6 +7,7 @@ import os
 import queue
 import select
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -16,7 +17,7 @@ from types import MappingProxyType
 
 import msgspec
 
-from chatbot_erp.actors.frames import Alive, EndHost, Order, Word, decode_word, encode_frame
+from chatbot_erp.actors.frames import Alive, EndHost, Order, Word, decode_words, encode_frame
 from chatbot_erp.actors.host_nursery import bear, prepare
 from chatbot_erp.actors.house import HostGone
 from chatbot_erp.actors.socket_host import HostSetting, neonize_sockets, run_host
@@ -33,6 +34,7 @@ SHORT_BYTES = 4096
 
 TAIL_BYTES = 4096
 REAP_PATIENCE_S = 5.0
+"""A host that has lost its manager closes what it can, and spools, within that time; then it is killed."""
 
 
 class HostDeath(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,18 +123,26 @@ class HostProcess:
                 raise HostGone(f"The socket host {self.name} is ending.") from None
 
     def end(self, timeout_s: float) -> bool:
-        """Have it close its sockets and exit, and wait; what takes longer is killed (false)."""
+        """Have it close its sockets and exit, and wait; what takes longer is ended without its sockets (false)."""
         with contextlib.suppress(HostGone):
             self.order(EndHost())
         if self._dead.wait(timeout_s):
             return True
-        self.kill()
-        self._dead.wait(REAP_PATIENCE_S)
+        # What it has in hand, and the log did not take, it can still spool. One that hangs is killed when it is buried.
+        self._hang_up()
+        self._dead.wait(2 * REAP_PATIENCE_S)
         return False
 
     def kill(self) -> None:
         """End it at once; `on_death` follows. WhatsApp's server repeats what the host had not taken in."""
         self._child.kill()
+
+    def _hang_up(self) -> None:
+        """As if the manager had gone. To close the pipe would not do: a thread waits for words from it."""
+        with self._door:
+            if not self._dead.is_set():
+                with contextlib.suppress(OSError), socket.socket(fileno=os.dup(self._pipe.fileno())) as line:
+                    line.shutdown(socket.SHUT_RDWR)
 
     def _write(self) -> None:
         self._ready.wait()
@@ -160,15 +170,16 @@ class HostProcess:
         self._bury()
 
     def _hear(self, frame: bytes) -> None:
-        word = decode_word(frame)
+        words = decode_words(frame)
         self._ready.set()
         self.last_alive = time.monotonic()
-        if isinstance(word, Alive):
-            self.vitals = word
-        try:
-            self._on_word(word)
-        except Exception:
-            log.exception("A word of the socket host %s found nobody; the host keeps it if it matters.", self.name)
+        for word in words:
+            if isinstance(word, Alive):
+                self.vitals = word
+            try:
+                self._on_word(word)
+            except Exception:
+                log.exception("A word of the socket host %s found nobody; the host keeps it if it matters.", self.name)
 
     def _bury(self) -> None:
         if not self._child.await_end(REAP_PATIENCE_S):

@@ -156,6 +156,10 @@ class SocketHosts:
         """Whether a socket is open, or about to be."""
         return instance in self._slots or instance in self._wanted
 
+    def sessions(self) -> set[str]:
+        """Whose sessions are kept."""
+        return self._sessions.instances()
+
     def open_slots(self) -> list[Lost]:
         """Instances with a socket that nobody is closing."""
         now = self._clock()
@@ -217,12 +221,17 @@ class SocketHosts:
         """End every host without logout and wait; what has not ended by then is killed."""
         everyone = [*self.processes(), *(host for host, _ in self._leaving.values())]
         enders = [Thread(target=host.end, args=(patience_s,)) for host in everyone]
+        self._wanted.clear()
         for ender in enders:
             ender.start()
         for ender in enders:
             ender.join()
 
     def _place(self, request: PlaceSocket) -> None:
+        if self.unplaced:
+            # Finding out that there is none may take a minute: nobody waits for that again and again.
+            self.unplaced.append(request)
+            return
         try:
             host = self._new(self._pairing) if request.pairing else self._roomy(request.instance)
         except OSError as ex:

@@ -1,6 +1,7 @@
 """Ids of events. What WhatsApp may tell twice has an id made from its natural key, so it is stored once."""
 
-from uuid import UUID, uuid4, uuid5
+from hashlib import sha1
+from uuid import UUID, uuid4
 
 import msgspec
 
@@ -8,7 +9,7 @@ from chatbot_erp.actors import frames, people_frames
 from chatbot_erp.actors.commands import Command, Observed, RecordVerdict, SendMessage
 from chatbot_erp.eventstore.records import MAIN
 
-_ROOT = UUID("b6f1a7a4-6c1c-5d0e-9a53-2f1f6f3f6d1e")
+_ROOT = UUID("b6f1a7a4-6c1c-5d0e-9a53-2f1f6f3f6d1e").bytes
 
 
 def event_ids(instance: str, command: Command, count: int) -> list[str]:
@@ -16,12 +17,26 @@ def event_ids(instance: str, command: Command, count: int) -> list[str]:
     key = natural_key(command)
     if key is None:
         return [str(uuid4()) for _ in range(count)]
-    fact = uuid5(_ROOT, f"{instance}\n{key}")
+    fact = named(_ROOT, f"{instance}\n{key}")
     if isinstance(command, Observed) and isinstance(command.observation, frames.SocketSawReceipt):
         receipt = command.observation
-        each = [str(uuid5(fact, message_id)) for message_id in receipt.message_ids]
-        return [*each, *(str(uuid5(fact, f"{receipt.message_ids[-1]}\n{n}")) for n in range(count - len(each)))]
-    return [str(fact), *(str(uuid5(fact, str(n))) for n in range(1, count))]
+        each = [shown(named(fact, message_id)) for message_id in receipt.message_ids]
+        return [*each, *(shown(named(fact, f"{receipt.message_ids[-1]}\n{n}")) for n in range(count - len(each)))]
+    return [shown(fact), *(shown(named(fact, str(n))) for n in range(1, count))]
+
+
+def named(namespace: bytes, name: str) -> bytes:
+    """The bytes of `uuid5`, which spends most of its time on an object that nobody wants (3.4 → 1.4 µs, with `shown`)."""
+    made = bytearray(sha1(namespace + name.encode(), usedforsecurity=False).digest()[:16])
+    made[6] = made[6] & 0x0F | 0x50
+    made[8] = made[8] & 0x3F | 0x80
+    return bytes(made)
+
+
+def shown(made: bytes) -> str:
+    """A UUID as it is written."""
+    digits = made.hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def natural_key(command: Command) -> str | None:

@@ -1,4 +1,4 @@
-"""The shell around one instance: decide, append, evolve, then do what follows. Nothing else has effects.
+"""The shell around one instance: decide, append, evolve, then do what follows (deeds.py). Nothing else has effects.
 
 The actor is the only writer of its stream. What it is told while the disk refuses writes is not lost: commands wait
 in `_owed`, and what a socket saw stays with its host; `RepeatDue` takes both up again.
@@ -10,16 +10,14 @@ from concurrent.futures import Future
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, assert_never
+from typing import Any
 from uuid import uuid4
 
-import msgspec
 import pykka
 import structlog
 
-from chatbot_erp.actors import effects, frames, polls, tidings
-from chatbot_erp.actors.authors import counts, origin
-from chatbot_erp.actors.callers import Callers, Verdict
+from chatbot_erp.actors import effects, frames, tidings
+from chatbot_erp.actors.callers import Callers
 from chatbot_erp.actors.commands import (
     Command,
     ConfigurePacing,
@@ -28,41 +26,35 @@ from chatbot_erp.actors.commands import (
     LoseSocket,
     MissMedia,
     Observed,
-    RecordVerdict,
     RemoveInstance,
     RestartInstance,
     SendMessage,
 )
 from chatbot_erp.actors.confirmations import Confirmations
+from chatbot_erp.actors.deeds import Deeds, endpoint_ids
 from chatbot_erp.actors.directory import Qr
 from chatbot_erp.actors.downloads import Downloads
 from chatbot_erp.actors.endpoint import DisableEndpoint, EndpointCommand
 from chatbot_erp.actors.errors import NotPairing, Refused, Unavailable, WhatsAppRefused
 from chatbot_erp.actors.fates import fate_of
+from chatbot_erp.actors.hearsay import Hearsay, needs_what_was_staged
 from chatbot_erp.actors.house import HostGone, House
-from chatbot_erp.actors.instance import said_of
 from chatbot_erp.actors.instance_mail import Mailbox
 from chatbot_erp.actors.journal import Journal, JournalBroken, Settle
-from chatbot_erp.actors.lookup import find_all, find_message
 from chatbot_erp.actors.media_files import MediaFiles
 from chatbot_erp.actors.media_frames import SocketFailedToFetch, SocketFetched
-from chatbot_erp.actors.media_specs import KINDS
-from chatbot_erp.actors.outbox import Outbox
 from chatbot_erp.actors.pacing import UNPACED, Pacer, Pacing
 from chatbot_erp.actors.parking import Parking, kind_of
 from chatbot_erp.actors.state import Instance, State
 from chatbot_erp.actors.tallies import DISREGARDED, EVENTS, FATES
 from chatbot_erp.actors.webhooks import Webhooks
 from chatbot_erp.eventstore.errors import NotStorable, StoreError
-from chatbot_erp.eventstore.events import MessageReceived, MessageSent, Status
+from chatbot_erp.eventstore.events import Status
 
 log = structlog.get_logger()
 
 LARGEST_BATCH = 64
 """Commands that share an append at most."""
-
-SAID_BY_HAND = frozenset({"text", "voice"})
-"""Kinds of messages that take a person time."""
 
 MOST_PENDING = 256
 """Messages that may wait for WhatsApp, where no caller waits with them: all of them are in every snapshot."""
@@ -71,7 +63,7 @@ REPEAT_AFTER_S = 1.0
 
 
 class InstanceActor(pykka.ThreadingActor):
-    """One number. Its creation and removal, messages and what concerns endpoints are asked, all else is told.
+    """One number. Its creation and removal, and what concerns endpoints, are asked, most else is told.
 
     Messages, sends and verdicts of deliveries are staged while the mailbox has more, and appended together; what is
     rare is appended alone.
@@ -95,7 +87,10 @@ class InstanceActor(pykka.ThreadingActor):
         self._downloads = Downloads(
             instance, MediaFiles(house.config), self._order, lambda: house.store.losses, self._miss
         )
-        self._outbox = Outbox(house.config)
+        self._hearsay = Hearsay(instance, house.store)
+        self._deeds = Deeds(
+            instance, house, webhooks, self._callers, self._downloads, order=self._order, unsent=self._report_unsent
+        )
 
     @staticmethod
     def _create_actor_inbox() -> Any:
@@ -104,13 +99,11 @@ class InstanceActor(pykka.ThreadingActor):
     def on_stop(self) -> None:
         """Runs in the actor's thread, after an orderly stop only."""
         self._write()
-        self._callers.release()
-        self._downloads.give_up()
+        self._let_go()
 
     def on_failure(self, exception_type: object, exception_value: object, traceback: object) -> None:
         """Runs in the actor's thread after an error under `tell`, in place of `on_stop`."""
-        self._callers.release()
-        self._downloads.give_up()
+        self._let_go()
         self._report_failure()
 
     def on_receive(self, message: object) -> object:
@@ -134,8 +127,8 @@ class InstanceActor(pykka.ThreadingActor):
         match message:
             case tidings.Heard(observed=Observed(observation=seen)) if isinstance(seen, frames.NUMBERED):
                 self._hear(message)
-            case SendMessage():
-                return self._send(message)
+            case tidings.Deliver():
+                self._deliver(message)
             case tidings.Settled(verdicts=verdicts):
                 for verdict in verdicts:
                     self._owe(verdict)
@@ -152,7 +145,7 @@ class InstanceActor(pykka.ThreadingActor):
         match message:
             case tidings.Introduce():
                 self._publish()
-                self._webhooks.adjust(self._endpoints())
+                self._webhooks.adjust(endpoint_ids(self._journal.state))
             case tidings.Heard(observed=Observed(observation=SocketFetched() | SocketFailedToFetch() as seen)):
                 self._downloads.settle(seen)
             case tidings.Heard(observed=observed):
@@ -207,7 +200,7 @@ class InstanceActor(pykka.ThreadingActor):
                 if (fate := fate_of(each.record.event)) is not None:
                     self._house.tallies.count(FATES, fate)
                 for effect in effects.follow_up(each.record.event, each.state):
-                    self._run(effect)
+                    self._deeds.do(effect, self._journal.state)
             if any(each.record.sequence is not None for each in written):
                 self._webhooks.wake()
 
@@ -218,6 +211,16 @@ class InstanceActor(pykka.ThreadingActor):
         self._callers.release()
         self._downloads.give_up()
         self._report_failure()
+
+    def _let_go(self) -> None:
+        """Nothing more is taken: whoever still waits is told so."""
+        self._callers.release()
+        inbox = self.actor_inbox
+        assert isinstance(inbox, Mailbox)
+        for message in inbox.left():
+            if message.caller.set_running_or_notify_cancel():
+                message.caller.set_exception(Unavailable("The instance is being brought back to life."))
+        self._downloads.give_up()
 
     def _report_failure(self) -> None:
         self._house.supervisor.tell(tidings.ActorFailed(instance=self._id, urn=self.actor_urn))
@@ -233,8 +236,8 @@ class InstanceActor(pykka.ThreadingActor):
                 self._stall(failure)
 
         if self._stalled:
-            # A verdict is told again every half minute for as long as the log does not have it.
-            if not (isinstance(command, RecordVerdict) and command in self._owed):
+            # Whoever is not heeded says the same again and again, for as long as the log refuses it.
+            if command not in self._owed:
                 self._owed.append(command)
             return
         failure = self._stage(command, settle)
@@ -246,43 +249,15 @@ class InstanceActor(pykka.ThreadingActor):
     def _stage(self, command: Command, settle: Settle) -> Exception | None:
         """Why the command can never be carried out, if it cannot be decided at all."""
         try:
-            if self._is_forged(command):
+            if self._hearsay.is_forged(command):
                 log.warning("of another's message", action="disregarded", instance=self._id, kind=kind_of(command))
                 self._house.tallies.count(DISREGARDED, kind_of(command))
                 settle(None)
             else:
-                self._journal.stage(self._in_words(command), settle)
+                self._journal.stage(self._hearsay.in_words(command), settle)
         except Exception as ex:  # noqa: BLE001 - what always fails would fail every actor that is put in this one's place
             return ex
         return None
-
-    def _in_words(self, command: Command) -> Command:
-        match command:
-            case Observed(observation=frames.SocketReceived(kind="poll_vote") as vote):
-                return msgspec.structs.replace(command, observation=polls.in_words(vote, self._find))
-            case _:
-                return command
-
-    def _is_forged(self, command: Command) -> bool:
-        """Whether it changes a message of the log that is another's: no phone shows that. What is unknown is believed."""
-        match command:
-            case Observed(observation=frames.SocketSawEdit() | frames.SocketSawRevocation() as seen):
-                change = said_of(seen)
-            case _:
-                return False
-        try:
-            known = [origin(event) for event in find_all(self._house.store, self._id, seen.message_id)]
-        except StoreError as ex:
-            log.warning("a message was not found", action="change_unchecked", instance=self._id, error=str(ex))
-            return False
-        return bool(known) and not any(counts(each, change) for each in known)
-
-    def _find(self, message_id: str) -> MessageReceived | MessageSent | None:
-        try:
-            return find_message(self._house.store, self._id, message_id)
-        except StoreError as ex:
-            log.warning("a poll was not found", action="poll_missed", instance=self._id, error=str(ex))
-            return None
 
     # what sockets see
 
@@ -369,16 +344,23 @@ class InstanceActor(pykka.ThreadingActor):
 
     # what callers want
 
-    def _send(self, command: SendMessage) -> Future[Verdict]:
-        """Answers a future of the verdict; it is in the log before it is in the future."""
+    def _deliver(self, message: tidings.Deliver) -> None:
+        """The verdict is in the log before its caller has it."""
+        command, caller = message.command, message.caller
+        if not caller.set_running_or_notify_cancel():
+            return
 
         def settle(failure: StoreError | None) -> None:
             if failure is not None:
                 self._callers.refuse(command.command_id, failure)
 
-        self._check_room(waits=True)
-        self._stage_send(command, settle)
-        return self._callers.await_verdict(command.command_id)
+        try:
+            self._check_room(waits=True)
+            self._stage_send(command, settle)
+        except Exception as ex:  # noqa: BLE001 - it is the caller's, whatever it is
+            caller.set_exception(ex)
+        else:
+            self._callers.await_verdict(command.command_id, caller)
 
     def _accept(self, command: SendMessage) -> Future[None]:
         """Answers a future that is done when the message is in the log."""
@@ -408,51 +390,7 @@ class InstanceActor(pykka.ThreadingActor):
             raise NotPairing
         return self._callers.await_code(command_id)
 
-    # what follows
-
-    def _run(self, effect: effects.Effect) -> None:
-        supervisor = self._house.supervisor
-        match effect:
-            case effects.OpenSocket(generation=generation, pairing=pairing, session_from=session_from):
-                supervisor.tell(
-                    tidings.PlaceSocket(
-                        instance=self._id, generation=generation, pairing=pairing, session_from=session_from
-                    )
-                )
-            case effects.EndSocket(unlink=unlink, erase=erase):
-                supervisor.tell(tidings.EndSocketOf(instance=self._id, unlink=unlink, erase=erase))
-            case effects.AskForHealing(cause=cause, retry_at=retry_at):
-                supervisor.tell(tidings.SocketLost(instance=self._id, cause=cause, retry_at=retry_at))
-            case effects.ReportHealth():
-                supervisor.tell(tidings.SocketHealthy(instance=self._id))
-            case effects.Transmit():
-                self._transmit(effect)
-            case effects.AnswerCaller(verdict=verdict):
-                self._outbox.remove(verdict.command_id)
-                self._callers.tell_verdict(verdict)
-            case effects.KeepMedia(message_id=message_id, raw=raw):
-                self._downloads.keep(message_id, raw)
-            case effects.AdjustDelivery(endpoint=endpoint):
-                self._webhooks.adjust(self._endpoints())
-                self._webhooks.retry(endpoint)
-            case effects.Retire():
-                self._webhooks.finish()
-            case _:
-                assert_never(effect)
-
-    def _transmit(self, effect: effects.Transmit) -> None:
-        order = frames.Transmit(
-            instance=self._id,
-            command_id=effect.command_id,
-            to=effect.to,
-            text=effect.parts.text,
-            kind=effect.parts.kind,
-            content=bytes(effect.parts.content).decode(),
-            typing_s=self._pacing().typing_s if effect.parts.kind in SAID_BY_HAND else 0.0,
-            file=str(self._outbox.path(effect.command_id).absolute()) if effect.parts.kind in KINDS else "",
-        )
-        if not self._order(order):
-            self._report_unsent(effect.command_id)
+    # what is said elsewhere
 
     def _order(self, order: frames.Order) -> bool:
         """Whether the host of this instance took it."""
@@ -472,10 +410,6 @@ class InstanceActor(pykka.ThreadingActor):
         state = self._journal.state
         return state.pacing if isinstance(state, Instance) else UNPACED
 
-    def _endpoints(self) -> tuple[str, ...]:
-        state = self._journal.state
-        return tuple(endpoint.id for endpoint in state.endpoints) if state is not None else ()
-
     def _publish(self) -> None:
         state = self._journal.state
         if state is None:
@@ -483,12 +417,3 @@ class InstanceActor(pykka.ThreadingActor):
         if not isinstance(state, Instance) or state.status is not Status.SCAN_QR_CODE:
             self._qr = None
         self._house.directory.publish(self._id, state, self._qr)
-
-
-def needs_what_was_staged(observed: Observed) -> bool:
-    """Whether it is about something else that may have come a moment ago: a vote, an edit, a revocation."""
-    match observed.observation:
-        case frames.SocketReceived(kind="poll_vote") | frames.SocketSawEdit() | frames.SocketSawRevocation():
-            return True
-        case _:
-            return False

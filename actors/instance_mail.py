@@ -6,7 +6,7 @@ What sockets say is bounded by their hosts, which hold a socket up while too muc
 from queue import Queue
 from typing import Any
 
-from chatbot_erp.actors.commands import ConfigurePacing, RemoveInstance, SendMessage
+from chatbot_erp.actors.commands import ConfigurePacing, RemoveInstance, RestartInstance
 from chatbot_erp.actors.endpoint import (
     ConfigureEndpoint,
     DisableEndpoint,
@@ -16,7 +16,16 @@ from chatbot_erp.actors.endpoint import (
     TellAgain,
 )
 from chatbot_erp.actors.errors import Unavailable
-from chatbot_erp.actors.tidings import Accept, AskMedia, AskPairingCode, AskRoom, Ping, StartInstance
+from chatbot_erp.actors.tidings import (
+    Accept,
+    AskMedia,
+    AskPairingCode,
+    AskRoom,
+    Deliver,
+    Ping,
+    RestartWanted,
+    StartInstance,
+)
 
 ROOM = 64
 """So many requests may wait for one actor. It takes thousands a second; those that wait longer wait for a sick disk."""
@@ -25,13 +34,14 @@ ROOM_FOR_REMOVALS = 8
 """So many more, for removals only: nobody who goes on asking keeps an instance from being removed."""
 
 REQUESTS = (
-    SendMessage,
+    Deliver,
     Accept,
     ConfigurePacing,
     AskPairingCode,
     AskMedia,
     AskRoom,
     StartInstance,
+    RestartWanted,
     RemoveInstance,
     ConfigureEndpoint,
     RemoveEndpoint,
@@ -47,11 +57,15 @@ def is_request(message: object) -> bool:
 
 
 class Mailbox(Queue[Any]):
-    """First come, first served, except that a `Ping` overtakes. A request too many is refused with `Unavailable`."""
+    """First come, first served, except that a `Ping` overtakes. A request too many is refused with `Unavailable`.
+
+    A restart is told once for all who want it while it waits.
+    """
 
     def _init(self, maxsize: int) -> None:
         super()._init(maxsize)
         self._requests = 0
+        self._restarts: set[RestartInstance] = set()
 
     def _put(self, item: Any) -> None:
         if isinstance(item.message, Ping):
@@ -61,10 +75,21 @@ class Mailbox(Queue[Any]):
             if self._requests >= ROOM + isinstance(item.message, RemoveInstance) * ROOM_FOR_REMOVALS:
                 raise Unavailable("Too many requests wait for this instance already.")
             self._requests += 1
+        if isinstance(item.message, RestartInstance) and item.reply_to is None:
+            if item.message in self._restarts:
+                return
+            self._restarts.add(item.message)
         super()._put(item)
 
     def _get(self) -> Any:
         item = super()._get()
         if is_request(item.message):
             self._requests -= 1
+        if isinstance(item.message, RestartInstance):
+            self._restarts.discard(item.message)
         return item
+
+    def left(self) -> list[Deliver]:
+        """The messages to be sent that nobody has taken."""
+        with self.mutex:
+            return [item.message for item in self.queue if isinstance(item.message, Deliver)]

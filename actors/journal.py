@@ -99,19 +99,27 @@ class Journal:
             # Folded once: to do it again for the snapshot and the records was a tenth of what an actor does for an event.
             return self._append(staged, [state for each in staged for state in each.states])
         except NotStorable as ex:
-            if len(staged) == 1:
-                staged[0].settle(ex)
-                return []
-            return [written for each in staged for written in self._append_or_settle(each)]
+            if len(staged) > 1:
+                return self._append_one_by_one(staged)
+            staged[0].settle(ex)
+        except StoreError as ex:
+            settle_later(staged, ex)
         finally:
             self._ahead = self.state
+        return []
 
-    def _append_or_settle(self, staged: Staged) -> list[Written]:
-        try:
-            return self._append([staged], self._fold((new.event, new.recorded_at) for new in staged.events))
-        except NotStorable as ex:
-            staged.settle(ex)
-            return []
+    def _append_one_by_one(self, staged: list[Staged]) -> list[Written]:
+        written: list[Written] = []
+        for place, each in enumerate(staged):
+            try:
+                written += self._append([each], self._fold((new.event, new.recorded_at) for new in each.events))
+            except NotStorable as ex:
+                each.settle(ex)
+            except StoreError as ex:
+                # Nor what was staged after it, which would overtake it.
+                settle_later(staged[place:], ex)
+                break
+        return written
 
     def _fold(self, events: Iterable[tuple[Event, datetime]]) -> list[State]:
         """The states after each event, on top of what is stored."""
@@ -122,28 +130,30 @@ class Journal:
         return states
 
     def _append(self, staged: list[Staged], states: list[State]) -> list[Written]:
-        """`states` are those after each event."""
+        """`states` are those after each event. Raises what the store raises; then nothing is settled."""
         events = [event for each in staged for event in each.events]
         written: list[Written] = []
-        failure: StoreError | None = None
         if events:
             ahead = states[-1]
             snapshot = encode_state(ahead) if isinstance(ahead, Instance) else b""
+            future = self._store.append(self._instance, self._version, events, snapshot=snapshot)
             try:
-                future = self._store.append(self._instance, self._version, events, snapshot=snapshot)
                 appended = future.result(APPEND_PATIENCE_S)
             except FutureTimeout as ex:
                 raise JournalBroken("The disk did not answer in time.") from ex
-            except StoreError as ex:
-                if not ex.retryable:
-                    raise
-                failure = ex
-            else:
-                self._version = appended.version
-                if len(appended.records) < len(events):  # some were in the log already
-                    states = self._fold((record.event, record.recorded_at) for record in appended.records)
-                written += map(Written, appended.records, states)
-                self.state = states[-1] if states else self.state
+            self._version = appended.version
+            if len(appended.records) < len(events):  # some were in the log already
+                states = self._fold((record.event, record.recorded_at) for record in appended.records)
+            written += map(Written, appended.records, states)
+            self.state = states[-1] if states else self.state
         for each in staged:
-            each.settle(failure)
+            each.settle(None)
         return written
+
+
+def settle_later(staged: Iterable[Staged], failure: StoreError) -> None:
+    """Nothing of this is stored, and all of it may be later. Raises a failure after which that is not so."""
+    if not failure.retryable:
+        raise failure
+    for each in staged:
+        each.settle(failure)

@@ -11,6 +11,7 @@ import structlog
 
 from chatbot_erp.actors import tidings
 from chatbot_erp.actors.commands import DoubtPending, RecordVerdict
+from chatbot_erp.actors.effects import EndSocket, follow_up
 from chatbot_erp.actors.endpoint import DisableEndpoint, find
 from chatbot_erp.actors.errors import NameTaken
 from chatbot_erp.actors.house import House
@@ -21,7 +22,7 @@ from chatbot_erp.actors.webhook_actor import WebhookActor
 from chatbot_erp.actors.webhook_credentials import Credentials, forget_gone
 from chatbot_erp.actors.webhooks import Webhooks
 from chatbot_erp.eventstore.errors import StoreError
-from chatbot_erp.eventstore.events import InstanceCreated
+from chatbot_erp.eventstore.events import EVENT_NAMES, InstanceCreated, InstanceRemoved
 from chatbot_erp.eventstore.records import MAIN, StreamHead
 
 log = structlog.get_logger()
@@ -32,6 +33,8 @@ RESTORE_PATIENCE_S = 30.0
 
 STUCK_S = 35.0
 """An actor that has not answered its heartbeat for so long hangs: no patience of its own is that long."""
+
+REMOVED = EVENT_NAMES[InstanceRemoved]
 
 Ref = pykka.ActorRef[Any]
 
@@ -118,9 +121,21 @@ class Lives:
             return None
         if former is not None:
             former.stop(block=False)
-        self.start(instance, state.name, state, head.version)
-        self.tell(instance, DoubtPending(cause="actor_failed"))
+        try:
+            self.start(instance, state.name, state, head.version)
+        finally:
+            self.tell(instance, DoubtPending(cause="actor_failed"))
         return state
+
+    def farewell(self, instance: str) -> EndSocket | None:
+        """What the removal of this instance has to do with its socket and session; None where the log knows of none."""
+        try:
+            for record in self._house.store.read(stream=instance, types={REMOVED}, limit=1):
+                (ending,) = (each for each in follow_up(record.event, None) if isinstance(each, EndSocket))
+                return ending
+        except StoreError as ex:
+            log.warning("a session stays for now", action="farewell_postponed", instance=instance, error=str(ex))
+        return None
 
     def webhook_failed(self, instance: str, endpoint: str) -> None:
         """Have `WebhookDue` told when a new delivery actor is to be tried: at once, and later each time."""

@@ -22,6 +22,7 @@ from prometheus_client.metrics_core import Metric
 from chatbot_erp.actors import media_specs, spans, tidings
 from chatbot_erp.actors.api_keys import KeyRing
 from chatbot_erp.actors.audit import Audit
+from chatbot_erp.actors.callers import Verdict
 from chatbot_erp.actors.commands import ConfigurePacing, CreateInstance, RemoveInstance, SendMessage
 from chatbot_erp.actors.contents import Media, Text
 from chatbot_erp.actors.directory import Directory, InstanceView
@@ -52,7 +53,7 @@ from chatbot_erp.actors.outbox import Outbox, Parcel
 from chatbot_erp.actors.pacing import Pacing
 from chatbot_erp.actors.people import People
 from chatbot_erp.actors.phone_numbers import digits, normalise
-from chatbot_erp.actors.rebuild import Past, past
+from chatbot_erp.actors.rebuild import Past, look_back
 from chatbot_erp.actors.requests import command_id
 from chatbot_erp.actors.sending import Draft, check_text, complete
 from chatbot_erp.actors.turnstile import Turnstile
@@ -235,12 +236,14 @@ class Manager:
 
     def _deliver(self, name: str, command: SendMessage, patience_s: float = 0.0) -> Sent:
         """Have it sent, and wait for the verdict; `patience_s` longer than for a text."""
-        caller: Future[MessageSent | MessageFailed | MessageOutcomeUnknown] = self._ask(name, command)
+        caller: Future[Verdict] = Future()
+        send_timeout_s = self._house.config.send_timeout_s + patience_s
         try:
+            self.directory.find(name).actor.tell(tidings.Deliver(command=command, caller=caller))
             with spans.span("await acknowledgement"):
-                verdict = caller.result(self._house.config.send_timeout_s + patience_s)
-        except FutureTimeout as ex:
-            raise OutcomeUnknown("WhatsApp has not acknowledged the message in time.") from ex
+                verdict = self._verdict(caller, send_timeout_s)
+        except pykka.ActorDeadError as ex:
+            raise Unavailable("The instance is being brought back to life.") from ex
         match verdict:
             case MessageSent():
                 return Sent(message_id=verdict.message_id, jid=verdict.jid, sent_at=verdict.sent_at)
@@ -252,6 +255,17 @@ class Manager:
                 raise OutcomeUnknown(f"No acknowledgement came ({reason}).")
             case _:
                 assert_never(verdict)
+
+    def _verdict(self, caller: Future[Verdict], patience_s: float) -> Verdict:
+        taken_in_s = min(ASK_PATIENCE_S, patience_s)
+        with suppress(FutureTimeout):
+            return caller.result(taken_in_s)
+        if caller.cancel():
+            raise Unavailable("The instance did not take the message in time. It is not sent.")
+        try:
+            return caller.result(patience_s - taken_in_s)
+        except FutureTimeout as ex:
+            raise OutcomeUnknown("WhatsApp has not acknowledged the message in time.") from ex
 
     def story(self, instance: str, message_id: str) -> Story:
         """What became of a message of the instance with this id, sent or received. Raises `MessageNotFound`.
@@ -308,7 +322,7 @@ class Manager:
         self._ask(name, ConfigurePacing(pacing=pacing))
 
     def restart(self, name: str) -> None:
-        """Have the instance make a new socket."""
+        """Have the instance make a new socket. Raises `Unavailable` where too many want that already."""
         entry = self.directory.find(name)
         self._house.supervisor.tell(tidings.RestartWanted(instance=entry.id))
 
@@ -317,8 +331,11 @@ class Manager:
         self._ask(name, RemoveInstance(unlink=unlink))
 
     def past(self, instance: str, *, position: int | None = None, at: datetime | None = None) -> Past:
-        """The instance with this id, and its messages, as they were after a global position or at a moment."""
-        return past(self.store, instance, until=position, at=at)
+        """The instance with this id, and its last messages, as they were after a global position or at a moment.
+
+        Raises `HistoryTooLong`.
+        """
+        return look_back(self.store, instance, until=position, at=at)
 
     def held(self, number: str, *, after: int, limit: int) -> Held:
         """A page of what the log holds of somebody. Raises `BadNumber`."""

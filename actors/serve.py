@@ -9,7 +9,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ from chatbot_erp.actors.host_process import HostDeath, HostProcess, await_former
 from chatbot_erp.actors.hosts import LATE_S, SocketHosts
 from chatbot_erp.actors.house import HostGone, House, Switchboard, hide_qr, utc_now
 from chatbot_erp.actors.inquiries import Inquiries
-from chatbot_erp.actors.journal import JournalBroken
+from chatbot_erp.actors.leftovers import take_beside, take_spools
 from chatbot_erp.actors.logs import configure_logs
 from chatbot_erp.actors.manager import Manager
 from chatbot_erp.actors.media_files import MediaFiles
@@ -45,7 +45,7 @@ from chatbot_erp.actors.renewals import Renewals
 from chatbot_erp.actors.sessions import Sessions
 from chatbot_erp.actors.socket_host import neonize_sockets
 from chatbot_erp.actors.spans import TracesUnavailable, configure_traces
-from chatbot_erp.actors.spool import PART, WHOLE, read_spools
+from chatbot_erp.actors.spool import PART, WHOLE
 from chatbot_erp.actors.supervisor_actor import LOOK_EVERY_S, SupervisorActor
 from chatbot_erp.eventstore.errors import KeysMissing, StoreError
 from chatbot_erp.eventstore.lease import ALONE, Node
@@ -225,7 +225,8 @@ def open_house(
         if node.movable:
             spool_exchange.hand_over(config.data_dir, vault, endings=(WHOLE, PART))
             _take_spools_over(house)
-        take_spools(house)
+        if not take_spools(house):
+            take_beside(house)
         supervisor.ask(tidings.Resume(), timeout=PATIENCE_S)
         _forget_old_attempts(house)
         _tidy_media(house)
@@ -384,35 +385,6 @@ def pass_on(house: House, host: HostProcess, word: frames.Said) -> None:
         return
     with contextlib.suppress(pykka.ActorDeadError):
         actor.tell(tidings.Heard(observed=observed, number=word.number, oldest=word.oldest, host=host))
-
-
-def take_spools(house: House, endings: Collection[str] = (WHOLE, PART)) -> None:
-    """Store what hosts had in hand when the last manager died, then forget the spools. Raises `OSError`.
-
-    One instance that cannot take its words holds up nobody: its spools stay as they are for the next life, which knows
-    what of them is stored already.
-    """
-    waiting = set(house.directory.missing())
-    for spool in read_spools(house.config.data_dir, endings):
-        for said in spool.words:
-            if isinstance(said.observation, people_frames.Reply) or said.instance in waiting:
-                continue
-            actor = house.directory.actor(said.instance)
-            observed = Observed(generation=said.generation, observation=said.observation, at=house.now())
-            try:
-                if actor is not None and not actor.ask(observed, timeout=PATIENCE_S):
-                    raise OSError("The log refuses what the spool holds; the spool is kept.")
-            except (pykka.Timeout, pykka.ActorDeadError, JournalBroken):
-                # Nor what was said after it, or the order would be lost.
-                waiting.add(said.instance)
-                log.exception("an instance takes no words", action="spool_not_taken", instance=said.instance)
-        if waiting.intersection(said.instance for said in spool.words):
-            log.error("a spool is kept for the next life", action="spool_kept", file=str(spool.path))
-        elif spool.damage is None:
-            spool.remove()
-        else:
-            log.error("a spool is damaged", action="spool_parked", damage=spool.damage, file=str(spool.park()))
-            house.tallies.count("parked", "Spool")
 
 
 def _exchange_spools(house: House) -> None:

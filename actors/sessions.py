@@ -42,6 +42,16 @@ class Sessions:
         path = self._file(instance)
         return "" if self._shared and not path.exists() else str(path)
 
+    def instances(self) -> set[str]:
+        """Whose sessions there are, as far as the database can be asked."""
+        found = {path.name.partition(".db")[0] for path in self._directory.glob("*.db*")}
+        if self._database is not None:
+            try:
+                found |= self._database.instances()
+            except StoreError as ex:
+                log.warning("sessions were not listed", action="sessions_not_listed", error=str(ex))
+        return found
+
     def adopt(self, former: str, instance: str) -> None:
         """Take over the kept session of a removed instance; a second time finds nothing to do. Raises `StoreError`."""
         for suffix in ("", "-wal", "-shm"):
@@ -55,8 +65,11 @@ class Sessions:
         """Leave nothing of a session. What a database holds goes when it can be reached; nobody waits for that."""
         if self._file(instance).exists():
             self._part_with(self._file(instance))
-        for path in self._directory.glob(f"{instance}.db*"):
-            path.unlink(missing_ok=True)
+        try:
+            for path in self._directory.glob(f"{instance}.db*"):
+                path.unlink(missing_ok=True)
+        except OSError as ex:
+            log.error("a session stays for now", action="session_not_erased", instance=instance, error=str(ex))
         if self._database is not None:
             threading.Thread(target=self._erase_there, args=(instance,), name="erase-session", daemon=True).start()
 

@@ -21,6 +21,10 @@ from chatbot_erp.actors.people_frames import Reply
 ROOM = 2000
 """So many unconfirmed words of one instance, and its socket is held up: then WhatsApp's server keeps the rest."""
 
+TOGETHER = 32
+"""So many words are written at once at most. A send's verdict comes with its receipts: to write and read each alone was
+three times the system calls, and the instance's actor often appended each alone."""
+
 
 class Ledger:
     """Numbers the words of each instance and keeps those that need a confirmation. Any thread may call it."""
@@ -118,9 +122,21 @@ class Mouth:
         self._writer.join(patience_s)
 
     def _write(self) -> None:
-        while (word := self._words.get()) is not None:
+        while words := self._next():
             try:
-                self._pipe.send_bytes(encode_frame(word))
+                self._pipe.send_bytes(encode_frame(words))
             except (OSError, ValueError):
                 self.broken.set()
                 return
+
+    def _next(self) -> list[Word]:
+        """What waits, as far as it is written together; nothing after the last word."""
+        words: list[Word] = []
+        while len(words) < TOGETHER and not (words and self._words.empty()):
+            word = self._words.get()
+            if word is None:
+                if words:
+                    self._words.put(None)
+                break
+            words.append(word)
+        return words

@@ -20,12 +20,29 @@ WHOLE, PART = ".spool", ".part"
 """How the names of spools end: of one that is written, and of one that may still be, by a host that lives."""
 
 
+class Strange(msgspec.Struct, frozen=True):
+    """The frame of a word that this version of the program cannot read."""
+
+    frame: bytes
+
+
 class Spool(msgspec.Struct, frozen=True, kw_only=True):
-    """What one dead host left behind. `damage` says what could not be read, if anything."""
+    """What one dead host left behind. `damage` says what could not be read, if anything; `torn` is an unfinished end."""
 
     path: Path
-    words: tuple[Said, ...]
-    damage: str | None
+    records: tuple[Said | Strange, ...]
+    torn: bytes
+
+    @property
+    def words(self) -> tuple[Said, ...]:
+        return tuple(each for each in self.records if isinstance(each, Said))
+
+    @property
+    def damage(self) -> str | None:
+        if self.torn:
+            return f"{len(self.torn)} bytes are torn, after {len(self.records)} words"
+        strange = len(self.records) - len(self.words)
+        return f"{strange} words are of another version of this program" if strange else None
 
     def remove(self) -> None:
         """Call it when the words are committed."""
@@ -43,9 +60,9 @@ def write_spool(directory: Path, name: str, words: Iterable[Said]) -> Path:
     return write_packed(directory, name, packed(words))
 
 
-def packed(words: Iterable[Said]) -> bytes:
+def packed(records: Iterable[Said | Strange]) -> bytes:
     """What a spool file with these words holds."""
-    frames = (encode_frame(word) for word in words)
+    frames = (each.frame if isinstance(each, Strange) else encode_frame(each) for each in records)
     return b"".join(_RECORD.pack(len(frame), zlib.crc32(frame)) + frame for frame in frames)
 
 
@@ -61,22 +78,22 @@ def write_packed(directory: Path, name: str, content: bytes) -> Path:
     return path
 
 
-def rewrite_spool(spool: Spool, words: Iterable[Said]) -> None:
-    """Put other words into a spool that is there, at its place among the others."""
+def rewrite_spool(spool: Spool, records: Iterable[Said | Strange], torn: bytes) -> None:
+    """Put something else into a spool that is there, at its place among the others."""
     draft = spool.path.with_suffix(".new")
     seen = spool.path.stat()
-    _write(draft, packed(words))
+    _write(draft, packed(records) + torn)
     os.utime(draft, ns=(seen.st_atime_ns, seen.st_mtime_ns))
     draft.replace(spool.path)
     _sync_directory(spool.path.parent)
 
 
-def read_spools(directory: Path, endings: Collection[str] = (WHOLE, PART)) -> Iterator[Spool]:
-    """What is there, oldest first. Parts only after the hosts that may still be writing have ended."""
-    found = [path for path in (directory / "spool").glob("*") if path.suffix in endings]
+def read_spools(directory: Path, endings: Collection[str] = (WHOLE, PART), host: str = "") -> Iterator[Spool]:
+    """What is there, or what this host left, oldest first. Parts only after hosts that may still be writing have ended."""
+    found = [path for path in (directory / "spool").glob(f"{host}*") if path.suffix in endings]
     for path in sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name)):
-        words, damage = _read(path.read_bytes())
-        yield Spool(path=path, words=words, damage=damage)
+        records, torn = _read(path.read_bytes())
+        yield Spool(path=path, records=records, torn=torn)
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -86,22 +103,19 @@ def _write(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _read(content: bytes) -> tuple[tuple[Said, ...], str | None]:
-    words: list[Said] = []
-    strange = place = 0
-    while place < len(content):
-        frame = _record_at(content, place)
-        if frame is None:
-            return tuple(words), f"{len(content) - place} of {len(content)} bytes are torn, after {len(words)} words"
+def _read(content: bytes) -> tuple[tuple[Said | Strange, ...], bytes]:
+    records: list[Said | Strange] = []
+    place = 0
+    while (frame := _record_at(content, place)) is not None:
         try:
             word = decode_word(frame)
         except msgspec.MsgspecError:
-            strange += 1
+            records.append(Strange(frame))
         else:
             if isinstance(word, Said):
-                words.append(word)
+                records.append(word)
         place += _RECORD.size + len(frame)
-    return tuple(words), f"{strange} words are of another version of this program" if strange else None
+    return tuple(records), content[place:]
 
 
 def _record_at(content: bytes, place: int) -> bytes | None:

@@ -18,6 +18,7 @@ from chatbot_erp.actors.outbox import Outbox
 from chatbot_erp.actors.phone_numbers import normalise
 from chatbot_erp.eventstore.addresses import canonical
 from chatbot_erp.eventstore.database import FILE
+from chatbot_erp.eventstore.errors import NoLog
 from chatbot_erp.eventstore.places import open_log, open_store
 from chatbot_erp.eventstore.subjects import events
 
@@ -41,7 +42,7 @@ def forget(data_dir: Path, database: str | None, number: str, manager: Asked, *,
     """Erase somebody, or have it done by the manager that runs. Raises `click.ClickException`, `StoreError`."""
     _names(data_dir, database, number)
     if database is None and not (data_dir / FILE).is_file():
-        raise click.ClickException(f"There is no event log in {data_dir}.")
+        raise NoLog(f"There is no event log in {data_dir}.")
     try:
         with FileLock(data_dir / "manager.lock", timeout=0):
             _await_former_hosts(data_dir)

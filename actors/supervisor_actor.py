@@ -1,14 +1,14 @@
 """Starts, watches and heals instances and socket hosts. It is told of losses and decides by supervision.py's table.
 
-Who does what for it, in its thread: lives.py has the actors, hosts.py the processes, starts.py says when a socket's
-turn has come, healing.py when a restart is due, recycling.py replaces processes that have grown too large, moves.py
-lets instances go to other nodes and come from them.
+Who does what for it, in its thread: lives.py has the actors, hosts.py the processes, openings.py opens sockets,
+healing.py says when a restart is due, recycling.py replaces processes that have grown too large, moves.py lets instances
+go to other nodes and come from them. What is made of what it sees is decided by watching.py.
 """
 
 import contextlib
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, assert_never
 
 import pykka
 import structlog
@@ -24,11 +24,18 @@ from chatbot_erp.actors.instance import OPERATIONAL
 from chatbot_erp.actors.instance_mail import Mailbox
 from chatbot_erp.actors.lives import RESTORE_PATIENCE_S, Lives, Ref
 from chatbot_erp.actors.moves import Moves
+from chatbot_erp.actors.openings import Openings
 from chatbot_erp.actors.recycling import Recycler
-from chatbot_erp.actors.starts import Starts
 from chatbot_erp.actors.state import Instance
-from chatbot_erp.actors.supervision import REMEDIES, TIMED, TRIED_AT_START, Remedy
-from chatbot_erp.eventstore.events import Status
+from chatbot_erp.actors.supervision import TIMED, TRIED_AT_START
+from chatbot_erp.actors.watching import (
+    Succession,
+    comes_back,
+    helps_by_itself,
+    leads_nowhere,
+    succession,
+    unheard_loss,
+)
 
 log = structlog.get_logger()
 
@@ -36,15 +43,7 @@ LOOK_EVERY_S = 2.0
 STAND_EVERY_LOOKS = 10
 """Each so many looks the library is asked how it sees its connections, and every actor for a sign of life."""
 
-OPENING_PATIENCE_S = 45.0
-"""A socket that has led nowhere by then, say because its login is not answered, is made anew."""
-
-LOST_PATIENCE_S = 60.0
-"""An instance that is down for so long, curable, and in nobody's plan: the word of its loss was lost."""
-
 ARRIVAL_PATIENCE_S = 5.0
-
-OPENING = (Status.INITIALIZING, Status.SCAN_QR_CODE)
 
 HOSTS_SHARE = 0.75
 """Of the time for the end, what socket hosts may take; the rest is for the mail of the actors."""
@@ -62,11 +61,12 @@ class SupervisorActor(pykka.ThreadingActor):
         self._house, self._hosts = build(self.actor_ref)
         house, tell = self._house, self.actor_ref.tell
         self._lives = Lives(house)
-        self._starts = Starts(self._open, per_s=house.config.starts_per_s)
+        self._openings = Openings(house, self._hosts, self._lives.tell)
         self._healer = Healer(
             alarms=house.alarms,
             now=house.now,
             due=lambda instance, number: tell(tidings.RestartDue(instance=instance, number=number)),
+            show=house.directory.plan,
             tallies=house.tallies,
             qr_attempts=house.config.qr_attempts,
         )
@@ -78,7 +78,6 @@ class SupervisorActor(pykka.ThreadingActor):
             comes_back=self._comes_back,
         )
         self._moves = Moves(house, self._lives, self._hosts, here=self._begin, close=self._close_quietly)
-        self._starts_are_due = False
         self._looks = 0
         self._ending = False
 
@@ -105,7 +104,7 @@ class SupervisorActor(pykka.ThreadingActor):
                 # Nobody supervises the supervisor: what goes wrong with one number must not end it for all.
                 try:
                     self._hear(message)
-                    self._report_unplaced()
+                    self._openings.report_unplaced()
                 except Exception:
                     log.exception("the supervisor stumbled", action="supervisor_stumbled", over=type(message).__name__)
                     self._house.tallies.count("supervisor_stumbles")
@@ -119,22 +118,16 @@ class SupervisorActor(pykka.ThreadingActor):
                 if self._lives.is_current(instance, urn):
                     self._lives.answered(instance)
             case tidings.PlaceSocket(instance=instance):
-                if self._moves.has(instance):
-                    return
-                self._starts.want(message)
-                if not self._starts_are_due:
-                    self._open_what_may()
+                if not self._moves.has(instance):
+                    self._openings.place(message)
             case tidings.StartsDue():
-                self._starts_are_due = False
-                self._open_what_may()
+                self._openings.go_on()
             case tidings.EndSocketOf(instance=instance, unlink=unlink, erase=erase):
-                self._healer.cancel(instance)
-                self._starts.forget(instance)
-                self._hosts.close(instance, unlink=unlink, erase=erase)
+                self._end_socket(instance, unlink=unlink, erase=erase)
             case tidings.SocketIsClosed(instance=instance, host=host):
                 self._hosts.closed(instance, host)
             case HostDeath():
-                self._mourn(message)
+                self._openings.mourn(message)
             case tidings.SocketLost(instance=instance, cause=cause, retry_at=retry_at):
                 if not self._ending and (not self._healer.lose(instance, cause, retry_at) or cause in TIMED):
                     # Also where it waits for its time: what happens to its host in the meantime is not its business.
@@ -178,48 +171,10 @@ class SupervisorActor(pykka.ThreadingActor):
 
     # sockets
 
-    def _open_what_may(self) -> None:
-        if self._ending:
-            return
-        wait_s = self._starts.go(time.monotonic())
-        if wait_s is not None and not self._starts_are_due:
-            self._starts_are_due = True
-            self._house.alarms.set(wait_s, lambda: self.actor_ref.tell(tidings.StartsDue()))
-
-    def _open(self, request: tidings.PlaceSocket) -> bool:
-        """Whether there was a process for it."""
-        self._hosts.open(request)
-        return not self._hosts.unplaced
-
-    def _report_unplaced(self) -> None:
-        unplaced, self._hosts.unplaced = self._hosts.unplaced, []
-        for request in unplaced:
-            self._lives.tell(request.instance, LoseSocket(generation=request.generation, cause="socket_failed"))
-
-    def _mourn(self, death: HostDeath) -> None:
-        if not self._ending:
-            self._report_lost(death)
-        # Only now may new sockets be opened: what is sent through them is not in doubt.
-        self._hosts.gone(death.name)
-
-    def _report_lost(self, death: HostDeath) -> None:
-        cause, everyone = self._hosts.lost_with(death.name)
-        lost = [each for each in everyone if not each.closing]
-        if lost:
-            log.warning(
-                "a socket host died",
-                action="host_died",
-                host=death.name,
-                exit_code=death.exit_code,
-                signal=death.signal,
-                numbers=len(lost),
-                stderr_tail=death.stderr_tail[-2000:],
-            )
-            self._house.tallies.count("hosts_lost", cause)
-        for each in everyone:
-            # Nobody misses a socket that was being closed, but what was in mid-send in it has lost its reporter.
-            told = DoubtPending(cause=cause) if each.closing else LoseSocket(generation=each.generation, cause=cause)
-            self._lives.tell(each.instance, told)
+    def _end_socket(self, instance: str, *, unlink: bool, erase: bool) -> None:
+        self._healer.cancel(instance)
+        self._openings.forget(instance)
+        self._hosts.close(instance, unlink=unlink, erase=erase)
 
     def _restart_as_planned(self, instance: str, cause: str) -> None:
         if cause in ("actor_failed", "actor_stuck"):
@@ -234,11 +189,8 @@ class SupervisorActor(pykka.ThreadingActor):
         self._lives.tell(instance, RestartInstance(cause=cause))
 
     def _comes_back(self, instance: str) -> bool:
-        """Whether this instance is there, and will be connected again without anybody's doing before long."""
-        view = self._house.directory.seen(instance)
-        if view is None or self._healer.is_quarantined(instance):
-            return False
-        return helps_by_itself(view.reason) and view.reason not in TIMED
+        quarantined = self._healer.is_quarantined(instance)
+        return comes_back(self._house.directory.seen(instance), quarantined=quarantined)
 
     # actors
 
@@ -252,24 +204,55 @@ class SupervisorActor(pykka.ThreadingActor):
             return
         log.warning("an actor was replaced", action="actor_replaced", instance=instance, cause=cause)
         self._house.tallies.count("actors_replaced", cause)
-        if self._hosts.has(instance) or self._starts.has(instance):
-            if isinstance(state, Instance) and state.status in OPERATIONAL:
-                # Nobody else will say so of a connection that stands: without it nothing would ever be forgiven.
-                self._healer.healthy(instance)
-            self._lives.tell(instance, tidings.RepeatDue())
-        elif isinstance(state, Instance) and state.reason in TIMED:
-            self._healer.lose(instance, state.reason or "", state.retry_at)
-        elif isinstance(state, Instance) and helps_by_itself(state.reason):
-            self._lives.tell(instance, RestartInstance(cause="actor_failed"))
+        if isinstance(state, Instance):
+            self._succeed(instance, state)
+        else:
+            self._part_with(instance)
+
+    def _succeed(self, instance: str, state: Instance) -> None:
+        match succession(state, has_socket=self._openings.has(instance)):
+            case Succession.ORDER_SOCKET:
+                self._openings.place(
+                    tidings.PlaceSocket(
+                        instance=instance,
+                        generation=state.generation,
+                        pairing=not state.paired,
+                        session_from=state.session_from,
+                    )
+                )
+                self._lives.tell(instance, tidings.RepeatDue())
+            case Succession.KEEP_SOCKET:
+                if state.status in OPERATIONAL:
+                    # Nobody else will say so of a connection that stands: without it nothing would ever be forgiven.
+                    self._healer.healthy(instance)
+                self._lives.tell(instance, tidings.RepeatDue())
+            case Succession.AWAIT_TIME:
+                self._healer.lose(instance, state.reason or "", state.retry_at)
+            case Succession.RESTART:
+                self._lives.tell(instance, RestartInstance(cause="actor_failed"))
+            case Succession.REST:
+                pass
+            case other:
+                assert_never(other)
+
+    def _part_with(self, instance: str) -> None:
+        """Do what the removal of this instance was to do, which may not have come to it. Twice does no harm."""
+        ending = self._lives.farewell(instance)
+        if ending is not None:
+            self._end_socket(instance, unlink=ending.unlink, erase=ending.erase)
 
     def _forget(self, instance: str) -> None:
         self._healer.forget(instance)
-        self._starts.forget(instance)
+        self._openings.forget(instance)
         self._lives.forget(instance)
 
     def _resume(self) -> None:
         """Returns when no instance claims any more what was true in the last life."""
-        answers = [answer for view in self._house.directory.views() if (answer := self._go_on(view)) is not None]
+        views = self._house.directory.views()
+        # The last life may have ended after a removal, and before the session was erased.
+        for instance in self._hosts.sessions() - {view.id for view in views} - self._house.directory.missing():
+            self._part_with(instance)
+        answers = [answer for view in views if (answer := self._go_on(view)) is not None]
         deadline = time.monotonic() + RESTORE_PATIENCE_S
         for answer in answers:
             # Who does not answer is replaced in time, as everybody who hangs or fails.
@@ -297,7 +280,7 @@ class SupervisorActor(pykka.ThreadingActor):
     def _close_quietly(self, instance: str) -> None:
         """Nobody hears of it: it goes to another node."""
         self._healer.forget(instance)
-        self._starts.forget(instance)
+        self._openings.forget(instance)
         self._hosts.close(instance)
 
     # watching
@@ -323,21 +306,19 @@ class SupervisorActor(pykka.ThreadingActor):
                 self._healer.lose(instance, "actor_stuck")
 
     def _look_at(self, slot: Lost, view: InstanceView, thoroughly: bool) -> None:
-        if view.status is Status.INITIALIZING and slot.age_s > OPENING_PATIENCE_S:
-            self._lives.tell(slot.instance, LoseSocket(generation=slot.generation, cause="socket_failed"))
-        elif slot.pairing and slot.age_s > self._house.config.qr_timeout_s:
-            self._lives.tell(slot.instance, LoseSocket(generation=slot.generation, cause="qr_expired"))
+        cause = leads_nowhere(slot, view, qr_timeout_s=self._house.config.qr_timeout_s)
+        if cause is not None:
+            self._lives.tell(slot.instance, LoseSocket(generation=slot.generation, cause=cause))
         elif view.status in OPERATIONAL and thoroughly:
             self._lives.tell(slot.instance, tidings.RepeatDue())
 
     def _look_for_lost(self, view: InstanceView) -> None:
-        """An actor that failed takes the mail in its box with it, and a restart may have been among it."""
-        if (self._house.now() - view.since).total_seconds() < LOST_PATIENCE_S or self._healer.has(view.id):
+        if self._healer.has(view.id):
             return
-        if view.status is Status.DISCONNECTED and helps_by_itself(view.reason):
-            self._healer.lose(view.id, view.reason or "socket_failed", view.retry_at)
-        elif view.status in OPENING and not self._hosts.has(view.id) and not self._starts.has(view.id):
-            self._healer.lose(view.id, "socket_failed")
+        age_s = (self._house.now() - view.since).total_seconds()
+        cause = unheard_loss(view, age_s=age_s, has_socket=self._openings.has(view.id))
+        if cause is not None:
+            self._healer.lose(view.id, cause, view.retry_at)
 
     def _look_again(self) -> None:
         self._house.alarms.set(LOOK_EVERY_S, lambda: self.actor_ref.tell(tidings.Look()))
@@ -346,6 +327,7 @@ class SupervisorActor(pykka.ThreadingActor):
 
     def _drain(self) -> None:
         self._ending = True
+        self._openings.stop()
         self._healer.stop()
         self._lives.stop_webhooks()
 
@@ -354,8 +336,3 @@ class SupervisorActor(pykka.ThreadingActor):
         self._drain()
         self._hosts.end_all(HOSTS_SHARE * max(0.0, deadline - time.monotonic()))
         self._lives.stop_all(deadline)
-
-
-def helps_by_itself(reason: str | None) -> bool:
-    """Whether a restart may cure what this instance has, without anybody's doing."""
-    return REMEDIES.get(reason or "", Remedy.RESTART_NOW) not in (Remedy.NONE, Remedy.AWAIT_PERSON, Remedy.REMOVE)

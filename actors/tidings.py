@@ -1,9 +1,11 @@
 """What is told up and down the supervision tree, besides the commands of an instance."""
 
+from concurrent.futures import Future
 from datetime import datetime
 
 import msgspec
 
+from chatbot_erp.actors.callers import Verdict
 from chatbot_erp.actors.commands import Observed, RecordVerdict, SendMessage
 from chatbot_erp.actors.house import Host
 from chatbot_erp.actors.media_specs import Media
@@ -167,6 +169,17 @@ class EndAll(Tiding, frozen=True, kw_only=True):
 # to an instance
 
 
+class Deliver(Tiding, frozen=True, kw_only=True):
+    """Send this message. `caller` is running once it is taken, and gets the verdict, or why it was not taken.
+
+    One that was cancelled before is not taken. Told, not asked: a caller that waited for an answer first and then for
+    the verdict was woken twice a message.
+    """
+
+    command: SendMessage
+    caller: Future[Verdict]
+
+
 class Accept(Tiding, frozen=True, kw_only=True):
     """Ask: take this message. Answers a future that is done when it is on record; nobody waits for what becomes of it."""
 
@@ -174,7 +187,7 @@ class Accept(Tiding, frozen=True, kw_only=True):
 
 
 class AskRoom(Tiding, frozen=True, kw_only=True):
-    """Ask: may a message be sent now? Raises what `SendMessage` (`waits`) or `Accept` would; nothing is spent."""
+    """Ask: may a message be sent now? Raises what `Deliver` (`waits`) gives its caller, or `Accept`; nothing is spent."""
 
     waits: bool
 

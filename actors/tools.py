@@ -126,12 +126,12 @@ def migrate(**settings: Any) -> None:
 
 
 @click.command()
-@data_dir
+@directory_and_database
 @option("--host", default=Config().host, help="Where the manager listens, or shall.")
 @option("--port", default=Config().port, type=click.IntRange(1, 65535), help="Its port.")
 @as_json
 def doctor(**settings: Any) -> None:
-    """Look at this machine and the data directory, and say what will hurt. Exit code 1 where something does."""
+    """Look at this machine, the data directory and the log, and say what will hurt. Exit code 1 where something does."""
     from chatbot_erp.actors.doctor import show_findings
     from chatbot_erp.actors.log_commands import reporting
 

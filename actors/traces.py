@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from chatbot_erp.actors.frames import Said
-from chatbot_erp.actors.spool import read_spools, rewrite_spool
+from chatbot_erp.actors.spool import Strange, read_spools, rewrite_spool
 from chatbot_erp.eventstore.addresses import canonical
 
 
@@ -37,12 +37,26 @@ def drop_parked_before(directory: Path, moment: datetime) -> None:
         raise OSError("; ".join(refusals))
 
 
-def drop_spooled(directory: Path, addresses: Collection[str]) -> None:
-    """Take out of the spools what came from, or went to, one of the canonical addresses: it is not in the log yet."""
+def drop_spooled(directory: Path, addresses: Collection[str], forms: Collection[str]) -> None:
+    """Take out of the spools what came from, or went to, one of the canonical addresses: it is not in the log yet.
+
+    What cannot be read of them stays where it holds none of the forms, not even within a longer number: in a frame a
+    text may begin right behind a digit.
+    """
+    wanted = [form.encode() for form in forms]
+
+    def holds_one(unread: bytes) -> bool:
+        return any(form in unread for form in wanted)
+
     for spool in read_spools(directory):
-        kept = [said for said in spool.words if not _concerns(said, addresses)]
-        if len(kept) < len(spool.words):
-            rewrite_spool(spool, kept)
+        kept = [
+            each
+            for each in spool.records
+            if not (holds_one(each.frame) if isinstance(each, Strange) else _concerns(each, addresses))
+        ]
+        torn = b"" if holds_one(spool.torn) else spool.torn
+        if (len(kept), torn) != (len(spool.records), spool.torn):
+            rewrite_spool(spool, kept, torn)
 
 
 def blank_last_words(path: Path, forms: Collection[str]) -> None:

@@ -61,6 +61,9 @@ not know its name cannot be shown online."""
 MESSAGES = frozenset({"Message", "UndecryptableMessage"})
 """Events that tell of what somebody wrote."""
 
+LAST_CAUSES = frozenset({"logged_out", "locked", "banned"})
+"""With these the library deletes the session: nobody could find out later what has become of it."""
+
 NAME_LOOK_S = 0.05
 
 
@@ -82,6 +85,7 @@ class WhatsAppSocket:
         self._pairing = order.pairing
         self._code_good_until = 0.0
         self._last_heard = 0.0
+        self._end_is_news = True
         self._watch = Watch(
             order.instance,
             self._client,
@@ -168,6 +172,7 @@ class WhatsAppSocket:
 
     def close(self, *, unlink: bool) -> None:
         if unlink and self._watch.connected:
+            self._end_is_news = False
             try:
                 self._client.log_out()
             except LibraryError as ex:
@@ -200,8 +205,11 @@ class WhatsAppSocket:
         self._end_with(SocketEnded(cause=cause, detail=detail, retry_at=retry_at))
 
     def _end_with(self, observation: SocketEnded | SocketPairingExpired) -> None:
-        """Say it once, and not at all to the one who closes the socket."""
-        if self._watch.end():
+        """Say it once; and to the one who closes the socket only that it was the last, as the session is no more."""
+        is_open = self._watch.end()
+        is_last = isinstance(observation, SocketEnded) and observation.cause in LAST_CAUSES
+        if self._end_is_news and (is_open or is_last):
+            self._end_is_news = False
             self._report(observation)
 
     def _hear_qr(self, qr: str) -> None:

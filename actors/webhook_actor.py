@@ -139,6 +139,7 @@ class WebhookActor(pykka.ThreadingActor):
             self._say_failed()
 
     def on_receive(self, message: object) -> None:
+        self._backlog.expect_more()
         match message:
             case Wake():
                 self._consider_probe()

@@ -115,6 +115,8 @@ class Backlog:
         self._passed: set[int] = set()
         self._read_at = datetime.now(UTC)
         self._losses = store.losses
+        self._is_all = False
+        """Whether nothing lay behind what was read last."""
         self._told: dict[Key, Told] = {}
         self._untold: list[tuple[Verdict, int]] = []
         self._unrecorded: list[tuple[int, Attempt, Recorded]] = []
@@ -142,7 +144,7 @@ class Backlog:
         if self._losses != self._store.losses:
             self._losses = self._store.losses
             self.refresh()  # what is in memory may have been erased since it was read
-        if (head := self._next(held)) is None:
+        if (head := self._next(held)) is None and not self._is_all:
             self._read(held)
             head = self._next(held)
         return head
@@ -150,6 +152,14 @@ class Backlog:
     def refresh(self) -> None:
         """Have the next `head` read from the store."""
         self._batch.clear()
+        self._is_all = False
+
+    def expect_more(self) -> None:
+        """There may be more than was read: `head` looks when that is done.
+
+        Whoever appends something says so afterwards. To look for it once more without that was half of all readings.
+        """
+        self._is_all = False
 
     def settle(self, head: Delivery, at: datetime, outcome: Outcome, verdict: Verdict) -> None:
         """The attempt at `at` was the last: never show the event again. `tell` says so to others."""
@@ -238,16 +248,17 @@ class Backlog:
         self._drop_settled()
         if self.crowded:
             return
-        self._batch.extend(
-            self._store.deliveries(
-                self._instance,
-                self._endpoint,
-                limit=BATCH,
-                free_at=None if held is None else self._read_at,
-                held=() if held is None else held.chats(),
-                told=self._told.keys(),
-            )
+        found = self._store.deliveries(
+            self._instance,
+            self._endpoint,
+            limit=BATCH,
+            free_at=None if held is None else self._read_at,
+            held=() if held is None else held.chats(),
+            told=self._told.keys(),
         )
+        self._batch.extend(found)
+        # By chat there may be more as soon as a chat is held no longer.
+        self._is_all = held is None and len(found) < BATCH
 
     def _drop_settled(self) -> None:
         """Verdicts that are in the log by now are on their way no more."""

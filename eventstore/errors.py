@@ -7,9 +7,11 @@ StoreError
 ├── StoreUnavailable     the disk refuses writes now; nothing was written
 ├── StoreClosed          the store is shut down
 ├── OutcomeUnknown       the disk failed in mid-commit and the store was closed before it could be read again
+├── NoLog                there is no log where one was looked for
 ├── LogTooNew            a newer manager wrote this log
 ├── LogCorrupt           the log does not fit together
 └── KeysMissing          the log has what only keys can open that are not where they were
+    └── KeysOutdated     they are older than the log
 """
 
 from typing import ClassVar, Literal
@@ -97,6 +99,13 @@ class OutcomeUnknown(StoreError):
         )
 
 
+class NoLog(StoreError):
+    """Raised where somebody wants to look at a log that is not there."""
+
+    code = "no-log"
+    action = "Say where the manager keeps it: --data-dir, or --database."
+
+
 class LogTooNew(StoreError):
     """Raised when a log holds what only a newer manager understands; nothing was changed."""
 
@@ -120,3 +129,10 @@ class KeysMissing(StoreError):
 
     code = "keys-missing"
     action = "Put keys.db back from a backup; to go on without it for ever, make an empty file of that name."
+
+
+class KeysOutdated(KeysMissing):
+    """Raised where the keys are of a backup from before the log's newest events: whoever came since would look erased."""
+
+    code = "keys-outdated"
+    action = "Put the newest keys.db back; to go on with this one for ever, make an empty file keys.older beside it."

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Collection, Iterable
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -19,7 +20,9 @@ from chatbot_erp.eventstore.database import (
 )
 from chatbot_erp.eventstore.engine import Ask
 from chatbot_erp.eventstore.erasures import Erasure, Person
-from chatbot_erp.eventstore.errors import StoreError
+from chatbot_erp.eventstore.errors import NoLog
+from chatbot_erp.eventstore.keys_file import must_not_be_missing
+from chatbot_erp.eventstore.keys_fit import must_fit
 from chatbot_erp.eventstore.records import Recorded
 from chatbot_erp.eventstore.sealing import Sealer
 from chatbot_erp.eventstore.sql import asking
@@ -39,11 +42,11 @@ class LogReader:
     def open(cls, directory: Path, *, follow: bool = False) -> "LogReader":
         """With `follow` it also sees what a manager writes that is started later, and makes the files for that.
 
-        Raises StoreError where there is no log that can be opened, LogTooNew for one of a newer manager.
+        Raises NoLog, StoreError where it cannot be opened, LogTooNew for one of a newer manager.
         """
         path = directory / FILE
         if not path.is_file():
-            raise StoreError(f"There is no event log in {directory}.")
+            raise NoLog(f"There is no event log in {directory}.")
         try:
             connection = open_at_rest(path) if is_at_rest(path) and not follow else open_readable(path)
         except sqlite3.Error as ex:
@@ -71,6 +74,10 @@ class LogReader:
         """As `EventStore.read`."""
         return reader.read(self._ask, self._sealer, after, until, limit, stream, types)
 
+    def last_until(self, stream: str, at: datetime) -> int:
+        """As `EventStore.last_until`."""
+        return reader.last_until(self._ask, stream, at)
+
     def read_sealed(self, subjects: Collection[str], *, after: int, until: int, limit: int) -> list[Recorded]:
         """As `EventStore.read_sealed`."""
         return reader.read_sealed(self._ask, self._sealer, subjects, after, until, limit)
@@ -90,6 +97,11 @@ class LogReader:
     def streams_named(self, name: str) -> list[str]:
         """As `EventStore.streams_named`."""
         return reader.streams_named(self._ask, name)
+
+    def must_have_its_keys(self, directory: Path) -> None:
+        """Raises KeysMissing, and KeysOutdated where keys.db there is older than the log."""
+        must_not_be_missing(directory)
+        must_fit(self._ask, self._keys, directory)
 
     def __enter__(self) -> Self:
         return self

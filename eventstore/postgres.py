@@ -13,7 +13,15 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from chatbot_erp.eventstore.codec import CODEC
 from chatbot_erp.eventstore.engine import Ask
-from chatbot_erp.eventstore.errors import LogCorrupt, LogTooNew, StoreClosed, StoreError, StoreUnavailable, Trouble
+from chatbot_erp.eventstore.errors import (
+    LogCorrupt,
+    LogTooNew,
+    NoLog,
+    StoreClosed,
+    StoreError,
+    StoreUnavailable,
+    Trouble,
+)
 from chatbot_erp.eventstore.lease import ALONE, Node
 from chatbot_erp.eventstore.sql import migrations, statements
 
@@ -160,9 +168,9 @@ def schema_of(connection: Connection) -> int:
 
 
 def must_be_readable(connection: Connection) -> None:
-    """Raises StoreError where there is no log, or not all of one yet; LogTooNew where a newer manager wrote it."""
+    """Raises NoLog where there is none, or not all of one yet; LogTooNew where a newer manager wrote it."""
     if schema_of(connection) == 0:
-        raise StoreError("There is no event log in this database.")
+        raise NoLog("There is no event log in this database.")
     ask = asking(connection)
     for name, schema in ask("vocabulary"):
         CODEC.must_know(name, schema)

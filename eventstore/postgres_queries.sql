@@ -243,6 +243,10 @@ SELECT * FROM (
     ORDER BY position DESC LIMIT %(limit)s
 ) AS latest ORDER BY position;
 
+-- name: last_until
+SELECT position FROM events WHERE stream = %(stream)s AND recorded_at COLLATE "C" <= %(at)s
+ORDER BY position DESC LIMIT 1;
+
 -- name: positions_of_type
 SELECT position FROM events
 WHERE type = %(type)s AND position > %(after)s AND position <= %(until)s ORDER BY position LIMIT %(limit)s;

@@ -87,6 +87,10 @@ class Sessions:
 
         return self._run(find)
 
+    def instances(self) -> set[str]:
+        """Whose sessions are here."""
+        return self._run(lambda connection: {owner for (owner,) in connection.execute("SELECT instance FROM owners")})
+
     def room(self) -> int:
         """How many connections the server lets its ordinary users have, all together."""
 

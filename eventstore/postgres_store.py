@@ -65,7 +65,7 @@ def open_store(
         connect,
         signer,
         Bounds(wanted.queue, wanted.group, wanted.patience_ms),
-        Cadence(wanted.checkpoint_events, wanted.checkpoint_period),
+        Cadence(wanted.checkpoint_events, wanted.checkpoint_period, wanted.checkpoint_quiet),
         tenure,
         lost,
         keys.notice,

@@ -138,6 +138,22 @@ SELECT position, stream, version, sequence, id, type, schema, recorded_at, data,
 FROM (SELECT position FROM new UNION ALL SELECT position FROM old LIMIT :limit) CROSS JOIN events USING (position)
 ORDER BY position;
 
+-- name: last_until
+-- The last event of a stream that was recorded no later than a moment; from the end, as in read_latest.
+WITH
+    indexed (head) AS (SELECT coalesce(max(position), 0) / 1024 * 1024 FROM events),
+    new (position) AS (
+        SELECT position FROM events
+        WHERE stream = :stream AND position > (SELECT head FROM indexed) AND recorded_at <= :at
+        ORDER BY position DESC LIMIT 1
+    ),
+    old (position) AS (
+        SELECT position FROM stream_positions CROSS JOIN events USING (position)
+        WHERE stream_positions.stream = :stream AND recorded_at <= :at
+        ORDER BY position DESC LIMIT 1
+    )
+SELECT position FROM new UNION ALL SELECT position FROM old LIMIT 1;
+
 -- name: index_streams
 INSERT INTO stream_positions (stream, position)
 SELECT stream, position FROM events WHERE position > ? AND position <= ? ORDER BY stream, position;
@@ -178,6 +194,18 @@ WHERE type = :type AND position > :after AND position <= :until ORDER BY positio
 -- name: read_positions
 SELECT position, stream, version, sequence, id, type, schema, recorded_at, data, hash FROM events
 WHERE position IN (SELECT value FROM json_each(?)) ORDER BY position;
+
+-- name: newest_boxes
+-- Whose boxes stand in the newest events and of which days, with the first and last position of each.
+SELECT substr(data, mark + 21, 16) AS subject, substr(data, mark + 49, 10) AS period, min(position), max(position)
+FROM (
+    SELECT position, data, instr(data, '"sealed":{"subject":"') AS mark FROM events
+    WHERE position > (SELECT coalesce(max(position), 0) FROM events) - :count
+)
+WHERE mark > 0 GROUP BY subject, period;
+
+-- name: forgotten
+SELECT type, schema, data FROM events INDEXED BY events_by_type WHERE type IN ('subject.erased', 'content.expired');
 
 -- name: read_sealed
 -- The mark cannot stand in a text: there its quotes are escaped.

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from chatbot_erp.eventstore.chain import moment
 from chatbot_erp.eventstore.database import corrupt, is_corruption, open_readable, unavailable
 from chatbot_erp.eventstore.engine import Ask
 from chatbot_erp.eventstore.errors import StoreClosed
@@ -104,6 +105,12 @@ def read_latest(
     bounds = {"after": after, "until": until, "limit": limit}
     rows = ask("read_latest", {**bounds, "stream": stream, "types": _listed(types)})
     return [recorded(row, sealer) for row in rows.fetchall()]
+
+
+def last_until(ask: Ask, stream: str, at: datetime) -> int:
+    """The position of the last event of a stream that was recorded no later than `at`; 0 where there is none."""
+    found = ask("last_until", {"stream": stream, "at": moment(at)}).fetchone()
+    return int(found[0]) if found else 0
 
 
 def read_sealed(

@@ -30,6 +30,8 @@ from chatbot_erp.eventstore.database import (
 from chatbot_erp.eventstore.engine import Ask, Readers, Writer
 from chatbot_erp.eventstore.entries import entries
 from chatbot_erp.eventstore.errors import NotStorable
+from chatbot_erp.eventstore.keys_fit import must_fit
+from chatbot_erp.eventstore.promise import Crowd, Promise
 from chatbot_erp.eventstore.records import (
     MAIN,
     Answered,
@@ -94,6 +96,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds without an answer after which a database server is taken for frozen."""
     checkpoint_events: int = 10_000
     checkpoint_period: timedelta = timedelta(minutes=5)
+    checkpoint_quiet: timedelta = timedelta(minutes=1)
+    """A log in which nothing has happened for so long gets a checkpoint of its end. Not in PostgreSQL."""
     readers: int = 4
     """Reads that run at once; others wait."""
 
@@ -115,34 +119,37 @@ class EventStore:
         self._sealer = Sealer(keys)
         self.company: Company = company or Alone()
         """The nodes that share the log."""
+        self._crowd = Crowd()
 
     @classmethod
     def open(cls, directory: Path, settings: Settings | None = None) -> "EventStore":
         """The store in `directory`, made or migrated if need be; one per directory at a time.
 
-        Raises LogTooNew, LogCorrupt (the newest events do not fit together), KeysMissing, StoreUnavailable.
+        Raises LogTooNew, LogCorrupt (the newest events do not fit together), KeysMissing, KeysOutdated,
+        StoreUnavailable.
         """
         wanted = settings or Settings()
         path = directory / FILE
+        keys = SubjectKeys.open(directory)
 
         def connect(patience_ms: int) -> sqlite3.Connection:
             connection = open_writable(path, patience_ms)
             try:
                 migrate(connection)
                 check_tail(asking(connection))
+                must_fit(asking(connection), keys, directory)
             except BaseException:
                 connection.close()
                 raise
             return connection
 
-        keys = SubjectKeys.open(directory)
         try:
             create_private(path)
             writer = SqliteWriter(
                 connect,
                 Signer.open(directory),
                 Bounds(wanted.queue, wanted.group, wanted.patience_ms),
-                Cadence(wanted.checkpoint_events, wanted.checkpoint_period),
+                Cadence(wanted.checkpoint_events, wanted.checkpoint_period, wanted.checkpoint_quiet),
             )
             writer.start()
             try:
@@ -172,7 +179,7 @@ class EventStore:
         if not is_word(stream):
             raise NotStorable("A stream's name is visible ASCII, at most 200 characters.")
         append = Append(
-            future=Future(),
+            future=Promise(self._crowd),
             stream=stream,
             expected_version=expected_version,
             entries=entries(self._sealer, stream, events),
@@ -213,6 +220,13 @@ class EventStore:
     ) -> list[Recorded]:
         """The last `limit` events of a stream with `after` < position <= `until`, by position. Raises as `read` does."""
         return self._readers.run(lambda ask: reader.read_latest(ask, self._sealer, stream, after, until, limit, types))
+
+    def last_until(self, stream: str, at: datetime) -> int:
+        """The position of the last event of a stream that was recorded no later than `at`; 0 where there is none.
+
+        Events before it may be of a later moment: where the clock went back, positions say what came first.
+        """
+        return self._readers.run(lambda ask: reader.last_until(ask, stream, at))
 
     def read_sealed(self, subjects: Collection[str], *, after: int, until: int, limit: int) -> list[Recorded]:
         """Events with `after` < position <= `until` that are sealed for one of the subjects, by position.
@@ -366,6 +380,6 @@ class EventStore:
         self.close()
 
     def _errand(self, run: Callable[[Ask], T]) -> Future[T]:
-        errand = Errand(Future(), run)
+        errand = Errand(Promise(self._crowd), run)
         self._writer.submit(errand)
         return errand.future

@@ -100,13 +100,15 @@ class SubjectKeys:
 
     def person(self, addresses: Iterable[str]) -> Person:
         """Whoever is known under any of these canonical addresses, with all other names of theirs."""
-        with self._turn:
-            if self._connection is None and not self._closed:
-                return Person(addresses=tuple(sorted(set(addresses))), subjects=())
-            try:
-                return erasures.person(self._open(), addresses)
-            except sqlite3.Error as ex:
-                raise unavailable(ex) from ex
+        nobody = Person(addresses=tuple(sorted(set(addresses))), subjects=())
+        return self._read(lambda connection: erasures.person(connection, nobody.addresses), nobody)
+
+    def any(self) -> bool:
+        """Whether there is a key of anybody."""
+        return (
+            self._read(lambda connection: connection.execute("SELECT 1 FROM subjects LIMIT 1").fetchone(), None)
+            is not None
+        )
 
     def join(self, pairs: Collection[tuple[str, str]]) -> None:
         """Each two canonical addresses are one party's; what concerns nobody who is known here is not kept."""
@@ -149,13 +151,7 @@ class SubjectKeys:
 
     def unfinished_erasures(self) -> list[Erasure]:
         """What was begun, in this life or an earlier one, and not finished."""
-        with self._turn:
-            if self._connection is None and not self._closed:
-                return []
-            try:
-                return erasures.unfinished(self._open())
-            except sqlite3.Error as ex:
-                raise unavailable(ex) from ex
+        return self._read(erasures.unfinished, [])
 
     def finish_erasure(self, id_: str) -> None:
         """The event is in the log, and nothing else is left to do."""
@@ -225,6 +221,16 @@ class SubjectKeys:
             self._ciphers.clear()
         self._ciphers[place] = made
         return made
+
+    def _read(self, question: Callable[[Connection], T], otherwise: T) -> T:
+        """The answer; `otherwise` where there is no file of keys."""
+        with self._turn:
+            if self._connection is None and not self._closed:
+                return otherwise
+            try:
+                return question(self._open())
+            except sqlite3.Error as ex:
+                raise unavailable(ex) from ex
 
     def _write(self, change: Callable[[Connection], T]) -> T:
         """Has the turn. What `change` does is on disk, or nothing of it."""

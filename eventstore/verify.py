@@ -14,7 +14,7 @@ from chatbot_erp.eventstore.ahead import Ahead
 from chatbot_erp.eventstore.checkpoints import Checkpoint
 from chatbot_erp.eventstore.database import FILE, is_at_rest, must_be_readable, open_at_rest, open_readable
 from chatbot_erp.eventstore.engine import Ask
-from chatbot_erp.eventstore.errors import LogCorrupt, StoreError
+from chatbot_erp.eventstore.errors import LogCorrupt, NoLog
 from chatbot_erp.eventstore.sql import MIGRATIONS, asking
 from chatbot_erp.eventstore.transaction import BLOCK
 from chatbot_erp.eventstore.walk import Progress, Report, Walk
@@ -30,11 +30,11 @@ def verify(
 
     One of more events than `alone` keeps two processors busy.
 
-    Raises LogTooNew, and StoreError where there is no log that can be opened.
+    Raises NoLog, LogTooNew, and StoreError where it cannot be opened.
     """
     path = directory / FILE
     if not path.is_file():
-        raise StoreError(f"There is no event log in {directory}.")
+        raise NoLog(f"There is no event log in {directory}.")
     checkpoints = tuple(kept)
     at_rest = is_at_rest(path)
     report = _verify(path, at_rest, checkpoints, progress, alone)

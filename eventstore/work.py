@@ -71,3 +71,5 @@ class Cadence(msgspec.Struct, frozen=True):
 
     events: int
     period: timedelta
+    quiet: timedelta
+    """One is signed also after so long a silence, where there is none of the log's end yet."""

@@ -14,7 +14,7 @@ import structlog
 from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser
-from waitress.task import ErrorTask
+from waitress.task import ErrorTask, WSGITask
 from waitress.utilities import BadRequest
 
 from chatbot_erp.http.exchange import SECURITY_HEADERS
@@ -66,6 +66,19 @@ class NotAdmitted(BadRequest):
 class RequestTimeout(BadRequest):
     code = 408
     reason = "Request Timeout"
+
+
+class AnswerTask(WSGITask):
+    """As waitress, but the head of an answer goes out with what follows it: one system call, and one packet."""
+
+    channel: "Channel"
+
+    def write(self, data: bytes) -> None:
+        if self.complete and not self.wrote_header:
+            self.channel.head = self.build_response_header()
+            self.wrote_header = True
+        super().write(data)
+        self.channel.write_soon(b"")  # where nothing follows it
 
 
 class ProblemTask(ErrorTask):
@@ -120,6 +133,7 @@ class Parser(HTTPRequestParser):
 class Channel(HTTPChannel):
     """One connection."""
 
+    task_class = AnswerTask
     error_task_class = ProblemTask
     parser_class = Parser
     requests: list[Parser]
@@ -127,6 +141,8 @@ class Channel(HTTPChannel):
     server: Any
     began: float | None
     """Since when a request is waited for or arrives; None while a connection that had one is kept for the next."""
+    head = b""
+    """Of an answer; it goes out with what is written next."""
     refused = False
     streaming = False
     lingers_until: float | None = None
@@ -162,6 +178,11 @@ class Channel(HTTPChannel):
         """The path that a large body is for which arrives, or is there and its request not yet answered."""
         requests = (*self.requests, *((self.request,) if self.request is not None else ()))
         return next((request.path for request in requests if request.is_upload), None)
+
+    def write_soon(self, data: Any) -> Any:
+        """As waitress, behind a head that waits."""
+        head, self.head = self.head, b""
+        return super().write_soon(head + data if head else data)
 
     def begin_stream(self) -> None:
         """The answer will have no end."""

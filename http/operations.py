@@ -183,9 +183,11 @@ OPERATIONS = (
         scope=READ,
         tag=HISTORY,
         summary="One as it was",
+        description="Folded from the log. Of a moment the clock decides that recorded the events; where that was set"
+        " back, a position says exactly what is meant.",
         answer=payloads.InstanceState,
         parameters=("at",),
-        problems=(*ONE, *LATER, p.INVALID),
+        problems=(*ONE, *LATER, p.INVALID, p.OF_ERROR[e.HistoryTooLong]),
     ),
     Operation(
         method="GET",

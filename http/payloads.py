@@ -16,6 +16,7 @@ from chatbot_erp.actors import pacing as pace
 from chatbot_erp.actors.directory import InstanceView
 from chatbot_erp.actors.fates import Message
 from chatbot_erp.actors.manager import Created, Sent
+from chatbot_erp.actors.rebuild import LAST_OF_MESSAGES
 from chatbot_erp.actors.state import Account, Instance, Removed
 from chatbot_erp.eventstore.events import Ack, Status
 from chatbot_erp.eventstore.records import Recorded
@@ -108,7 +109,10 @@ class InstanceState(Payload, frozen=True, kw_only=True):
     user: User | None
     restarts: int
     removed: bool
-    messages: Annotated[list[Message], Meta(description="Every message until then and what had become of it.")]
+    messages: Annotated[
+        list[Message],
+        Meta(description=f"Those of the last {LAST_OF_MESSAGES:,} events about messages, and what had become of each."),
+    ]
 
 
 class InstanceDetails(Payload, frozen=True, kw_only=True):
@@ -127,6 +131,10 @@ class InstanceDetails(Payload, frozen=True, kw_only=True):
     ]
     qr_expires_at: Moment | None
     restarts: int
+    retry_at: Annotated[
+        Moment | None,
+        Meta(description="When it is tried next, after a loss, a ban or in quarantine; null where nothing is planned."),
+    ]
     pacing: Annotated[Pacing | None, Meta(description="null where it sends as fast as it is told to.")]
     node: Annotated[str, Meta(description="The manager that runs it.")]
 
@@ -273,6 +281,7 @@ def details(view: InstanceView, node: str, *, with_qr: bool) -> InstanceDetails:
         qr=qr.text if qr else None,
         qr_expires_at=qr.expires_at if qr else None,
         restarts=view.restarts,
+        retry_at=view.next_try_at,
         pacing=pacing(view.pacing),
         node=node,
     )

@@ -217,6 +217,7 @@ OF_ERROR: dict[type[Exception], ProblemType] = {
     manager.EndpointNotFound: _of(manager.EndpointNotFound, 404),
     manager.NothingToDeliver: _of(manager.NothingToDeliver, 404),
     manager.AuditRunning: _of(manager.AuditRunning, 409),
+    manager.HistoryTooLong: _of(manager.HistoryTooLong, 422),
     manager.NotOnWhatsApp: _of(manager.NotOnWhatsApp, 404, blames="number", final=True),
     manager.ReachoutLocked: _of(manager.ReachoutLocked, 502, final=True),
     manager.AddressingRejected: _of(manager.AddressingRejected, 502),

@@ -60,6 +60,7 @@ class Companion:
         self.pre_keys: dict[int, bytes] = {}
         # Stanzas are kept until the companion says it has them, and are sent again at its next login.
         self.kept: dict[Hashable, Node] = {}
+        self.offered: dict[tuple[str, ...], float] = {}
         self.seen: Memory[None] = Memory(_SEEN)
         self.stream: Stream | None = None
         self.greeted = False
@@ -76,12 +77,18 @@ class Companion:
         if self.stream is not None:
             self.stream.offer(node)
 
+    def sees(self, node: Node) -> None:
+        """It is sent a stanza, maybe not for the first time."""
+        self.offered.setdefault(name_of(node), time.time())
+
     def take(self, key: Hashable) -> None:
         """It has acknowledged what was kept under this key."""
         node = self.kept.pop(key, None)
         if node is not None:
-            taken = Taken(tag=node.tag, id=node.text("id"), type=node.text("type"), at=time.time())
-            self.account.taken.append(taken)
+            tag, name, kind = named = name_of(node)
+            now = time.time()
+            offered = self.offered.pop(named, now)
+            self.account.taken.append(Taken(tag=tag, id=name, type=kind, at=now, offered=offered))
 
     def bundle(self) -> Bundle:
         """Its published keys; a one-time key is given away once."""
@@ -94,6 +101,11 @@ class Companion:
             pre_key_id=pre_key_id,
             pre_key=None if pre_key_id is None else self.pre_keys.pop(pre_key_id),
         )
+
+
+def name_of(node: Node) -> tuple[str, str, str]:
+    """By what a stanza that is kept is known to people."""
+    return node.tag, node.text("id"), node.text("type")
 
 
 class Account:

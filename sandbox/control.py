@@ -88,12 +88,13 @@ class CompanionReceipt(_Frame, frozen=True):
 
 class Taken(_Frame, frozen=True):
     """A stanza that a companion has acknowledged, for the first time `at`: it is not sent again. `tag` is message,
-    receipt or notification; the `id` of a receipt is that of its message."""
+    receipt or notification; the `id` of a receipt is that of its message. `offered` is when it was first sent."""
 
     tag: str
     id: str
     type: str
     at: float
+    offered: float
 
 
 class Stats(_Frame, frozen=True):

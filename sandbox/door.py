@@ -82,7 +82,8 @@ class Door(asyncio.Protocol):
     def close(self) -> None:
         """End the connection after what was sent has left."""
         self._flush()
-        if self._transport is not None:
+        # A TLS transport that is closed twice forgets its socket, and cannot be aborted any more.
+        if self._transport is not None and not self._transport.is_closing():
             self._transport.close()
 
     def part(self) -> None:

@@ -78,6 +78,8 @@ class Stream:
         if self.silent:
             self._held.append(node)
         else:
+            assert self.companion is not None
+            self.companion.sees(node)
             self.send(node)
 
     def release(self) -> None:

@@ -78,7 +78,7 @@ function drawHouse(session) {
       shown.open().then(() => shown?.focus()).catch((problem) => say(problem.message, "bad"));
     } else {
       place.setAttribute("aria-label", t("choose"));
-      place.replaceChildren(h("p", { class: "quiet" }, t("choose")));
+      place.replaceChildren(list.overview);
     }
   };
   window.onhashchange = route;

@@ -29,6 +29,11 @@ export function say(text, kind = "good") {
 
 let labels = 0;
 
+/** Words with their values, as a definition list. */
+export function facts(pairs) {
+  return pairs.map(([word, value]) => h("div", {}, h("dt", {}, word), h("dd", {}, String(value))));
+}
+
 /** A label and its field, as one block. */
 export function field(text, control, hint = null) {
   control.id ||= `field-${(labels += 1)}`;

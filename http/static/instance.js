@@ -1,7 +1,7 @@
 // One instance: how it is, what can be done with it, and its cards.
 
 import { at, call, get, post } from "./api.js";
-import { field, form, h, say } from "./dom.js";
+import { facts, field, form, h, say } from "./dom.js";
 import { Link } from "./link.js";
 import { badge } from "./list.js";
 import { Pace } from "./pace.js";
@@ -18,6 +18,8 @@ export class Instance {
   #title;
   #state = h("p", { class: "state", role: "status" });
   #facts = h("dl", { class: "facts" });
+  #actions;
+  #test;
   #link;
   #sandbox;
   #timeline;
@@ -30,17 +32,17 @@ export class Instance {
     this.#name = name;
     this.#may = may;
     this.#title = h("h2", { tabindex: "-1" }, name);
-    this.#link = may("manage") ? new Link(name, () => this.refresh()) : null;
+    const dialog = may("manage") ? this.#removal() : null;
+    this.#actions = dialog && this.#actionForms(dialog);
+    this.#test = may("send") ? this.#testForm() : null;
+    this.#sandbox = sandbox && may("manage") ? new SandboxCard(name, () => this.refresh()) : null;
+    this.#link = may("manage") ? new Link(name, () => this.refresh(), this.#sandbox?.scan ?? "") : null;
     this.#timeline = may("read") ? new Timeline(name) : null;
     this.#webhook = may("read") ? new WebhookCard(name, may("manage")) : null;
-    this.#sandbox = sandbox && may("manage") ? new SandboxCard(name, () => this.refresh()) : null;
     this.element = h("div", { class: "instance" },
       h("a", { class: "back", href: "#/" }, `← ${t("back")}`),
-      h("header", { class: "card" }, h("div", { class: "heading" }, this.#title, this.#state), this.#facts,
-        may("manage") && this.#actions()),
-      this.#link?.element, may("send") && this.#test(),
-      this.#sandbox?.element,
-      this.#webhook?.element, this.#timeline?.element);
+      h("header", { class: "card" }, h("div", { class: "heading" }, this.#title, this.#state, this.#actions), this.#facts, dialog),
+      this.#link?.element, this.#test, this.#webhook?.element, this.#sandbox?.element, this.#timeline?.element);
   }
 
   async open() {
@@ -78,23 +80,22 @@ export class Instance {
 
   #draw() {
     const view = this.#view;
+    if (this.#actions) this.#actions.hidden = view === null;
+    if (this.#test) this.#test.hidden = !view?.user;
+    this.#link?.show(view);
+    this.#sandbox?.show(view);
     if (view === null) {
       this.#state.replaceChildren(badge("REMOVED"), " ", t("gone"));
       this.#facts.replaceChildren();
-      this.#link?.show(null);
-      this.#sandbox?.show(null);
       return;
     }
     this.#state.replaceChildren(...[badge(view.status), " ", view.reason && h("code", {}, view.reason), " ",
       t("since", { time: time(view.since) })].filter(Boolean));
     const account = view.user ? [view.user.jid.split("@")[0], view.user.pushName].filter(Boolean).join(" · ") : t("noAccount");
-    this.#facts.replaceChildren(...[[t("account"), account], [t("webhook"), view.webhookUrl], [t("restarts"), view.restarts],
-      [t("node"), view.node]].map(([word, value]) => h("div", {}, h("dt", {}, word), h("dd", {}, String(value)))));
-    this.#link?.show(view);
-    this.#sandbox?.show(view);
+    this.#facts.replaceChildren(...facts([[t("account"), account], [t("restarts"), view.restarts], [t("node"), view.node]]));
   }
 
-  #actions() {
+  #removal() {
     const keep = h("input", { type: "checkbox", id: "keep" });
     const dialog = h("dialog", { "aria-labelledby": "remove-title" },
       h("h2", { id: "remove-title" }, t("removeTitle", { name: this.#name })), h("p", {}, t("removeText")),
@@ -106,15 +107,19 @@ export class Instance {
       }, h("p", { class: "check" }, keep, h("label", { for: "keep" }, t("keep"))),
         h("div", { class: "buttons" }, h("button", { type: "button", click: () => dialog.close() }, t("cancel")),
           h("button", { class: "danger" }, t("removeNow")))));
+    return dialog;
+  }
+
+  #actionForms(dialog) {
     const restart = form({ id: "restart" }, async () => {
       await post(at(this.#name, "/restart"));
       say(t("restarted", { name: this.#name }));
     }, h("button", {}, t("restart")));
     return h("div", { class: "buttons" }, restart,
-      h("button", { type: "button", class: "danger", click: () => dialog.showModal() }, t("remove")), dialog);
+      h("button", { type: "button", class: "danger", click: () => dialog.showModal() }, t("remove")));
   }
 
-  #test() {
+  #testForm() {
     const to = h("input", { name: "number", required: true, inputmode: "tel", autocomplete: "off", placeholder: "+55 11 98765-4321" });
     const text = h("textarea", { name: "message", required: true, rows: "2" });
     return h("section", { class: "card", id: "test" }, h("h3", {}, t("test")), form({}, async () => {

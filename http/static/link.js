@@ -17,16 +17,17 @@ export class Link {
   #timer = null;
   #ticks = 0;
 
-  constructor(name, refresh) {
+  /** `others` are forms that stand beside the code. */
+  constructor(name, refresh, ...others) {
     this.#name = name;
     this.#refresh = refresh;
     const phone = h("input", { name: "phone", required: true, inputmode: "tel", autocomplete: "off" });
     this.element = h("section", { class: "card link", id: "link", hidden: true }, h("h3", {}, t("link")), h("p", {}, t("linkText")),
       h("div", { class: "scan" }, this.#image, this.#left, this.#words),
-      form({ id: "pairing" }, async () => {
+      h("div", {}, form({ id: "pairing" }, async () => {
         const { code } = await post(at(this.#name, "/pairing-code"), { number: phone.value });
         this.#code.replaceChildren(t("pairingCode"), " ", h("strong", {}, code));
-      }, h("h4", {}, t("pairing")), field(t("phone"), phone), h("button", {}, t("pairingGet")), this.#code));
+      }, h("h4", {}, t("pairing")), field(t("phone"), phone), h("button", {}, t("pairingGet")), this.#code), ...others));
   }
 
   /** As an instance is seen now; null once it is gone. */

@@ -15,6 +15,7 @@ export class InstanceList {
   #rows = h("ul", { class: "rows" });
   #find = h("input", { type: "search", "aria-label": t("find"), placeholder: t("find"), hidden: true, input: () => this.#draw() });
   #mayRead;
+  #creation = null;
   #instances = null;
   #chosen = null;
 
@@ -22,14 +23,18 @@ export class InstanceList {
   constructor(session) {
     this.#mayRead = session.scopes.includes("read");
     if (!this.#mayRead) this.#instances = (session.instances ?? []).map((name) => ({ name, status: null }));
+    if (session.scopes.includes("manage")) this.#creation = this.#creationForm();
     this.element = h("nav", { class: "card list", "aria-labelledby": "instances" },
-      h("h2", { id: "instances" }, t("instances")), this.#find, this.#rows, session.scopes.includes("manage") && this.#creation(),
+      h("h2", { id: "instances" }, t("instances")), this.#find, this.#rows, this.#creation,
       !this.#mayRead && session.instances === null && this.#opening());
+    this.overview = h("div", { class: "overview" }, h("p", { class: "quiet" }, t("choose")));
   }
 
   async refresh() {
     if (!this.#mayRead) return;
+    const isFirst = this.#instances === null;
     this.#instances = await get("/instances");
+    if (isFirst && this.#instances.length === 0 && this.#creation) this.#creation.open = true;
     this.#draw();
   }
 
@@ -40,6 +45,7 @@ export class InstanceList {
 
   #draw() {
     if (this.#instances === null) return;
+    if (this.#mayRead) this.#drawOverview();
     const wanted = this.#find.value.toLowerCase();
     this.#find.hidden = this.#instances.length < SEARCH_FROM;
     const rows = this.#instances.filter(({ name }) => name.toLowerCase().includes(wanted)).map(({ name, status }) =>
@@ -50,6 +56,19 @@ export class InstanceList {
     if (focused) this.#rows.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
   }
 
+  /** How many there are of each status; a first step where there are none. */
+  #drawOverview() {
+    if (this.#instances.length === 0 && this.#creation) {
+      this.overview.replaceChildren(h("h2", {}, t("welcome")), h("p", { class: "quiet" }, t("welcomeText")));
+      return;
+    }
+    const counts = Map.groupBy(this.#instances, ({ status }) => status);
+    this.overview.replaceChildren(
+      h("dl", { class: "tiles" }, ...[...counts].sort().map(([status, { length }]) =>
+        h("div", { class: "card" }, h("dt", {}, badge(status)), h("dd", {}, String(length))))),
+      h("p", { class: "quiet" }, t(this.#instances.length ? "choose" : "none")));
+  }
+
   /** Whoever may send but not look names the instance. */
   #opening() {
     const name = h("input", { name: "name", required: true, autocomplete: "off" });
@@ -57,7 +76,7 @@ export class InstanceList {
       field(t("name"), name), h("button", {}, t("open")));
   }
 
-  #creation() {
+  #creationForm() {
     const name = h("input", { name: "name", required: true, pattern: "[A-Za-z0-9][A-Za-z0-9_\\-]{0,62}", autocomplete: "off" });
     const webhook = h("input", { name: "webhook", type: "url", required: true, placeholder: "https://" });
     const secret = h("div", { class: "secret", role: "status" });

@@ -12,31 +12,28 @@ function number(value) {
 
 export class SandboxCard {
   #path;
-  #scan;
-  #others;
 
+  /** `scan` is a form of its own, to stand where the code is. */
   constructor(name, refresh) {
     this.#path = `/sandbox/${encodeURIComponent(name)}`;
-    this.#scan = this.#scanForm(refresh);
-    this.#others = h("div", { hidden: true }, this.#contactForm(), this.#faultsForm());
-    this.element = h("section", { class: "card tools", id: "sandbox" }, h("h3", {}, t("tools")),
-      h("p", { class: "quiet" }, t("sandboxNote")), this.#scan, this.#others);
+    this.scan = this.#scanForm(refresh);
+    this.element = h("section", { class: "card tools", id: "sandbox", hidden: true }, h("h3", {}, t("tools")),
+      h("p", { class: "quiet" }, t("sandboxNote")), this.#contactForm(), this.#faultsForm());
   }
 
   /** As the instance is seen now; null once it is gone. */
   show(view) {
-    this.#scan.hidden = view?.status !== "SCAN_QR_CODE";
-    this.#others.hidden = !view?.user;
+    this.element.hidden = !view?.user;
   }
 
   #scanForm(refresh) {
     // A number that nobody had before, so that each instance gets a phone of its own.
     const phone = number(`55119${String(Date.now()).slice(-8)}`);
-    return form({ id: "sandbox-scan", hidden: true }, async () => {
+    return form({ id: "sandbox-scan" }, async () => {
       await post(`${this.#path}/scan`, { number: phone.value });
       say(t("scanned"));
       await refresh();
-    }, field(t("scanNumber"), phone), h("button", {}, t("scan")));
+    }, h("h4", {}, t("tools")), field(t("scanNumber"), phone), h("button", {}, t("scan")));
   }
 
   #contactForm() {

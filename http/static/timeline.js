@@ -1,7 +1,7 @@
 // The log of an instance as a line in time: drag to a moment and see how the instance was then.
 
 import { at, get } from "./api.js";
-import { form, h } from "./dom.js";
+import { facts, form, h } from "./dom.js";
 import { badge } from "./list.js";
 import { Pace } from "./pace.js";
 import { t, time, told } from "./words.js";
@@ -147,8 +147,8 @@ export class Timeline {
       return h("li", { class: here > index && "future" },
         h("button", { type: "button", "data-position": event.position, "aria-current": here === index && "step",
           click: () => this.#choose(here) },
-          h("time", { datetime: event.recordedAt }, time(event.recordedAt)), h("span", {}, told(event)),
-          h("small", {}, `${event.type} · ${event.position}`)));
+          h("time", { datetime: event.recordedAt }, time(event.recordedAt)),
+          h("span", { "data-status": STATUS_AFTER[event.type] }, told(event)), h("small", {}, `${event.type} · ${event.position}`)));
     });
     this.#rows.replaceChildren(...rows.reverse());
     if (focused) this.#rows.querySelector(`[data-position="${focused}"]`)?.focus({ preventScroll: true });
@@ -159,23 +159,35 @@ export class Timeline {
     if (!event) return;
     const wanted = event.position;
     const isNow = this.#chosen === null;
-    const then = await get(at(this.#name, `/state?at=${wanted}`)).catch(() => null);
+    let drawn;
+    try {
+      drawn = this.#stateThen(await get(at(this.#name, `/state?at=${wanted}`)));
+    } catch (problem) {
+      drawn = [h("p", { class: "wrong" }, problem.message)];
+    }
     const stillWanted = isNow ? this.#chosen === null : this.#events[this.#chosen]?.position === wanted;
-    if (then === null || !stillWanted) return;
-    const latest = then.messages.slice(-MESSAGES).reverse();
-    const data = JSON.stringify(event.data, null, 2);
+    if (!stillWanted) return;
     const open = this.#past.querySelector("details")?.open ?? false;
     this.#past.classList.remove("stale");
     this.#past.dataset.position = String(wanted);
     this.#past.replaceChildren(
-      h("h4", {}, this.#chosen === null ? t("asNow") : t("then"), " ", h("small", {}, t("position", { n: wanted }))),
-      h("p", { class: "state" }, badge(then.status ?? "REMOVED"), " ", then.reason ? h("code", {}, then.reason) : "",
-        ` ${t("account")}: ${then.user ? then.user.jid.split("@")[0] : t("noAccount")} · ${t("restarts")}: ${then.restarts}`),
-      h("p", {}, `${t("messages")}: ${then.messages.length || t("noMessages")}`),
-      latest.length ? h("ul", { class: "fates" }, ...latest.map((message) =>
-        h("li", {}, h("span", { class: "fate", "data-fate": message.fate }, t(`fate.${message.fate}`)), ` ${message.jid}`,
-          message.reason ? ` (${message.reason})` : ""))) : "",
+      h("h4", {}, isNow ? t("asNow") : t("then"), " ", h("small", {}, t("position", { n: wanted }))), ...drawn,
       h("details", { open }, h("summary", {}, `${t("data")}: ${event.type}`),
-        h("pre", { tabindex: "0", "aria-label": t("data") }, data)));
+        h("pre", { tabindex: "0", "aria-label": t("data") }, JSON.stringify(event.data, null, 2))));
+  }
+
+  #stateThen(then) {
+    const latest = then.messages.slice(-MESSAGES).reverse();
+    const account = then.user ? then.user.jid.split("@")[0] : t("noAccount");
+    return [
+      h("p", { class: "state" }, badge(then.status ?? "REMOVED"), " ", then.reason ? h("code", {}, then.reason) : "", " ",
+        t("since", { time: time(then.since) })),
+      h("dl", { class: "facts" },
+        ...facts([[t("account"), account], [t("restarts"), then.restarts], [t("webhook"), then.webhookUrl]])),
+      h("h5", {}, t("messages")),
+      h("ul", { class: "fates" }, ...(latest.length ? latest.map((message) =>
+        h("li", {}, h("span", { class: "fate", "data-fate": message.fate }, t(`fate.${message.fate}`)), h("span", {}, message.jid,
+          message.reason ? ` (${message.reason})` : ""))) : [h("li", { class: "quiet" }, t("noMessages"))])),
+    ];
   }
 }

@@ -1,7 +1,7 @@
 // How the deliveries of an instance stand, and what can be told again.
 
 import { at, get, post } from "./api.js";
-import { field, form, h, say } from "./dom.js";
+import { facts, field, form, h, say } from "./dom.js";
 import { t, time } from "./words.js";
 
 const ATTEMPTS = 5;
@@ -43,19 +43,20 @@ export class WebhookCard {
 
   #drawFacts(stands) {
     const state = stands.disabled ? `${t("paused")} (${stands.disabled})` : t(`breaker.${stands.breaker}`);
-    this.#facts.replaceChildren(...[["URL", stands.url], [t("breaker"), state], [t("waiting"), stands.backlog],
-      [t("dead"), stands.deadLetters], ["#", `${stands.cursor.sequence} / ${stands.cursor.latest}`]]
-      .map(([word, value]) => h("div", {}, h("dt", {}, word), h("dd", {}, String(value)))));
+    this.#facts.replaceChildren(...facts([["URL", stands.url], [t("breaker"), state], [t("waiting"), stands.backlog],
+      [t("dead"), stands.deadLetters], [t("settled"), `${stands.cursor.sequence} / ${stands.cursor.latest}`]]));
     const rows = stands.attempts.slice(0, ATTEMPTS).map((attempt) =>
       h("li", { "data-good": String(!attempt.error) }, h("span", { class: "mark", "aria-hidden": "true" }, attempt.error ? "✕" : "✓"),
-        ` #${attempt.sequence ?? "–"} · ${time(attempt.at)} · ${attempt.httpStatus ?? attempt.error} · ${attempt.durationMs} ms`));
+        ...[`#${attempt.sequence ?? "–"}`, time(attempt.at), attempt.httpStatus ?? attempt.error, `${attempt.durationMs} ms`]
+          .map((part) => h("span", {}, String(part)))));
     this.#attempts.replaceChildren(...(rows.length ? rows : [h("li", { class: "quiet" }, t("noAttempts"))]));
   }
 
   async #drawLetters() {
     const { deadLetters } = await get(at(this.#name, `/webhook/dead?limit=${LETTERS}`));
     this.#letters.replaceChildren(h("h4", {}, t("deadLetters")),
-      h("ul", {}, ...deadLetters.map((letter) => h("li", {}, `#${letter.sequence} · ${letter.type} · ${letter.error}`))),
+      h("ul", {}, ...deadLetters.map((letter) =>
+        h("li", {}, ...[`#${letter.sequence}`, letter.type, letter.error].map((part) => h("span", {}, part))))),
       this.#mayManage ? this.#button("redrive", "redrive", async () =>
         say(t("redriven", { n: (await post(at(this.#name, "/webhook/redrive"), {})).queued }))) : "");
   }

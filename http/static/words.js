@@ -10,6 +10,7 @@ const EN = {
   create: "New instance", name: "Name", nameHint: "Letters, digits, “-” and “_”.", webhook: "Webhook URL",
   webhookHint: "Where received messages and acknowledgements are sent.", createNow: "Create",
   created: "{name} is being created.", secret: "Webhook secret, shown this once:", copy: "Copy", copied: "Copied.",
+  welcome: "Connect the first number", welcomeText: "Give it a name and the URL that is told what arrives, then scan its code with WhatsApp.",
   choose: "Choose an instance to see it.", gone: "This instance is no longer there.",
   restart: "Restart", restarted: "{name} gets a new socket.", remove: "Delete…", removed: "{name} is deleted.",
   removeTitle: "Delete {name}?", removeText: "The device is unlinked and the session erased. The log keeps its history.",
@@ -22,8 +23,8 @@ const EN = {
   sent: "Sent to {jid}: the server has it.",
   log: "Log", moment: "Moment", now: "Back to now", then: "As it was then", asNow: "As it is now", events: "Events",
   earlier: "Earlier events", empty: "Nothing has happened yet.",
-  messages: "Messages until then", noMessages: "none", position: "position {n}", data: "Data",
-  deliveries: "Webhook", waiting: "Waiting", dead: "Given up", lastAttempts: "Last attempts", breaker: "State",
+  messages: "Last messages until then", noMessages: "none", position: "position {n}", data: "Data",
+  deliveries: "Webhook", waiting: "Waiting", dead: "Given up", settled: "Settled", lastAttempts: "Last attempts", breaker: "State",
   replay: "Replay…", replayFrom: "From position", replayNow: "Replay", replayed: "{n} events are delivered again.",
   deadLetters: "Dead letters", redrive: "Deliver again",
   redriven: "{n} dead letters are delivered again.", testWebhook: "Send a test event", tested: "The receiver took the test event.", testFailed: "The receiver did not take it ({why}).",
@@ -80,6 +81,7 @@ const PT = {
   create: "Nova instância", name: "Nome", nameHint: "Letras, dígitos, “-” e “_”.", webhook: "URL do webhook",
   webhookHint: "Para onde vão as mensagens recebidas e as confirmações.", createNow: "Criar",
   created: "{name} está sendo criada.", secret: "Segredo do webhook, só aparece agora:", copy: "Copiar", copied: "Copiado.",
+  welcome: "Conecte o primeiro número", welcomeText: "Dê a ele um nome e a URL que vai receber os avisos; depois escaneie o código com o WhatsApp.",
   choose: "Escolha uma instância para vê-la.", gone: "Esta instância não existe mais.",
   restart: "Reiniciar", restarted: "{name} está sendo reiniciada.", remove: "Excluir…", removed: "{name} foi excluída.",
   removeTitle: "Excluir {name}?", removeText: "O aparelho é desvinculado e a sessão, apagada. O log mantém o histórico.",
@@ -92,8 +94,8 @@ const PT = {
   sent: "Enviada para {jid}: o servidor recebeu.",
   log: "Log", moment: "Momento", now: "Voltar ao presente", then: "Como estava", asNow: "Como está agora", events: "Eventos",
   earlier: "Eventos anteriores", empty: "Nada aconteceu ainda.",
-  messages: "Mensagens até esse momento", noMessages: "nenhuma", position: "posição {n}", data: "Dados",
-  deliveries: "Webhook", waiting: "Na fila", dead: "Abandonados", lastAttempts: "Últimas tentativas", breaker: "Estado",
+  messages: "Últimas mensagens até esse momento", noMessages: "nenhuma", position: "posição {n}", data: "Dados",
+  deliveries: "Webhook", waiting: "Na fila", dead: "Abandonados", settled: "Concluídos", lastAttempts: "Últimas tentativas", breaker: "Estado",
   replay: "Reenviar histórico…", replayFrom: "A partir da posição", replayNow: "Reenviar", replayed: "{n} eventos serão reenviados.",
   deadLetters: "Eventos abandonados", redrive: "Reenviar",
   redriven: "{n} eventos abandonados serão reenviados.", testWebhook: "Enviar evento de teste", tested: "O destino aceitou o evento de teste.", testFailed: "O destino não aceitou ({why}).",
@@ -151,10 +153,14 @@ export function t(key, parts = {}) {
   return words === undefined ? key : words.replace(/\{(\w+)\}/g, (_, part) => String(parts[part] ?? "–"));
 }
 
-const clock = new Intl.DateTimeFormat(locale, { dateStyle: "short", timeStyle: "medium" });
+const clock = new Intl.DateTimeFormat(locale, { timeStyle: "medium" });
+const calendar = new Intl.DateTimeFormat(locale, { dateStyle: "short", timeStyle: "medium" });
 
-/** A moment in the reader's own time zone. */
-export const time = (iso) => clock.format(new Date(iso));
+/** A moment in the reader's own time zone; of today only the time. */
+export function time(iso) {
+  const at = new Date(iso);
+  return (at.toDateString() === new Date().toDateString() ? clock : calendar).format(at);
+}
 
 /** What an event says, in a line. */
 export function told(event) {

@@ -20,7 +20,9 @@ from chatbot_erp.eventstore.events import (
     PingSent,
     Status,
 )
+from chatbot_erp.eventstore.places import open_store
 from chatbot_erp.eventstore.store import EventStore, NewEvent
+from chatbot_erp.eventstore.subjects import Subjects
 
 NOON = datetime(2026, 1, 2, 12, 0, tzinfo=UTC)
 
@@ -47,6 +49,20 @@ def test_a_clock_that_is_behind_the_log_is_found(tmp_path: Path) -> None:
     write(tmp_path, PingSent(message_id="m"))
     assert of(tmp_path, "clock", NOON - timedelta(hours=3)) == [Health.ILL]
     assert of(tmp_path, "clock", NOON + timedelta(hours=3)) == [Health.WELL]
+
+
+def test_the_log_in_a_database_is_looked_at_and_its_erasures_that_are_not_finished(
+    tmp_path: Path, database: str
+) -> None:
+    with open_store(tmp_path, database) as store:
+        store.append(
+            "a", 0, [NewEvent(id="1", event=PingSent(message_id="m"), recorded_at=NOON)], snapshot=b""
+        ).result()
+        Subjects(store).begin(["5511987654321"], NOON)
+    assert [finding.seen for finding in doctor.log(database, lambda: NOON) if finding.what in ("log", "erasures")] == [
+        "1 events",
+        "1 not finished, the oldest of 2026-01-02 12:00",
+    ]
 
 
 def test_a_client_that_whatsapp_does_not_want_is_found_until_it_is_replaced(tmp_path: Path) -> None:

@@ -173,6 +173,24 @@ def test_every_file_beside_the_log_lets_go_of_her_and_keeps_what_is_of_others(
     assert spooled.path.stat().st_mtime == 1, "its place among other spools is the same"
 
 
+def test_what_cannot_be_read_of_a_spool_stays_where_it_is_not_about_them(store: EventStore, tmp_path: Path) -> None:
+    hers, his = (
+        msgspec.structs.replace(
+            Said(instance="shop", generation=1, number=1, observation=spoken("a wish", whose)), number="of old"
+        )
+        for whose in (HER, HIM)
+    )
+    spool = write_spool(tmp_path, "host", [hers, his])
+    torn = spool.read_bytes()[-40:]
+    spool.write_bytes(spool.read_bytes() + torn)
+    Eraser(store, Config(data_dir=tmp_path)).erase(HER, NOW)
+    (spooled,) = read_spools(tmp_path)
+    assert (len(spooled.records), spooled.words, spooled.torn) == (1, (), torn)
+    assert spooled.damage is not None
+    assert HER.encode() not in spooled.path.read_bytes()
+    assert HIM.encode() in spooled.path.read_bytes()
+
+
 def test_she_is_found_by_a_name_that_only_the_library_knows(config: Config, store: EventStore) -> None:
     tell(store, message(HER, "under her number"), msgspec.structs.replace(message(HER, "as LID"), jid=f"{HER_LID}@lid"))
     session(config.data_dir, (HER, HER_LID, "Dolores"))

@@ -29,11 +29,13 @@ class World:
     def __init__(self) -> None:
         self.alarms: list[FakeAlarm] = []
         self.due: list[tuple[str, int]] = []
+        self.shown: dict[str, datetime | None] = {}
         self.tallies = Tallies()
         self.healer = Healer(
             alarms=cast(Any, self),
             now=lambda: NOON,
             due=lambda instance, number: self.due.append((instance, number)),
+            show=self.shown.__setitem__,
             tallies=self.tallies,
             qr_attempts=1,
         )
@@ -140,6 +142,24 @@ def test_a_ban_is_waited_out(world: World) -> None:
     world.healer.lose("a", "temporarily_banned", NOON + timedelta(hours=1))
     assert world.healer.has("a")
     assert world.waits() == [3600.0]
+
+
+def test_it_is_said_when_a_number_will_be_tried_next(world: World) -> None:
+    world.healer.lose("a", "temporarily_banned")
+    assert world.shown == {"a": NOON + timedelta(seconds=LONGEST_DELAY_S)}
+    world.ring()
+    world.carry_out()
+    assert world.shown == {"a": None}
+    world.healer.lose("a", "temporarily_banned", NOON + timedelta(seconds=1))
+    assert world.shown == {"a": NOON + timedelta(seconds=2 * LONGEST_DELAY_S)}, "WhatsApp has not meant it before"
+    world.healer.forget("a")
+    assert world.shown == {"a": None}
+
+
+def test_where_the_library_tries_all_the_time_no_moment_is_said(world: World) -> None:
+    world.healer.lose("a", "dropped")
+    assert world.waits()
+    assert world.shown == {"a": None}
 
 
 def test_when_the_network_is_back_for_one_the_others_need_not_wait_long(world: World) -> None:

@@ -21,9 +21,13 @@ class SilentHost:
         self.pid = 0
         self.last_alive = math.inf
         self.killed = False
+        self.orders: list[frames.Order] = []
 
     def order(self, order: frames.Order, /) -> None:
-        """Nothing follows."""
+        self.orders.append(order)
+
+    def end(self, timeout_s: float) -> bool:
+        return True
 
     def kill(self) -> None:
         self.killed = True
@@ -34,6 +38,9 @@ class Scene:
 
     def __init__(self, directory: Path) -> None:
         self.now = 0.0
+        self.barren = False
+        self.attempts = 0
+        self._directory = directory
         self.born: list[SilentHost] = []
         self.hosts = SocketHosts(
             sessions=Sessions(directory),
@@ -48,8 +55,14 @@ class Scene:
         (self.host,) = self.born
 
     def _spawn(self, name: str) -> Any:
+        self.attempts += 1
+        if self.barren:
+            raise OSError("no more processes")
         self.born.append(SilentHost(name))
         return self.born[-1]
+
+    def session(self, instance: str) -> Path:
+        return self._directory / f"{instance}.db"
 
     def look_until(self, moment: float) -> None:
         while self.now < moment:
@@ -83,3 +96,51 @@ def test_a_neighbour_that_has_only_begun_to_close_has_its_time(scene: Scene) -> 
     scene.hosts.close("b")
     scene.look_until(CLOSE_PATIENCE_S + LATE_S)
     assert not scene.host.killed
+
+
+def test_one_that_is_removed_while_its_dial_hangs_leaves_its_neighbour_alone_and_then_the_host(scene: Scene) -> None:
+    scene.hosts.close("a", unlink=True, erase=True)
+    scene.look_until(60.0)
+    scene.hosts.closed("a", scene.host.name)
+    assert not scene.host.killed
+    assert scene.hosts.carried_by(scene.host.name) == ["b"]
+    scene.hosts.close("b", unlink=True, erase=True)
+    scene.hosts.closed("b", scene.host.name)
+    assert isinstance(scene.host.orders[-1], frames.EndHost)
+    assert scene.hosts.processes() == []
+
+
+def test_a_host_whose_last_number_is_removed_while_its_dial_hangs_does_not_stay(scene: Scene) -> None:
+    scene.hosts.close("a", unlink=True, erase=True)
+    scene.hosts.close("b", unlink=True, erase=True)
+    scene.hosts.closed("b", scene.host.name)
+    scene.look_until(CLOSE_PATIENCE_S + LATE_S)
+    assert scene.host.killed
+    scene.hosts.gone(scene.host.name)
+    assert not scene.hosts.has("a")
+    assert scene.hosts.processes() == []
+
+
+def test_where_no_process_can_be_had_that_is_found_out_once_for_all_who_wait_for_one(scene: Scene) -> None:
+    """It may take a minute, in which nobody else is looked after."""
+    for instance in "ab":
+        scene.hosts.open(PlaceSocket(instance=instance, generation=2, pairing=False, session_from=None))
+    scene.barren = True
+    scene.hosts.gone(scene.host.name)
+    assert [request.instance for request in scene.hosts.unplaced] == ["a", "b"]
+    assert scene.attempts == 2, "the first of them, and this one"
+
+
+def test_when_the_end_has_come_nobody_who_waited_gets_a_process(scene: Scene) -> None:
+    scene.hosts.open(PlaceSocket(instance="a", generation=2, pairing=False, session_from=None))
+    scene.hosts.end_all(0.0)
+    scene.hosts.gone(scene.host.name)
+    assert scene.hosts.processes() == []
+
+
+def test_a_session_that_cannot_be_erased_keeps_no_neighbour_from_a_new_socket(scene: Scene) -> None:
+    scene.session("a").mkdir()
+    scene.hosts.close("a", erase=True)
+    scene.hosts.open(PlaceSocket(instance="b", generation=2, pairing=False, session_from=None))
+    scene.hosts.gone(scene.host.name)
+    assert scene.hosts.carried_by(scene.born[-1].name) == ["b"]

@@ -2,10 +2,14 @@
 
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID, uuid5
+
+from hypothesis import given
+from hypothesis import strategies as st
 
 from chatbot_erp.actors import frames, people_frames
 from chatbot_erp.actors.commands import Observed, RecordVerdict, RestartInstance
-from chatbot_erp.actors.identities import event_ids
+from chatbot_erp.actors.identities import event_ids, named, shown
 from chatbot_erp.eventstore.events import GroupJoined, GroupUpdated, WebhookDelivered
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -14,6 +18,11 @@ NOW = datetime(2026, 11, 23, tzinfo=UTC)
 def receipt(*message_ids: str) -> Observed:
     seen = frames.SocketSawReceipt(message_ids=message_ids, jid="7@lid", participant=None, ack=2)
     return Observed(generation=1, observation=seen, at=NOW)
+
+
+@given(st.uuids(), st.text())
+def test_ids_are_uuids_of_version_5_as_they_ever_were(namespace: UUID, name: str) -> None:
+    assert shown(named(namespace.bytes, name)) == str(uuid5(namespace, name))
 
 
 def test_a_receipt_told_twice_is_one_fact() -> None:

@@ -1,5 +1,6 @@
 """The shell of an instance over a real event store."""
 
+import dataclasses
 from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
@@ -9,10 +10,12 @@ import pytest
 from msgspec.structs import replace
 
 from chatbot_erp.actors import frames, tidings
-from chatbot_erp.actors.commands import ConfigurePacing, CreateInstance, SendMessage
+from chatbot_erp.actors.commands import ConfigurePacing, CreateInstance, RestartInstance, SendMessage
 from chatbot_erp.actors.contents import Text
+from chatbot_erp.actors.erasing import Eraser
 from chatbot_erp.actors.errors import InstanceNotOperational, OutcomeUnknown, SendingTooFast, Unavailable
 from chatbot_erp.actors.instance_actor import MOST_PENDING, InstanceActor
+from chatbot_erp.actors.manager import Manager
 from chatbot_erp.actors.pacing import UNPACED, Pacing
 from chatbot_erp.actors.tallies import DISREGARDED
 from instance_world import NOW, PATIENCE_S, World, received
@@ -44,10 +47,10 @@ def test_what_was_staged_is_stored_even_if_the_next_command_is_refused(world: Wo
     world.tell(frames.SocketOfferedQr(qr="secret", valid_s=60))
     assert world.showing.wait(PATIENCE_S)
     world.tell(received("m1"), 1)
-    refused = world.actor.ask(SendMessage(command_id="c", number="551", content=Text(text="Olá")), block=False)
+    refused = world.send(SendMessage(command_id="c", number="551", content=Text(text="Olá")))
     world.shown.set()
     with pytest.raises(InstanceNotOperational):
-        refused.get(timeout=PATIENCE_S)
+        refused.result(PATIENCE_S)
     assert world.host.next(frames.Confirm).number == 1
 
 
@@ -62,7 +65,7 @@ def test_a_word_said_again_is_stored_once(world: World) -> None:
 
 def test_a_send_is_on_record_before_it_is_transmitted_and_answered_after_it_is_recorded(world: World) -> None:
     world.connect()
-    caller: Future[Any] = world.actor.ask(SendMessage(command_id="c", number="551", content=Text(text="Olá")))
+    caller = world.send(SendMessage(command_id="c", number="551", content=Text(text="Olá")))
     order = world.host.next(frames.Transmit)
     assert (order.command_id, order.to, order.text) == ("c", "551", "Olá")
     assert world.types()[-1] == "message.accepted"
@@ -74,7 +77,7 @@ def test_a_send_is_on_record_before_it_is_transmitted_and_answered_after_it_is_r
 def test_a_send_without_a_host_is_reported_as_not_sent(world: World) -> None:
     world.connect()
     world.house.switchboard.unplug("i")
-    caller: Future[Any] = world.actor.ask(SendMessage(command_id="c", number="551", content=Text(text="Olá")))
+    caller = world.send(SendMessage(command_id="c", number="551", content=Text(text="Olá")))
     assert caller.result(PATIENCE_S).reason == "not_connected"
 
 
@@ -128,9 +131,10 @@ def test_what_outruns_the_pacing_is_neither_on_record_nor_transmitted(world: Wor
     first = SendMessage(command_id="c1", number="551", content=Text(text="Olá"))
     world.actor.ask(tidings.Accept(command=first)).result(PATIENCE_S)
     assert world.host.next(frames.Transmit).typing_s == 2
-    for again in (tidings.Accept(command=replace(first, command_id="c2")), replace(first, command_id="c3")):
-        with pytest.raises(SendingTooFast):
-            world.actor.ask(again)
+    with pytest.raises(SendingTooFast):
+        world.actor.ask(tidings.Accept(command=replace(first, command_id="c2")))
+    with pytest.raises(SendingTooFast):
+        world.send(replace(first, command_id="c3")).result(PATIENCE_S)
     world.actor.ask(ConfigurePacing(pacing=UNPACED))
     world.actor.ask(tidings.Accept(command=replace(first, command_id="c4"))).result(PATIENCE_S)
     assert world.types().count("message.accepted") == 2
@@ -141,17 +145,44 @@ def test_what_cannot_be_sent_costs_nothing_of_the_pace(world: World) -> None:
     world.actor.ask(ConfigurePacing(pacing=Pacing(per_minute=0.01)))
     command = SendMessage(command_id="c", number="551", content=Text(text="Olá"))
     with pytest.raises(InstanceNotOperational):
-        world.actor.ask(command)
+        world.send(command).result(PATIENCE_S)
     world.connect()
     world.actor.ask(tidings.Accept(command=command)).result(PATIENCE_S)
 
 
 def test_nobody_waits_for_an_actor_that_has_stopped(world: World) -> None:
     world.connect()
-    caller: Future[Any] = world.actor.ask(SendMessage(command_id="c", number="551", content=Text(text="Olá")))
+    caller = world.send(SendMessage(command_id="c", number="551", content=Text(text="Olá")))
     world.actor.stop()
     with pytest.raises(OutcomeUnknown):
         caller.result(PATIENCE_S)
+
+
+def test_who_comes_too_late_for_an_actor_that_stops_is_told_to_come_again(world: World) -> None:
+    world.tell(frames.SocketOfferedQr(qr="secret", valid_s=60))
+    assert world.showing.wait(PATIENCE_S)
+    world.actor.stop(block=False)
+    late = world.send(SendMessage(command_id="c", number="551", content=Text(text="Olá")))
+    world.shown.set()
+    with pytest.raises(Unavailable):
+        late.result(PATIENCE_S)
+
+
+def test_a_message_that_is_not_taken_in_time_is_refused_and_never_sent(world: World) -> None:
+    house = dataclasses.replace(world.house, config=replace(world.house.config, send_timeout_s=0.1))
+    manager = Manager(house, Eraser(house.store, house.config))
+    world.connect()
+    world.tell(frames.SocketOfferedQr(qr="secret", valid_s=60), generation=1)
+    world.actor.tell(RestartInstance(cause="requested"))
+    world.tell(frames.SocketOfferedQr(qr="secret", valid_s=60), generation=2)
+    assert world.showing.wait(PATIENCE_S)
+    world.tell(frames.SocketConnected(jid="1@s.whatsapp.net", lid=None, push_name="Shop"), generation=2)
+    with pytest.raises(Unavailable):
+        manager.send_text("shop", "5511987654321", "Olá")
+    world.send(SendMessage(command_id="c2", number="551", content=Text(text="Olá")))
+    world.shown.set()
+    assert world.host.next(frames.Transmit).command_id == "c2"
+    assert world.types().count("message.accepted") == 1
 
 
 def test_a_stream_that_moved_on_stops_the_actor_rather_than_let_it_guess(world: World) -> None:

@@ -2,9 +2,9 @@
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import msgspec
@@ -23,7 +23,7 @@ from chatbot_erp.actors.contents import Text
 from chatbot_erp.actors.endpoint import DisableEndpoint, EnableEndpoint
 from chatbot_erp.actors.errors import OutcomeUnknown, Unavailable
 from chatbot_erp.actors.instance_actor import InstanceActor
-from chatbot_erp.actors.instance_mail import ROOM, ROOM_FOR_REMOVALS
+from chatbot_erp.actors.instance_mail import ROOM, ROOM_FOR_REMOVALS, Mailbox
 from chatbot_erp.actors.journal import JournalBroken
 from chatbot_erp.actors.manager import ask
 from chatbot_erp.actors.media_frames import FetchMedia, SocketFetched
@@ -92,7 +92,7 @@ def test_what_cannot_even_be_decided_is_parked_after_what_was_heard_before_is_st
 
 def test_a_caller_whose_text_cannot_be_stored_is_told_so_and_the_actor_lives(world: World) -> None:
     world.connect()
-    caller: Future[Any] = world.actor.ask(SendMessage(command_id="c", number="551", content=Text(text="\ud800")))
+    caller = world.send(SendMessage(command_id="c", number="551", content=Text(text="\ud800")))
     with pytest.raises(NotStorable):
         caller.result(PATIENCE_S)
     world.tell(received("m1"), 1)
@@ -114,12 +114,9 @@ def test_more_requests_than_there_is_room_for_are_refused_at_once(world: World) 
     world.actor.tell(RestartInstance(cause="requested"))
     world.tell(frames.SocketOfferedQr(qr="secret", valid_s=60), generation=2)
     assert world.showing.wait(PATIENCE_S)
-    waiting = [
-        world.actor.ask(SendMessage(command_id=str(n), number="551", content=Text(text="Olá")), block=False)
-        for n in range(ROOM)
-    ]
+    waiting = [world.send(SendMessage(command_id=str(n), number="551", content=Text(text="Olá"))) for n in range(ROOM)]
     with pytest.raises(Unavailable):
-        world.actor.ask(SendMessage(command_id="more", number="551", content=Text(text="Olá")), block=False)
+        world.send(SendMessage(command_id="more", number="551", content=Text(text="Olá")))
     with pytest.raises(Unavailable):
         world.actor.ask(DisableEndpoint(endpoint=MAIN, reason="requested"), block=False)
     world.tell(received("m1"), 1)
@@ -127,7 +124,7 @@ def test_more_requests_than_there_is_room_for_are_refused_at_once(world: World) 
     assert world.host.next(frames.Confirm).number == 1
     for each in waiting:
         with pytest.raises(Exception, match="not CONNECTED"):
-            each.get(timeout=PATIENCE_S)
+            each.result(PATIENCE_S)
 
 
 def test_a_removal_has_room_where_other_requests_have_none_and_not_without_end(world: World) -> None:
@@ -147,14 +144,27 @@ def test_a_removal_has_room_where_other_requests_have_none_and_not_without_end(w
 def test_a_number_whose_sends_hang_holds_only_its_share_of_the_callers(world: World) -> None:
     world.connect()
     share = world.house.config.http_threads // 2
-    hanging = [
-        world.actor.ask(SendMessage(command_id=str(n), number="551", content=Text(text="Olá"))) for n in range(share)
-    ]
+    hanging = [world.send(SendMessage(command_id=str(n), number="551", content=Text(text="Olá"))) for n in range(share)]
     with pytest.raises(Unavailable):
-        world.actor.ask(SendMessage(command_id="more", number="551", content=Text(text="Olá")))
+        world.send(SendMessage(command_id="more", number="551", content=Text(text="Olá"))).result(PATIENCE_S)
+    world.actor.ask(tidings.Introduce())
     assert world.types().count("message.accepted") == share
     world.actor.tell(LoseSocket(generation=1, cause="host_died"))
     assert [each.result(PATIENCE_S).reason for each in hanging] == ["host_died"] * share
+
+
+def test_a_restart_that_waits_is_one_for_all_who_want_it(world: World) -> None:
+    world.tell(frames.SocketOfferedQr(qr="secret", valid_s=60))
+    assert world.showing.wait(PATIENCE_S)
+    for _ in range(50):
+        world.actor.tell(RestartInstance(cause="requested"))
+    asked = world.actor.ask(RestartInstance(cause="manager_started"), block=False)
+    world.shown.set()
+    asked.get(timeout=PATIENCE_S)
+    assert world.types().count("instance.restarted") == 2
+    world.actor.tell(RestartInstance(cause="requested"))
+    world.actor.ask(tidings.Introduce())
+    assert world.types().count("instance.restarted") == 3
 
 
 def test_a_heartbeat_overtakes_all_other_mail(world: World) -> None:
@@ -184,12 +194,16 @@ def test_the_time_of_a_ban_is_seen_and_gone_with_it(world: World) -> None:
 
 
 class SickStore:
-    """The real one, whose appends can be refused; `offered` is what they held while they were not."""
+    """The real one, whose appends can be refused; `offered` is what they held while they were not.
+
+    `refuse_alone` is refused once, where it comes in an append of its own.
+    """
 
     def __init__(self, store: EventStore) -> None:
         self._store = store
         self.sick = self.broken = False
         self.refuse_next = 0
+        self.refuse_alone = ""
         self.offered: list[Event] = []
 
     def append(self, stream: str, expected_version: int, events: Sequence[NewEvent], *, snapshot: bytes) -> Any:
@@ -197,6 +211,9 @@ class SickStore:
             raise JournalBroken("on purpose")
         if self.sick or self.refuse_next:
             self.refuse_next -= not self.sick
+            raise StoreUnavailable("full", "on purpose")
+        if [getattr(new.event, "message_id", None) for new in events] == [self.refuse_alone]:
+            self.refuse_alone = ""
             raise StoreUnavailable("full", "on purpose")
         self.offered += [new.event for new in events]
         return self._store.append(stream, expected_version, events, snapshot=snapshot)
@@ -341,6 +358,40 @@ def test_after_a_stall_a_word_that_came_before_the_repeated_ones_does_not_have_t
     assert ids_received(world) == ["m1", "m2"]
 
 
+def test_where_a_batch_is_taken_apart_nothing_overtakes_what_the_disk_refuses(
+    world: World, sick: tuple[Any, SickStore]
+) -> None:
+    actor, store = sick
+    said = [received("m1"), received("poison", text="\udfff"), received("m2"), received("m3")]
+    hold(world, actor)
+    for number, seen in enumerate(said, start=1):
+        tell(world, actor, seen, number)
+    store.refuse_alone = "m2"
+    world.shown.set()
+    assert isinstance(world.host.next(frames.Repeat), frames.Repeat)
+    assert ids_received(world) == ["m1"]
+    for number, seen in enumerate(said, start=1):
+        tell(world, actor, seen, number)
+    while world.host.next(frames.Confirm).number != 4:
+        pass
+    assert ids_received(world) == ["m1", "m2", "m3"]
+
+
+def test_what_is_told_again_and_again_while_the_disk_refuses_is_done_once(
+    world: World, sick: tuple[Any, SickStore]
+) -> None:
+    actor, store = sick
+    store.sick = True
+    for _ in range(50):
+        actor.tell(LoseSocket(generation=1, cause="socket_failed"))
+        actor.tell(RestartInstance(cause="socket_failed"))
+    actor.ask(tidings.Introduce())
+    store.sick = False
+    actor.tell(tidings.RepeatDue())
+    actor.ask(tidings.Introduce())
+    assert world.types().count("instance.restarted") == 1
+
+
 def test_the_successor_of_an_actor_takes_in_nothing_before_what_that_left_behind(world: World) -> None:
     world.tell(received("m1"), 1)
     world.host.next(frames.Confirm)
@@ -362,3 +413,14 @@ def test_the_successor_of_an_actor_takes_in_nothing_before_what_that_left_behind
 
 def ids_received(world: World) -> list[str]:
     return [record.event.message_id for record in world.store.read(types={"message.received"}, limit=100)]  # type: ignore[attr-defined]
+
+
+def test_restarts_that_callers_want_have_their_room_and_no_more() -> None:
+    box = Mailbox()
+    wanted = SimpleNamespace(message=tidings.RestartWanted(instance="i"), reply_to=None)
+    for _ in range(ROOM):
+        box.put(wanted)
+    with pytest.raises(Unavailable):
+        box.put(wanted)
+    box.get()
+    box.put(wanted)

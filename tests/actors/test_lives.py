@@ -18,8 +18,9 @@ from chatbot_erp.actors.endpoint import ConfigureEndpoint, RemoveEndpoint
 from chatbot_erp.actors.errors import InstanceNotFound, NameTaken, Unavailable
 from chatbot_erp.actors.frames import Said
 from chatbot_erp.actors.house import House
+from chatbot_erp.actors.leftovers import take_spools
 from chatbot_erp.actors.lives import Lives
-from chatbot_erp.actors.serve import Surroundings, open_house, take_spools
+from chatbot_erp.actors.serve import Surroundings, open_house
 from chatbot_erp.actors.spool import write_spool
 from chatbot_erp.actors.webhook_credentials import Credentials
 from chatbot_erp.eventstore.records import MAIN

@@ -1,6 +1,7 @@
 """A socket host's main loop, with sockets that do what the test says."""
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
@@ -13,7 +14,7 @@ from chatbot_erp.actors.people_frames import Ask, Reply, SocketAnswered, SocketD
 from chatbot_erp.actors.questions import ListGroups
 from chatbot_erp.actors.socket_host import SocketHost
 from chatbot_erp.actors.socket_line import Line
-from chatbot_erp.actors.socket_words import Ledger, Mouth
+from chatbot_erp.actors.socket_words import TOGETHER, Ledger, Mouth
 from chatbot_erp.eventstore.lease import boot_time
 from fake_sockets import PATIENCE_S, FakeSockets, received
 
@@ -25,6 +26,7 @@ class Manager:
         self.pipe = pipe
         self.sockets = sockets
         self.spooled: list[Said] = []
+        self._heard: deque[frames.Word] = deque()
         self.ended = threading.Event()
 
     def order(self, order: frames.Order) -> None:
@@ -42,8 +44,10 @@ class Manager:
 
     def hear(self, wanted: Callable[[Said], bool]) -> Said:
         """The next word that is wanted; those before it are passed over."""
-        while self.pipe.poll(PATIENCE_S):
-            word = frames.decode_word(self.pipe.recv_bytes())
+        while self._heard or self.pipe.poll(PATIENCE_S):
+            if not self._heard:
+                self._heard += frames.decode_words(self.pipe.recv_bytes())
+            word = self._heard.popleft()
             if isinstance(word, Said) and wanted(word):
                 return word
         raise TimeoutError
@@ -415,3 +419,23 @@ def test_nothing_is_sent_after_the_time_of_its_manager() -> None:
     assert isinstance(verdict, frames.SocketFailedToSend)
     assert (verdict.reason, sockets.made("a").sent) == ("not_connected", [])
     line.close(grace_s=0.0)
+
+
+def test_what_waits_is_said_at_once_and_in_order_up_to_the_last_word() -> None:
+    ours, theirs = Pipe()
+    with ours, theirs:
+        stuffed = Mouth(theirs)
+        # More than the pipe takes before somebody reads, so that what is said meanwhile waits.
+        stuffed.say_of("i", 1, received("x" * 5_000_000))
+        for number in range(TOGETHER + 3):
+            stuffed.say_of("i", 1, received(str(number)))
+        threading.Thread(target=stuffed.finish, args=(PATIENCE_S,), daemon=True).start()
+        heard: list[frames.Word] = []
+        pieces = 0
+        while len(heard) < TOGETHER + 4:
+            assert ours.poll(PATIENCE_S)
+            heard += frames.decode_words(ours.recv_bytes())
+            pieces += 1
+    numbers = [word.number for word in heard if isinstance(word, Said)]
+    assert numbers == list(range(1, TOGETHER + 5))
+    assert pieces <= 3

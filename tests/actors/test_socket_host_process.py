@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from chatbot_erp.actors import frames
+from chatbot_erp.actors import frames, host_process
 from chatbot_erp.actors.frames import Observation, Said, Word
 from chatbot_erp.actors.host_process import WAITING_ORDERS, HostDeath, HostProcess, await_former_hosts
 from chatbot_erp.actors.house import HostGone
@@ -22,7 +22,7 @@ MANAGER = """
 import sys
 from pathlib import Path
 from fake_sockets import fake_sockets
-from chatbot_erp.actors import frames
+from chatbot_erp.actors import frames, host_process
 from chatbot_erp.actors.host_process import HostProcess
 
 def hear(word):
@@ -148,6 +148,22 @@ def test_a_hung_host_is_killed_when_it_does_not_end(start: Callable[..., Host]) 
     os.kill(host.process.pid, signal.SIGSTOP)
     assert not host.process.end(0.1)
     assert host.deaths.get(timeout=PATIENCE_S).signal == signal.SIGKILL
+
+
+def test_a_host_in_which_a_socket_does_not_close_spools_what_nobody_has_confirmed(
+    start: Callable[..., Host], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host_process, "REAP_PATIENCE_S", PATIENCE_S)
+    host = start()
+    host.do("receive 3")
+    host.hear_of(frames.SocketSent)
+    host.do("close never")
+    host.hear_of(frames.SocketSent)
+    assert not host.process.end(0.0)
+    host.deaths.get(timeout=PATIENCE_S)
+    (spool,) = read_spools(tmp_path)
+    texts = [said.observation.text for said in spool.words if isinstance(said.observation, frames.SocketReceived)]
+    assert texts == ["0", "1", "2"]
 
 
 def test_a_hung_host_holds_nobody_up_and_takes_its_orders_later_in_turn(start: Callable[..., Host]) -> None:

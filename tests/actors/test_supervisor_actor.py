@@ -1,182 +1,28 @@
-"""The supervisor with real actors and a real store, over socket hosts that the test plays."""
+"""The supervisor and the actors below it: who fails, hangs or has lost its mail is replaced."""
 
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
-from datetime import timedelta
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from queue import Empty, Queue
 from threading import Event
 from typing import Any
 
 import pykka
 import pytest
 
-from chatbot_erp.actors import frames, hosts, lives, supervision, tidings
-from chatbot_erp.actors.alarms import Alarm, Alarms
-from chatbot_erp.actors.commands import CreateInstance, Observed, SendMessage
-from chatbot_erp.actors.config import Config
-from chatbot_erp.actors.contents import Text
-from chatbot_erp.actors.directory import Directory, InstanceView
+from chatbot_erp.actors import frames, lives, supervision, supervisor_actor, tidings, watching
+from chatbot_erp.actors.commands import Observed, RemoveInstance
 from chatbot_erp.actors.endpoint import ConfigureEndpoint
-from chatbot_erp.actors.host_process import HostDeath
-from chatbot_erp.actors.hosts import SocketHosts
-from chatbot_erp.actors.house import House, Switchboard, utc_now
-from chatbot_erp.actors.serve import pass_on
-from chatbot_erp.actors.sessions import Sessions
+from chatbot_erp.actors.house import utc_now
+from chatbot_erp.actors.journal import JournalBroken
 from chatbot_erp.actors.supervision import INTENSITY
-from chatbot_erp.actors.supervisor_actor import STAND_EVERY_LOOKS, SupervisorActor
+from chatbot_erp.actors.supervisor_actor import SupervisorActor
 from chatbot_erp.actors.webhook_actor import WebhookActor
 from chatbot_erp.actors.webhook_credentials import Credentials
-from chatbot_erp.eventstore.company import Alone
-from chatbot_erp.eventstore.events import Status
-from chatbot_erp.eventstore.placement import Placement
+from chatbot_erp.eventstore.events import InstanceRemoved, InstanceRestarted, Status
 from chatbot_erp.eventstore.records import MAIN
-from chatbot_erp.eventstore.store import EventStore
-from chatbot_erp.eventstore.vault import Vault
-from fake_sockets import received
 from receiver import Delivery, Receiver
-
-PATIENCE_S = 60.0
-
-
-class FakeHost:
-    """A socket host that obeys nothing by itself."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.pid = 0
-        self.last_alive = time.monotonic()
-        self.vitals: frames.Alive | None = None
-        self.orders: Queue[frames.Order] = Queue()
-        self.killed = Event()
-
-    def order(self, order: frames.Order, /) -> None:
-        self.orders.put(order)
-
-    def next(self, kind: type[Any]) -> Any:
-        while True:
-            order = self.orders.get(timeout=PATIENCE_S)
-            if isinstance(order, kind):
-                return order
-
-    def kill(self) -> None:
-        self.killed.set()
-
-    def end(self, timeout_s: float) -> bool:
-        return True
-
-
-class LongAlarms(Alarms):
-    """What is set for an hour or more is kept, for the test to ring before its time."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.long: list[Callable[[], None]] = []
-
-    def set(self, delay_s: float, callback: Callable[[], None]) -> Alarm:
-        if delay_s > 3000:
-            self.long.append(callback)
-        return super().set(delay_s, callback)
-
-
-class World:
-    def __init__(self, directory: Path, **knobs: Any) -> None:
-        self.store = EventStore.open(directory)
-        self.vault = Vault.open(directory)
-        self.alarms = LongAlarms().start()
-        self.born: Queue[FakeHost] = Queue()
-        self.barren = False
-        self.may_show = Event()
-        self.may_show.set()
-        self.showing = Event()
-        self.config = Config(data_dir=directory, **knobs)
-        self.supervisor: Any = SupervisorActor.start(self._build)
-        house: Any = self.supervisor.ask(tidings.Introduce())
-        self.house: House = house
-
-    def _build(self, supervisor: pykka.ActorRef[Any]) -> tuple[House, SocketHosts]:
-        switchboard = Switchboard()
-        house = House(
-            config=self.config,
-            store=self.store,
-            vault=self.vault,
-            directory=Directory(),
-            alarms=self.alarms,
-            supervisor=supervisor,
-            switchboard=switchboard,
-            show_qr=self._show,
-        )
-        sessions = Sessions(self.config.data_dir / "sessions")
-        return house, SocketHosts(
-            sessions=sessions, numbers_per_host=2, ping=False, switchboard=switchboard, spawn=self._spawn
-        )
-
-    def _show(self, name: str, text: str) -> None:
-        self.showing.set()
-        assert self.may_show.wait(PATIENCE_S)
-
-    def _spawn(self, name: str) -> Any:
-        if self.barren:
-            raise OSError("no more processes")
-        host = FakeHost(name)
-        self.born.put(host)
-        return host
-
-    def create(self, name: str) -> FakeHost:
-        """A new number, and the host that was born for its pairing."""
-        actor = self.supervisor.ask(tidings.StartInstance(instance=name, name=name))
-        actor.ask(CreateInstance(name=name, webhook_url="http://127.0.0.1:9/", session_from=None))
-        return self.born.get(timeout=PATIENCE_S)
-
-    def say(self, host: FakeHost, instance: str, generation: int, seen: frames.Observation, number: int = 0) -> None:
-        said = frames.Said(instance=instance, generation=generation, number=number, observation=seen)
-        pass_on(self.house, host, said)  # type: ignore[arg-type]
-
-    def connect(self, name: str, host: FakeHost | None = None) -> FakeHost:
-        """A paired and connected number, and its host: this one, or one that is born for it."""
-        pairing = self.create(name)
-        self.say(pairing, name, 1, frames.SocketPaired(jid=f"{name}@s.whatsapp.net", lid=None))
-        pairing.next(frames.CloseSocket)
-        self.say(pairing, name, 1, frames.SocketClosed())
-        return self.open(name, 2, host)
-
-    def open(self, name: str, generation: int, host: FakeHost | None = None) -> FakeHost:
-        """The host, or the next one, opens this generation and is connected."""
-        host = host or self.born.get(timeout=PATIENCE_S)
-        assert host.next(frames.OpenSocket).generation == generation
-        self.say(host, name, generation, frames.SocketConnected(jid="1@s.whatsapp.net", lid=None, push_name=""))
-        self.wait(name, lambda view: view.status is Status.CONNECTED)
-        return host
-
-    def send(self, name: str, command_id: str) -> None:
-        """Returns when it is accepted."""
-        actor = self.house.directory.actor(name)
-        assert actor is not None
-        actor.ask(SendMessage(command_id=command_id, number="551", content=Text(text="Olá")))
-
-    def wait(self, name: str, wanted: Any) -> InstanceView:
-        deadline = time.monotonic() + PATIENCE_S
-        while not wanted(view := self.house.directory.view(name)):
-            assert time.monotonic() < deadline, view
-            time.sleep(0.005)
-        return view
-
-    def look_thoroughly(self) -> None:
-        for _ in range(STAND_EVERY_LOOKS):
-            self.supervisor.tell(tidings.Look())
-        self.supervisor.ask(tidings.Introduce())
-
-    def log_causes(self, name: str) -> list[str]:
-        return [r.event.cause for r in self.store.read(stream=name, types={"instance.restarted"}, limit=100)]  # type: ignore[attr-defined]
-
-    def close(self) -> None:
-        self.may_show.set()
-        self.supervisor.ask(tidings.EndAll(patience_s=5.0))
-        self.supervisor.stop()
-        self.alarms.stop()
-        self.vault.close()
-        self.store.close()
+from supervisor_world import PATIENCE_S, World
 
 
 @pytest.fixture
@@ -184,20 +30,6 @@ def world(tmp_path: Path) -> Iterator[World]:
     world = World(tmp_path)
     yield world
     world.close()
-
-
-def test_a_new_socket_waits_until_the_old_one_has_let_go_of_the_session(world: World) -> None:
-    host = world.connect("a")
-    world.supervisor.tell(tidings.RestartWanted(instance="a"))
-    host.next(frames.CloseSocket)
-    world.supervisor.tell(tidings.RestartWanted(instance="a"))
-    world.supervisor.ask(tidings.Introduce())
-    world.wait("a", lambda view: view.restarts == 2)
-    world.supervisor.ask(tidings.Introduce())
-    with pytest.raises(Empty):
-        host.orders.get_nowait()
-    world.say(host, "a", 2, frames.SocketClosed())
-    assert host.next(frames.OpenSocket).generation == 4
 
 
 def test_an_actor_that_fails_is_replaced_and_goes_on_with_its_socket(world: World) -> None:
@@ -296,48 +128,6 @@ def test_an_actor_that_answers_its_heartbeat_is_left_alone(world: World, monkeyp
     assert world.house.directory.actor("a") == actor
 
 
-def test_a_number_that_is_banned_for_a_time_is_left_alone_until_then_whatever_happens_around_it(world: World) -> None:
-    host = world.connect("a")
-    until = utc_now() + timedelta(hours=1)
-    world.say(host, "a", 2, frames.SocketEnded(cause="temporarily_banned", retry_at=until))
-    host.next(frames.CloseSocket)
-    world.say(host, "a", 2, frames.SocketClosed())
-    world.supervisor.tell(HostDeath(name=host.name, exit_code=None, signal=9, stderr_tail=""))
-    failing = world.house.directory.actor("a")
-    assert failing is not None
-    failing.tell("nonsense")
-    world.wait("a", lambda _: world.house.directory.actor("a") not in (None, failing))
-    # The word of an older plan, which was on its way when the ban came.
-    world.supervisor.tell(tidings.RestartDue(instance="a", number=0))
-    world.supervisor.ask(tidings.Introduce())
-    view = world.house.directory.view("a")
-    assert (view.reason, view.retry_at) == ("temporarily_banned", until)
-    assert world.log_causes("a") == ["paired"]
-    assert world.born.empty()
-
-
-def test_a_ban_outlasts_the_recycling_of_its_host(world: World) -> None:
-    host = world.connect("a")
-    world.connect("b", host)
-    until = utc_now() + timedelta(hours=1)
-    world.say(host, "a", 2, frames.SocketEnded(cause="temporarily_banned", retry_at=until))
-    assert host.next(frames.CloseSocket).instance == "a"
-    world.say(host, "a", 2, frames.SocketClosed())
-    host.vitals = frames.Alive(rss_bytes=world.config.host_memory_bytes + 1, descriptors=1)
-    world.supervisor.tell(tidings.Look())
-    assert host.next(frames.CloseSocket).instance == "b"
-    world.say(host, "b", 2, frames.SocketClosed())
-    other = world.open("b", 3)
-    host.next(frames.EndHost)
-    world.supervisor.tell(HostDeath(name=host.name, exit_code=0, signal=None, stderr_tail=""))
-    world.supervisor.ask(tidings.Introduce())
-    assert world.house.directory.view("a").retry_at == until
-    (ring,) = world.alarms.long
-    ring()
-    world.open("a", 3, other)
-    assert world.log_causes("a") == ["paired", "temporarily_banned"]
-
-
 def test_what_the_old_receiver_says_late_does_not_disable_the_new_one(tmp_path: Path) -> None:
     asked, moved = Event(), Event()
 
@@ -362,51 +152,15 @@ def test_what_the_old_receiver_says_late_does_not_disable_the_new_one(tmp_path: 
     assert endpoint.disabled is None
 
 
-def test_where_no_process_can_be_had_it_is_tried_again(world: World) -> None:
-    host = world.connect("a")
-    world.barren = True
-    world.supervisor.tell(HostDeath(name=host.name, exit_code=None, signal=9, stderr_tail=""))
-    world.wait("a", lambda view: (view.status, view.reason) == (Status.DISCONNECTED, "socket_failed"))
-    world.barren = False
-    generation = world.born.get(timeout=PATIENCE_S).next(frames.OpenSocket).generation
-    assert generation >= 4
-
-
 def test_the_supervisor_survives_what_it_cannot_handle(world: World) -> None:
     world.supervisor.tell("nonsense")
     world.connect("a")
     assert world.house.tallies.read()[("supervisor_stumbles", "")] == 1
 
 
-def test_a_host_that_dies_takes_its_numbers_to_another(world: World) -> None:
-    host = world.connect("a")
-    world.supervisor.tell(HostDeath(name=host.name, exit_code=None, signal=9, stderr_tail=""))
-    world.open("a", 3)
-    assert world.log_causes("a") == ["paired", "host_died"]
-    assert world.house.tallies.read()[("hosts_lost", "host_died")] == 1
-
-
-def test_what_was_in_mid_send_in_a_socket_that_was_being_closed_is_in_doubt_when_its_host_dies(world: World) -> None:
-    host = world.connect("a")
-    world.send("a", "before")
-    host.next(frames.Transmit)
-    world.supervisor.tell(tidings.RestartWanted(instance="a"))
-    host.next(frames.CloseSocket)
-    world.supervisor.tell(HostDeath(name=host.name, exit_code=None, signal=9, stderr_tail=""))
-    world.open("a", 3)
-    world.send("a", "after")
-    assert world.house.directory.view("a").pending == ("after",)
-    (unknown,) = world.store.read(stream="a", types={"message.outcome_unknown"}, limit=100)
-    assert (unknown.event.command_id, unknown.event.reason) == ("before", "host_died")  # type: ignore[attr-defined]
-    assert world.log_causes("a") == ["paired", "requested"], "the loss itself is nothing new"
-    assert ("hosts_lost", "host_died") not in world.house.tallies.read()
-
-
 def test_who_does_not_answer_in_time_keeps_nobody_from_being_brought_back(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from chatbot_erp.actors import supervisor_actor
-
     world.connect("b", world.connect("a"))
     for name in "ab":
         former = world.house.directory.actor(name)
@@ -423,37 +177,14 @@ def test_who_does_not_answer_in_time_keeps_nobody_from_being_brought_back(
         assert world.log_causes(name) == ["paired", "manager_started"]
 
 
-def test_a_host_that_says_nothing_is_killed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    host = world.connect("a")
-    monkeypatch.setattr(hosts, "SILENCE_S", -1.0)
-    world.supervisor.tell(tidings.Look())
-    assert host.killed.wait(PATIENCE_S)
-    world.supervisor.tell(HostDeath(name=host.name, exit_code=None, signal=9, stderr_tail=""))
-    world.wait("a", lambda view: view.status is not Status.CONNECTED)
-    world.open("a", 3)
-    assert world.log_causes("a") == ["paired", "host_hung"]
-
-
-def test_a_manager_that_was_held_up_itself_kills_nobody(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a suspended machine or a swapped-out process the words of the hosts are there, but nobody has read them."""
-    host = world.connect("a")
-    host.last_alive -= 100
-    monkeypatch.setattr(hosts, "LATE_S", -1.0)
-    world.supervisor.tell(tidings.Look())
-    world.supervisor.ask(tidings.Introduce())
-    assert not host.killed.is_set()
-
-
 def test_a_loss_whose_word_was_lost_is_found(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """The actor that failed had a restart in its mailbox."""
-    from chatbot_erp.actors import supervisor_actor
-
     host = world.connect("a")
     world.say(host, "a", 2, frames.SocketEnded(cause="stream_replaced"))
     world.wait("a", lambda view: view.status is Status.INVALID)
     host.next(frames.CloseSocket)
     world.say(host, "a", 2, frames.SocketClosed())
-    monkeypatch.setattr(supervisor_actor, "LOST_PATIENCE_S", 0.0)
+    monkeypatch.setattr(watching, "LOST_PATIENCE_S", 0.0)
     world.look_thoroughly()
     assert world.log_causes("a") == ["paired"], "nobody heals the incurable"
     actor = world.house.directory.actor("a")
@@ -473,67 +204,55 @@ def test_a_loss_whose_word_was_lost_is_found(world: World, monkeypatch: pytest.M
     assert "refused" in world.log_causes("a")
 
 
-class Fellows(Alone):
-    """This node and others: what it has and lets go of."""
-
-    node = "here"
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.gone = {"elsewhere"}
-        self.given: Queue[str] = Queue()
-
-    def has(self, stream: str, /) -> bool:
-        return stream not in self.gone
-
-    def hand_over(self, stream: str, /) -> Future[None]:
-        self.gone.add(stream)
-        self.given.put(stream)
-        done: Future[None] = Future()
-        done.set_result(None)
-        return done
+def test_a_restart_of_which_the_actor_did_not_hear_that_it_is_stored_is_carried_out(world: World) -> None:
+    """The old socket stands meanwhile, and nobody believes it any more."""
+    host = world.connect("a")
+    failing = world.house.directory.actor("a")
+    world.mute.mute_on = InstanceRestarted
+    world.supervisor.tell(tidings.RestartWanted(instance="a"))
+    host.next(frames.CloseSocket)
+    assert world.house.directory.actor("a") != failing
+    world.say(host, "a", 2, frames.SocketClosed())
+    world.open("a", 3, host)
+    assert world.log_causes("a") == ["paired", "requested"]
 
 
-def test_a_number_goes_to_another_node_when_what_is_on_its_way_has_ended_and_all_it_heard_is_in_the_log(
+def test_a_removal_of_which_the_actor_did_not_hear_that_it_is_stored_ends_the_socket_and_erases_the_session(
     world: World,
 ) -> None:
-    fellows = world.store.company = Fellows()
     host = world.connect("a")
-    world.send("a", "c-1")
-    going = tidings.Placements(mine=(Placement("a", "here", "there"),))
-    world.supervisor.tell(going)
-    world.supervisor.ask(tidings.Introduce())
-    assert world.house.directory.is_leaving("a")
-    host.next(frames.Transmit)
-    assert host.orders.empty()  # not before there is a verdict
-    sent = frames.SocketSent(
-        command_id="c-1", message_id="M", jid="551@s.whatsapp.net", sent_at=utc_now(), kind="text", text="Olá"
-    )
-    world.say(host, "a", 2, sent, number=1)
-    assert not host.next(frames.CloseSocket).unlink
-    world.supervisor.tell(going)  # told again, it begins nothing anew
-    world.say(host, "a", 2, received("last"), number=2)
-    assert fellows.given.empty()
+    session = world.session("a")
+    world.mute.mute_on = InstanceRemoved
+    actor = world.house.directory.actor("a")
+    assert actor is not None
+    with pytest.raises(JournalBroken):
+        actor.ask(RemoveInstance(unlink=True))
+    assert host.next(frames.CloseSocket).unlink
     world.say(host, "a", 2, frames.SocketClosed())
-    assert fellows.given.get(timeout=PATIENCE_S) == "a"
-    assert not world.house.directory.has("a")
-    told = [each.type for each in world.store.read(stream="a", types={"message.sent", "message.received"})]
-    assert told == ["message.sent", "message.received"]
+    host.next(frames.EndHost)
+    assert not session.exists()
 
 
-def test_a_number_that_comes_goes_on_where_the_log_has_it(world: World) -> None:
-    fellows = world.store.company = Fellows()
-    host = world.connect("a")
-    world.supervisor.tell(tidings.Placements(mine=(Placement("a", "here", "there"),)))
-    host.next(frames.CloseSocket)
-    world.say(host, "a", 2, frames.SocketClosed())
-    assert fellows.given.get(timeout=PATIENCE_S) == "a"
-    here = tidings.Placements(mine=(Placement("a", "here"), Placement("in-the-making", "here", "there")))
-    world.supervisor.tell(here)
+@pytest.mark.parametrize("unlink", [True, False])
+def test_a_session_that_the_last_life_had_no_time_to_erase_is_erased_by_the_next(world: World, unlink: bool) -> None:
+    world.connect("a")
+    actor = world.house.directory.actor("a")
+    assert actor is not None
+    actor.ask(RemoveInstance(unlink=unlink))
+    gone, strange = world.session("a"), world.session("nobody-knows-whose")
     world.supervisor.ask(tidings.Introduce())
-    assert not world.house.directory.has("a")  # what was told is of before it went
-    fellows.gone.clear()
-    world.supervisor.tell(here)
-    world.open("a", 3)
-    assert world.log_causes("a")[-1] == "manager_started"
-    assert fellows.given.empty()
+    assert gone.exists(), "its socket has not let go of it"
+    with another_life(world) as supervisor:
+        supervisor.ask(tidings.Restore())
+        supervisor.ask(tidings.Resume())
+        assert (gone.exists(), strange.exists()) == (not unlink, True)
+
+
+@contextmanager
+def another_life(world: World) -> Iterator[Any]:
+    """A supervisor who knows only what is in the log and on the disk."""
+    supervisor: Any = SupervisorActor.start(world.build)
+    supervisor.ask(tidings.Introduce())
+    yield supervisor
+    supervisor.ask(tidings.EndAll(patience_s=5.0))
+    supervisor.stop()

@@ -368,8 +368,25 @@ def test_unlinking_logs_out_if_it_can_and_closes_anyway(linked: Scene, error: st
 
 
 def test_who_closes_a_socket_is_not_told_that_it_ended(linked: Scene) -> None:
+    linked.client.on_disconnect += [failure(503), neonize.StreamReplaced()]
     linked.socket.close(unlink=False)
-    linked.hear(neonize.LoggedOut(OnConnect=False, Reason=2))
+    assert linked.seen.empty()
+
+
+def test_who_closes_a_socket_is_told_once_that_its_session_is_no_more(linked: Scene) -> None:
+    linked.client.on_disconnect += [neonize.LoggedOut(OnConnect=True, Reason=4)] * 2
+    linked.socket.close(unlink=False)
+    ended = linked.next()
+    assert isinstance(ended, frames.SocketEnded)
+    assert ended.cause == "locked"
+    assert linked.seen.empty()
+
+
+def test_who_unlinks_a_socket_is_not_told_that_it_is_logged_out(linked: Scene) -> None:
+    linked.connect()
+    linked.next()
+    linked.client.on_disconnect.append(neonize.LoggedOut(OnConnect=False, Reason=2))
+    linked.socket.close(unlink=True)
     assert linked.seen.empty()
 
 

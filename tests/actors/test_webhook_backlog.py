@@ -77,3 +77,19 @@ def test_a_chat_whose_backlog_fills_a_batch_is_told_also_when_as_many_verdicts_a
     head = backlog.head(Held())
     assert head is not None
     assert head.sequence == 1
+
+
+def test_what_was_read_to_its_end_is_read_again_only_when_more_may_have_come(desk: Desk) -> None:
+    version = append(desk, 0, message("a"), message("b"))
+    backlog = Backlog("i", MAIN, desk, report=lambda told: None)
+    for _ in range(2):
+        head = backlog.head()
+        assert head is not None
+        deliver(backlog, head)
+    assert backlog.head() is None
+    assert desk.readings == 1
+    append(desk, version, message("c"))
+    backlog.expect_more()
+    head = backlog.head()
+    assert head is not None
+    assert head.sequence == 3

@@ -4,6 +4,7 @@ import itertools
 import threading
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import wait
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
@@ -127,6 +128,6 @@ def hold() -> Hold:
         while not stands.is_set():
             errand = store.prune_attempts(NOON)
             errand.add_done_callback(stand)
-            errand.result()
+            wait([errand])  # its result would be told behind the callback
 
     return begin

@@ -67,6 +67,7 @@ def test_a_session_goes_to_a_new_instance_once(filled: Sessions) -> None:
     filled.adopt("a", "b")
     filled.adopt("a", "b")
     assert (filled.device_of("a"), filled.device_of("b")) == (None, "1:1@s.whatsapp.net")
+    assert filled.instances() == {"b"}
 
 
 def test_an_erased_session_leaves_those_of_others(filled: Sessions, database: str) -> None:

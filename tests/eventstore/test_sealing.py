@@ -11,12 +11,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from chatbot_erp.eventstore.errors import KeysMissing, LogCorrupt, StoreUnavailable
+from chatbot_erp.eventstore.addresses import canonical
+from chatbot_erp.eventstore.errors import KeysMissing, KeysOutdated, LogCorrupt, StoreUnavailable
 from chatbot_erp.eventstore.events import Event, InstanceCreated, MessageAccepted, MessageReceived
 from chatbot_erp.eventstore.log_reader import LogReader
 from chatbot_erp.eventstore.sealing import Sealer
 from chatbot_erp.eventstore.store import EventStore, NewEvent
 from chatbot_erp.eventstore.subject_keys import SubjectKeys, Wanted
+from chatbot_erp.eventstore.subjects import Subjects
 from chatbot_erp.eventstore.vault import Vault
 from chatbot_erp.eventstore.verify import verify
 
@@ -120,6 +122,51 @@ def test_a_store_whose_keys_are_missing_is_refused_and_makes_no_new_ones(
     keys.write_bytes(b"")
     with EventStore.open(directory) as store:
         assert [each.erased for each in store.read()] == [False, True], "as somebody wanted who made an empty file"
+
+
+def test_a_store_whose_keys_are_older_than_its_log_is_refused_until_somebody_says_that_the_newer_are_lost(
+    directory: Path, new: Facts
+) -> None:
+    keys, others = directory / "keys.db", (f"55119876543{n}@s.whatsapp.net" for n in range(10, 99))
+    with EventStore.open(directory) as store:
+        store.append("s", 0, [new(received(next(others)))], snapshot=b"").result()
+    older = keys.read_bytes()
+    with EventStore.open(directory) as store:  # one who is new, and then the first one again
+        store.append("s", 1, [new(received(next(others)))], snapshot=b"").result()
+        store.append("s", 2, [new(received("5511987654310@s.whatsapp.net"))], snapshot=b"").result()
+    newest = keys.read_bytes()
+    keys.write_bytes(older)
+    with pytest.raises(KeysOutdated, match=r"keys\.db is older than the log.* up to position 2"):
+        EventStore.open(directory)
+    with LogReader.open(directory) as log, pytest.raises(KeysOutdated):
+        log.must_have_its_keys(directory)
+    keys.write_bytes(newest)
+    with EventStore.open(directory) as store:
+        assert not any(each.erased for each in store.read())
+    keys.write_bytes(older)
+    (directory / "keys.older").touch()
+    with EventStore.open(directory) as store:
+        assert [each.erased for each in store.read()] == [False, True, False]
+
+
+def test_keys_that_were_destroyed_or_given_up_for_a_new_beginning_keep_no_store_from_opening(
+    directory: Path, new: Facts
+) -> None:
+    keys, hers, his = directory / "keys.db", canonical("5511987654321"), canonical("5511987654322")
+    with EventStore.open(directory) as store:
+        store.append("s", 0, [new(received(f"{each}@s.whatsapp.net")) for each in (his, hers)], snapshot=b"").result()
+        subjects = Subjects(store)
+        erasure = subjects.begin([hers], datetime.now(UTC))
+        destroyed = subjects.destroy(erasure, [hers], datetime.now(UTC))
+    with EventStore.open(directory) as store:  # cut off before its event
+        Subjects(store).finish(destroyed)
+    with EventStore.open(directory) as store:
+        assert [each.erased for each in store.read(stream="s")] == [False, True]
+    keys.write_bytes(b"")
+    with EventStore.open(directory) as store:
+        store.append("s", 2, [new(received(f"{his}@s.whatsapp.net"))], snapshot=b"").result()
+    with EventStore.open(directory) as store:
+        assert [each.erased for each in store.read(stream="s")] == [True, True, False]
 
 
 def test_a_box_does_not_open_at_another_place(directory: Path) -> None:

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 import pytest
@@ -100,6 +100,7 @@ def test_positions_are_global_and_versions_belong_to_a_stream(
 
 def test_reading_is_paged_and_filtered_by_stream_type_and_position(
     store: EventStore,
+    noon: datetime,
     new: Facts,
     accepted: MessageAccepted,
     sent: MessageSent,
@@ -122,6 +123,7 @@ def test_reading_is_paged_and_filtered_by_stream_type_and_position(
     assert positions(types=["message.sent", "instance.created", "no.such"], after=1, until=9, limit=3) == [2, 5, 6]
     latest = store.read_latest("b", until=9, limit=2, types=["message.sent", "message.accepted"])
     assert [record.position for record in latest] == [6, 8]
+    assert [store.last_until("b", noon + timedelta(seconds=n)) for n in (0, 1, 2, 9)] == [0, 2, 2, 10]
     assert positions(stream="c") == positions(types=["no.such"]) == positions(limit=0) == positions(after=10) == []
 
 

@@ -63,7 +63,7 @@ def store_on(disk: Disk, directory: Path) -> Iterator[EventStore]:
 
     create_private(path)
     bounds = Bounds(queue=1000, group=100, patience_ms=100)
-    writer = Writer(connect, Signer.open(directory), bounds, Cadence(1000, timedelta(days=1)))
+    writer = Writer(connect, Signer.open(directory), bounds, Cadence(1000, timedelta(days=1), timedelta(days=1)))
     writer.start()
     with EventStore(writer, Readers(path, 2), SubjectKeys.open(directory)) as store:
         yield store

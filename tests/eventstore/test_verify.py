@@ -5,6 +5,7 @@ import hashlib
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from contextlib import closing
 from datetime import timedelta
@@ -14,7 +15,7 @@ import pytest
 
 from chatbot_erp.eventstore.checkpoints import Checkpoint, Signer, from_row
 from chatbot_erp.eventstore.errors import LogCorrupt, LogTooNew, StoreError
-from chatbot_erp.eventstore.events import MessageAccepted, MessageSent
+from chatbot_erp.eventstore.events import MessageAccepted, MessageSent, PingSent
 from chatbot_erp.eventstore.log_reader import LogReader
 from chatbot_erp.eventstore.store import EventStore, NewEvent, Settings
 from chatbot_erp.eventstore.verify import verify
@@ -116,6 +117,18 @@ def test_a_checkpoint_that_was_kept_of_the_second_half_is_compared(log: Path, tm
     forged = from_row(Signer.open(tmp_path).row(50, bytes(32), at))
     assert verify(log, kept=[forged], alone=10) == verify(log, kept=[forged])
     assert verify(log, kept=[forged], alone=10).position == 50
+
+
+def test_a_log_in_which_nothing_happens_gets_a_checkpoint_of_its_end(directory: Path, new: Facts) -> None:
+    with EventStore.open(directory, Settings(checkpoint_quiet=timedelta(milliseconds=1))) as store:
+        for version in range(3):  # only the first of them is due for one
+            store.append("s", version, [new(PingSent(message_id="m"))], snapshot=b"").result()
+            deadline = time.monotonic() + 60
+            while store.checkpoints(limit=1)[0].position != version + 1:
+                assert time.monotonic() < deadline, "nobody signed the end"
+                time.sleep(0.01)
+        report = verify(directory)
+        assert (report.problem, report.checkpoints) == (None, 3)
 
 
 def test_the_chain_is_what_its_description_says(log: Path) -> None:

@@ -40,7 +40,7 @@ from chatbot_erp.actors.outbox import Outbox, Parcel
 from chatbot_erp.actors.pacing import Pacing
 from chatbot_erp.actors.people import People
 from chatbot_erp.actors.phone_numbers import normalise
-from chatbot_erp.actors.rebuild import Past, past
+from chatbot_erp.actors.rebuild import Past, look_back
 from chatbot_erp.actors.sending import Draft, check_text, complete
 from chatbot_erp.actors.state import Account, Instance, Removed, encode_state, evolve
 from chatbot_erp.actors.tallies import Tallies
@@ -256,7 +256,7 @@ class FakeManager(Manager):
         self.happen(self.directory.find(name).id, connected)
 
     def past(self, instance: str, *, position: int | None = None, at: datetime | None = None) -> Past:
-        return past(self.store, instance, until=position, at=at)
+        return look_back(self.store, instance, until=position, at=at)
 
     def erase(self, number: str) -> Erased:
         return self._eraser.erase(number, MOMENT)

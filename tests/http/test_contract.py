@@ -53,6 +53,7 @@ def test_one_instance_is_shown_with_all_that_is_known(api: Caller, manager: Fake
         "qr": None,
         "qrExpiresAt": None,
         "restarts": 0,
+        "retryAt": None,
         "pacing": None,
         "node": "node-1",
     }

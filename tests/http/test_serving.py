@@ -119,6 +119,16 @@ def test_a_connection_serves_many_requests(start: Callable[..., Serving]) -> Non
     connection.close()
 
 
+def test_an_answer_comes_in_one_piece(start: Callable[..., Serving]) -> None:
+    with say(start(), b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n") as connection:
+        assert connection.recv(65536).endswith(b'\r\n\r\n{"status":"alive"}')
+
+
+def test_an_answer_without_a_body_has_its_head(start: Callable[..., Serving]) -> None:
+    server = start()
+    assert ask(server, "HEAD", "/livez")[::2] == (200, b"")
+
+
 def test_sends_run_at_once_and_do_not_keep_others_waiting(start: Callable[..., Serving], manager: FakeManager) -> None:
     server = start(threads=16)
     together = Barrier(17)

@@ -16,7 +16,9 @@ from receiver import Receiver
 def test_a_number_is_created_scanned_used_restarted_and_deleted_with_clicks_alone(
     page: Page, house: ManagerProcess, new_phone: Callable[[str], Phone], name: str
 ) -> None:
-    page.get_by_text("New instance").click()
+    expect(page.locator(".rows li").first).to_be_visible()
+    if not page.get_by_label("Name").is_visible():  # it stands open where there is no instance yet
+        page.get_by_text("New instance").click()
     page.get_by_label("Name").fill(name)
     page.get_by_label("Webhook URL").fill("http://127.0.0.1:9/nobody")
     page.get_by_role("button", name="Create", exact=True).click()
@@ -149,6 +151,27 @@ def test_of_a_long_log_the_end_is_read_and_what_is_earlier_where_it_is_asked_for
     expect(slider).to_have_js_property("max", "1004")
     expect(page.locator(".past")).to_have_attribute("data-position", str(first + 4))
     expect(page.get_by_role("button", name="Earlier events")).to_be_hidden()
+
+
+def test_a_moment_that_cannot_be_looked_back_at_says_why(
+    page: Page, house: ManagerProcess, linked: Phone, name: str
+) -> None:
+    problem = {"type": "/problems/history-too-long", "detail": "It has changed too often.", "action": "Use replay."}
+    page.route(re.compile(f"/instances/{name}/state"), lambda route: route.fulfill(status=422, json=problem))
+    go_to(page, name)
+    expect(page.locator(".past .wrong")).to_have_text("It has changed too often. Use replay.")
+    expect(page.locator(".past summary")).to_be_visible()
+
+
+def test_a_number_that_is_not_there_offers_nothing_to_do(page: Page, linked: Phone, name: str) -> None:
+    page.evaluate(f"location.hash = '#/instances/{name}-never'")
+    expect(page.locator(".heading .badge")).to_have_text("removed")
+    for button in ("Restart", "Delete…", "Send", "Play the fault", "Scan the code"):
+        expect(page.get_by_role("button", name=button, exact=True)).to_have_count(0)
+
+
+def test_the_first_page_counts_the_instances_by_status(page: Page, linked: Phone, name: str) -> None:
+    expect(page.locator(".tiles div").filter(has_text="connected")).to_contain_text(re.compile(r"[1-9]"))
 
 
 def test_the_focus_stays_on_an_event_when_others_come(

@@ -151,6 +151,7 @@ def test_everybody_can_use_it_on_every_screen(
         visitor.visit(f"/#/instances/{each}")
         expect(page.locator(".heading h2")).to_have_text(each)
         expect(page.locator(place).first).to_be_visible()
+        expect(page.locator(".attempts [data-good=false]").first).to_be_visible()
         check_access(visitor)
     page.locator(".buttons .danger").first.click()
     check_access(visitor)

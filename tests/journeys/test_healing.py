@@ -180,6 +180,30 @@ def test_a_dial_that_hangs_does_not_reach_the_numbers_beside_it(
         line.hang_up()
 
 
+def test_a_number_that_is_removed_while_its_dial_hangs_leaves_the_one_beside_it_alone_and_then_its_process(
+    tmp_path: Path, network: Network, receiver: Receiver, new_phone: NewPhone
+) -> None:
+    with (
+        ToughLine(network.proxy_url) as line,
+        inner_house(tmp_path / "data", network, numbers_per_host=2, proxy_url=line.url) as manager,
+    ):
+        hanging, quiet = (admit(manager, name, new_phone(name), receiver.url()) for name in "ab")
+        connected_since = quiet.wait(lambda view: view.status in OPERATIONAL).since
+        line.hang_the_next_dial()
+        manager.restart(hanging.name)
+        assert line.await_hanging(PATIENCE_S)
+        manager.remove(hanging.name, unlink=True)
+        session = tmp_path / "data" / "sessions" / f"{hanging.id}.db"
+        assert session.exists(), "it is open"
+        line.end_the_dial()
+        wait_for(lambda: not session.exists())
+        assert quiet.wait(lambda view: view.status in OPERATIONAL).since == connected_since
+        assert manager.host_vitals()
+        manager.remove(quiet.name, unlink=True)
+        wait_for(lambda: not manager.host_vitals())
+        assert [key for key in manager.tallies() if key[0] == "hosts_lost"] == []
+
+
 def test_codes_that_nobody_scans_leave_nothing_behind(tmp_path: Path, network: Network, receiver: Receiver) -> None:
     """Nor does it end anything but the attempt: whoever asks gets a new code."""
     with ManagerProcess(tmp_path / "data", network, "--qr-timeout", "1") as manager:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,8 +16,10 @@ from pyaileys.signal import SignalRepository
 from pyaileys.signal.repository import PreKeyBundle, PreKeyBundleKey
 from pyaileys.wabinary import decode_binary_node, encode_binary_node
 
+from chatbot_erp.sandbox.door import Door
 from chatbot_erp.sandbox.jid import LID, USER, Jid, spellings
 from chatbot_erp.sandbox.keys import DJB, KeyPair
+from chatbot_erp.sandbox.network import NetworkState
 from chatbot_erp.sandbox.nodes import Node, decode, encode
 from chatbot_erp.sandbox.ratchet import Bundle, CannotDecrypt, Identity, Sessions, damage
 
@@ -125,3 +129,35 @@ def test_a_damaged_message_changes_nothing_in_the_session() -> None:
 )
 def test_only_brazilian_mobiles_have_two_spellings(number: str, found: set[str]) -> None:
     assert set(spellings(number)) == found
+
+
+class TlsTransport(asyncio.Transport):
+    """As asyncio's own over TLS: closed twice, it has nothing left to be asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.closings = 0
+        self.aborted = False
+
+    def is_closing(self) -> bool:
+        return self.closings > 0
+
+    def close(self) -> None:
+        self.closings += 1
+
+    def get_extra_info(self, name: str, default: object = None) -> object:
+        assert self.closings < 2, "it has forgotten its socket"
+        return default
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+def test_a_connection_that_is_ended_twice_can_still_be_reset(tmp_path: Path) -> None:
+    transport = TlsTransport()
+    door = Door(NetworkState(tmp_path / "media"), ssl.create_default_context())
+    door.connection_made(transport)
+    door.close()
+    door.close()
+    door.abort()
+    assert transport.aborted

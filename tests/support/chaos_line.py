@@ -1,33 +1,24 @@
-"""One number in the chaos: what was said to it and by it, what is to become of it, and what may be missing in the end."""
+"""One number in the chaos: what was said to it and by it, and what is to become of it."""
 
 import threading
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from chaos_accounts import Asked
 from chatbot_erp.actors.supervision import TRIED_AT_START
 from chatbot_erp.sandbox.client import Phone
-from chatbot_erp.sandbox.faults import Fault, LoggedOut, LoginFailure
-
-WINDOW_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Doom:
-    """What no restart cures, and as what the number ends."""
+    """As what a number ends that no restart cures."""
 
-    fault: Fault
     status: str
     reason: str
 
 
-DOOMS = (
-    Doom(LoginFailure(reason=403), "INVALID", "locked"),
-    Doom(LoginFailure(reason=405), "INVALID", "client_outdated"),
-    Doom(LoginFailure(reason=406), "INVALID", "banned"),
-    Doom(LoginFailure(reason=402, expire_s=36_000), "DISCONNECTED", "temporarily_banned"),
-    Doom(LoggedOut(), "removed", "logged_out"),
-)
+UNUSABLE = Doom("INVALID", "unusable_session")
+DELETED = ("locked", "banned", "logged_out")
 
 
 @dataclass(slots=True)
@@ -37,55 +28,38 @@ class Line:
     name: str
     id: str
     phone: Phone
-    said_to_it: dict[str, float] = field(default_factory=dict)
-    """Text → when it was said."""
-    said_by_it: dict[str, float] = field(default_factory=dict)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    is_replaced: bool = False
+    written: dict[str, float] = field(default_factory=dict)
+    """Text → when it was written to this number."""
+    asked: dict[str, Asked] = field(default_factory=dict)
+    """Text → what came of the wish to send it."""
+    was_replaced: bool = False
     doom: Doom | None = None
+    doomed_after: int = 0
+    """Where its log ended before that."""
+    doomed_at: float = 0.0
     killed: list[float] = field(default_factory=list)
     """When, in seconds since the epoch, a process that carried it was ended by force."""
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def lost_messages(self) -> set[str]:
-        """The texts that may be missing, as one of two is proven by the network: its companion has not taken them, and
-        will not as it is doomed; or it took them, and its process was killed within `WINDOW_S`.
-
-        The library acknowledges before it hands over: what is acknowledged is never sent again (docs/guarantees.md).
-        """
-        texts = {message.id: message.text for message in self.phone.inbox()}
-        taken = self._taken("message")
-        fallen = {texts[key] for key, times in taken.items() if key in texts and self._fell(times)}
-        waiting = {text for key, text in texts.items() if key not in taken} if self.doom else set()
-        return fallen | waiting
-
-    def lost_reads(self, sent: Iterable[str]) -> set[str]:
-        """Of the messages that it has sent, by id, those whose receipt `read` may be missing, for the same reasons."""
-        taken = self._taken("receipt", "read")
-        fallen = {key for key, times in taken.items() if self._fell(times)}
-        waiting = {message_id for message_id in sent if message_id not in taken} if self.doom else set()
-        return fallen | waiting
-
-    def _taken(self, tag: str, kind: str | None = None) -> dict[str, list[float]]:
-        found: dict[str, list[float]] = {}
-        for each in self.phone.taken():
-            if each.tag == tag and kind in (None, each.type):
-                found.setdefault(each.id, []).append(each.at)
-        return found
-
-    def _fell(self, times: list[float]) -> bool:
-        return any(0 <= killed - at < WINDOW_S for killed in self.killed for at in times)
+    def dooms(self) -> list[Doom]:
+        """As what it may end. A process that is killed when the library has deleted the session, but not yet told why,
+        leaves nothing but a session that cannot be used."""
+        assert self.doom is not None
+        is_killed = any(self.doomed_at <= killed for killed in self.killed)
+        return [self.doom, *([UNUSABLE] if is_killed and self.doom.reason in DELETED else [])]
 
 
 def ended_as_doomed(log: list[Any], doom: Doom) -> bool:
-    """Whether a log ends so. A restart after that is a fault, but for what each new manager is to try once."""
-    steps = [event for event in log if event["type"].startswith("instance.")]
-    places = [place for place, event in enumerate(steps) if event["data"].get("reason") == doom.reason]
-    if not places:
-        return False
-    after = [event for event in steps[places[0] :] if event["type"] in ("instance.restarted", "instance.connected")]
+    """Whether a log ends so. Nothing but a new manager may have tried again, where it is to try once."""
     allowed = {"manager_started"} if doom.reason in TRIED_AT_START else set()
-    assert {event["data"].get("cause") for event in after} <= allowed, story_of(log)
-    return not any(event["type"] == "instance.restarted" for event in steps[places[-1] :])
+    is_over = False
+    for event in log:
+        if event["data"].get("reason") == doom.reason:
+            is_over = True
+        elif is_over and event["type"] in ("instance.restarted", "instance.connected"):
+            assert event["data"].get("cause") in allowed, story_of(log)
+            is_over = False
+    return is_over
 
 
 def story_of(log: list[Any]) -> list[tuple[str, str, str | None]]:

@@ -82,6 +82,8 @@ class FakeSocket:
 
     def send(self, order: Transmit, file: Uploaded | None = None) -> SocketSent | SocketFailedToSend:
         self.begun.set()
+        if order.text == "close never":
+            self.may_close.clear()
         act(order.text, self.report)
         assert self.gate.wait(PATIENCE_S)
         if self.closing.is_set():

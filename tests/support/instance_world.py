@@ -1,5 +1,6 @@
 """The shell of an instance over a real event store, with everything else around it held by the test."""
 
+from concurrent.futures import Future
 from datetime import UTC, datetime
 from pathlib import Path
 from queue import Queue
@@ -10,7 +11,7 @@ import pykka
 
 from chatbot_erp.actors import frames, tidings
 from chatbot_erp.actors.alarms import Alarms
-from chatbot_erp.actors.commands import CreateInstance, Observed
+from chatbot_erp.actors.commands import CreateInstance, Observed, SendMessage
 from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.directory import Directory
 from chatbot_erp.actors.house import House, Switchboard
@@ -92,6 +93,12 @@ class World:
     def tell(self, observation: frames.Observation, number: int = 0, generation: int = 1) -> None:
         observed = Observed(generation=generation, observation=observation, at=NOW)
         self.actor.tell(tidings.Heard(observed=observed, number=number, oldest=1, host=self.host))
+
+    def send(self, command: SendMessage) -> Future[Any]:
+        """A message whose caller waits for its verdict."""
+        caller: Future[Any] = Future()
+        self.actor.tell(tidings.Deliver(command=command, caller=caller))
+        return caller
 
     def connect(self) -> None:
         self.tell(frames.SocketConnected(jid="1@s.whatsapp.net", lid=None, push_name="Shop"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
@@ -19,6 +19,8 @@ class Delivery:
     headers: Mapping[str, str]
     body: bytes
     payload: Any
+    status: int = 200
+    """How it was answered."""
 
     @property
     def event(self) -> str:
@@ -34,6 +36,8 @@ class Receiver:
 
     def __init__(self, answer: Callable[[Delivery], int] | None = None) -> None:
         self.answer = answer or (lambda delivery: 200)
+        self.away = threading.Event()
+        """While it is set whoever comes is hung up on, before a word is read."""
         self._arrived = threading.Condition()
         self._deliveries: list[Delivery] = []
         receiver = self
@@ -42,6 +46,8 @@ class Receiver:
             protocol_version = "HTTP/1.1"
 
             def do_POST(self) -> None:
+                if receiver.away.is_set():
+                    raise ConnectionResetError("It hangs up.")
                 length = int(self.headers["Content-Length"])
                 body = self.rfile.read(length)
                 if len(body) < length:
@@ -49,7 +55,7 @@ class Receiver:
                     return
                 delivery = Delivery(path=self.path, headers=dict(self.headers), body=body, payload=json.loads(body))
                 status = receiver.answer(delivery)
-                receiver._take(delivery)
+                receiver._take(replace(delivery, status=status))
                 self.send_response(status)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
@@ -59,6 +65,9 @@ class Receiver:
 
         class Server(ThreadingHTTPServer):
             daemon_threads = True
+
+            def verify_request(self, request: object, client_address: object) -> bool:
+                return not receiver.away.is_set()
 
             def handle_error(self, request: object, client_address: object) -> None:
                 """A manager that was killed in mid-delivery is no error of the receiver."""

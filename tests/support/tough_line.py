@@ -4,7 +4,7 @@ import socket
 import threading
 from urllib.parse import urlsplit
 
-from relay import Relay, join
+from relay import Relay, join, shut
 
 
 class ToughLine(Relay):
@@ -17,6 +17,7 @@ class ToughLine(Relay):
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         self._wanted = threading.Event()
         self._hanging = threading.Event()
+        self._hung: list[socket.socket] = []
         super().__init__(listener, self._dial)
 
     def hang_the_next_dial(self) -> None:
@@ -26,9 +27,14 @@ class ToughLine(Relay):
         """Whether a dial hangs before the patience ends."""
         return self._hanging.wait(patience_s)
 
+    def end_the_dial(self) -> None:
+        """The one that hangs fails; all others are untouched."""
+        shut(self._hung.pop())
+
     def _dial(self, client: socket.socket) -> None:
         if self._wanted.is_set():
             self._wanted.clear()
+            self._hung.append(client)
             self._hanging.set()
             return
         target = socket.create_connection(self._target)

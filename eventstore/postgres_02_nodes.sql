@@ -1,8 +1,13 @@
 -- Several nodes append to one log, each in an epoch of its own, which it compares in each transaction after it has locked the
--- head row. Who finds a lease lapsed raises that node's epoch and gives its instances away, in one transaction.
-ALTER TABLE nodes ADD COLUMN epoch bigint NOT NULL DEFAULT 0;
-ALTER TABLE nodes ADD COLUMN lease_until timestamptz NOT NULL DEFAULT '-infinity';
-ALTER TABLE head DROP COLUMN epoch, DROP COLUMN holder, DROP COLUMN movable, DROP COLUMN lease_until;
+-- head row. Who finds a lease lapsed raises that node's epoch and gives its instances away, in one transaction. Times are by
+-- the database's clock only.
+CREATE TABLE nodes (
+    name        text        PRIMARY KEY,
+    url         text        NOT NULL,
+    seen_at     timestamptz NOT NULL,
+    epoch       bigint      NOT NULL DEFAULT 0,
+    lease_until timestamptz NOT NULL DEFAULT '-infinity'
+);
 
 COMMENT ON COLUMN nodes.url IS 'Where others reach it; empty while it does not listen yet.';
 COMMENT ON COLUMN nodes.lease_until IS '-infinity: it has ended, or others have what it had.';

@@ -1,0 +1,82 @@
+"""What socket hosts had in hand when they ended, brought from their spools into the log."""
+
+from collections.abc import Collection
+from threading import Thread
+
+import structlog
+
+from chatbot_erp.actors import people_frames
+from chatbot_erp.actors.commands import Observed
+from chatbot_erp.actors.house import House
+from chatbot_erp.actors.spool import PART, WHOLE, read_spools
+from chatbot_erp.eventstore.errors import StoreError
+
+log = structlog.get_logger()
+
+PATIENCE_S = 60.0
+AGAIN_S = 30.0
+"""After this time what the log has refused, or an actor has not taken, is tried again."""
+
+
+class Refusal(OSError):
+    """Raised where the log takes nothing now: the spool is kept."""
+
+
+def take_spools(house: House, endings: Collection[str] = (WHOLE, PART), host: str = "") -> bool:
+    """Store what hosts, or this one, had in hand, then forget their spools. Raises `OSError`.
+
+    Whether that is done, for all who are here. One instance that cannot take its words holds up nobody: its spools stay
+    as they are for another time, or for another life if it is missing from this one. What of them is stored by then is
+    known.
+    """
+    missing = house.directory.missing()
+    waiting = set(missing)
+    for spool in read_spools(house.config.data_dir, endings, host):
+        for said in spool.words:
+            if isinstance(said.observation, people_frames.Reply) or said.instance in waiting:
+                continue
+            actor = house.directory.actor(said.instance)
+            if actor is None and _lives_elsewhere(house, said.instance):
+                waiting.add(said.instance)
+                continue
+            observed = Observed(generation=said.generation, observation=said.observation, at=house.now())
+            try:
+                if actor is not None and not actor.ask(observed, timeout=PATIENCE_S):
+                    raise Refusal("The log refuses what the spool holds; the spool is kept.")
+            except Refusal:
+                raise
+            except Exception:
+                # Nor what was said after it, or the order would be lost.
+                waiting.add(said.instance)
+                log.exception("an instance takes no words", action="spool_not_taken", instance=said.instance)
+        if waiting.intersection(said.instance for said in spool.words):
+            log.error("a spool is kept", action="spool_kept", file=str(spool.path))
+        elif spool.damage is None:
+            spool.remove()
+        else:
+            log.error("a spool is damaged", action="spool_parked", damage=spool.damage, file=str(spool.park()))
+            house.tallies.count("parked", "Spool")
+    return waiting == missing
+
+
+def _lives_elsewhere(house: House, instance: str) -> bool:
+    """Whether another node has it: what was said of it is handed over to that one (spool_exchange.py), not dropped."""
+    try:
+        return house.store.open_stream(instance) is not None
+    except StoreError as ex:
+        raise Refusal(f"Whose the words of {instance} are cannot be seen now: {ex}") from ex
+
+
+def take_beside(house: House, host: str = "") -> None:
+    """The same while the manager works, on a thread of its own, and again until it is done. Other hosts may be writing."""
+
+    def take() -> None:
+        try:
+            done = take_spools(house, (WHOLE, PART) if host else (WHOLE,), host)
+        except OSError as ex:
+            log.warning("a spool waits", action="spool_waits", host=host, error=str(ex))
+            done = False
+        if not done:
+            house.alarms.set(AGAIN_S, lambda: take_beside(house, host))
+
+    Thread(target=take, name="leftovers", daemon=True).start()

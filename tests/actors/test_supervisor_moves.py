@@ -1,0 +1,105 @@
+"""The supervisor where several nodes share the log: numbers that go to another one, and come from it."""
+
+from collections.abc import Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from queue import Queue
+
+import pytest
+
+from chatbot_erp.actors import frames, tidings
+from chatbot_erp.actors.house import utc_now
+from chatbot_erp.actors.leftovers import take_spools
+from chatbot_erp.actors.spool import read_spools, write_spool
+from chatbot_erp.eventstore.company import Alone
+from chatbot_erp.eventstore.placement import Placement
+from fake_sockets import received
+from supervisor_world import PATIENCE_S, World
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    world = World(tmp_path)
+    yield world
+    world.close()
+
+
+class Fellows(Alone):
+    """This node and others: what it has and lets go of."""
+
+    node = "here"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gone = {"elsewhere"}
+        self.given: Queue[str] = Queue()
+
+    def has(self, stream: str, /) -> bool:
+        return stream not in self.gone
+
+    def hand_over(self, stream: str, /) -> Future[None]:
+        self.gone.add(stream)
+        self.given.put(stream)
+        done: Future[None] = Future()
+        done.set_result(None)
+        return done
+
+
+def test_a_number_goes_to_another_node_when_what_is_on_its_way_has_ended_and_all_it_heard_is_in_the_log(
+    world: World,
+) -> None:
+    fellows = world.store.company = Fellows()
+    host = world.connect("a")
+    world.send("a", "c-1")
+    going = tidings.Placements(mine=(Placement("a", "here", "there"),))
+    world.supervisor.tell(going)
+    world.supervisor.ask(tidings.Introduce())
+    assert world.house.directory.is_leaving("a")
+    host.next(frames.Transmit)
+    assert host.orders.empty()  # not before there is a verdict
+    sent = frames.SocketSent(
+        command_id="c-1", message_id="M", jid="551@s.whatsapp.net", sent_at=utc_now(), kind="text", text="Olá"
+    )
+    world.say(host, "a", 2, sent, number=1)
+    assert not host.next(frames.CloseSocket).unlink
+    world.supervisor.tell(going)  # told again, it begins nothing anew
+    world.say(host, "a", 2, received("last"), number=2)
+    assert fellows.given.empty()
+    world.say(host, "a", 2, frames.SocketClosed())
+    assert fellows.given.get(timeout=PATIENCE_S) == "a"
+    assert not world.house.directory.has("a")
+    told = [each.type for each in world.store.read(stream="a", types={"message.sent", "message.received"})]
+    assert told == ["message.sent", "message.received"]
+
+
+def test_a_number_that_comes_goes_on_where_the_log_has_it(world: World) -> None:
+    fellows = world.store.company = Fellows()
+    host = world.connect("a")
+    world.supervisor.tell(tidings.Placements(mine=(Placement("a", "here", "there"),)))
+    host.next(frames.CloseSocket)
+    world.say(host, "a", 2, frames.SocketClosed())
+    assert fellows.given.get(timeout=PATIENCE_S) == "a"
+    here = tidings.Placements(mine=(Placement("a", "here"), Placement("in-the-making", "here", "there")))
+    world.supervisor.tell(here)
+    world.supervisor.ask(tidings.Introduce())
+    assert not world.house.directory.has("a")  # what was told is of before it went
+    fellows.gone.clear()
+    world.supervisor.tell(here)
+    world.open("a", 3)
+    assert world.log_causes("a")[-1] == "manager_started"
+    assert fellows.given.empty()
+
+
+def test_what_a_process_has_left_of_a_number_that_is_elsewhere_by_then_is_kept_for_there(world: World) -> None:
+    fellows = world.store.company = Fellows()
+    host = world.connect("a")
+    world.supervisor.tell(tidings.Placements(mine=(Placement("a", "here", "there"),)))
+    host.next(frames.CloseSocket)
+    world.say(host, "a", 2, frames.SocketClosed())
+    assert fellows.given.get(timeout=PATIENCE_S) == "a"
+    late = frames.Said(instance="a", generation=2, number=9, observation=received("late"))
+    gone = frames.Said(instance="removed", generation=2, number=1, observation=received("moot"))
+    kept = write_spool(world.config.data_dir, "old", [late])
+    write_spool(world.config.data_dir, "older", [gone])
+    assert not take_spools(world.house)
+    assert [spool.path for spool in read_spools(world.config.data_dir)] == [kept]
