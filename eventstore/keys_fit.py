@@ -8,7 +8,7 @@ from pathlib import Path
 from chatbot_erp.eventstore.codec import CODEC
 from chatbot_erp.eventstore.engine import Ask
 from chatbot_erp.eventstore.erasures import Destroyed, Expired
-from chatbot_erp.eventstore.errors import KeysOutdated
+from chatbot_erp.eventstore.errors import KeysOutdated, LogCorrupt
 from chatbot_erp.eventstore.events import ContentExpired, SubjectErased
 from chatbot_erp.eventstore.keys_file import FILE
 from chatbot_erp.eventstore.subject_keys import SubjectKeys
@@ -28,7 +28,10 @@ def must_fit(ask: Ask, keys: SubjectKeys, directory: Path) -> None:
     closed = [box for box in boxes if keys.cipher(box[0], box[1]) is None]
     if not closed or not keys.any():
         return  # nobody is in a file that somebody made to go on without the lost one
-    erased, before = _forgotten(ask, keys)
+    try:
+        erased, before = _forgotten(ask, keys)
+    except LogCorrupt:
+        return  # whose keys are missing on purpose cannot be told; `verify` says where the log is damaged
     lost = [last for subject, period, _, last in closed if subject not in erased and period >= before]
     first_that_opens = min((box[2] for box in boxes if box not in closed), default=0)
     # What went before a new beginning is lost knowingly; after it nothing is, nor anything where there was none.
