@@ -158,7 +158,9 @@ def show(url: str, network: Network) -> None:
 
 
 def main() -> None:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with (
+        contextlib.suppress(KeyboardInterrupt),
         tempfile.TemporaryDirectory(prefix="chatbot-erp-demo-") as folder,
         manager(Path(folder) / "data") as (url, network),
     ):
@@ -167,8 +169,7 @@ def main() -> None:
         if "--once" in sys.argv[1:]:
             return
         console.print("Ctrl-C ends it.")
-        with contextlib.suppress(KeyboardInterrupt):
-            signal.pause()
+        signal.pause()
 
 
 if __name__ == "__main__":

@@ -148,7 +148,9 @@ def show(nodes: list[Node], network: Network) -> None:
 
 
 def main() -> None:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with (
+        contextlib.suppress(KeyboardInterrupt),
         tempfile.TemporaryDirectory(prefix="chatbot-erp-demo-") as name,
         contextlib.ExitStack() as stack,
     ):
@@ -164,8 +166,7 @@ def main() -> None:
         if "--once" in sys.argv[1:]:
             return
         console.print("Ctrl-C ends it.")
-        with contextlib.suppress(KeyboardInterrupt):
-            signal.pause()
+        signal.pause()
 
 
 if __name__ == "__main__":
