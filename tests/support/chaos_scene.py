@@ -6,7 +6,7 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -141,7 +141,7 @@ class Scene:
         self.note(f"{how} to {[line.name for line in lines]}")
 
     @contextlib.contextmanager
-    def manager_away(self) -> Any:
+    def manager_away(self) -> Iterator[None]:
         """Nobody is to call it meanwhile; it is started again in the end."""
         self.up.clear()
         yield
