@@ -14,6 +14,9 @@ _ROOT = UUID("b6f1a7a4-6c1c-5d0e-9a53-2f1f6f3f6d1e").bytes
 
 def event_ids(instance: str, command: Command, count: int) -> list[str]:
     """One id for each of the `count` events that `command` led to."""
+    if count == 0:
+        # What is said of an instance that is removed is a fact as well, but nothing comes of it.
+        return []
     key = natural_key(command)
     if key is None:
         return [str(uuid4()) for _ in range(count)]

@@ -108,6 +108,25 @@ def test_a_restart_that_comes_after_the_removal_is_moot(world: World) -> None:
     assert not parked(world)
 
 
+@pytest.mark.parametrize(
+    "word",
+    [
+        received("late"),
+        frames.SocketFailedToSend(command_id="c", reason="not_connected", detail="The socket is closing."),
+        frames.SocketSawReceipt(message_ids=("a", "b"), jid="551@s.whatsapp.net", participant=None, ack=2),
+    ],
+    ids=lambda word: type(word).__name__,
+)
+def test_what_a_socket_still_says_after_the_removal_is_confirmed_and_no_trouble(
+    world: World, word: frames.Observation
+) -> None:
+    world.actor.ask(RemoveInstance(unlink=False))
+    world.tell(word, 1)
+    assert world.host.next(frames.Confirm).number == 1
+    assert world.types()[-1] == "instance.removed"
+    assert not parked(world)
+
+
 def test_more_requests_than_there_is_room_for_are_refused_at_once(world: World) -> None:
     world.connect()
     world.tell(frames.SocketOfferedQr(qr="secret", valid_s=60), generation=1)

@@ -6,7 +6,7 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -141,7 +141,7 @@ class Scene:
         self.note(f"{how} to {[line.name for line in lines]}")
 
     @contextlib.contextmanager
-    def manager_away(self) -> Any:
+    def manager_away(self) -> Iterator[None]:
         """Nobody is to call it meanwhile; it is started again in the end."""
         self.up.clear()
         yield
@@ -169,14 +169,22 @@ class Scene:
     def ask_back(self) -> None:
         """A person restarts the number that was replaced, and enables the webhook that was gone."""
         if self.replaced is not None:
-            self.manager.call("POST", f"/instances/{self.replaced.name}/restart")
+            self.insist(f"/instances/{self.replaced.name}/restart")
             self.replaced = None
         if self.gone is not None:
             webhook = f"/instances/{self.gone.name}/webhook"
             if self.manager.call("GET", webhook).json().get("disabled") is not None:
                 self.moods.gone = None
-                self.manager.call("POST", f"{webhook}/enable")
+                self.insist(f"{webhook}/enable")
                 self.gone = None
+
+    def insist(self, path: str) -> None:
+        """Ask for it again as long as the answer is that it cannot be had just now, as where an actor has just failed."""
+        deadline = time.monotonic() + PATIENCE_S
+        while (answer := self.manager.call("POST", path)).status_code == 503:
+            assert time.monotonic() < deadline, answer.text
+            time.sleep(0.1)
+        assert answer.status_code < 300, answer.text
 
     def end_of_log(self, line: Line) -> int:
         return max((event["position"] for event in self.log_of(line)), default=0)
