@@ -1,19 +1,19 @@
 """What socket hosts had in hand when they ended, brought from their spools into the log."""
 
-from collections.abc import Collection
 from threading import Thread
 
 import structlog
 
-from chatbot_erp.actors import people_frames
+from chatbot_erp.actors import people_frames, spool_exchange
 from chatbot_erp.actors.commands import Observed
 from chatbot_erp.actors.house import House
-from chatbot_erp.actors.spool import PART, WHOLE, read_spools
+from chatbot_erp.actors.spool import close_spools, read_spools
 from chatbot_erp.eventstore.errors import StoreError
 
 log = structlog.get_logger()
 
 PATIENCE_S = 60.0
+EXCHANGE_EVERY_S = 5.0
 AGAIN_S = 30.0
 """After this time what the log has refused, or an actor has not taken, is tried again."""
 
@@ -22,7 +22,7 @@ class Refusal(OSError):
     """Raised where the log takes nothing now: the spool is kept."""
 
 
-def take_spools(house: House, endings: Collection[str] = (WHOLE, PART), host: str = "") -> bool:
+def take_spools(house: House, host: str = "") -> bool:
     """Store what hosts, or this one, had in hand, then forget their spools. Raises `OSError`.
 
     Whether that is done, for all who are here. One instance that cannot take its words holds up nobody: its spools stay
@@ -31,7 +31,7 @@ def take_spools(house: House, endings: Collection[str] = (WHOLE, PART), host: st
     """
     missing = house.directory.missing()
     waiting = set(missing)
-    for spool in read_spools(house.config.data_dir, endings, host):
+    for spool in read_spools(house.config.data_dir, host):
         for said in spool.words:
             if isinstance(said.observation, people_frames.Reply) or said.instance in waiting:
                 continue
@@ -68,11 +68,13 @@ def _lives_elsewhere(house: House, instance: str) -> bool:
 
 
 def take_beside(house: House, host: str = "") -> None:
-    """The same while the manager works, on a thread of its own, and again until it is done. Other hosts may be writing."""
+    """The same while the manager works, on a thread of its own, and again until it is done. This host has ended."""
 
     def take() -> None:
         try:
-            done = take_spools(house, (WHOLE, PART) if host else (WHOLE,), host)
+            if host:
+                close_spools(house.config.data_dir, host)
+            done = take_spools(house, host)
         except OSError as ex:
             log.warning("a spool waits", action="spool_waits", host=host, error=str(ex))
             done = False
@@ -80,3 +82,32 @@ def take_beside(house: House, host: str = "") -> None:
             house.alarms.set(AGAIN_S, lambda: take_beside(house, host))
 
     Thread(target=take, name="leftovers", daemon=True).start()
+
+
+def exchange_spools(house: House) -> None:
+    """Have what sockets had in hand whose lease lapsed with who has their instances now, and store what is for this node's.
+
+    Now and every few seconds.
+    """
+
+    def exchange() -> None:
+        try:
+            spool_exchange.hand_over(house.config.data_dir, house.vault)
+            if take_over(house):
+                take_spools(house)
+        except (StoreError, OSError) as ex:
+            log.warning("a spool waits", action="spool_waits", error=str(ex))
+        house.alarms.set(EXCHANGE_EVERY_S, lambda: exchange_spools(house))
+
+    Thread(target=exchange, name="spools", daemon=True).start()
+
+
+def take_over(house: House) -> int:
+    """Make spools of what other nodes handed over for this one; how many. Raises `OSError`, `StoreError`."""
+    store = house.store
+    return spool_exchange.take_over(
+        house.config.data_dir,
+        house.vault,
+        is_mine=lambda instance: house.directory.actor(instance) is not None,
+        is_gone=lambda instance: store.open_stream(instance) is None,
+    )

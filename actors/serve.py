@@ -10,10 +10,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from threading import Event, Thread
@@ -31,21 +29,20 @@ from chatbot_erp.actors.commands import Observed
 from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.directory import Directory
 from chatbot_erp.actors.erasing import Eraser
-from chatbot_erp.actors.errors import ErasureUnfinished, Unavailable
 from chatbot_erp.actors.host_process import HostDeath, HostProcess, await_former_hosts, get_ready
 from chatbot_erp.actors.hosts import LATE_S, SocketHosts
 from chatbot_erp.actors.house import HostGone, House, Switchboard, hide_qr, utc_now
+from chatbot_erp.actors.housekeeping import forget_old_attempts, forget_old_content, postponed, tidy_media_now_and_then
 from chatbot_erp.actors.inquiries import Inquiries
-from chatbot_erp.actors.leftovers import take_beside, take_spools
+from chatbot_erp.actors.leftovers import exchange_spools, take_beside, take_over, take_spools
 from chatbot_erp.actors.logs import configure_logs
 from chatbot_erp.actors.manager import Manager
-from chatbot_erp.actors.media_files import MediaFiles
 from chatbot_erp.actors.outbox import Outbox
 from chatbot_erp.actors.renewals import Renewals
 from chatbot_erp.actors.sessions import Sessions
 from chatbot_erp.actors.socket_host import neonize_sockets
 from chatbot_erp.actors.spans import TracesUnavailable, configure_traces
-from chatbot_erp.actors.spool import PART, WHOLE
+from chatbot_erp.actors.spool import close_spools
 from chatbot_erp.actors.supervisor_actor import LOOK_EVERY_S, SupervisorActor
 from chatbot_erp.eventstore.errors import KeysMissing, StoreError
 from chatbot_erp.eventstore.lease import ALONE, Node
@@ -56,9 +53,6 @@ from chatbot_erp.eventstore.vault import Vault
 log = structlog.get_logger()
 
 PATIENCE_S = 60.0
-ATTEMPTS_KEPT = timedelta(days=90)
-NEXT_BITE_S = 1.0
-PRUNE_EVERY_S = 600.0
 PULSE_PATIENCE_S = 120.0
 """A supervisor that hangs for so long will not come back: whoever started this process starts a new one."""
 
@@ -69,8 +63,6 @@ ACTORS_PATIENCE_S = 8.0
 """Together with what is left to close, within the 30 s that an orderly end may take."""
 
 FORMER_HOSTS_PATIENCE_S = 8.0
-
-SPOOLS_EVERY_S = 5.0
 
 CONNECTIONS, CONNECTIONS_OF_A_NUMBER = 10, 2
 """To a database: of the manager itself, and of each number whose session is there."""
@@ -96,10 +88,17 @@ def run(config: Config, *, sandbox: bool, sandbox_network: str | None) -> int:
             stack.callback(configure_traces())
             network = _enter_network(stack, sandbox, sandbox_network)
             node = Node(name=config.node, movable=config.share, lease_s=config.lease_s)
-            house = partial(open_house, config, _surroundings(network), node, partial(turns.begin_anew, node, ending))
+            surroundings = _surroundings(network)
+            loading = Thread(target=get_ready, args=(surroundings.environment,), name="loading", daemon=True)
+            if node.movable:
+                loading.start()
+            house = partial(open_house, config, surroundings, node, partial(turns.begin_anew, node, ending))
             manager = turns.await_turn(stack, house, node, ending)
             if manager is None:
                 return 0
+            if node.movable:
+                # What others hand over is away meanwhile.
+                loading.join()
             # Large bodies are kept in files without a name; elsewhere there may be little room, or only memory.
             tempfile.tempdir = str(config.data_dir.absolute())
             address = stack.enter_context(_listen(manager, config, network))
@@ -199,17 +198,15 @@ def open_house(
     sessions.mkdir(mode=0o700, exist_ok=True)
     with ExitStack() as stack:
         stack.enter_context(FileLock(config.data_dir / "manager.lock", timeout=0))
-        loading = Thread(target=get_ready, args=(surroundings.environment,), name="loading", daemon=True)
-        if node.movable:
-            loading.start()
         store = open_store(config.data_dir, config.database, node, lost)
         stack.callback(store.close)
         vault = open_vault(config.database or config.data_dir)
         stack.callback(vault.close)
         store.company.fix([session.stem for session in sessions.glob("*.db")])
         await_former_hosts(config.data_dir, FORMER_HOSTS_PATIENCE_S)
+        close_spools(config.data_dir)
         eraser = Eraser(store, config)
-        with _postponed():
+        with postponed():
             eraser.resume(utc_now())
         Outbox(config).empty()
         alarms = Alarms()
@@ -223,21 +220,18 @@ def open_house(
         stack.callback(_stop_supervisor, supervisor)
         count: Any = supervisor.ask(tidings.Restore(), timeout=PATIENCE_S)
         if node.movable:
-            spool_exchange.hand_over(config.data_dir, vault, endings=(WHOLE, PART))
-            _take_spools_over(house)
+            spool_exchange.hand_over(config.data_dir, vault)
+            take_over(house)
         if not take_spools(house):
             take_beside(house)
         supervisor.ask(tidings.Resume(), timeout=PATIENCE_S)
-        _forget_old_attempts(house)
-        _tidy_media(house)
+        forget_old_attempts(house)
+        tidy_media_now_and_then(house)
         if node.movable:
-            _exchange_spools(house)
-        _forget_old_content(house, eraser)
+            exchange_spools(house)
+        forget_old_content(house, eraser)
         log.info("restored", action="restored", instances=count)
         _look_for_room(config, count)
-        if node.movable:
-            # What others hand over is away meanwhile.
-            loading.join()
         yield Manager(house, eraser)
 
 
@@ -249,56 +243,6 @@ def _look_for_room(config: Config, numbers: int) -> None:
     with contextlib.suppress(StoreError):
         if wanted > (room := sessions_in(config.database).room()):
             log.warning("raise max_connections", action="connections_short", numbers=numbers, wanted=wanted, room=room)
-
-
-def _forget_old_attempts(house: House) -> None:
-    """Drop delivery attempts that nobody looks up any more: now and every few minutes, bite after bite."""
-
-    def go_on(bite: Future[int]) -> None:
-        # Runs on the store's thread.
-        more = not bite.cancelled() and bite.exception() is None and bite.result() > 0
-        house.alarms.set(NEXT_BITE_S if more else PRUNE_EVERY_S, lambda: _forget_old_attempts(house))
-
-    try:
-        house.store.prune_attempts(house.now() - ATTEMPTS_KEPT).add_done_callback(go_on)
-    except StoreError:
-        house.alarms.set(PRUNE_EVERY_S, lambda: _forget_old_attempts(house))
-
-
-def _tidy_media(house: House) -> None:
-    """Erase files of messages that are too old or that nobody sends any more, now and every few minutes."""
-    house.alarms.set(PRUNE_EVERY_S, lambda: _tidy_media(house))
-    Thread(target=tidy_media, args=(house,), name="media-tidy", daemon=True).start()
-
-
-def tidy_media(house: House) -> None:
-    """Erase received files that are too old, and those in the outbox whose message does not wait any more."""
-    views = house.directory.views()
-    Outbox(house.config).tidy(house.now(), {command_id for view in views for command_id in view.pending})
-    MediaFiles(house.config).tidy(house.now(), {view.id for view in views} | house.directory.missing())
-
-
-def _forget_old_content(house: House, eraser: Eraser) -> None:
-    """Finish erasures that were stuck, and drop what was said too long ago: now and every few minutes."""
-
-    def forget() -> None:
-        if house.config.content_keep_days:
-            with _postponed():
-                eraser.expire(house.config.content_keep_days, house.now())
-        with _postponed():
-            eraser.resume(house.now())
-
-    house.alarms.set(PRUNE_EVERY_S, lambda: _forget_old_content(house, eraser))
-    Thread(target=forget, name="forget", daemon=True).start()
-
-
-@contextmanager
-def _postponed() -> Iterator[None]:
-    """What cannot be forgotten now is tried again later, and nothing else waits for it."""
-    try:
-        yield
-    except (StoreError, ErasureUnfinished, Unavailable, OSError) as ex:
-        log.warning("not forgotten yet", action="forgetting_postponed", error=str(ex))
 
 
 def _start_supervisor(
@@ -385,34 +329,6 @@ def pass_on(house: House, host: HostProcess, word: frames.Said) -> None:
         return
     with contextlib.suppress(pykka.ActorDeadError):
         actor.tell(tidings.Heard(observed=observed, number=word.number, oldest=word.oldest, host=host))
-
-
-def _exchange_spools(house: House) -> None:
-    """Have what sockets had in hand whose lease lapsed with who has their instances now, and store what is for this node's.
-
-    Now and every few seconds.
-    """
-
-    def exchange() -> None:
-        try:
-            spool_exchange.hand_over(house.config.data_dir, house.vault, endings=(WHOLE,))
-            if _take_spools_over(house):
-                take_spools(house, (WHOLE,))
-        except (StoreError, OSError, pykka.Timeout, pykka.ActorDeadError) as ex:
-            log.warning("a spool waits", action="spool_waits", error=str(ex))
-        house.alarms.set(SPOOLS_EVERY_S, lambda: _exchange_spools(house))
-
-    Thread(target=exchange, name="spools", daemon=True).start()
-
-
-def _take_spools_over(house: House) -> int:
-    store = house.store
-    return spool_exchange.take_over(
-        house.config.data_dir,
-        house.vault,
-        is_mine=lambda instance: house.directory.actor(instance) is not None,
-        is_gone=lambda instance: store.open_stream(instance) is None,
-    )
 
 
 def _stop_supervisor(supervisor: pykka.ActorRef[Any]) -> None:

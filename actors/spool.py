@@ -1,12 +1,12 @@
 """Words that no manager confirmed, on disk: what a socket host leaves behind when its manager is gone.
 
 A spool file is a row of records (length, checksum, the frame of one `Said`). It gets its name after it is on disk; what
-a host had no time to finish keeps the ending `.part` and is read as far as its records are whole.
+a host had no time to finish gets it when that host has ended, and is read as far as its records are whole.
 """
 
 import os
 import zlib
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from struct import Struct
 
@@ -78,6 +78,12 @@ def write_packed(directory: Path, name: str, content: bytes) -> Path:
     return path
 
 
+def close_spools(directory: Path, host: str = "") -> None:
+    """What this host, or any, had no time to finish stands as it is from now on. Call it when they have ended."""
+    for part in (directory / "spool").glob(f"{host}*{PART}"):
+        part.rename(part.with_suffix(WHOLE))
+
+
 def rewrite_spool(spool: Spool, records: Iterable[Said | Strange], torn: bytes) -> None:
     """Put something else into a spool that is there, at its place among the others."""
     draft = spool.path.with_suffix(".new")
@@ -88,9 +94,9 @@ def rewrite_spool(spool: Spool, records: Iterable[Said | Strange], torn: bytes) 
     _sync_directory(spool.path.parent)
 
 
-def read_spools(directory: Path, endings: Collection[str] = (WHOLE, PART), host: str = "") -> Iterator[Spool]:
-    """What is there, or what this host left, oldest first. Parts only after hosts that may still be writing have ended."""
-    found = [path for path in (directory / "spool").glob(f"{host}*") if path.suffix in endings]
+def read_spools(directory: Path, host: str = "") -> Iterator[Spool]:
+    """What is there, or what this host left, oldest first; without what a host may still be writing."""
+    found = (directory / "spool").glob(f"{host}*{WHOLE}")
     for path in sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name)):
         records, torn = _read(path.read_bytes())
         yield Spool(path=path, records=records, torn=torn)

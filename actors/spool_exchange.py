@@ -1,6 +1,6 @@
 """What the sockets of a node had in hand when it ended reaches those who have its instances now, through the database."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -22,17 +22,18 @@ class Vault(Protocol):
     def delete(self, kind: str, owner: str, /) -> bool: ...
 
 
-def hand_over(directory: Path, vault: Vault, endings: Collection[str]) -> None:
+def hand_over(directory: Path, vault: Vault) -> None:
     """Put what the spools of `directory` hold where `take_over` finds it, each instance's for itself.
 
-    Those with such `endings`. It can be repeated; raises also OSError.
+    It can be repeated; raises also OSError.
     """
-    for spool in read_spools(directory, endings):
+    for spool in read_spools(directory):
         words: dict[str, list[Said]] = {}
         for word in spool.words:
             words.setdefault(word.instance, []).append(word)
         for instance, said in words.items():
-            vault.put(KIND, f"{instance}/{spool.path.stem}", packed(said))
+            # One that came back has the instance in its name already: it goes under the same name again.
+            vault.put(KIND, f"{instance}/{spool.path.stem.removesuffix(f'-{instance}')}", packed(said))
         if spool.damage is None:
             spool.remove()
         else:

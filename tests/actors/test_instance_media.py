@@ -18,13 +18,13 @@ from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.contents import Image, Text
 from chatbot_erp.actors.erasing import Eraser
 from chatbot_erp.actors.errors import InstanceNotOperational, MediaGone, SendingTooFast, Unavailable
+from chatbot_erp.actors.housekeeping import tidy_media
 from chatbot_erp.actors.manager import Manager
 from chatbot_erp.actors.media_frames import FetchMedia, SocketFailedToFetch, SocketFetched
 from chatbot_erp.actors.media_specs import Media, media_in
 from chatbot_erp.actors.outbox import Outbox
 from chatbot_erp.actors.pacing import Pacing
 from chatbot_erp.actors.sending import Draft
-from chatbot_erp.actors.serve import tidy_media
 from instance_world import PATIENCE_S, World, received
 
 IMAGE = {"imageMessage": {"directPath": "/v", "mediaKey": "a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s="}}

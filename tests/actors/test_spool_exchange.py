@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from chatbot_erp.actors.frames import Said
-from chatbot_erp.actors.spool import PART, WHOLE, read_spools, write_spool
+from chatbot_erp.actors.spool import PART, close_spools, read_spools, write_spool
 from chatbot_erp.actors.spool_exchange import hand_over, take_over
 from chatbot_erp.eventstore.vault import Vault
 from fake_sockets import received
@@ -28,13 +28,13 @@ def test_each_node_gets_the_words_of_its_own_instances_in_their_order_and_once(t
     dead, one, other = tmp_path / "dead", tmp_path / "one", tmp_path / "other"
     words = [said("a", 1), said("b", 2), said("a", 3), said("gone", 4)]
     write_spool(dead, "host", words)
-    hand_over(dead, vault, (WHOLE,))
-    hand_over(dead, vault, (WHOLE,))
-    assert list(read_spools(dead, (WHOLE, PART))) == []
+    hand_over(dead, vault)
+    hand_over(dead, vault)
+    assert list(read_spools(dead)) == []
     for directory, instance in ((one, "a"), (other, "b")):
         taken = [take_over(directory, vault, is_mine=instance.__eq__, is_gone="gone".__eq__) for _ in range(2)]
         assert taken == [1, 0]
-        (spool,) = read_spools(directory, (WHOLE,))
+        (spool,) = read_spools(directory)
         assert list(spool.words) == [word for word in words if word.instance == instance]
     assert vault.all("spool") == {}
 
@@ -45,12 +45,23 @@ def test_what_a_host_may_still_be_writing_is_left_alone_and_what_is_damaged_is_k
     path = write_spool(tmp_path, "host", [said("a", 1)])
     part = path.rename(path.with_suffix(PART))
     part.write_bytes(part.read_bytes() + b"torn")
-    hand_over(tmp_path, vault, (WHOLE,))
+    hand_over(tmp_path, vault)
     assert part.exists()
-    hand_over(tmp_path, vault, (WHOLE, PART))
-    assert not part.exists()
-    assert [path.name for path in (tmp_path / "parked").iterdir()] == [part.name]
+    close_spools(tmp_path)
+    hand_over(tmp_path, vault)
+    assert not list((tmp_path / "spool").iterdir())
+    assert [path.name for path in (tmp_path / "parked").iterdir()] == [path.name]
     assert len(vault.all("spool")) == 1
+
+
+def test_what_comes_back_again_and_again_keeps_its_name(tmp_path: Path, vault: Vault) -> None:
+    path = write_spool(tmp_path, "host", [said("a", 1)])
+    names = []
+    for _ in range(3):
+        hand_over(tmp_path, vault)
+        take_over(tmp_path, vault, is_mine="a".__eq__, is_gone=lambda instance: False)
+        names.append([each.name for each in path.parent.iterdir()])
+    assert names == [["host-a.spool"]] * 3
 
 
 def test_the_name_of_a_spool_is_no_way_out_of_its_directory(tmp_path: Path, vault: Vault) -> None:
