@@ -75,9 +75,10 @@ class Doorkeeper:
         return caller
 
     def still(self, caller: Caller) -> Caller | None:
-        """The caller with what its key grants now, or None if the key was revoked."""
+        """The caller with what its key grants now, or None if the key was revoked, or is not this manager's any more."""
         if caller.key_id == MASTER:
-            return caller
+            is_ours = self._master is not None and compare_digest(caller.digest, self._master)
+            return caller if is_ours else None
         record = self._ring.get(caller.key_id)
         if record is None or record.revoked_at is not None:
             return None

@@ -122,7 +122,7 @@ class Forwarder:
         timeout = urllib3.Timeout(connect=CONNECT_S, read=patience_s)
         with suppress(HTTPError):
             answer = self._pool.request(
-                req.env["REQUEST_METHOD"],
+                req.method,
                 url + target(req),
                 headers=onward(req),
                 timeout=timeout,
@@ -193,7 +193,7 @@ class Router:
         seat = self._company.seat(name)
         if seat is None:
             return False
-        if seat.node == self._company.node or is_forwarded(req):
+        if seat.node == self._company.node or is_forwarded(self._company, req):
             return True
         if not (seat.alive and seat.url):
             raise RequestRefused(NO_NODE)
@@ -202,7 +202,7 @@ class Router:
 
     def _place(self, req: Request, resp: Response) -> None:
         """A new instance is made where there are fewest."""
-        if is_forwarded(req):
+        if is_forwarded(self._company, req):
             return
         own, ready = self._company.node, [node for node in self._company.nodes() if node.alive and node.url]
         least = min(ready, key=lambda node: (node.instances, node.name != own), default=None)
@@ -212,14 +212,14 @@ class Router:
 
 def others(company: Company, req: Request) -> list[Seen]:
     """The other nodes that live, where it is this one's part to ask them."""
-    if not company.node or is_forwarded(req):
+    if not company.node or is_forwarded(company, req):
         return []
     return [node for node in company.nodes() if node.alive and node.url and node.name != company.node]
 
 
-def is_forwarded(req: Request) -> bool:
-    """Whether another node asks: what it asks is about what is here."""
-    return req.get_header(FORWARDED) is not None
+def is_forwarded(company: Company, req: Request) -> bool:
+    """Whether another node asks: what it asks is about what is here. Where there are no others nobody is believed that."""
+    return bool(company.node) and req.get_header(FORWARDED) is not None
 
 
 def target(req: Request) -> str:
@@ -230,8 +230,9 @@ def target(req: Request) -> str:
 
 def onward(req: Request) -> dict[str, str]:
     """The headers of a request as another node is to see them."""
-    headers = {name: value for name, value in req.headers.items() if name.lower() not in HOP_BY_HOP}
-    return headers | {FORWARDED: "1", "X-Request-Id": req.callers_id or str(req.id)}
+    own = {FORWARDED: "1", "X-Request-Id": req.callers_id or str(req.id)}
+    left_out = HOP_BY_HOP | {name.lower() for name in own}
+    return {name: value for name, value in req.headers.items() if name.lower() not in left_out} | own
 
 
 def has_body(req: Request, answer: urllib3.BaseHTTPResponse) -> bool:

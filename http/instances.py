@@ -27,7 +27,7 @@ class Instances:
     def on_get(self, req: Request, resp: Response) -> None:
         found = {view.name: payloads.summary(view) for view in self._manager.directory.views()}
         company = self._manager.store.company
-        if company.node and not is_forwarded(req):
+        if company.node and not is_forwarded(company, req):
             for answer in self._forwarder.ask_all(others(company, req), req).values():
                 if answer is not None:
                     found |= {

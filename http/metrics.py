@@ -24,6 +24,7 @@ from chatbot_erp.http.exchange import Request, Response
 
 CALL_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 90)
 
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 CAUSES = (*REMEDIES, "requested")
 HOST_ENDS = ("host_died", "host_hung")
 
@@ -52,8 +53,8 @@ class Metrics:
         return iter(self._registry.collect())
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Count a call. `route` is the template of its path, of which there are few."""
-        self._calls.labels(method, route, f"{status // 100}xx").observe(seconds)
+        """Count a call. `route` is the template of its path, of which there are few; callers invent methods."""
+        self._calls.labels(method if method in METHODS else "other", route, f"{status // 100}xx").observe(seconds)
 
 
 class Census(Collector):

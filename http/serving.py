@@ -24,6 +24,7 @@ from chatbot_erp.http.app import App, create_app
 from chatbot_erp.http.auth import Gate
 from chatbot_erp.http.channel import UPLOADS_AT_ONCE, UPLOADS_OF_ONE, Channel, Knobs, Parser
 from chatbot_erp.http.exchange import LARGEST_BODY, Request, Response
+from chatbot_erp.http.forwarding import FORWARDED
 from chatbot_erp.http.playground import Playground
 from chatbot_erp.http.problems import RequestRefused
 from chatbot_erp.http.stream import PATH as STREAM_PATH
@@ -40,6 +41,9 @@ WAITING_CALLS = re.compile(
     r"|(blocklist|chats|contacts|groups|presence|profile)(/.*)?)"
 )
 """Paths of calls that wait for WhatsApp, for a receiver, or for the whole log to be read."""
+
+FORWARDED_KEY = FORWARDED.upper().replace("-", "_")
+"""How waitress calls the header."""
 
 LARGEST_HEADERS = 32 * 1024
 CONNECTIONS = 512
@@ -61,26 +65,34 @@ class Lanes:
     """Pools of threads that waitress takes for one.
 
     Calls that look, calls that change something here, calls that wait for somebody else (`waiting` threads), and health.
+    What other nodes forward has lanes of its own (`shared`): each such call holds a thread there, and two nodes that had no
+    other threads for each other's would wait for ever.
     """
 
-    def __init__(self, waiting: int) -> None:
+    def __init__(self, waiting: int, *, shared: bool) -> None:
         self._looking = lane(LOOKING_THREADS)
         self._changing = lane(CHANGING_THREADS)
         self._waiting = lane(waiting)
         self._health = lane(HEALTH_THREADS)
         # Beyond those that stream: whoever finds no place is told so by one of the others.
         self._streaming = lane(STREAMS + SPARE_THREADS)
+        own = {self._looking: LOOKING_THREADS, self._changing: CHANGING_THREADS, self._waiting: waiting}
+        self._for_others = {each: lane(threads) for each, threads in own.items()} if shared else {}
 
     def add_task(self, channel: Channel) -> None:
         """Queue the next request of a connection."""
-        lane = self._lane_of(channel.requests[0])
+        request = channel.requests[0]
+        lane = self._lane_of(request)
+        if FORWARDED_KEY in request.headers:
+            lane = self._for_others.get(lane, lane)
         if lane is self._streaming:
             channel.begin_stream()
         lane.add_task(channel)  # type: ignore[arg-type]
 
     def shutdown(self, patience_s: int) -> None:
         """End the threads, each after the request it carries out; wait for that no longer than told."""
-        for each in (self._looking, self._changing, self._waiting, self._health, self._streaming):
+        own = (self._looking, self._changing, self._waiting, self._health, self._streaming)
+        for each in (*own, *self._for_others.values()):
             each.shutdown(timeout=patience_s)
 
     def _lane_of(self, request: Any) -> ThreadedTaskDispatcher:
@@ -180,7 +192,7 @@ class Serving:
 
     def __init__(self, app: App, config: Config, request_patience_s: float) -> None:
         self._map: dict[int, wasyncore.dispatcher] = {}
-        self._lanes = Lanes(config.http_threads)
+        self._lanes = Lanes(config.http_threads, shared=config.share)
         try:
             self._listeners = self._listen(app, config)
         except (OSError, ValueError) as ex:

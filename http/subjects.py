@@ -23,12 +23,13 @@ class Subject:
         resp.send(subject_payloads.SubjectPage(addresses=held.addresses, events=events, next=held.next))
 
     def on_delete(self, req: Request, resp: Response, number: str) -> None:
-        if is_forwarded(req):
+        company = self._manager.store.company
+        if is_forwarded(company, req):
             self._manager.forget_here(number)
             resp.status = 204
             return
         # First, while it can still be told what is theirs.
-        answers = self._forwarder.ask_all(others(self._manager.store.company, req), req, CLEANING_S)
+        answers = self._forwarder.ask_all(others(company, req), req, CLEANING_S)
         if silent := sorted(name for name, answer in answers.items() if answer is None):
             raise RequestRefused(NO_NODE, f"Nothing is erased yet: no answer from {', '.join(silent)}.")
         erased = self._manager.erase(number)

@@ -6,7 +6,7 @@ import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from threading import Event
+from threading import Event, Semaphore
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -24,7 +24,7 @@ from chatbot_erp.actors.config import Config
 from chatbot_erp.eventstore.company import Alone, Seat, Seen
 from chatbot_erp.eventstore.events import InstanceConnected, InstanceRestarted, Status
 from chatbot_erp.http.forwarding import FORWARDED
-from chatbot_erp.http.serving import Serving, start_http
+from chatbot_erp.http.serving import LOOKING_THREADS, Serving, start_http
 
 PATIENCE_S = 60.0
 
@@ -61,7 +61,7 @@ def fellows(httpserver: HTTPServer, manager: FakeManager) -> Fellows:
 
 @pytest.fixture
 def node(fellows: Fellows, manager: FakeManager) -> Iterator[Serving]:
-    server = start_http(manager, Config(port=0, api_key="secret"))
+    server = start_http(manager, Config(port=0, api_key="secret", share=True))
     yield server
     server.stop()
 
@@ -92,6 +92,33 @@ def test_a_request_and_its_answer_pass_as_they_are(node: Serving, httpserver: HT
     assert {name: request.headers[name] for name in headers} == headers
     assert request.environ["QUERY_STRING"] == "x=%2F&y"
     assert request.headers["X-Request-Id"] == got.headers["X-Request-Id"]
+
+
+def test_the_id_that_a_caller_gave_goes_on_as_it_is(node: Serving, httpserver: HTTPServer) -> None:
+    httpserver.expect_request("/instances/a", headers={"X-Request-Id": "order-42"}).respond_with_json({})
+    assert ask(node, "GET", "/instances/a", headers={"X-Request-Id": "order-42"}).status_code == 200
+
+
+def test_what_others_forward_is_answered_while_every_thread_waits_for_them(node: Serving, manager: FakeManager) -> None:
+    manager.bring("here", Status.CONNECTED)
+    came, end = Semaphore(0), Event()
+
+    def hang(request: Request) -> Response:
+        came.release()
+        end.wait(PATIENCE_S)
+        return Response("{}")
+
+    with HTTPServer(threaded=True) as there, ThreadPoolExecutor(LOOKING_THREADS) as pool:
+        there.expect_request("/instances/a/webhook").respond_with_handler(hang)
+        fellows = manager.store.company
+        fellows.there = msgspec.structs.replace(fellows.there, url=there.url_for("").rstrip("/"))
+        waits = [pool.submit(ask, node, "GET", "/instances/a/webhook") for _ in range(LOOKING_THREADS)]
+        try:
+            assert all(came.acquire(timeout=PATIENCE_S) for _ in waits)
+            assert ask(node, "GET", "/instances/here", headers={FORWARDED: "1"}).status_code == 200
+        finally:
+            end.set()
+        assert {each.result(PATIENCE_S).status_code for each in waits} == {200}
 
 
 def test_where_nobody_has_it_just_now_nothing_is_done_and_it_says_when_to_come_back(
@@ -165,6 +192,7 @@ def test_the_list_has_the_instances_of_all_nodes_and_those_of_a_silent_one_as_di
 
     assert seen() == [("a", "SCAN_QR_CODE"), ("b", "DISCONNECTED"), ("c", "CONNECTED")]
     assert seen() == [("a", "DISCONNECTED"), ("b", "DISCONNECTED"), ("c", "CONNECTED")]
+    assert ask(node, "HEAD", "/instances").status_code == 200
     own = ask(node, "GET", "/instances", headers={FORWARDED: "1"})
     assert [each["name"] for each in own.json()] == ["c"]
 

@@ -20,6 +20,7 @@ from chatbot_erp.actors.frames import Alive
 from chatbot_erp.actors.requests import command_id
 from chatbot_erp.actors.webhook import Answer, NoAnswer
 from chatbot_erp.eventstore.events import Status, WebhookUrlChanged
+from chatbot_erp.http.metrics import Metrics
 
 if TYPE_CHECKING:
     from tests.http.conftest import Caller, FakeManager
@@ -125,6 +126,14 @@ def test_metrics_measure_appends_deliveries_and_calls(api: Caller, manager: Fake
     assert found["chatbot_erp_webhook_seconds_sum", "5xx"] == 0.02
     assert found["chatbot_erp_webhook_seconds_sum", "timeout"] == 15
     assert found["chatbot_erp_http_seconds_count", "GET", "/instances/{name}", "4xx"] == 1
+
+
+def test_a_method_that_a_caller_invents_adds_no_series(manager: FakeManager) -> None:
+    metrics = Metrics(manager)
+    for number in range(3):
+        metrics.answered(f"INVENTED{number}", "none", 400, 0.1)
+    methods = {each.labels.get("method") for family in metrics.families() for each in family.samples}
+    assert methods == {None, "other"}
 
 
 def test_metrics_show_what_waits_for_receivers_and_what_hosts_cost(api: Caller, manager: FakeManager) -> None:

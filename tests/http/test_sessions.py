@@ -102,6 +102,15 @@ class TestSession:
         other.end(token)
         assert one.find(token) is None
 
+    def test_a_session_that_nodes_share_ends_with_the_key_that_all_were_started_with(self) -> None:
+        vault = FakeVault()
+        former, later = (Doorkeeper(Config(api_key=key), KeyRing(FakeVault())) for key in (KEY, "another"))
+        keyless = Doorkeeper(Config(), KeyRing(FakeVault()))
+        token = Sessions(former, vault).begin(former.recognise(KEY.encode(), "127.0.0.1"))
+        assert Sessions(former, vault).find(token) is not None
+        assert Sessions(later, vault).find(token) is None
+        assert Sessions(keyless, vault).find(token) is None
+
     @pytest.mark.parametrize(
         "headers",
         [{}, {"Origin": "http://127.0.0.1:4000"}, {"Origin": "null"}, {"Sec-Fetch-Site": "same-site"}],

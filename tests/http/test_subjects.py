@@ -10,6 +10,7 @@ import pytest
 from chatbot_erp.eventstore.checkpoints import Checkpoint
 from chatbot_erp.eventstore.events import MessageAccepted, Status
 from chatbot_erp.eventstore.walk import Report
+from chatbot_erp.http.forwarding import FORWARDED
 
 if TYPE_CHECKING:
     from tests.http.conftest import Caller, FakeAudit, FakeManager
@@ -37,7 +38,8 @@ def test_what_is_held_of_somebody_comes_in_pages_over_all_instances(api: Caller,
 def test_somebody_who_is_forgotten_leaves_events_without_words(api: Caller, manager: FakeManager) -> None:
     instance = manager.bring("a", Status.CONNECTED)
     say(manager, instance, "a secret wish")
-    answer = api("DELETE", f"/subjects/{NUMBER}")
+    # Where no other node is, nobody is believed to be one.
+    answer = api("DELETE", f"/subjects/{NUMBER}", headers={FORWARDED: "1"})
     assert answer.status_code == 200
     page = api.get("/instances/a/events").json
     data = page["events"][-1]["data"]
