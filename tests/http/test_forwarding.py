@@ -99,18 +99,19 @@ def test_the_id_that_a_caller_gave_goes_on_as_it_is(node: Serving, httpserver: H
     assert ask(node, "GET", "/instances/a", headers={"X-Request-Id": "order-42"}).status_code == 200
 
 
-def test_what_others_forward_is_answered_while_every_thread_waits_for_them(node: Serving, manager: FakeManager) -> None:
+def test_what_others_forward_is_answered_while_every_thread_waits_for_them(
+    node: Serving, fellows: Fellows, manager: FakeManager
+) -> None:
     manager.bring("here", Status.CONNECTED)
     came, end = Semaphore(0), Event()
 
     def hang(request: Request) -> Response:
         came.release()
-        end.wait(PATIENCE_S)
+        end.wait(2 * PATIENCE_S)
         return Response("{}")
 
     with HTTPServer(threaded=True) as there, ThreadPoolExecutor(LOOKING_THREADS) as pool:
         there.expect_request("/instances/a/webhook").respond_with_handler(hang)
-        fellows = manager.store.company
         fellows.there = msgspec.structs.replace(fellows.there, url=there.url_for("").rstrip("/"))
         waits = [pool.submit(ask, node, "GET", "/instances/a/webhook") for _ in range(LOOKING_THREADS)]
         try:
