@@ -154,6 +154,7 @@ class Directory:
     def come(self, instance: str) -> None:
         """It comes from another node: what is published of it is of before, until it has `came`."""
         with self._lock:
+            self._leaving.discard(instance)
             self._coming.add(instance)
 
     def came(self, instance: str) -> None:

@@ -57,13 +57,16 @@ class Lives:
         self._unanswered.pop(instance, None)
         try:
             self._house.directory.enter(instance, name, actor, listed=listed)
+            if state is not None:
+                # Whoever is slow to answer is seen all the same, and what is done about what is seen is done about it.
+                self._house.directory.publish(instance, state, None)
+                if not listed:
+                    webhooks.finish()
             actor.ask(tidings.Introduce(), timeout=PING_PATIENCE_S if patience_s is None else patience_s)
         except NameTaken:
             actor.stop(block=False)
             self._webhooks.pop(instance).stop()
             raise
-        if state is not None and not listed:
-            webhooks.finish()
         return actor
 
     def restore(self) -> int:
@@ -77,19 +80,23 @@ class Lives:
         heads = [head for head in everywhere if is_mine(head.stream)]
         patience_s = RESTORE_PATIENCE_S
         for head in heads:
-            state = self._rebuild_or_miss(head)
+            state = self.rebuild_or_miss(head)
             if state is None:
                 continue
             begun = time.monotonic()
             try:
                 self.start(head.stream, state.name, state, head.version, patience_s=min(patience_s, PING_PATIENCE_S))
+            except NameTaken:
+                log.error("two have one name", action="instance_missing", instance=head.stream, name=state.name)
+                self._house.directory.miss(head.stream, None)
             except (pykka.Timeout, pykka.ActorDeadError):
                 patience_s = max(0.0, patience_s - (time.monotonic() - begun))
                 log.exception("an instance does not answer", action="restored_without_answer", instance=head.stream)
         self._forget_leftovers({head.stream for head in everywhere})
         return len(heads) - len(self._house.directory.missing())
 
-    def _rebuild_or_miss(self, head: StreamHead) -> State:
+    def rebuild_or_miss(self, head: StreamHead) -> State:
+        """Its state; None where its stream cannot be read, and then it is missing. Raises a `StoreError` that passes."""
         try:
             return rebuild(self._house.store, head)
         except Exception as ex:

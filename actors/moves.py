@@ -16,10 +16,11 @@ import pykka
 import structlog
 
 from chatbot_erp.actors import tidings
+from chatbot_erp.actors.errors import NameTaken
 from chatbot_erp.actors.hosts import SocketHosts
 from chatbot_erp.actors.house import House
+from chatbot_erp.actors.journal import JournalBroken
 from chatbot_erp.actors.lives import Lives
-from chatbot_erp.actors.rebuild import rebuild
 from chatbot_erp.eventstore.errors import StoreError
 from chatbot_erp.eventstore.placement import Placement
 
@@ -74,7 +75,7 @@ class Moves:
             if instance in self._leaving:
                 continue
             if placement.wanted is None:
-                if not self._lives.has(instance):
+                if not self._lives.has(instance) and instance not in self._house.directory.missing():
                     self._arrive(instance)
             elif len(self._leaving) < AT_ONCE and (self._lives.has(instance) or not self._is_in_the_making(instance)):
                 self._leave(instance)
@@ -84,12 +85,14 @@ class Moves:
         leaving = self._leaving.get(instance)
         if leaving is None:
             return
-        if self._lives.has(instance):
-            self._go_on(instance, leaving)
-        elif not leaving.given:
-            leaving.given = True
-            self._give(instance)
-        self._look_again(instance)
+        try:
+            if self._lives.has(instance):
+                self._go_on(instance, leaving)
+            elif not leaving.given:
+                leaving.given = True
+                self._give(instance)
+        finally:
+            self._look_again(instance)
 
     def given(self, instance: str) -> None:
         """It is let go of; or it could not be, and is tried again when the node is told that it has it still."""
@@ -99,12 +102,12 @@ class Moves:
         try:
             # What was told may be of before it went.
             head = self._house.store.open_stream(instance) if self._house.store.company.has(instance) else None
-            state = rebuild(self._house.store, head) if head is not None else None
+            state = self._lives.rebuild_or_miss(head) if head is not None else None
             if head is None or state is None:
                 return
             self._house.directory.come(instance)
             self._lives.start(instance, state.name, state, head.version)
-        except (StoreError, pykka.Timeout, pykka.ActorDeadError) as ex:
+        except (StoreError, NameTaken, pykka.Timeout, pykka.ActorDeadError) as ex:
             log.warning("an instance has not come yet", action="arrival_postponed", instance=instance, error=str(ex))
             return
         finally:
@@ -159,6 +162,8 @@ class Moves:
             return False
         except pykka.ActorDeadError:
             return True
+        except (StoreError, JournalBroken):
+            quiet = False  # what it was told before could not be stored
         leaving.quiet = None
         return quiet
 

@@ -1,10 +1,12 @@
 """What becomes of instances between two lives of the manager."""
 
+import dataclasses
 import sqlite3
 import time
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Event, current_thread, main_thread
 from typing import Any
 
 import pykka
@@ -13,7 +15,7 @@ import pytest
 from chatbot_erp.actors.alarms import Alarms
 from chatbot_erp.actors.commands import CreateInstance, RemoveInstance
 from chatbot_erp.actors.config import Config
-from chatbot_erp.actors.directory import Directory
+from chatbot_erp.actors.directory import Directory, Qr
 from chatbot_erp.actors.endpoint import ConfigureEndpoint, RemoveEndpoint
 from chatbot_erp.actors.errors import InstanceNotFound, NameTaken, Unavailable
 from chatbot_erp.actors.frames import Said
@@ -22,7 +24,9 @@ from chatbot_erp.actors.leftovers import take_spools
 from chatbot_erp.actors.lives import Lives
 from chatbot_erp.actors.serve import Surroundings, open_house
 from chatbot_erp.actors.spool import write_spool
+from chatbot_erp.actors.state import Instance, Removed
 from chatbot_erp.actors.webhook_credentials import Credentials
+from chatbot_erp.eventstore.events import Status
 from chatbot_erp.eventstore.records import MAIN
 from chatbot_erp.eventstore.store import EventStore
 from chatbot_erp.eventstore.vault import Vault
@@ -149,6 +153,63 @@ def test_what_was_received_for_an_instance_that_is_missing_waits_for_a_life_that
     with open_house(Config(data_dir=tmp_path), Surroundings(environment={}, prelude=None)) as manager:
         assert manager.directory.missing() == {"lost"}
     assert (kept.exists(), read.exists()) == (True, False)
+
+
+class Reluctant(Directory):
+    """Lets no actor publish anything until it may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may = Event()
+
+    def publish(self, instance: str, state: Instance | Removed, qr: Qr | None) -> None:
+        if current_thread() is not main_thread():
+            assert self.may.wait(60)
+        super().publish(instance, state, qr)
+
+
+def test_an_instance_that_is_slow_to_answer_is_seen_with_what_it_was_in_the_last_life(
+    tmp_path: Path, alarms: Alarms
+) -> None:
+    """Else nobody would have a socket made for it, and it would come up as connected."""
+    with EventStore.open(tmp_path) as store:
+        vault = Vault.open(tmp_path)
+        house = house_in(tmp_path, store, vault, alarms)
+        former = Lives(house)
+        create(house, former, "slow")
+        former.stop_webhooks()
+        former.stop_all(time.monotonic() + 60)
+        reluctant = Reluctant()
+        lives = Lives(dataclasses.replace(house, directory=reluctant))
+        (head,) = store.open_streams()
+        with pytest.raises(pykka.Timeout):
+            lives.start("slow", "slow", lives.rebuild_or_miss(head), head.version, patience_s=0)
+        seen = reluctant.seen("slow")
+        assert seen is not None
+        assert seen.status is Status.INITIALIZING
+        reluctant.may.set()
+        lives.stop_webhooks()
+        lives.stop_all(time.monotonic() + 60)
+        vault.close()
+
+
+def test_of_two_that_have_one_name_one_is_missing_and_the_start_goes_on(tmp_path: Path, alarms: Alarms) -> None:
+    with EventStore.open(tmp_path) as store:
+        vault = Vault.open(tmp_path)
+        for instance in ("one", "two"):
+            lives = Lives(house_in(tmp_path, store, vault, alarms))
+            command = CreateInstance(name="n", webhook_url="http://127.0.0.1:9/", session_from=None)
+            lives.start(instance, "n", None, 0).ask(command)
+            lives.stop_webhooks()
+            lives.stop_all(time.monotonic() + 60)
+        house = house_in(tmp_path, store, vault, alarms)
+        lives = Lives(house)
+        assert lives.restore() == 1
+        assert house.directory.missing() == {"two"}
+        assert house.directory.view("n").id == "one"
+        lives.stop_webhooks()
+        lives.stop_all(time.monotonic() + 60)
+        vault.close()
 
 
 def test_an_instance_whose_actor_fails_at_the_start_keeps_its_words_and_holds_up_nobodys(

@@ -83,9 +83,11 @@ def test_a_number_that_comes_goes_on_where_the_log_has_it(world: World) -> None:
     world.supervisor.tell(here)
     world.supervisor.ask(tidings.Introduce())
     assert not world.house.directory.has("a")  # what was told is of before it went
+    world.house.directory.part("a")  # told to go once more when it had gone already
     fellows.gone.clear()
     world.supervisor.tell(here)
     world.open("a", 3)
+    assert not world.house.directory.is_leaving("a")
     assert world.log_causes("a")[-1] == "manager_started"
     assert fellows.given.empty()
 
