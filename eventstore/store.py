@@ -31,7 +31,6 @@ from chatbot_erp.eventstore.engine import Ask, Readers, Writer
 from chatbot_erp.eventstore.entries import entries
 from chatbot_erp.eventstore.errors import NotStorable
 from chatbot_erp.eventstore.keys_fit import must_fit
-from chatbot_erp.eventstore.promise import Crowd, Promise
 from chatbot_erp.eventstore.records import (
     MAIN,
     Answered,
@@ -119,7 +118,6 @@ class EventStore:
         self._sealer = Sealer(keys)
         self.company: Company = company or Alone()
         """The nodes that share the log."""
-        self._crowd = Crowd()
 
     @classmethod
     def open(cls, directory: Path, settings: Settings | None = None) -> "EventStore":
@@ -179,7 +177,7 @@ class EventStore:
         if not is_word(stream):
             raise NotStorable("A stream's name is visible ASCII, at most 200 characters.")
         append = Append(
-            future=Promise(self._crowd),
+            future=Future(),
             stream=stream,
             expected_version=expected_version,
             entries=entries(self._sealer, stream, events),
@@ -380,6 +378,6 @@ class EventStore:
         self.close()
 
     def _errand(self, run: Callable[[Ask], T]) -> Future[T]:
-        errand = Errand(Promise(self._crowd), run)
+        errand = Errand(Future(), run)
         self._writer.submit(errand)
         return errand.future
