@@ -6,6 +6,7 @@ A future's callbacks run on the writer's thread: they must not block, nor call t
 import sqlite3
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -135,32 +136,29 @@ class EventStore:
             try:
                 migrate(connection)
                 check_tail(asking(connection))
-                must_fit(asking(connection), keys, directory)
             except BaseException:
                 connection.close()
                 raise
             return connection
 
-        try:
-            create_private(path)
-            writer = SqliteWriter(
-                connect,
-                Signer.open(directory),
-                Bounds(wanted.queue, wanted.group, wanted.patience_ms),
-                Cadence(wanted.checkpoint_events, wanted.checkpoint_period, wanted.checkpoint_quiet),
-            )
-            writer.start()
+        with ExitStack() as undo:
+            undo.callback(keys.close)
             try:
+                create_private(path)
+                writer = SqliteWriter(
+                    connect,
+                    Signer.open(directory),
+                    Bounds(wanted.queue, wanted.group, wanted.patience_ms),
+                    Cadence(wanted.checkpoint_events, wanted.checkpoint_period, wanted.checkpoint_quiet),
+                )
+                writer.start()
+                undo.callback(writer.close)
                 readers = reader.Readers(path, wanted.readers)
-            except BaseException:
-                writer.close()
-                raise
-        except (OSError, sqlite3.Error) as ex:
-            keys.close()
-            raise (corrupt(ex) if is_corruption(ex) else unavailable(ex)) from ex
-        except BaseException:
-            keys.close()
-            raise
+                undo.callback(readers.close)
+                readers.run(lambda ask: must_fit(ask, keys, directory))
+            except (OSError, sqlite3.Error) as ex:
+                raise (corrupt(ex) if is_corruption(ex) else unavailable(ex)) from ex
+            undo.pop_all()
         return cls(writer, readers, keys)
 
     def append(
