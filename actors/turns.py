@@ -50,16 +50,15 @@ def _bury_strays() -> None:
 def begin_anew(node: Node, ending: Event) -> None:
     """Others took over: what this process knows is the past. In its place comes one that joins them.
 
-    Runs in the store's thread. The socket hosts see their pipes break; what they had in hand goes to the spool.
+    One that shares with nobody ends, for somebody to start it when the database is free again. Runs in the store's thread.
+    The socket hosts see their pipes break; what they had in hand goes to the spool.
     """
     if ending.is_set():
         return
-    if not node.movable:
-        log.critical("another manager has this database now; this one writes nothing any more", action="superseded")
-        return
-    log.critical("other nodes took over; this one begins anew", action="superseded")
-    try:
-        os.execv(sys.executable, sys.orig_argv)
-    except OSError as ex:
-        log.critical("it cannot; it ends, for somebody to start it", action="superseded", error=str(ex))
-        os._exit(EXIT_SUPERSEDED)
+    log.critical("others have the database now; what this process knows is the past", action="superseded")
+    if node.movable:
+        try:
+            os.execv(sys.executable, sys.orig_argv)
+        except OSError as ex:
+            log.critical("it cannot begin anew", action="superseded", error=str(ex))
+    os._exit(EXIT_SUPERSEDED)

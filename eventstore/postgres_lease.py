@@ -41,7 +41,7 @@ class Tenure:
         """How often keys were lost, as of the last transaction."""
         self.has_company = False
         self._settled_at = 0.0
-        self._was_away = True
+        self._patient_until = self.until
 
     @property
     def life(self) -> str:
@@ -63,11 +63,16 @@ class Tenure:
         begun = boot_time()
         values = {"name": self.node.name, "epoch": self.epoch, "url": self.url, "lease_s": self.node.lease_s}
         if found := ask("renew_lease", values).fetchone():
-            self.until, self._was_away = begun + self.node.lease_s, found[0]
+            self.until = begun + self.node.lease_s
+            if found[0]:
+                self._patient_until = self.until
 
-    def grace_s(self) -> float:
-        """How long others are waited for beyond their leases: where this one's had lapsed, theirs did for the same reason."""
-        return self.node.lease_s if self._was_away else 0.0
+    def is_patient(self) -> bool:
+        """Whether others are waited for, though their leases have lapsed: this one's had, too, or it has just begun.
+
+        The database may have been away for all. They have as long as a lease to be heard of again.
+        """
+        return boot_time() < self._patient_until
 
     def is_due(self) -> bool:
         """Whether it is time to look whether everything is in its place."""
@@ -131,7 +136,7 @@ def settle(connection: Connection, tenure: Tenure) -> None:
         ask = asking(connection)
         ask("lock_head")
         tenure.check(ask("standing_of_node", (tenure.node.name,)).fetchone())
-        if superseded := [name for (name,) in ask("supersede", (tenure.grace_s(), tenure.node.name))]:
+        if not tenure.is_patient() and (superseded := [name for (name,) in ask("supersede", (tenure.node.name,))]):
             ask("abandon", (superseded,))
         ask("forget_nodes")
         nodes = _settle(ask)

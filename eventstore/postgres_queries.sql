@@ -64,9 +64,9 @@ RETURNING former.lease_until < clock_timestamp();
 UPDATE nodes SET lease_until = '-infinity' WHERE name = %s AND epoch = %s;
 
 -- name: supersede
--- Those that have not been heard of for so long after their lease lapsed append nothing any more.
+-- Those whose lease has lapsed append nothing any more.
 UPDATE nodes SET epoch = epoch + 1, lease_until = '-infinity'
-WHERE lease_until < clock_timestamp() - make_interval(secs => %s) AND lease_until <> '-infinity' AND name <> %s
+WHERE lease_until < clock_timestamp() AND lease_until <> '-infinity' AND name <> %s
 RETURNING name;
 
 -- name: abandon

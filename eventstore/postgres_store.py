@@ -43,7 +43,11 @@ def open_store(
     def connect() -> postgres.Connection:
         connection = postgres.connect(url, patience_ms=wanted.patience_ms, answer_s=wanted.answer_s)
         try:
-            tenure.check(postgres.asking(connection)("standing_of_node", (node.name,)).fetchone())
+            ask = postgres.asking(connection)
+            tenure.check(ask("standing_of_node", (node.name,)).fetchone())
+            if node.movable:
+                # Before anything is made of it that others' leases have lapsed: after an outage this one's has, too.
+                tenure.renew(ask)
             postgres.own(connection, wanted.patience_ms, node)
             postgres.must_be_readable(connection)
             _check_end(connection)

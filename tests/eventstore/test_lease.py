@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from chatbot_erp.eventstore.company import News, Seat
-from chatbot_erp.eventstore.errors import StoreError, StoreUnavailable
+from chatbot_erp.eventstore.errors import StoreError, StoreUnavailable, VersionConflict
 from chatbot_erp.eventstore.events import InstanceCreated, InstanceRemoved, MessageAccepted
 from chatbot_erp.eventstore.lease import ALONE, Lease, Node, decide
 from chatbot_erp.eventstore.postgres_store import open_store, verify
@@ -131,6 +131,33 @@ def test_what_a_node_had_that_fell_silent_is_anothers_and_it_appends_nothing_mor
         assert lost.wait(PATIENCE_S)
         b.append("s", 2, [new(accepted)], snapshot=b"3").result()
     assert verify(database).problem is None
+
+
+def test_after_an_outage_that_was_longer_than_all_leases_nobody_is_taken_for_dead(
+    database: str, directory: Path, direct: Direct, new: Facts, accepted: MessageAccepted
+) -> None:
+    lost = Signal()
+    nodes = [msgspec.structs.replace(node, lease_s=5.0) for node in (A, B)]
+    with opened(database, directory, nodes[0], lost) as a, opened(database, directory, nodes[1], lost) as b:
+        at_a = Heard(a)
+        Heard(b)
+        at_a.until(lambda news: set(news.living) == {"a", "b"})
+        lost.wait(5.5)  # who has just begun is patient anyway
+        direct("UPDATE nodes SET lease_until = clock_timestamp() - interval '1 hour'")
+        direct(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE pid <> pg_backend_pid() AND datname = current_database()"
+        )
+        for store, stream in ((a, "s"), (b, "t")):
+            stands = False
+            while not stands:
+                # Refused until it has a connection again; what was on its way may have come through.
+                with suppress(StoreUnavailable, VersionConflict):
+                    store.append(stream, 0, [new(accepted)], snapshot=b"1").result(PATIENCE_S)
+                with suppress(StoreUnavailable):
+                    stands = store.version(stream) > 0
+        assert not lost.is_set()
+        assert direct("SELECT max(epoch) FROM nodes").fetchone() == (1,)  # type: ignore[attr-defined]
 
 
 def test_who_joins_is_given_a_share_when_it_is_let_go_of_and_who_ends_leaves_everything_to_the_others(

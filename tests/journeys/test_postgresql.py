@@ -4,11 +4,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
 import pytest
+import requests
 
+from chatbot_erp.actors.turns import EXIT_SUPERSEDED
 from chatbot_erp.sandbox.client import Network, Phone
 from manager_process import ManagerProcess
 from postgres_server import PostgresServer
@@ -44,6 +47,19 @@ def wait_until_still(manager: ManagerProcess) -> None:
     while len(found) < 10 or len(set(found[-10:])) > 1:
         found.append(len(manager.events("empresa_x")))
         time.sleep(0.05)
+
+
+def test_a_manager_whose_database_others_took_over_ends_for_somebody_to_start_it(
+    tmp_path: Path, database: str, network: Network
+) -> None:
+    with ManagerProcess(tmp_path / "data", network, "--database", database) as manager:
+        with psycopg.connect(database, autocommit=True) as direct:
+            direct.execute("UPDATE chatbot_erp.nodes SET epoch = epoch + 1")
+        with suppress(requests.ConnectionError):
+            manager.create("empresa_x")
+        assert manager.wait_ended(60.0) == EXIT_SUPERSEDED
+        manager.start()
+        manager.create("empresa_x")
 
 
 def test_a_number_lives_in_postgresql_through_a_restart_and_a_kill(

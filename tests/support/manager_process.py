@@ -72,7 +72,7 @@ class ManagerProcess:
                 with self.out.open("a") as out:
                     out.write(line)
                 if not line:
-                    raise RuntimeError(f"The manager ended with {self._wait()}: {self.log.read_text()[-4000:]}")
+                    raise RuntimeError(f"The manager ended with {self.wait_ended()}: {self.log.read_text()[-4000:]}")
                 if line.startswith("chatbot-erp listens on "):
                     return line.split()[-1]
         raise TimeoutError(f"The manager does not listen: {self.log.read_text()[-4000:]}")
@@ -104,15 +104,16 @@ class ManagerProcess:
         """kill -9: no farewell."""
         assert self._process is not None
         self._process.kill()
-        self._wait()
+        self.wait_ended()
 
     def terminate(self, *, timeout_s: float = 30.0) -> int:
         """SIGTERM, and wait for the orderly end; the exit code."""
         assert self._process is not None
         self._process.send_signal(signal.SIGTERM)
-        return self._wait(timeout_s)
+        return self.wait_ended(timeout_s)
 
-    def _wait(self, timeout_s: float = 30.0) -> int:
+    def wait_ended(self, timeout_s: float = 30.0) -> int:
+        """Wait until it ends; the exit code."""
         assert self._process is not None
         code = self._process.wait(timeout_s)
         if self._process.stdout is not None:
