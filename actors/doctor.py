@@ -18,6 +18,7 @@ from pathlib import Path
 import msgspec
 from filelock import FileLock, Timeout
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from chatbot_erp.eventstore.database import FILE, OLDEST_SQLITE
@@ -82,7 +83,7 @@ def show_findings(data_dir: Path, *, database: str | None, host: str, port: int,
         fine = fine and finding.health is not Health.ILL
         if as_json:
             print(msgspec.json.encode(finding).decode())
-        table.add_row(marks[finding.health], finding.what, finding.seen, finding.advice)
+        table.add_row(marks[finding.health], *(escape(text) for text in (finding.what, finding.seen, finding.advice)))
     if not as_json:
         Console().print(table)
     return fine
@@ -101,7 +102,12 @@ def libraries() -> Iterator[Finding]:
         try:
             yield Finding(what=name, health=Health.WELL, seen=version(name))
         except PackageNotFoundError:
-            yield Finding(what=name, health=Health.ILL, seen="missing", advice="pip install chatbot-erp")
+            yield Finding(
+                what=name,
+                health=Health.ILL,
+                seen="missing",
+                advice="Install this program again (docs/operations.md#upgrading).",
+            )
     found = sqlite3.sqlite_version_info
     if found < OLDEST_SQLITE:
         wanted = ".".join(map(str, OLDEST_SQLITE))
@@ -251,5 +257,7 @@ def log(place: Place, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -
     elif not any(outdated.values()):
         yield Finding(what="WhatsApp client", health=Health.WELL, seen="WhatsApp takes it")
     else:
-        advice = "pip install --upgrade chatbot-erp: WhatsApp refuses the version that neonize says it is."
+        advice = (
+            "Install a newer version (docs/operations.md#upgrading): WhatsApp refuses the one that neonize says it is."
+        )
         yield Finding(what="WhatsApp client", health=Health.ILL, seen="outdated, says WhatsApp", advice=advice)

@@ -42,7 +42,7 @@ class ClientError(Exception):
 
 
 class Unreachable(ClientError):
-    """Raised when no answer came: nobody knows whether the call was carried out. Repeat it with an idempotency key."""
+    """Raised when no answer came, or one that is not of this program: nobody knows whether the call was carried out. Repeat it with an idempotency key."""
 
 
 class Refused(ClientError):
@@ -204,7 +204,10 @@ class Client:
             raise Refused(_problem(response))
         if not response.data:
             return None
-        return msgspec.json.decode(response.data, type=answer if answer is not None else Any)
+        try:
+            return msgspec.json.decode(response.data, type=answer if answer is not None else Any)
+        except msgspec.MsgspecError as ex:
+            raise Unreachable(f"{self._url} answers, but not as this program does: {ex}") from ex
 
 
 def _at(name: str, *parts: str) -> str:

@@ -44,6 +44,8 @@ class Instance(Summary, frozen=True, kw_only=True):
     qr_expires_at: datetime | None
     restarts: int
     node: str
+    retry_at: datetime | None = None
+    """When a new socket is made by itself, where that is planned."""
 
 
 class Sent(_Shape, frozen=True, kw_only=True):

@@ -92,7 +92,8 @@ export class Instance {
     this.#state.replaceChildren(...[badge(view.status), " ", view.reason && h("code", {}, view.reason), " ",
       t("since", { time: time(view.since) })].filter(Boolean));
     const account = view.user ? [view.user.jid.split("@")[0], view.user.pushName].filter(Boolean).join(" · ") : t("noAccount");
-    this.#facts.replaceChildren(...facts([[t("account"), account], [t("restarts"), view.restarts], [t("node"), view.node]]));
+    this.#facts.replaceChildren(...facts([[t("account"), account], [t("restarts"), view.restarts],
+      ...(view.retryAt ? [[t("retryAt"), time(view.retryAt)]] : []), [t("node"), view.node]]));
   }
 
   #removal() {

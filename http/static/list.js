@@ -62,10 +62,11 @@ export class InstanceList {
       this.overview.replaceChildren(h("h2", {}, t("welcome")), h("p", { class: "quiet" }, t("welcomeText")));
       return;
     }
-    const counts = Map.groupBy(this.#instances, ({ status }) => status);
+    const counts = new Map();
+    for (const { status } of this.#instances) counts.set(status, (counts.get(status) ?? 0) + 1);
     this.overview.replaceChildren(
-      h("dl", { class: "tiles" }, ...[...counts].sort().map(([status, { length }]) =>
-        h("div", { class: "card" }, h("dt", {}, badge(status)), h("dd", {}, String(length))))),
+      h("dl", { class: "tiles" }, ...[...counts].sort().map(([status, count]) =>
+        h("div", { class: "card" }, h("dt", {}, badge(status)), h("dd", {}, String(count))))),
       h("p", { class: "quiet" }, t(this.#instances.length ? "choose" : "none")));
   }
 

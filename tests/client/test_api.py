@@ -117,6 +117,12 @@ def test_a_proxy_that_answers_in_words_of_its_own_is_a_refusal_too(httpserver: H
         Client(httpserver.url_for("/")).instances()
 
 
+def test_a_page_of_somebody_else_is_no_answer(httpserver: HTTPServer) -> None:
+    httpserver.expect_request("/instances").respond_with_data("<html>Welcome</html>")
+    with pytest.raises(Unreachable, match="not as this program does"):
+        Client(httpserver.url_for("")).instances()
+
+
 def test_a_redirect_is_not_followed_with_the_key(httpserver: HTTPServer) -> None:
     httpserver.expect_request("/instances").respond_with_data("", 302, {"Location": httpserver.url_for("/elsewhere")})
     with pytest.raises(Refused, match="HTTP 302"):
