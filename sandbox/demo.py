@@ -26,7 +26,8 @@ from chatbot_erp.sandbox.client import Network
 SHOP = "5591988887777"
 CUSTOMER = "5591977776666"
 NAME = "empresa_x"
-PATIENCE_S = 30.0
+PATIENCE_S = 45.0
+"""Longer than an orderly end may take."""
 
 console = Console(highlight=False)
 
@@ -74,11 +75,49 @@ class Inbox:
 
 
 @contextlib.contextmanager
+def stage() -> Iterator[Path]:
+    """A folder for what is shown. SIGTERM ends it as Ctrl-C does: what was started in it is taken along."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    expected = () if ends_by_itself() else (KeyboardInterrupt,)
+    with contextlib.suppress(*expected), tempfile.TemporaryDirectory(prefix="chatbot-erp-demo-") as folder:
+        yield Path(folder)
+
+
+def ends_by_itself() -> bool:
+    """Whether it ends when everything was shown."""
+    return "--once" in sys.argv[1:]
+
+
+def stay() -> None:
+    """Everything was shown: now somebody may look around."""
+    if not ends_by_itself():
+        console.print("Ctrl-C ends it.")
+        signal.pause()
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    """SIGTERM, and in the end SIGKILL."""
+    try:
+        process.send_signal(signal.SIGTERM)
+        process.wait(PATIENCE_S)
+    finally:
+        process.kill()
+        process.wait()
+
+
+@contextlib.contextmanager
 def manager(data_dir: Path) -> Iterator[tuple[str, Network]]:
     """`chatbot-erp serve --sandbox`; its address, and the network it runs on."""
     command = [sys.executable, "-m", "chatbot_erp.actors.main", "serve", "--sandbox", "--data-dir", str(data_dir)]
     log = (data_dir.parent / "manager.log").open("ab")
-    process = subprocess.Popen([*command, "--port", free_port()], stdout=subprocess.PIPE, stderr=log, text=True)
+    process = subprocess.Popen(
+        # Ctrl-C is for this process: it sees to an orderly end of the other one.
+        [*command, "--port", free_port()],
+        stdout=subprocess.PIPE,
+        stderr=log,
+        text=True,
+        start_new_session=True,
+    )
     assert process.stdout is not None
     network = None
     try:
@@ -90,8 +129,7 @@ def manager(data_dir: Path) -> Iterator[tuple[str, Network]]:
                 return
         raise RuntimeError(f"The manager did not start: {(data_dir.parent / 'manager.log').read_text()}")
     finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(PATIENCE_S)
+        end(process)
         process.stdout.close()
         log.close()
         if network is not None:
@@ -158,18 +196,10 @@ def show(url: str, network: Network) -> None:
 
 
 def main() -> None:
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with (
-        contextlib.suppress(KeyboardInterrupt),
-        tempfile.TemporaryDirectory(prefix="chatbot-erp-demo-") as folder,
-        manager(Path(folder) / "data") as (url, network),
-    ):
+    with stage() as folder, manager(folder / "data") as (url, network):
         show(url, network)
         console.print(f"\n[bold]Dashboard: {url}/[/]    API: {url}/docs")
-        if "--once" in sys.argv[1:]:
-            return
-        console.print("Ctrl-C ends it.")
-        signal.pause()
+        stay()
 
 
 if __name__ == "__main__":

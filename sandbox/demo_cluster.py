@@ -6,10 +6,8 @@ With `--once` it ends when everything was shown; otherwise the nodes go on until
 from __future__ import annotations
 
 import contextlib
-import signal
 import subprocess
 import sys
-import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -17,17 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from rich.console import Console
 from rich.table import Table
 
 from chatbot_erp.sandbox.client import Network, Phone
+from chatbot_erp.sandbox.demo import console, end, stage, stay, step
 
 NODES = "abc"
 NUMBERS = 12
 CUSTOMER = "5591977776666"
 PATIENCE_S = 120.0
-
-console = Console(highlight=False)
 
 
 @contextlib.contextmanager
@@ -53,14 +49,24 @@ class Node:
         command = [sys.executable, "-m", "chatbot_erp.actors.main", "serve", "--share", "--node", name, "--port", "0"]
         command += ["--data-dir", str(folder / name), "--sandbox-network", network.control_url]
         self._process = subprocess.Popen(
-            [*command, "--database", database], stdout=subprocess.PIPE, stderr=self._log, text=True
+            [*command, "--database", database],
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            text=True,
+            start_new_session=True,
         )
+        try:
+            self.url = self._address()
+        except BaseException:
+            self.kill()
+            raise
+
+    def _address(self) -> str:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             if line.startswith("chatbot-erp listens on "):
-                self.url = line.split()[-1]
-                return
-        raise RuntimeError(f"A node did not start: {(folder / f'{name}.log').read_text()}")
+                return line.split()[-1]
+        raise RuntimeError(f"{self.name} did not start; {self._log.name} says why.")
 
     def kill(self) -> None:
         """No farewell."""
@@ -69,8 +75,7 @@ class Node:
 
     def end(self) -> None:
         if self._process.poll() is None:
-            self._process.send_signal(signal.SIGTERM)
-            self._process.wait(PATIENCE_S)
+            end(self._process)
         if self._process.stdout is not None:
             self._process.stdout.close()
         self._log.close()
@@ -110,10 +115,6 @@ def show_nodes(node: Node) -> None:
     console.print(table)
 
 
-def step(text: str) -> None:
-    console.print(f"\n[bold green]▸[/] [bold]{text}[/]")
-
-
 def show(nodes: list[Node], network: Network) -> None:
     """What nodes are for."""
     first, second, last = nodes
@@ -148,13 +149,7 @@ def show(nodes: list[Node], network: Network) -> None:
 
 
 def main() -> None:
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with (
-        contextlib.suppress(KeyboardInterrupt),
-        tempfile.TemporaryDirectory(prefix="chatbot-erp-demo-") as name,
-        contextlib.ExitStack() as stack,
-    ):
-        folder = Path(name)
+    with stage() as folder, contextlib.ExitStack() as stack:
         step("PostgreSQL, a WhatsApp network and three nodes start")
         address, network = stack.enter_context(database(folder)), stack.enter_context(Network.start())
         nodes = []
@@ -163,10 +158,7 @@ def main() -> None:
             stack.callback(nodes[-1].end)
         show(nodes, network)
         console.print(f"\n[bold]Dashboard of all nodes: {nodes[-1].url}/[/]")
-        if "--once" in sys.argv[1:]:
-            return
-        console.print("Ctrl-C ends it.")
-        signal.pause()
+        stay()
 
 
 if __name__ == "__main__":
