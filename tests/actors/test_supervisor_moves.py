@@ -45,6 +45,17 @@ class Fellows(Alone):
         return done
 
 
+def gone_to_another_node(world: World) -> Fellows:
+    """The number "a" was here."""
+    fellows = world.store.company = Fellows()
+    host = world.connect("a")
+    world.supervisor.tell(tidings.Placements(mine=(Placement("a", "here", "there"),)))
+    host.next(frames.CloseSocket)
+    world.say(host, "a", 2, frames.SocketClosed())
+    assert fellows.given.get(timeout=PATIENCE_S) == "a"
+    return fellows
+
+
 def test_a_number_goes_to_another_node_when_what_is_on_its_way_has_ended_and_all_it_heard_is_in_the_log(
     world: World,
 ) -> None:
@@ -73,12 +84,7 @@ def test_a_number_goes_to_another_node_when_what_is_on_its_way_has_ended_and_all
 
 
 def test_a_number_that_comes_goes_on_where_the_log_has_it(world: World) -> None:
-    fellows = world.store.company = Fellows()
-    host = world.connect("a")
-    world.supervisor.tell(tidings.Placements(mine=(Placement("a", "here", "there"),)))
-    host.next(frames.CloseSocket)
-    world.say(host, "a", 2, frames.SocketClosed())
-    assert fellows.given.get(timeout=PATIENCE_S) == "a"
+    fellows = gone_to_another_node(world)
     here = tidings.Placements(mine=(Placement("a", "here"), Placement("in-the-making", "here", "there")))
     world.supervisor.tell(here)
     world.supervisor.ask(tidings.Introduce())
@@ -93,12 +99,7 @@ def test_a_number_that_comes_goes_on_where_the_log_has_it(world: World) -> None:
 
 
 def test_what_a_process_has_left_of_a_number_that_is_elsewhere_by_then_is_kept_for_there(world: World) -> None:
-    fellows = world.store.company = Fellows()
-    host = world.connect("a")
-    world.supervisor.tell(tidings.Placements(mine=(Placement("a", "here", "there"),)))
-    host.next(frames.CloseSocket)
-    world.say(host, "a", 2, frames.SocketClosed())
-    assert fellows.given.get(timeout=PATIENCE_S) == "a"
+    gone_to_another_node(world)
     late = frames.Said(instance="a", generation=2, number=9, observation=received("late"))
     gone = frames.Said(instance="removed", generation=2, number=1, observation=received("moot"))
     kept = write_spool(world.config.data_dir, "old", [late])
