@@ -54,7 +54,7 @@ def test_every_message_is_accounted_for_whatever_goes_wrong(tmp_path: Path) -> N
         print("most time went into", *(f"{name}: {seconds:.1f} s" for name, seconds in longest), sep=", ")
         print(f"paired in {paired - began:.1f} s, played {played - paired:.1f} s, settled {settled - played:.1f} s")
         print(f"books balanced after {time.monotonic() - settled:.1f} s; losses by cause: {dict(chaos.causes())}")
-        print(*tell(chaos.books(chaos.lines)), sep="\n")
+        print(*tell(chaos.books()), sep="\n")
         if found:
             chaos.explain(found)
         assert found == {}

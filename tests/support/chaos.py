@@ -141,20 +141,20 @@ class Chaos:
     def balance(self) -> dict[str, list[str]]:
         """Who has something to complain of when everything had time to arrive, and of what."""
         deadline = time.monotonic() + PATIENCE_S
-        waiting = self.lines
-        while waiting and time.monotonic() < deadline:
-            books = self.books(waiting)
-            waiting = [line for line in waiting if complaints(books[line.name])]
-        # What was fine a moment ago could have been done once more since.
-        return {name: found for name, books in self.books(self.lines).items() if (found := complaints(books))}
+        while True:
+            # All at one look: of a number that was fine a moment ago something may be on its way again.
+            found = {name: each for name, books in self.books().items() if (each := complaints(books))}
+            if not found or time.monotonic() > deadline:
+                return found
+            time.sleep(0.2)
 
-    def books(self, lines: list[Line]) -> dict[str, Books]:
+    def books(self) -> dict[str, Books]:
         """As they stand now, by name."""
         sent: defaultdict[str, list[InboxMessage]] = defaultdict(list)
         for customer in self.scene.customers:
             for message in customer.inbox():
                 sent[message.sender].append(message)
-        return {line.name: self._books(line, sent[line.phone.number]) for line in lines}
+        return {line.name: self._books(line, sent[line.phone.number]) for line in self.lines}
 
     def _books(self, line: Line, outbox: list[InboxMessage]) -> Books:
         deliveries = self.scene.receiver.deliveries(path=f"/{line.name}")
