@@ -4,12 +4,16 @@ An erasure is on record before it begins. What it does to the log ends with its 
 off, by a crash or a disk that refused, is taken up by `resume`, at the next start and every few minutes. A file that
 cannot be cleaned, perhaps never, does not keep the keys from being destroyed; only a spool does, which is still to be
 read into the log.
+
+Where nodes share the log, each of them cleans what is on its machine as soon as it finds an erasure on record: before the
+keys are destroyed, its spools; afterwards all else. One that is down does both when it is back, before it works.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+import time
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
-from pathlib import Path
-from threading import Lock
+from threading import Lock, Thread
+from types import MappingProxyType
 from typing import assert_never
 
 import msgspec
@@ -18,24 +22,24 @@ import structlog
 from chatbot_erp.actors import session_traces, traces
 from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.errors import ErasureUnfinished, Unavailable
-from chatbot_erp.actors.media_files import MediaFiles
-from chatbot_erp.actors.media_specs import media_in
 from chatbot_erp.actors.phone_numbers import normalise
-from chatbot_erp.eventstore.addresses import canonical, written_forms
-from chatbot_erp.eventstore.erasures import Begun, Destroyed, Erasure, Expired, Person
+from chatbot_erp.actors.remains import DATABASE, Remains
+from chatbot_erp.eventstore.addresses import canonical
+from chatbot_erp.eventstore.erasures import WHOEVER, Begun, Destroyed, Erasure, Expired, Person, Places
 from chatbot_erp.eventstore.errors import StoreError
-from chatbot_erp.eventstore.events import MessageEdited, MessageReceived
-from chatbot_erp.eventstore.places import sessions_in
+from chatbot_erp.eventstore.events import SubjectErased
 from chatbot_erp.eventstore.records import Recorded
 from chatbot_erp.eventstore.store import EventStore
-from chatbot_erp.eventstore.subjects import Subjects, legible, page
+from chatbot_erp.eventstore.subjects import Subjects, page
+from chatbot_erp.eventstore.vault import Vault
 
 log = structlog.get_logger()
 
 TURN_PATIENCE_S = 30.0
+OTHERS_PATIENCE_S = 60.0
+"""How long the nodes that work may take to do their part."""
 
-DATABASE = "database"
-"""Stands among files for the WhatsApp sessions in the database."""
+LOOK_EVERY_S = 0.05
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,18 +57,50 @@ class Erased(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     position: int | None
     subjects: int
+    awaited: tuple[str, ...] = ()
+    """Nodes that are down: they clean what is on their machines when they are back."""
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """How far an erasure has come. Nothing is `behind` where all that can be done now is done."""
+
+    stage: Begun | Destroyed
+    position: int | None = None
+    behind: tuple[str, ...] = ()
+    """Nodes that work and have not done their part yet."""
+    awaited: tuple[str, ...] = ()
+    """Nodes that are down."""
+    refusals: Mapping[str, str] = MappingProxyType({})
+    """What on which machine cannot be cleaned, and why as far as that is known here."""
+
+    @property
+    def obstacle(self) -> str:
+        """One sentence; empty where there is none."""
+        match self.stage:
+            case Begun():
+                how_far = "The keys are not destroyed yet:"
+            case Destroyed():
+                how_far = "The keys are destroyed, but"
+            case _:
+                assert_never(self.stage)
+        reasons = [why or f"{what} refused" for what, why in self.refusals.items()]
+        reasons += [f"the node {name} has not done its part" for name in self.behind]
+        return f"{how_far} {'; '.join(reasons)}." if reasons else ""
 
 
 class Eraser:
     """Any thread may call; what changes something waits for its turn. Methods may raise `StoreError`."""
 
-    def __init__(self, store: EventStore, config: Config) -> None:
+    def __init__(self, store: EventStore, config: Config, shelf: Vault | None = None) -> None:
+        """`shelf` is where nodes leave spools for each other, if anywhere."""
         self._store = store
         self._subjects = Subjects(store)
         self._directory = config.data_dir
         self._database = config.database
-        self._files = MediaFiles(config)
+        self._machine = store.company.machine
+        self._remains = Remains(config, shelf)
         self._turn = Lock()
+        store.keys.heed(lambda: Thread(target=self._take_part, name="take-part", daemon=True).start())
 
     def held(self, number: str, *, after: int, limit: int) -> Held:
         """What the log holds of whoever has this number, LID or group's jid. Raises `BadNumber`."""
@@ -73,19 +109,26 @@ class Eraser:
         return Held(addresses=person.addresses, records=tuple(records), next=reached)
 
     def erase(self, number: str, now: datetime) -> Erased:
-        """Forget them. A second time finds nothing to do. Raises `BadNumber`, `ErasureUnfinished`, `Unavailable`."""
-        names = self._names(number)
-        with _Turn(self._turn):
-            return self._go_on(self._subjects.begin(names, now), now)
+        """Forget them. A second time finds nothing to do.
 
-    def forget_here(self, number: str) -> None:
-        """Forget them in the files of this machine, while their keys are there still. As `erase`."""
-        with _Turn(self._turn):
-            person = self._subjects.person(self._names(number))
-            self._forget_in_spools(person)
-            refusals = self._forget_in([*self._media_of(person), *self._beside_the_log()], person.addresses)
-        if refusals:
-            raise ErasureUnfinished(f"The keys are not destroyed yet, for {'; '.join(refusals.values())}.")
+        Raises `BadNumber`; `ErasureUnfinished` where it is on record and goes on by itself; `StoreError` where it is not.
+        """
+        erasure = self._subjects.begin(self._names(number), now)
+        deadline = time.monotonic() + OTHERS_PATIENCE_S
+        position: int | None = None
+        try:
+            while True:
+                with _Turn(self._turn):
+                    standing = self._go_on(erasure, now, position)
+                position = standing.position
+                if not standing.behind or time.monotonic() > deadline:
+                    break
+                time.sleep(LOOK_EVERY_S)
+        except (StoreError, Unavailable) as ex:
+            raise ErasureUnfinished(f"It is on record, but could not go on: {ex}") from ex
+        if standing.obstacle:
+            raise ErasureUnfinished(standing.obstacle)
+        return self._outcome(erasure, standing)
 
     def expire(self, keep_days: int, now: datetime) -> None:
         """Destroy the keys of what was said longer ago than so many days, of whomever.
@@ -99,92 +142,129 @@ class Eraser:
             traces.drop_parked_before(self._directory, now - timedelta(days=keep_days))
 
     def resume(self, now: datetime) -> None:
-        """Finish what was begun and cut off; one that has to wait on holds up no other.
+        """Finish what was begun and cut off, here or on another node; one that has to wait on holds up no other.
 
-        When all were tried, raises `StoreError` or `ErasureUnfinished` where one is not.
+        When all were tried, raises `StoreError` or `ErasureUnfinished` where one is stuck here.
         """
         obstacle: StoreError | ErasureUnfinished | None = None
         with _Turn(self._turn):
             for erasure in self._subjects.unfinished():
                 try:
-                    self._go_on(erasure, now)
+                    if isinstance(erasure.stage, Expired):
+                        self._subjects.finish(erasure)
+                        continue
+                    standing = self._go_on(erasure, now)
+                    if standing.obstacle and not standing.behind:
+                        raise ErasureUnfinished(standing.obstacle)
                 except (StoreError, ErasureUnfinished) as ex:
                     log.error("an erasure is not finished", action="erasure_stuck", erasure=erasure.id, error=str(ex))
                     obstacle = obstacle or ex
+                else:
+                    if standing.behind:
+                        log.info("an erasure goes on", action="erasure_goes_on", erasure=erasure.id)
         if obstacle is not None:
             raise obstacle
 
-    def _go_on(self, erasure: Erasure, now: datetime) -> Erased:
-        refusals: dict[str, str] = {}
-        match erasure.stage:
-            case Begun(addresses=addresses):
-                person = self._subjects.person(addresses)
-                self._forget_in_spools(person)
-                refusals = self._forget_in([*self._media_of(person), *self._beside_the_log()], person.addresses)
-                erasure = self._subjects.destroy(erasure, person.addresses, now, files=tuple(refusals))
-            case Destroyed(addresses=addresses, files=files) as stage:
-                # Not in all of them: what the others hold by now is of a life since.
-                left = self._beside_the_log() if files is None else [self._directory / name for name in files]
-                refusals = self._forget_in(left, addresses) if addresses else {}
-                if refusals and tuple(refusals) != files:
-                    stage = msgspec.structs.replace(stage, files=tuple(refusals))
-                    erasure = msgspec.structs.replace(erasure, stage=stage)
-                    self._subjects.note(erasure)
-            case Expired():
-                pass
-            case _:
-                assert_never(erasure.stage)
-        if refusals:
-            self._subjects.record(erasure)
-            raise ErasureUnfinished(f"The keys are destroyed, but {'; '.join(refusals.values())}.")
-        position = self._subjects.finish(erasure)
-        count = len(erasure.stage.subjects) if isinstance(erasure.stage, Destroyed) else 0
-        return Erased(id=erasure.id, position=position, subjects=count)
+    def _take_part(self) -> None:
+        """Do what is to be done on this machine for whoever erases somebody; what fails is tried again by `resume`."""
+        try:
+            with _Turn(self._turn):
+                for erasure in self._subjects.unfinished():
+                    self._do_part(erasure)
+        except (StoreError, Unavailable) as ex:
+            log.warning("not forgotten here yet", action="forgetting_postponed", error=str(ex))
+
+    def _do_part(self, erasure: Erasure) -> None:
+        life = self._store.company.life
+        try:
+            match erasure.stage:
+                case Begun(addresses=addresses, ready=ready) if life not in ready:
+                    known = {name for each in addresses for name in session_traces.aliases(self._directory, None, each)}
+                    self._forget_in_spools(self._subjects.person(known))
+                    self._subjects.be_ready(erasure, life, known, has_files=self._remains.has_media())
+                case Destroyed(left=left) if left.get(self._machine, ()) is None:
+                    self._clean(erasure, {self._machine})
+                case _:
+                    pass
+        except (ErasureUnfinished, OSError) as ex:
+            log.error("an erasure is not finished", action="erasure_stuck", erasure=erasure.id, error=str(ex))
+
+    def _go_on(self, erasure: Erasure, now: datetime, position: int | None = None) -> Standing:
+        """Do what can be done now. Raises `ErasureUnfinished` for a spool that keeps the keys.
+
+        `position` is that of its event, if it is known to have one.
+        """
+        current = self._subjects.again(erasure)
+        if current is None:
+            # Another node has finished it.
+            return Standing(stage=Destroyed(subjects=()))
+        others = {name: life for name, life in self._store.company.machines().items() if name != self._machine}
+        working = {name for name, life in others.items() if life is not None}
+        if isinstance(current.stage, Begun):
+            person = self._subjects.person(current.stage.addresses)
+            self._forget_in_spools(person)
+            if behind := [name for name in working if others[name] not in current.stage.ready]:
+                return Standing(stage=current.stage, behind=tuple(sorted(behind)))
+            has_files = self._remains.has_media() or any(current.stage.ready.values()) or working < others.keys()
+            media = dict.fromkeys(self._remains.media_of(self._store, person)) if has_files else ()
+            owing: dict[str, Places] = dict.fromkeys({*others, self._machine})
+            if self._machine != WHOEVER:
+                owing[WHOEVER] = (DATABASE,)
+            current = self._subjects.destroy(current, person.addresses, now, left=owing, media=tuple(media))
+        current, reasons = self._clean(current, {self._machine, WHOEVER})
+        current = self._forget_machines(current, others)
+        assert isinstance(current.stage, Destroyed), "and stays so"
+        left = current.stage.left
+        if position is None:
+            position = self._subjects.record(current)
+        if not left:
+            self._subjects.end(current)
+        refused = {f"{what} of {name}": "" for name in left.keys() & others for what in left[name] or ()}
+        return Standing(
+            stage=current.stage,
+            position=position,
+            behind=tuple(sorted(name for name in working if left.get(name, ()) is None)),
+            awaited=tuple(sorted((others.keys() - working) & left.keys())),
+            refusals={**reasons, **refused},
+        )
+
+    def _clean(self, erasure: Erasure, machines: Collection[str]) -> tuple[Erasure, dict[str, str]]:
+        """Clean what is here of what is left to these; how the erasure stands then, and what refused it and why."""
+        stage = erasure.stage
+        assert isinstance(stage, Destroyed), "before that there is nothing to clean"
+        cleaned: dict[str, tuple[str, ...]] = {}
+        reasons: dict[str, str] = {}
+        for machine in stage.left.keys() & machines:
+            places = stage.left[machine]
+            if places is None:
+                places = (*stage.media, *self._remains.places(), *((DATABASE,) if machine == WHOEVER else ()))
+            refusals = self._remains.forget_in(places, stage.addresses)
+            cleaned[machine] = tuple(refusals)
+            reasons |= refusals
+        changed = any(stage.left[machine] != refused for machine, refused in cleaned.items())
+        return self._subjects.strike(erasure, cleaned) if changed else erasure, reasons
+
+    def _forget_machines(self, erasure: Erasure, others: Collection[str]) -> Erasure:
+        """Nobody waits any longer for those that were not seen for a month."""
+        assert isinstance(erasure.stage, Destroyed), "before that nobody is waited for"
+        gone = erasure.stage.left.keys() - {*others, self._machine, WHOEVER}
+        return self._subjects.strike(erasure, dict.fromkeys(gone, ())) if gone else erasure
+
+    def _outcome(self, erasure: Erasure, standing: Standing) -> Erased:
+        subjects = standing.stage.subjects if isinstance(standing.stage, Destroyed) else ()
+        position = standing.position
+        if not subjects and (found := self._subjects.recorded(erasure)) is not None:
+            # Another node was faster.
+            position = found.position
+            subjects = found.event.subjects if isinstance(found.event, SubjectErased) else ()
+        return Erased(id=erasure.id, position=position, subjects=len(subjects), awaited=standing.awaited)
 
     def _forget_in_spools(self, person: Person) -> None:
         """Before the keys are destroyed: what is read from a spool afterwards would be somebody new's."""
         try:
-            traces.drop_spooled(self._directory, set(person.addresses), _forms_of(person.addresses))
-        except OSError as ex:
+            self._remains.drop_spooled(person.addresses)
+        except (OSError, StoreError) as ex:
             raise ErasureUnfinished(f"The keys are not destroyed yet: a spool cannot be changed ({ex}).") from ex
-
-    def _media_of(self, person: Person) -> Iterator[Path]:
-        """Files of their messages: only who can read a message knows the name of its file."""
-        if self._files.any():
-            for record in legible(self._store, person):
-                if isinstance(record.event, MessageReceived | MessageEdited):
-                    media = media_in(record.event.raw, record.event.message_id)
-                    if media is not None:
-                        yield self._files.place(record.stream, media)
-
-    def _beside_the_log(self) -> Iterator[Path]:
-        """All other places that may speak of somebody."""
-        for pattern in ("parked/*", "hosts/*.log", "sessions/*.db"):
-            yield from self._directory.glob(pattern)
-        if self._database is not None:
-            yield self._directory / DATABASE
-
-    def _forget_in(self, files: Iterable[Path], addresses: Collection[str]) -> dict[str, str]:
-        """Clean them; which of them, by its place below the data directory, refused it and why."""
-        forms = _forms_of(addresses)
-        refusals = {}
-        for path in files:
-            place = path.relative_to(self._directory)
-            try:
-                match place.parts[0]:
-                    case "media":
-                        path.unlink(missing_ok=True)
-                    case "parked":
-                        traces.drop_parked(path, forms)
-                    case "hosts":
-                        traces.blank_last_words(path, forms)
-                    case "sessions":
-                        session_traces.forget(path, forms)
-                    case "database" if self._database is not None:
-                        sessions_in(self._database).forget(forms, session_traces.NAMES)
-            except (OSError, StoreError) as ex:
-                refusals[str(place)] = str(ex)
-        return refusals
 
     def _names(self, number: str) -> Iterable[str]:
         """The number, and what WhatsApp calls its owner besides."""
@@ -203,7 +283,3 @@ class _Turn:
 
     def __exit__(self, *_: object) -> None:
         self._lock.release()
-
-
-def _forms_of(addresses: Collection[str]) -> set[str]:
-    return {form for address in addresses for form in written_forms(address)}

@@ -69,4 +69,4 @@ def postponed() -> Iterator[None]:
     try:
         yield
     except (StoreError, ErasureUnfinished, Unavailable, OSError) as ex:
-        log.warning("not forgotten yet", action="forgettingpostponed", error=str(ex))
+        log.warning("not forgotten yet", action="forgetting_postponed", error=str(ex))

@@ -342,15 +342,11 @@ class Manager:
         return self._eraser.held(number, after=after, limit=limit)
 
     def erase(self, number: str) -> Erased:
-        """Forget somebody for ever, here; WhatsApp and receivers of webhooks keep what they have.
+        """Forget somebody for ever, at all nodes; WhatsApp and receivers of webhooks keep what they have.
 
-        Raises `BadNumber`, `ErasureUnfinished`, `Unavailable`.
+        Raises `BadNumber`, `ErasureUnfinished`; `StoreError` where nothing was done.
         """
         return self._eraser.erase(number, self._house.now())
-
-    def forget_here(self, number: str) -> None:
-        """Forget somebody in what is on this machine; another node does so in what all share. Raises as `erase` does."""
-        self._eraser.forget_here(number)
 
     def drain(self) -> None:
         """The end has begun: take no new work, restart nothing, let webhooks end with their present attempt."""

@@ -205,7 +205,7 @@ def open_house(
         store.company.fix([session.stem for session in sessions.glob("*.db")])
         await_former_hosts(config.data_dir, FORMER_HOSTS_PATIENCE_S)
         close_spools(config.data_dir)
-        eraser = Eraser(store, config)
+        eraser = Eraser(store, config, vault)
         with postponed():
             eraser.resume(utc_now())
         Outbox(config).empty()
@@ -221,7 +221,7 @@ def open_house(
         count: Any = supervisor.ask(tidings.Restore(), timeout=PATIENCE_S)
         if node.movable:
             spool_exchange.hand_over(config.data_dir, vault)
-            take_over(house)
+        take_over(house)
         if not take_spools(house):
             take_beside(house)
         supervisor.ask(tidings.Resume(), timeout=PATIENCE_S)

@@ -98,7 +98,7 @@ def read_spools(directory: Path, host: str = "") -> Iterator[Spool]:
     """What is there, or what this host left, oldest first; without what a host may still be writing."""
     found = (directory / "spool").glob(f"{host}*{WHOLE}")
     for path in sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name)):
-        records, torn = _read(path.read_bytes())
+        records, torn = unpacked(path.read_bytes())
         yield Spool(path=path, records=records, torn=torn)
 
 
@@ -109,7 +109,8 @@ def _write(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _read(content: bytes) -> tuple[tuple[Said | Strange, ...], bytes]:
+def unpacked(content: bytes) -> tuple[tuple[Said | Strange, ...], bytes]:
+    """What `packed` made, and an end that is torn."""
     records: list[Said | Strange] = []
     place = 0
     while (frame := _record_at(content, place)) is not None:

@@ -1,13 +1,14 @@
 """What the sockets of a node had in hand when it ended reaches those who have its instances now, through the database."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Protocol
 
 import structlog
 
 from chatbot_erp.actors.frames import Said
-from chatbot_erp.actors.spool import packed, read_spools, write_packed
+from chatbot_erp.actors.spool import packed, read_spools, unpacked, write_packed
+from chatbot_erp.actors.traces import without
 
 KIND = "spool"
 
@@ -55,3 +56,15 @@ def take_over(directory: Path, vault: Vault, is_mine: Callable[[str], bool], is_
             continue
         vault.delete(KIND, owner)
     return taken
+
+
+def forget(vault: Vault, addresses: Collection[str], forms: Collection[str]) -> None:
+    """Take out what is of these canonical addresses, which `forms` are the ways to write; it can be repeated."""
+    for owner, content in vault.all(KIND).items():
+        words = unpacked(content)
+        if (kept := without(words, addresses, forms)) == words:
+            continue
+        if any(kept):
+            vault.put(KIND, owner, packed(kept[0]) + kept[1])
+        else:
+            vault.delete(KIND, owner)

@@ -1,5 +1,6 @@
 """`chatbot-erp export` and `erase`: what is held of somebody, and forgetting them."""
 
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
@@ -19,7 +20,8 @@ from chatbot_erp.actors.phone_numbers import normalise
 from chatbot_erp.eventstore.addresses import canonical
 from chatbot_erp.eventstore.database import FILE
 from chatbot_erp.eventstore.errors import NoLog
-from chatbot_erp.eventstore.places import open_log, open_store
+from chatbot_erp.eventstore.lease import VISITOR
+from chatbot_erp.eventstore.places import open_log, open_store, open_vault
 from chatbot_erp.eventstore.subjects import events
 
 HOSTS_PATIENCE_S = 10.0
@@ -43,18 +45,22 @@ def forget(data_dir: Path, database: str | None, number: str, manager: Asked, *,
     _names(data_dir, database, number)
     if database is None and not (data_dir / FILE).is_file():
         raise NoLog(f"There is no event log in {data_dir}.")
+    awaited: tuple[str, ...] = ()
     try:
         with FileLock(data_dir / "manager.lock", timeout=0):
             _await_former_hosts(data_dir)
             config = Config(data_dir=data_dir, database=database)
             Outbox(config).empty()
-            with open_store(data_dir, database) as store:
-                erasure = Eraser(store, config).erase(number, datetime.now(UTC)).id
+            with open_store(data_dir, database, VISITOR) as store, closing(open_vault(database or data_dir)) as vault:
+                erased = Eraser(store, config, vault).erase(number, datetime.now(UTC))
+                erasure, awaited = erased.id, erased.awaited
     except Timeout:
         erasure = manager.erase(number)
     except ManagerError as ex:
         raise click.ClickException(str(ex)) from ex
     words = f"Forgotten. The erasure is {erasure}; backups from before still hold the keys: erase there, too."
+    if awaited:
+        words += f" On the machines of these nodes, which are down, when they are back: {', '.join(awaited)}."
     print(msgspec.json.encode({"erasure": erasure}).decode() if as_json else words)
 
 

@@ -37,26 +37,36 @@ def drop_parked_before(directory: Path, moment: datetime) -> None:
         raise OSError("; ".join(refusals))
 
 
-def drop_spooled(directory: Path, addresses: Collection[str], forms: Collection[str]) -> None:
-    """Take out of the spools what came from, or went to, one of the canonical addresses: it is not in the log yet.
+Words = tuple[tuple[Said | Strange, ...], bytes]
+"""Of a spool: its records, and its torn end."""
 
-    What cannot be read of them stays where it holds none of the forms, not even within a longer number: in a frame a
+
+def without(words: Words, addresses: Collection[str], forms: Collection[str]) -> Words:
+    """What is left of a spool without what came from, or went to, one of the canonical addresses.
+
+    What cannot be read of it stays where it holds none of the forms, not even within a longer number: in a frame a
     text may begin right behind a digit.
     """
+    records, torn = words
     wanted = [form.encode() for form in forms]
 
     def holds_one(unread: bytes) -> bool:
         return any(form in unread for form in wanted)
 
+    kept = tuple(
+        each
+        for each in records
+        if not (holds_one(each.frame) if isinstance(each, Strange) else _concerns(each, addresses))
+    )
+    return kept, b"" if holds_one(torn) else torn
+
+
+def drop_spooled(directory: Path, addresses: Collection[str], forms: Collection[str]) -> None:
+    """Take out of the spools what is of these addresses: it is not in the log yet."""
     for spool in read_spools(directory):
-        kept = [
-            each
-            for each in spool.records
-            if not (holds_one(each.frame) if isinstance(each, Strange) else _concerns(each, addresses))
-        ]
-        torn = b"" if holds_one(spool.torn) else spool.torn
-        if (len(kept), torn) != (len(spool.records), spool.torn):
-            rewrite_spool(spool, kept, torn)
+        words = (spool.records, spool.torn)
+        if (kept := without(words, addresses, forms)) != words:
+            rewrite_spool(spool, *kept)
 
 
 def blank_last_words(path: Path, forms: Collection[str]) -> None:

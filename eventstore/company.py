@@ -46,6 +46,8 @@ class Company(Protocol):
 
     node: str
     """The name of this one; empty where there is no other."""
+    machine: str
+    """Under which all that ever worked here know this one's data directory; empty where they need not."""
     life: str
     """This node's present life; no other has the same."""
 
@@ -58,11 +60,17 @@ class Company(Protocol):
     def nodes(self) -> list[Seen]:
         """All that were seen in the last day; none where there is no other."""
 
+    def machines(self) -> dict[str, str | None]:
+        """All that worked here in the last 30 days or still have something, and the lives of those that work now."""
+
     def is_living(self, life: str, /) -> bool:
         """Whether somebody else who has this life still goes on with it."""
 
     def fix(self, streams: Collection[str], /) -> None:
-        """Of what this node has, just these are not for others: something of theirs is on this machine only."""
+        """Of what this node has, just these are not for others: something of theirs is on this machine only.
+
+        One that has the database to itself also takes those of these that were so on another machine: it is here now.
+        """
 
     def reserve(self, stream: str, name: str, /) -> bool:
         """Have a name and a place for a new instance, durably; false where the name is taken."""
@@ -92,7 +100,7 @@ class Company(Protocol):
 class Alone:
     """The one manager of a data directory."""
 
-    node = ""
+    node = machine = ""
 
     def __init__(self) -> None:
         self.life = str(uuid4())
@@ -105,6 +113,9 @@ class Alone:
 
     def nodes(self) -> list[Seen]:
         return []
+
+    def machines(self) -> dict[str, str | None]:
+        return {}
 
     def is_living(self, life: str, /) -> bool:
         return False

@@ -1,11 +1,12 @@
 """What is written into the file of keys when somebody is forgotten, or a time is over.
 
 An erasure has a row of its own from before its first step until nothing of it is left to do, so that a manager that dies
-in between can finish it. The row names addresses only as long as the keys are there, or a file that could not be cleaned.
-Every function runs in a transaction.
+in between can finish it. The row names addresses only as long as the keys are there, or a machine that is to be cleaned.
+Where several nodes share the keys each of them writes down there what is done on its machine. Every function runs in a
+transaction that keeps others from writing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 import msgspec
@@ -21,19 +22,30 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     subjects: tuple[str, ...]
 
 
-class Begun(msgspec.Struct, frozen=True, kw_only=True, tag="begun"):
+WHOEVER = ""
+"""Stands among machines for what any of them can do that goes on with an erasure."""
+
+Places = tuple[str, ...] | None
+"""What is to be cleaned, below a data directory; None: all that may speak of somebody."""
+
+
+class Begun(msgspec.Struct, frozen=True, kw_only=True, tag="begun", omit_defaults=True):
     """Whoever has these addresses is to be forgotten; the keys are still there."""
 
     addresses: tuple[str, ...]
+    ready: dict[str, bool] = {}
+    """Lives of nodes whose spools hold nothing of them, and whether files of messages are on that machine."""
 
 
 class Destroyed(msgspec.Struct, frozen=True, kw_only=True, tag="destroyed", omit_defaults=True):
-    """The keys of these subjects are gone; the event is still to be written, and `files` to be cleaned of `addresses`."""
+    """The keys of these subjects are gone; the event is still to be written, and machines to be cleaned of `addresses`."""
 
     subjects: tuple[str, ...]
     addresses: tuple[str, ...] = ()
-    files: tuple[str, ...] | None = None
-    """Those that refused, below the data directory. None where an earlier manager did not say which: all."""
+    left: dict[str, Places] = {}
+    """By the names of machines. One that was cleaned but for what refused it has just that."""
+    media: tuple[str, ...] = ()
+    """Where the files of their messages are, below the data directory of whichever machine has them."""
 
 
 class Expired(msgspec.Struct, frozen=True, kw_only=True, tag="expired"):
@@ -52,9 +64,16 @@ class Erasure(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
     stage: Stage
 
+    @property
+    def uncleaned(self) -> tuple[str, ...]:
+        """Nodes whose machines nothing was done on yet since the keys were destroyed."""
+        if not isinstance(self.stage, Destroyed):
+            return ()
+        return tuple(machine for machine, places in self.stage.left.items() if machine and places is None)
+
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(Stage).decode
+_decoder: msgspec.json.Decoder[Stage] = msgspec.json.Decoder(Stage)
 
 
 def person(connection: Connection, addresses: Iterable[str]) -> Person:
@@ -85,18 +104,49 @@ def write_down(connection: Connection, erasure: Erasure) -> None:
     )
 
 
-def destroy(
-    connection: Connection, erasure: Erasure, addresses: Iterable[str], at: datetime, files: tuple[str, ...]
-) -> Erasure:
-    """Destroy the keys of whoever has any of these addresses; these are forgotten, unless `files` are left to be cleaned.
+def be_ready(connection: Connection, id_: str, life: str, addresses: Iterable[str], *, has_files: bool) -> None:
+    """The spools of a node hold nothing of them. Its files may know more `addresses` of theirs."""
+    if (erasure := find(connection, id_)) is not None and isinstance(erasure.stage, Begun):
+        known = {*erasure.stage.addresses, *addresses}
+        stage = Begun(addresses=tuple(sorted(known)), ready={**erasure.stage.ready, life: has_files})
+        write_down(connection, msgspec.structs.replace(erasure, stage=stage))
 
-    `at` is the moment of its event.
+
+def destroy(
+    connection: Connection,
+    erasure: Erasure,
+    addresses: Iterable[str],
+    at: datetime,
+    left: Mapping[str, Places],
+    media: tuple[str, ...],
+) -> Erasure:
+    """Destroy the keys of whoever has any of these addresses; these are forgotten, unless somebody is `left` to be cleaned.
+
+    `at` is the moment of its event. Where somebody else was faster, nothing is done.
     """
-    found = person(connection, addresses)
+    now = find(connection, erasure.id)
+    if now is None:
+        return msgspec.structs.replace(erasure, stage=Destroyed(subjects=()))
+    if not isinstance(now.stage, Begun):
+        return now
+    found = person(connection, {*addresses, *now.stage.addresses})
     connection.executemany("DELETE FROM subjects WHERE subject = ?", [(each,) for each in found.subjects])
     connection.executemany("DELETE FROM addresses WHERE address = ?", [(each,) for each in found.addresses])
-    left = Destroyed(subjects=found.subjects, addresses=found.addresses, files=files)
-    done = msgspec.structs.replace(erasure, at=at, stage=left if files else Destroyed(subjects=found.subjects))
+    unclean = Destroyed(subjects=found.subjects, addresses=found.addresses, left=dict(left), media=media)
+    done = msgspec.structs.replace(erasure, at=at, stage=unclean if left else Destroyed(subjects=found.subjects))
+    write_down(connection, done)
+    return done
+
+
+def strike(connection: Connection, erasure: Erasure, cleaned: Mapping[str, tuple[str, ...]]) -> Erasure:
+    """These machines were cleaned, but for what refused. The addresses go with the last of them."""
+    now = find(connection, erasure.id)
+    if now is None or not isinstance(now.stage, Destroyed):
+        return erasure
+    left = {machine: cleaned.get(machine, places) for machine, places in now.stage.left.items()}
+    left = {machine: places for machine, places in left.items() if places != ()}
+    stage = msgspec.structs.replace(now.stage, left=left) if left else Destroyed(subjects=now.stage.subjects)
+    done = msgspec.structs.replace(now, stage=stage)
     write_down(connection, done)
     return done
 
@@ -112,9 +162,23 @@ def expire(connection: Connection, erasure: Erasure, before: str) -> Erasure | N
 def unfinished(connection: Connection) -> list[Erasure]:
     """Those that are under way, oldest first."""
     rows = connection.execute("SELECT id, at, erased FROM erasures ORDER BY at, id").fetchall()
-    return [Erasure(id=id_, at=datetime.fromisoformat(at), stage=_decode(stage)) for id_, at, stage in rows]
+    return [_read(*row) for row in rows]
+
+
+def find(connection: Connection, id_: str) -> Erasure | None:
+    """One of them."""
+    row = connection.execute("SELECT id, at, erased FROM erasures WHERE id = ?", (id_,)).fetchone()
+    return None if row is None else _read(*row)
 
 
 def finish(connection: Connection, id_: str) -> None:
     """Nothing of it is left to do."""
     connection.execute("DELETE FROM erasures WHERE id = ?", (id_,))
+
+
+def _read(id_: str, at: str, erased: str) -> Erasure:
+    stage = _decoder.decode(erased)
+    if isinstance(stage, Destroyed) and stage.addresses and not stage.left:
+        # An earlier manager's, which had no others beside it.
+        stage = msgspec.structs.replace(stage, left={WHOEVER: None})
+    return Erasure(id=id_, at=datetime.fromisoformat(at), stage=stage)

@@ -21,9 +21,17 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
     movable: bool = False
     lease_s: float = LEASE_S
 
+    @property
+    def visits(self) -> bool:
+        """It has nothing, and is given nothing."""
+        return self.movable and not self.name
+
 
 ALONE = Node(name="")
 """Who shares a log with nobody."""
+
+VISITOR = Node(name="", movable=True)
+"""Who writes something down beside the nodes that are there, if any, and goes again. One at a time."""
 
 
 class Lease(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,7 +15,7 @@ from chatbot_erp.eventstore.engine import Ask
 from chatbot_erp.eventstore.errors import StoreError
 from chatbot_erp.eventstore.placement import Placement
 from chatbot_erp.eventstore.postgres import Connection, Readers, asking
-from chatbot_erp.eventstore.postgres_lease import Tenure, evict
+from chatbot_erp.eventstore.postgres_lease import Tenure, evict, life_of
 from chatbot_erp.eventstore.postgres_writer import Writer
 from chatbot_erp.eventstore.work import Errand
 
@@ -52,6 +52,7 @@ class PostgresCompany:
         self._pause_s = min(LOOK_EVERY_S, tenure.cadence_s / 2)
         self._thread = threading.Thread(target=self._listen, name="node-news", daemon=True)
         self.node = tenure.node.name if tenure.node.movable else ""
+        self.machine = tenure.node.name
         self.life = tenure.life
         if tenure.node.movable:
             self._thread.start()
@@ -75,6 +76,10 @@ class PostgresCompany:
             return []
         return self._readers.run(lambda ask: [Seen(*row) for row in ask("nodes")])
 
+    def machines(self) -> dict[str, str | None]:
+        rows = self._readers.run(lambda ask: ask("machines").fetchall())
+        return {name: life_of(name, epoch) if is_living else None for name, epoch, is_living in rows}
+
     def is_living(self, life: str, /) -> bool:
         epoch, _, name = life.partition("/")
         if not epoch.isdecimal() or life == self.life:
@@ -83,7 +88,13 @@ class PostgresCompany:
 
     def fix(self, streams: Collection[str], /) -> None:
         values = {"name": self._tenure.node.name, "streams": list(streams)}
-        self._errand(lambda ask: ask("fix", values)).result()
+
+        def fix(ask: Ask) -> None:
+            if not self._tenure.node.movable:
+                ask("take_fixed", values)
+            ask("fix", values)
+
+        self._errand(fix).result()
 
     def reserve(self, stream: str, name: str, /) -> bool:
         row = (stream, name, self._tenure.node.name)

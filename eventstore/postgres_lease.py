@@ -45,7 +45,7 @@ class Tenure:
 
     @property
     def life(self) -> str:
-        return f"{self.epoch}/{self.node.name}"
+        return life_of(self.node.name, self.epoch)
 
     @property
     def cadence_s(self) -> float:
@@ -87,6 +87,11 @@ class Tenure:
         self._settled_at, self.has_company = boot_time(), nodes > 1
 
 
+def life_of(name: str, epoch: int) -> str:
+    """How one life of a node is written down."""
+    return f"{epoch}/{name}"
+
+
 def take(connection: Connection, node: Node, patience_s: float) -> Tenure:
     """Begin a life of this node. Raises StoreUnavailable where it may not for so long; psycopg.Error."""
     deadline = time.monotonic() + patience_s
@@ -110,10 +115,12 @@ def _try(connection: Connection, node: Node) -> Tenure | None:
             return None
         begun = boot_time()
         epoch: int = ask("take_lease", {"name": node.name, "lease_s": node.lease_s}).fetchone()[0]
-        ask("abandon", ([node.name],))
-        ask("adopt", (node.name,))
-        if not node.movable:
-            ask("take_all", {"name": node.name})
+        if not node.visits:
+            former = [] if node.movable else [name for (name,) in ask("supersede_all", (node.name,))]
+            ask("abandon", ([node.name, *former],))
+            ask("adopt", (node.name,))
+            if not node.movable:
+                ask("take_all", {"name": node.name})
         return Tenure(node, epoch, begun)
 
 
@@ -146,6 +153,8 @@ def settle(connection: Connection, tenure: Tenure) -> None:
 def give_back(ask: Ask, tenure: Tenure) -> None:
     """End this life; others have what it had."""
     ask("give_lease_back", (tenure.node.name, tenure.epoch))
+    if tenure.node.visits:
+        return
     if tenure.node.movable:
         _settle(ask)
 

@@ -76,9 +76,17 @@ WHERE node = ANY(%s) AND NOT EXISTS (
     SELECT FROM streams AS s
     WHERE s.stream = p.stream AND (s.snapshot <> '' OR EXISTS (SELECT FROM deliveries AS d WHERE d.stream = p.stream)));
 
+-- name: supersede_all
+-- One that has the database to itself takes over from whoever comes back.
+UPDATE nodes SET epoch = epoch + 1, lease_until = '-infinity' WHERE name <> %s RETURNING name;
+
 -- name: forget_nodes
+-- So long it is remembered on whose machine something may have to be erased.
 DELETE FROM nodes
-WHERE seen_at < now() - interval '1 day' AND NOT EXISTS (SELECT FROM placements WHERE node = nodes.name);
+WHERE seen_at < now() - interval '30 days' AND NOT EXISTS (SELECT FROM placements WHERE node = nodes.name);
+
+-- name: machines
+SELECT name, epoch, lease_until > clock_timestamp() FROM nodes WHERE name <> '';
 
 -- name: living
 SELECT name, url FROM nodes WHERE lease_until <> '-infinity';
@@ -104,7 +112,12 @@ WHERE (snapshot <> '' OR stream IN (SELECT stream FROM deliveries)) AND stream N
 ON CONFLICT DO NOTHING;
 
 -- name: take_all
-UPDATE placements SET node = %(name)s, wanted = NULL WHERE node <> %(name)s OR wanted IS NOT NULL;
+-- But for what needs something on another machine.
+UPDATE placements SET node = %(name)s, wanted = NULL
+WHERE NOT fixed AND node <> %(name)s OR node = %(name)s AND wanted IS NOT NULL;
+
+-- name: take_fixed
+UPDATE placements SET node = %(name)s, wanted = NULL WHERE fixed AND node <> %(name)s AND stream = ANY(%(streams)s);
 
 -- name: free_names
 UPDATE placements SET name = NULL WHERE stream = ANY(%s);
@@ -136,7 +149,9 @@ SELECT p.name, p.stream, p.node FROM placements AS p WHERE p.name IS NOT NULL;
 
 -- name: nodes
 SELECT n.name, n.url, n.seen_at, n.lease_until > clock_timestamp(), count(p.name)
-FROM nodes AS n LEFT JOIN placements AS p ON p.node = n.name GROUP BY n.name ORDER BY n.name;
+FROM nodes AS n LEFT JOIN placements AS p ON p.node = n.name
+WHERE n.name <> '' AND (n.seen_at >= now() - interval '1 day' OR p.node IS NOT NULL)
+GROUP BY n.name ORDER BY n.name;
 
 -- name: is_living
 SELECT EXISTS (SELECT FROM nodes WHERE name = %s AND epoch = %s AND lease_until > clock_timestamp());

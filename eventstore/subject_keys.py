@@ -7,10 +7,11 @@ subjects where that was found out late; it is erased as one.
 
 import sqlite3
 import threading
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from secrets import token_bytes, token_hex
+from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 from uuid import uuid4
 
@@ -20,7 +21,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from chatbot_erp.eventstore import erasures
 from chatbot_erp.eventstore.database import unavailable
-from chatbot_erp.eventstore.erasures import Begun, Erasure, Expired, Person
+from chatbot_erp.eventstore.erasures import Begun, Erasure, Expired, Person, Places
 from chatbot_erp.eventstore.errors import StoreClosed, StoreUnavailable
 from chatbot_erp.eventstore.keys_file import Connection, open_keys, open_keys_to_read
 
@@ -59,6 +60,7 @@ class SubjectKeys:
         self._ciphers: dict[tuple[str, str], AESGCM | None] = {}
         self._closed = False
         self._lost_by_all = 0
+        self._heed: Callable[[], None] = lambda: None
         self.losses = 0
         """It grows when an erasure begins and when keys are destroyed: what was read before may hold what is erased now."""
 
@@ -124,21 +126,33 @@ class SubjectKeys:
             self.losses += 1
         return erasure
 
-    def destroy(self, erasure: Erasure, addresses: Iterable[str], at: datetime, files: tuple[str, ...] = ()) -> Erasure:
-        """Destroy the keys of whoever has these addresses; the addresses stay on record while `files` name them.
+    def be_ready(self, erasure: Erasure, life: str, addresses: Iterable[str], *, has_files: bool) -> None:
+        """As `erasures.be_ready`."""
+        with self._turn:
+            self._write(lambda line: erasures.be_ready(line, erasure.id, life, addresses, has_files=has_files))
+
+    def destroy(
+        self,
+        erasure: Erasure,
+        addresses: Iterable[str],
+        at: datetime,
+        left: Mapping[str, Places] = MappingProxyType({}),
+        media: tuple[str, ...] = (),
+    ) -> Erasure:
+        """Destroy the keys of whoever has these addresses; these stay on record while machines are `left` to be cleaned.
 
         What is read from now on is empty. A message of theirs that is being appended at this very moment is erased, too.
         """
         with self._turn:
             try:
-                return self._write(lambda connection: erasures.destroy(connection, erasure, addresses, at, files))
+                return self._write(lambda line: erasures.destroy(line, erasure, addresses, at, left, media))
             finally:
                 self._lose()
 
-    def note_erasure(self, erasure: Erasure) -> None:
-        """Remember how far it has come."""
+    def strike(self, erasure: Erasure, cleaned: Mapping[str, tuple[str, ...]]) -> Erasure:
+        """As `erasures.strike`."""
         with self._turn:
-            self._write(lambda connection: erasures.write_down(connection, erasure))
+            return self._write(lambda connection: erasures.strike(connection, erasure, cleaned))
 
     def expire(self, before: str, at: datetime) -> Erasure | None:
         """Destroy the keys of all days before this one (YYYY-MM-DD); None where there are none."""
@@ -152,6 +166,10 @@ class SubjectKeys:
     def unfinished_erasures(self) -> list[Erasure]:
         """What was begun, in this life or an earlier one, and not finished."""
         return self._read(erasures.unfinished, [])
+
+    def erasure(self, id_: str) -> Erasure | None:
+        """One of them, as it stands now."""
+        return self._read(lambda connection: erasures.find(connection, id_), None)
 
     def finish_erasure(self, id_: str) -> None:
         """The event is in the log, and nothing else is left to do."""
@@ -169,6 +187,11 @@ class SubjectKeys:
             self._lost_by_all = losses
             with self._turn:
                 self._lose()
+            self._heed()
+
+    def heed(self, noticed: Callable[[], None]) -> None:
+        """Have this called, on a thread that must not wait, when `notice` has found that others lost or will lose keys."""
+        self._heed = noticed
 
     def close(self) -> None:
         """Idempotent."""

@@ -1,15 +1,16 @@
 """The people in a log: what it holds of one of them, and how one is forgotten.
 
-To forget somebody: `begin`, see to what lies outside the log, `destroy` the keys, `finish`. Each step is on disk before
-the next; `unfinished` has those that were cut off. The erasure is an event of the stream `STREAM`, which names the
-subjects, but no number.
+To forget somebody: `begin`, see to spools, `destroy` the keys, `record` it, see to what else lies outside the log, `finish`.
+Each step is on disk before the next; `unfinished` has those that were cut off. The erasure is an event of the stream
+`STREAM`, which names the subjects, but no number.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Protocol, assert_never
 
-from chatbot_erp.eventstore.erasures import Begun, Destroyed, Erasure, Expired, Person
+from chatbot_erp.eventstore.erasures import Begun, Destroyed, Erasure, Expired, Person, Places
 from chatbot_erp.eventstore.errors import LogCorrupt, StoreError, VersionConflict
 from chatbot_erp.eventstore.events import ContentExpired, Event, SubjectErased
 from chatbot_erp.eventstore.records import NewEvent, Recorded
@@ -92,18 +93,32 @@ class Subjects:
         """Put on record that somebody is to be forgotten."""
         return self._keys.begin_erasure(addresses, at)
 
+    def be_ready(self, erasure: Erasure, life: str, addresses: Iterable[str], *, has_files: bool) -> None:
+        """Put on record that the spools of a node hold nothing of them; `addresses` are what it knows them by."""
+        self._keys.be_ready(erasure, life, addresses, has_files=has_files)
+
     def destroy(
-        self, erasure: Erasure, addresses: Iterable[str], at: datetime, *, files: tuple[str, ...] = ()
+        self,
+        erasure: Erasure,
+        addresses: Iterable[str],
+        at: datetime,
+        *,
+        left: Mapping[str, Places] = MappingProxyType({}),
+        media: tuple[str, ...] = (),
     ) -> Erasure:
         """Destroy the keys of whoever has any of these addresses: nobody can read any more what was theirs.
 
-        `files` still speak of them: they and the addresses stay on record until `finish`.
+        Machines are `left` to be cleaned: they and the addresses stay on record until the last one was.
         """
-        return self._keys.destroy(erasure, addresses, at, files)
+        return self._keys.destroy(erasure, addresses, at, left, media)
 
-    def note(self, erasure: Erasure) -> None:
-        """Put on record how far it has come."""
-        self._keys.note_erasure(erasure)
+    def strike(self, erasure: Erasure, cleaned: Mapping[str, tuple[str, ...]]) -> Erasure:
+        """Put on record which machines were cleaned, but for these places; how it stands then."""
+        return self._keys.strike(erasure, cleaned)
+
+    def again(self, erasure: Erasure) -> Erasure | None:
+        """How it stands now; None where it is finished."""
+        return self._keys.erasure(erasure.id)
 
     def expire(self, before: str, at: datetime) -> Erasure | None:
         """Destroy the keys of all days before one (YYYY-MM-DD, UTC); None where that was done already."""
@@ -116,8 +131,12 @@ class Subjects:
     def finish(self, erasure: Erasure) -> int | None:
         """As `record`, and nothing of it is left to do."""
         position = self.record(erasure)
-        self._keys.finish_erasure(erasure.id)
+        self.end(erasure)
         return position
+
+    def end(self, erasure: Erasure) -> None:
+        """Nothing of it is left to do: it is on record."""
+        self._keys.finish_erasure(erasure.id)
 
     def record(self, erasure: Erasure) -> int | None:
         """Append the event of what was destroyed, once; its position. None where nothing was: then there is no event."""
@@ -141,10 +160,14 @@ class Subjects:
                 continue  # another erasure was first
             if appended.records:
                 return appended.records[0].position
-            return next(
-                each.position for each in self._past() if each.id == erasure.id
-            )  # a life before had appended it
+            found = self.recorded(erasure)  # a life before had appended it, or another node
+            assert found is not None, "what is known stands in the log"
+            return found.position
         raise StoreError("The erasures are recorded faster than this one could be.")
+
+    def recorded(self, erasure: Erasure) -> Recorded | None:
+        """Its event, if it has one by now."""
+        return next((each for each in self._past() if each.id == erasure.id), None)
 
     def _past(self) -> Iterator[Recorded]:
         after = 0

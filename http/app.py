@@ -68,7 +68,7 @@ def create_app(manager: Manager, config: Config, playground: Playground | None =
     app.add_route("/events", events)
     app.add_route("/events/stream", EventStream(manager, app.gate.still_opens))
     app.add_route("/audit/verify", Verification(manager))
-    subject = Subject(manager, forwarder)
+    subject = Subject(manager)
     app.add_route("/subjects/{number}", subject)
     app.add_route("/subjects/{number}/export", subject, suffix="export")
     app.add_route("/session", Session(doorkeeper, sessions, sandbox=playground is not None))

@@ -113,13 +113,13 @@ class Forwarder:
             answer.drain_conn()
         resp.complete = True
 
-    def ask_all(self, nodes: Collection[Seen], req: Request, patience_s: float = GLANCE_S) -> dict[str, bytes | None]:
+    def ask_all(self, nodes: Collection[Seen], req: Request) -> dict[str, bytes | None]:
         """What each of these nodes answers to the same request, by its name; None where that is no success in time."""
-        asked = {node.name: self._glances.submit(self._glance, node.url, req, patience_s) for node in nodes}
+        asked = {node.name: self._glances.submit(self._glance, node.url, req) for node in nodes}
         return {name: future.result() for name, future in asked.items()}
 
-    def _glance(self, url: str, req: Request, patience_s: float) -> bytes | None:
-        timeout = urllib3.Timeout(connect=CONNECT_S, read=patience_s)
+    def _glance(self, url: str, req: Request) -> bytes | None:
+        timeout = urllib3.Timeout(connect=CONNECT_S, read=GLANCE_S)
         with suppress(HTTPError):
             answer = self._pool.request(
                 req.method,

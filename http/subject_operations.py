@@ -35,7 +35,8 @@ SUBJECT_OPERATIONS = (
         tag=SUBJECTS,
         summary="Forget somebody",
         description="Destroys the key to everything the log holds of them, which cannot be undone, and removes their"
-        " files. The events stay, without what was said and by whom, and show `erased`. It can be repeated.",
+        " files. The events stay, without what was said and by whom, and show `erased`. It can be repeated. Nodes that are"
+        " down clean their machines when they are back; one that works and does not makes the answer `erasure-unfinished`.",
         answer=payloads.Erasure,
         problems=(*LATER, p.OF_ERROR[e.ErasureUnfinished], p.OF_ERROR[e.BadNumber]),
     ),

@@ -26,6 +26,10 @@ class Erasure(Payload, frozen=True, kw_only=True):
     id: Annotated[str, Meta(description="Of the erasure, and of its event. It says nothing about the person.")]
     position: Annotated[int | None, Meta(description="Of its event; null where the log knew nothing of them.")]
     subjects: Annotated[int, Meta(description="How many keys were destroyed; more than one where names met late.")]
+    awaited: Annotated[
+        tuple[str, ...],
+        Meta(description="Nodes that are down: each cleans what is on its machine when it is back, before it works."),
+    ]
 
 
 class SignedCheckpoint(Payload, frozen=True, kw_only=True):

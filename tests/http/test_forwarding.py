@@ -198,15 +198,6 @@ def test_the_list_has_the_instances_of_all_nodes_and_those_of_a_silent_one_as_di
     assert [each["name"] for each in own.json()] == ["c"]
 
 
-def test_nobody_is_erased_before_every_node_has_forgotten_what_is_on_its_machine(
-    node: Serving, httpserver: HTTPServer
-) -> None:
-    httpserver.expect_ordered_request("/subjects/5511999999999", method="DELETE").respond_with_data("", 503)
-    httpserver.expect_ordered_request("/subjects/5511999999999", method="DELETE").respond_with_data("", 204)
-    assert ask(node, "DELETE", "/subjects/5511999999999").json()["type"] == "/problems/no-node"
-    assert ask(node, "DELETE", "/subjects/5511999999999").status_code == 200
-
-
 @pytest.mark.parametrize(
     ("method", "path", "status"), [("GET", "/instances/a/profile", 503), ("POST", "/instances/a/restart", 504)]
 )

@@ -1,0 +1,249 @@
+"""Forgetting somebody where several nodes, each with a machine of its own, share the log."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import psycopg
+import pytest
+
+from chatbot_erp.actors import erasing, spool_exchange
+from chatbot_erp.actors.config import Config
+from chatbot_erp.actors.erasing import Eraser
+from chatbot_erp.actors.errors import ErasureUnfinished
+from chatbot_erp.actors.frames import Said
+from chatbot_erp.actors.media_files import MediaFiles
+from chatbot_erp.actors.media_specs import media_in
+from chatbot_erp.actors.spool import read_spools, write_spool
+from chatbot_erp.actors.subject_commands import forget
+from chatbot_erp.eventstore.addresses import canonical
+from chatbot_erp.eventstore.lease import Node
+from chatbot_erp.eventstore.places import open_store, open_vault
+from chatbot_erp.eventstore.store import EventStore
+from chatbot_erp.eventstore.vault import Vault
+from erasing_world import (
+    HER,
+    HER_LID,
+    HIM,
+    IMAGE,
+    LATER,
+    NOW,
+    everything,
+    message,
+    session,
+    spoken,
+    tell,
+    text_of,
+)
+
+PATIENCE_S = 120.0
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(erasing, "OTHERS_PATIENCE_S", PATIENCE_S)
+
+
+@dataclass
+class Living:
+    """A node that works."""
+
+    store: EventStore
+    eraser: Eraser
+    vault: Vault
+    directory: Path
+
+
+Start = Callable[[str], Any]
+
+
+@pytest.fixture
+def start(database: str, tmp_path: Path) -> Start:
+    """Has a node work, on its own machine, as long as the context lasts."""
+
+    @contextmanager
+    def start(name: str) -> Iterator[Living]:
+        config = Config(data_dir=tmp_path / name, database=database, node=name, media_keep_days=30)
+        node = Node(name=name, movable=True, lease_s=600.0)
+        with open_store(config.data_dir, database, node) as store, closing(open_vault(database)) as vault:
+            yield Living(store, Eraser(store, config, vault), vault, config.data_dir)
+
+    return start
+
+
+def leave_traces(directory: Path) -> None:
+    """On the machine of a node: hers, and some of his."""
+    for place, text in (("parked/1.json", f"her wish, {HER}"), ("parked/2.json", f"his wish, {HIM}")):
+        (directory / place).parent.mkdir(parents=True, exist_ok=True)
+        (directory / place).write_text(text)
+    media = media_in(IMAGE, "m")
+    assert media is not None
+    files = MediaFiles(Config(data_dir=directory))
+    download = files.new("shop")
+    download.write_bytes(b"her face")
+    files.keep("shop", media, download)
+    session(directory, (HER, HER_LID, "Dolores"), (HIM, "400000000000004", "Jose"))
+    write_spool(directory, "host", spooled())
+
+
+def spooled() -> list[Said]:
+    return [
+        Said(instance="shop", generation=1, number=number, observation=spoken("a spooled wish", whose))
+        for number, whose in enumerate((HER, HIM))
+    ]
+
+
+def numbers_spooled(directory: Path) -> list[int]:
+    return [word.number for spool in read_spools(directory) for word in spool.words]
+
+
+def is_clean(directory: Path) -> bool:
+    """Whether nothing of hers is there; what is his must be."""
+    left = everything(directory)
+    assert HIM.encode() in left
+    assert numbers_spooled(directory)[-1] == 1
+    return not any(trace.encode() in left for trace in (HER, HER_LID, "her ", "Dolores"))
+
+
+def test_every_node_that_works_cleans_its_machine_before_somebody_is_told_to_be_forgotten(start: Start) -> None:
+    with start("a") as a, start("b") as b:
+        tell(a.store, message(HER, "her wish", lid=HER_LID), message(HIM, "his wish"))
+        for node in (a, b):
+            leave_traces(node.directory)
+        a.vault.put("spool", "shop/gone", (next((a.directory / "spool").iterdir())).read_bytes())
+        erased = a.eraser.erase(HER, NOW)
+        assert (erased.subjects, erased.awaited) == (1, ())
+        assert text_of(b.store) == ["", "his wish"]
+        assert is_clean(a.directory)
+        assert is_clean(b.directory)
+        spool_exchange.take_over(b.directory.with_name("c"), b.vault, is_mine=lambda _: True, is_gone=lambda _: False)
+        assert numbers_spooled(b.directory.with_name("c")) == [1]
+        assert a.store.keys.unfinished_erasures() == []
+        assert b.eraser.erase(HER, LATER).subjects == 0
+
+
+@pytest.mark.parametrize("reached", ["begun", "destroyed"])
+def test_what_a_node_began_and_died_another_finishes_and_the_dead_one_cleans_its_machine_when_it_is_back(
+    start: Start, reached: str
+) -> None:
+    with start("a") as a, start("b") as b:
+        tell(a.store, message(HER, "her wish", lid=HER_LID))
+        for node in (a, b):
+            leave_traces(node.directory)
+        a.store.keys.heed(lambda: None)
+        a.store.company.close()
+        b.store.keys.heed(lambda: None)
+        erasure = a.store.keys.begin_erasure([canonical(HER)], NOW)
+        if reached == "destroyed":
+            a.store.keys.destroy(erasure, [canonical(HER)], NOW, {"a": None, "b": None, "": ("database",)})
+        a.store.close()
+        b.eraser.resume(LATER)
+        assert text_of(b.store) == [""]
+        (event,) = b.store.read(types={"subject.erased"})
+        assert event.id == erasure.id
+        assert not is_clean(a.directory)
+        if reached == "begun":
+            assert is_clean(b.directory)
+        b.eraser.resume(LATER)
+        (left,) = b.store.keys.unfinished_erasures()
+        assert list(getattr(left.stage, "left", ())) == ["a"]
+        with start("a") as again:
+            again.eraser.resume(LATER)
+            assert (HER.encode() in everything(again.directory), text_of(again.store)) == (False, [""])
+            if reached == "begun":
+                assert is_clean(again.directory)
+            assert again.store.keys.unfinished_erasures() == []
+            assert len(again.store.read(types={"subject.erased"})) == 1
+
+
+def test_a_node_that_was_down_is_named_and_learns_when_it_is_back_what_it_missed(start: Start) -> None:
+    with start("b") as b:
+        leave_traces(b.directory)
+    with start("a") as a:
+        tell(a.store, message(HER, "her wish", lid=HER_LID), message(HIM, "his wish"))
+        assert a.eraser.erase(HER, NOW).awaited == ("b",)
+        a.eraser.resume(LATER)
+        assert not is_clean(b.directory)
+        with start("b") as b:
+            b.eraser.resume(LATER)
+            assert is_clean(b.directory)
+            assert not MediaFiles(Config(data_dir=b.directory)).any()
+            assert b.store.keys.unfinished_erasures() == []
+
+
+def test_a_spool_that_another_node_cannot_change_keeps_the_keys_and_the_refusal_says_so(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(erasing, "OTHERS_PATIENCE_S", 0.0)
+    with start("a") as a, start("b") as b:
+        tell(a.store, message(HER, "her wish"))
+        obstacle = b.directory / "spool" / "h.spool"
+        obstacle.mkdir(parents=True)
+        with pytest.raises(ErasureUnfinished, match="not destroyed yet: the node b has not done its part"):
+            a.eraser.erase(HER, NOW)
+        assert text_of(a.store) == ["her wish"]
+        obstacle.rmdir()
+        waiting = Event()
+        while a.store.keys.unfinished_erasures():
+            with suppress(ErasureUnfinished):
+                b.eraser.resume(LATER)
+            waiting.wait(0.05)
+        assert text_of(a.store) == [""]
+
+
+def test_what_refuses_on_another_machine_keeps_no_keys_and_is_named(start: Start) -> None:
+    with start("a") as a, start("b") as b:
+        tell(a.store, message(HER, "her wish"))
+        obstacle = b.directory / "parked" / "1.json"
+        obstacle.mkdir(parents=True)
+        with pytest.raises(ErasureUnfinished, match=r"are destroyed, but parked/1.json of b refused"):
+            a.eraser.erase(HER, NOW)
+        assert text_of(a.store) == [""]
+        obstacle.rmdir()
+        obstacle.write_text(f"her wish, {HER}")
+        b.eraser.resume(LATER)
+        assert not obstacle.exists()
+        assert a.store.keys.unfinished_erasures() == []
+
+
+def test_nobody_waits_for_a_machine_that_was_not_seen_for_a_month(start: Start, database: str) -> None:
+    with start("b"):
+        pass
+    with start("a") as a:
+        tell(a.store, message(HER, "her wish"))
+        assert a.eraser.erase(HER, NOW).awaited == ("b",)
+        with psycopg.connect(database, autocommit=True) as direct:
+            direct.execute("DELETE FROM chatbot_erp.nodes WHERE name = 'b'")
+        a.eraser.resume(LATER)
+        assert a.store.keys.unfinished_erasures() == []
+
+
+class Nobody:
+    def erase(self, number: str) -> str:
+        raise AssertionError("no manager runs on this data directory")
+
+
+def test_the_command_erases_beside_nodes_that_work_and_takes_nothing_from_them(
+    start: Start, database: str, tmp_path: Path
+) -> None:
+    with start("a") as a:
+        assert a.store.company.reserve("shop", "empresa_x")
+        tell(a.store, message(HER, "her wish", lid=HER_LID), message(HIM, "his wish"))
+        for directory in (a.directory, tmp_path / "copy"):
+            leave_traces(directory)
+        forget(tmp_path / "copy", database, HER, Nobody(), as_json=False)
+        assert text_of(a.store) == ["", "his wish"]
+        assert is_clean(a.directory)
+        assert is_clean(tmp_path / "copy")
+        tell(a.store, message(HIM, "his next wish"))
+        assert a.store.company.has("shop")
+        assert [node.name for node in a.store.company.nodes()] == ["a"]
+    forget(tmp_path / "copy", database, HIM, Nobody(), as_json=False)
+    with start("a") as a:
+        a.eraser.resume(LATER)
+        assert text_of(a.store) == ["", "", ""]
+        assert HIM.encode() not in everything(a.directory)
+        assert a.store.company.has("shop")
