@@ -166,9 +166,11 @@ class Router:
 
     def process_resource(self, req: Request, resp: Response, resource: object, params: dict[str, str]) -> None:
         """Have another node answer where the instance is there. Raises `RequestRefused` where it is nowhere just now."""
-        if not self._company.node:
-            return
         route, name = req.uri_template or "", params.get("name")
+        if not self._company.node:
+            if name is not None and route not in FROM_THE_LOG and self._is_elsewhere(name):
+                raise RequestRefused(NO_NODE, "Its WhatsApp session is a file on another machine.")
+            return
         if route == CREATION:
             if req.method == "POST":
                 self._place(req, resp)
@@ -181,6 +183,13 @@ class Router:
             if time.monotonic() > deadline:
                 raise RequestRefused(NO_NODE)
             time.sleep(LOOK_EVERY_S)
+
+    def _is_elsewhere(self, name: str) -> bool:
+        """Whether it stays with another machine, though this manager has the database to itself."""
+        if self._directory.has(name):
+            return False
+        seat = self._company.seat(name)
+        return seat is not None and seat.node != self._company.machine
 
     def _is_moving(self, name: str, req: Request, resp: Response) -> bool:
         """Whether the instance is between two nodes; where it is at another one, that has answered after this."""

@@ -190,8 +190,8 @@ NOT_READY = _later("not-ready", 503, "The manager takes no new work now.", "Try 
 NO_NODE = _later(
     "no-node",
     503,
-    "The instance is between two nodes just now.",
-    "Nothing was done; try again, another one takes over.",
+    "The instance is at no node that works just now.",
+    "Nothing was done; try again: another one takes over, or its own comes back.",
 )
 TOO_MANY_STREAMS = _later(
     "too-many-streams", 503, "All places for streams are taken.", "Try again later, or page through GET /events."

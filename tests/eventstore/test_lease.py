@@ -14,7 +14,7 @@ import pytest
 from chatbot_erp.eventstore.company import News, Seat
 from chatbot_erp.eventstore.errors import StoreError, StoreUnavailable, VersionConflict
 from chatbot_erp.eventstore.events import InstanceCreated, InstanceRemoved, MessageAccepted
-from chatbot_erp.eventstore.lease import ALONE, Lease, Node, decide
+from chatbot_erp.eventstore.lease import ALONE, VISITOR, Lease, Node, decide
 from chatbot_erp.eventstore.postgres_store import open_store, verify
 from chatbot_erp.eventstore.store import EventStore, NewEvent, Settings
 from chatbot_erp.eventstore.subject_keys import Wanted
@@ -56,7 +56,7 @@ def direct(database: str) -> Iterator[Direct]:
 
 
 def opened(database: str, directory: Path, node: Node, lost: Signal, settings: Settings = PATIENT) -> EventStore:
-    return open_store(database, directory.with_name(node.name), settings, node, lost.set)
+    return open_store(database, directory.with_name(node.name or "nobody"), settings, node, lost.set)
 
 
 class Heard:
@@ -208,6 +208,59 @@ def test_one_that_shares_with_nobody_has_everything_that_is_open(
         assert store.company.has("s")
         with pytest.raises(StoreUnavailable, match="another manager"):
             opened(database, directory, A, Signal(), ONCE)
+
+
+def test_one_that_shares_with_nobody_leaves_numbers_with_the_machine_that_has_their_sessions(
+    database: str, directory: Path, new: Facts, created: Callable[[str], InstanceCreated]
+) -> None:
+    with opened(database, directory, A, Signal()) as a:
+        for stream in "stu":
+            assert a.company.reserve(stream, f"empresa_{stream}")
+            a.append(stream, 0, [new(created(f"empresa_{stream}"))], snapshot=b"1").result()
+        a.company.fix(["s", "t"])
+    alone = Node(name="c")
+    with opened(database, directory, alone, Signal()) as c:
+        c.company.fix(["t"])  # as where that file was brought here
+        assert [c.company.has(stream) for stream in "stu"] == [False, True, True]
+        assert c.company.seat("empresa_s") == Seat("s", "a", "", alive=False)
+        assert not c.company.reserve("v", "empresa_s")
+    with opened(database, directory, B, Signal()) as b:
+        Heard(b).until_it_has("u")
+        assert b.company.seat("empresa_t") == Seat("t", "c", "", alive=False)
+    with opened(database, directory, A, Signal()) as a:
+        assert a.company.has("s")
+
+
+def test_who_was_cut_off_when_one_that_shares_with_nobody_began_has_an_old_epoch_and_no_lease(
+    database: str, directory: Path, direct: Direct
+) -> None:
+    opened(database, directory, A, Signal()).close()
+    # As of a node that works, and whose lines are gone.
+    direct("UPDATE nodes SET lease_until = 'infinity' WHERE name = 'a'")
+    direct("INSERT INTO placements VALUES ('s', 'empresa_in_the_making', 'a')")
+    with opened(database, directory, Node(name="c"), Signal()) as c:
+        assert not c.company.is_living("1/a")
+        assert c.company.machines()["a"] is None
+        assert direct("SELECT epoch FROM nodes WHERE name = 'a'").fetchone() == (2,)  # type: ignore[attr-defined]
+        assert c.company.reserve("t", "empresa_in_the_making")
+
+
+def test_a_visitor_writes_beside_nodes_and_when_nobody_is_there_and_has_nothing(
+    database: str, directory: Path, direct: Direct, new: Facts, accepted: MessageAccepted
+) -> None:
+    with opened(database, directory, VISITOR, Signal()) as visitor:
+        visitor.append("s", 0, [new(accepted)], snapshot=b"1").result()
+        assert not visitor.company.has("s")
+        with opened(database, directory, A, Signal()) as a:
+            Heard(a).until_it_has("s")
+            visitor.append("s", 1, [new(accepted)], snapshot=b"1").result()
+            assert a.company.seat("s") is None
+            assert [node.name for node in a.company.nodes()] == ["a"]
+            assert list(a.company.machines()) == ["a"]
+            with pytest.raises(StoreUnavailable, match="another manager"):
+                opened(database, directory, ALONE, Signal(), ONCE)
+    with opened(database, directory, ALONE, Signal()), pytest.raises(StoreUnavailable, match="another manager"):
+        opened(database, directory, VISITOR, Signal(), ONCE)
 
 
 def test_two_of_one_name_keep_each_other_out(database: str, directory: Path) -> None:

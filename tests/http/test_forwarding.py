@@ -150,6 +150,17 @@ def test_what_is_here_is_answered_here_and_what_is_nowhere_is_not_found(node: Se
     assert ask(node, "GET", "/instances/nobody/events").status_code == 404
 
 
+def test_who_shares_with_nobody_refuses_what_stays_with_another_machine(
+    node: Serving, fellows: Fellows, manager: FakeManager
+) -> None:
+    fellows.node = ""
+    manager.bring("here", Status.CONNECTED)
+    got = ask(node, "POST", "/instances/a/restart")
+    assert (got.status_code, got.json()["type"]) == (503, "/problems/no-node")
+    assert ask(node, "GET", "/instances/here").status_code == 200
+    assert ask(node, "GET", "/instances/nobody").status_code == 404
+
+
 def test_a_call_waits_for_an_instance_that_comes_until_what_is_seen_of_it_is_true_and_it_is_connected(
     node: Serving, manager: FakeManager
 ) -> None:
