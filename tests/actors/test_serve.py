@@ -2,12 +2,19 @@
 
 import math
 from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
 
 from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.frames import Said
 from chatbot_erp.actors.serve import PULSE_PATIENCE_S, Surroundings, await_end, open_house
-from chatbot_erp.actors.spool import write_spool
+from chatbot_erp.actors.spool import packed, write_spool
+from chatbot_erp.eventstore.events import InstanceCreated, InstanceInvalidated, MessageReceived, Status
+from chatbot_erp.eventstore.lease import Node
+from chatbot_erp.eventstore.places import open_store, open_vault
+from chatbot_erp.eventstore.records import NewEvent
 from fake_sockets import received
 
 
@@ -53,3 +60,25 @@ def test_what_cannot_be_read_of_a_spool_is_kept_for_a_person_to_look_at(tmp_path
         assert manager.tallies()[("parked", "Spool")] == 1
     assert not sound.exists()
     assert [path.name for path in (tmp_path / "parked").iterdir()] == [torn.name]
+
+
+def test_one_that_shares_with_nobody_stores_what_sockets_of_nodes_left_in_the_database(
+    tmp_path: Path, database: str
+) -> None:
+    events = (
+        InstanceCreated(name="um", webhook_url="http://127.0.0.1:9/", session_from=None),
+        InstanceInvalidated(previous=Status.INITIALIZING, reason="banned"),
+    )
+    new = [NewEvent(id=str(uuid4()), event=each, recorded_at=datetime.now(UTC)) for each in events]
+    said = Said(instance="a", generation=0, number=1, observation=received("Enquanto isso"))
+    with open_store(tmp_path / "a", database, Node(name="a", movable=True)) as store:
+        assert store.company.reserve("a", "um")
+        store.append("a", 0, new, snapshot=b"to be folded").result()
+        with closing(open_vault(database)) as vault:
+            vault.put("spool", "a/host", packed([said]))
+    config = Config(data_dir=tmp_path / "c", database=database, node="c")
+    with open_house(config, Surroundings(environment={}, prelude=None)) as manager:
+        told = [each.event for each in manager.store.read(types={"message.received"})]
+        assert [event.text for event in told if isinstance(event, MessageReceived)] == ["Enquanto isso"]
+    with closing(open_vault(database)) as vault:
+        assert vault.all("spool") == {}

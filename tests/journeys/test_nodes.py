@@ -3,12 +3,13 @@
 import itertools
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any, Self
@@ -16,6 +17,7 @@ from typing import Any, Self
 import pytest
 import requests
 
+from chatbot_erp.eventstore.places import open_vault
 from chatbot_erp.sandbox.client import Network, Phone
 from manager_process import OPERATIONAL, ManagerProcess
 from postgres_server import PostgresServer
@@ -307,6 +309,32 @@ def test_a_node_that_was_frozen_wakes_having_sent_and_written_nothing_and_joins_
     customer.wait_inbox(2)
     assert [message.text for message in customer.inbox()] == ["Olá", "Depois"]
     assert "The log is whole" in verdict(nodes.database)
+
+
+def test_what_a_dead_node_had_in_hand_is_told_late_and_once_when_its_machine_is_back(
+    nodes: Nodes, receiver: Receiver, new_phone: NewPhone
+) -> None:
+    a = nodes.start("a")
+    shop, customer = new_phone("um"), new_phone("Maria")
+    a.pair("um", shop, receiver.url())
+    os.kill(a.pid, signal.SIGSTOP)
+    customer.send(shop.number, "Na mão")
+    spools = a.data_dir / "spool"
+    wait_for(lambda: any(spools.glob("*.spool")), a)
+    a.kill()
+    (spool,) = spools.iterdir()
+    shutil.copy(spool, spool.with_stem("again"))
+    b = nodes.start("b")
+    wait_for(lambda: homes(b, "um") == {"um": "b"}, b)
+    customer.send(shop.number, "Depois")
+    wait_for(lambda: "Depois" in told(receiver), b)
+    assert told(receiver) == ["Depois"]
+    nodes.start("a")
+    with closing(open_vault(nodes.database)) as vault:
+        wait_for(lambda: not (any(spools.iterdir()) or vault.all("spool") or any(b.data_dir.glob("spool/*"))), a, b)
+    wait_for(lambda: "Na mão" in told(receiver), a, b)
+    assert told(receiver) == ["Depois", "Na mão"]
+    assert len(b.events("um", "message.received")) == 2
 
 
 def test_nodes_outlast_a_database_that_is_away_for_longer_than_their_leases(
