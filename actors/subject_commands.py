@@ -19,7 +19,7 @@ from chatbot_erp.actors.outbox import Outbox
 from chatbot_erp.actors.phone_numbers import normalise
 from chatbot_erp.eventstore.addresses import canonical
 from chatbot_erp.eventstore.database import FILE
-from chatbot_erp.eventstore.errors import NoLog
+from chatbot_erp.eventstore.errors import NoLog, StoreUnavailable
 from chatbot_erp.eventstore.lease import VISITOR
 from chatbot_erp.eventstore.places import open_log, open_store, open_vault
 from chatbot_erp.eventstore.subjects import events
@@ -56,6 +56,13 @@ def forget(data_dir: Path, database: str | None, number: str, manager: Asked, *,
                 erasure, awaited = erased.id, erased.awaited
     except Timeout:
         erasure = manager.erase(number)
+    except StoreUnavailable as ex:
+        if database is None or ex.trouble != "locked":
+            raise
+        raise click.ClickException(
+            "Nothing was erased: a manager has the database to itself, ask that one (DELETE /subjects/NUMBER); or somebody"
+            " else erases just now, try again."
+        ) from ex
     except ManagerError as ex:
         raise click.ClickException(str(ex)) from ex
     words = f"Forgotten. The erasure is {erasure}; backups from before still hold the keys: erase there, too."
