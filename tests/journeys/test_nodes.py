@@ -39,9 +39,9 @@ class Nodes:
         self._network = network
         self.each: dict[str, ManagerProcess] = {}
 
-    def start(self, name: str) -> ManagerProcess:
-        """Start one, and wait until the others know of it."""
-        share = ("--database", self.database, "--share", "--node", name, "--lease", str(LEASE_S))
+    def start(self, name: str, lease_s: int = LEASE_S) -> ManagerProcess:
+        """Start one, and wait until the others know of it. One that was here before keeps its options."""
+        share = ("--database", self.database, "--share", "--node", name, "--lease", str(lease_s))
         manager = self.each.setdefault(name, ManagerProcess(self._place / name, self._network, *share))
         manager.start()
         wait_for(lambda: name in living(manager), manager)
@@ -314,7 +314,7 @@ def test_a_node_that_was_frozen_wakes_having_sent_and_written_nothing_and_joins_
 def test_what_a_dead_node_had_in_hand_is_told_late_and_once_when_its_machine_is_back(
     nodes: Nodes, receiver: Receiver, new_phone: NewPhone
 ) -> None:
-    a = nodes.start("a")
+    a = nodes.start("a", lease_s=10)
     shop, customer = new_phone("um"), new_phone("Maria")
     a.pair("um", shop, receiver.url())
     os.kill(a.pid, signal.SIGSTOP)
