@@ -1,5 +1,6 @@
 """`chatbot-erp export` and `erase`: what is held of somebody, and forgetting them."""
 
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
@@ -16,6 +17,7 @@ from chatbot_erp.actors.host_process import await_former_hosts
 from chatbot_erp.actors.log_commands import line
 from chatbot_erp.actors.outbox import Outbox
 from chatbot_erp.actors.phone_numbers import normalise
+from chatbot_erp.actors.progress import progress
 from chatbot_erp.eventstore.addresses import canonical
 from chatbot_erp.eventstore.database import FILE
 from chatbot_erp.eventstore.errors import NoLog
@@ -33,8 +35,9 @@ class Asked(Protocol):
 
 def print_held(data_dir: Path, database: str | None, *, number: str) -> None:
     """Print every event of somebody, of a running or a stopped manager. Raises `click.ClickException`, `StoreError`."""
-    with open_log(database or data_dir) as log:
-        for record in events(log, log.person(_names(data_dir, database, number))):
+    # Where the events themselves come to the terminal, they show how far it is.
+    with open_log(database or data_dir) as log, progress("looking", hidden=sys.stdout.isatty()) as done:
+        for record in events(log, log.person(_names(data_dir, database, number)), done):
             print(line(record, as_json=True))
 
 
@@ -43,19 +46,25 @@ def forget(data_dir: Path, database: str | None, number: str, manager: Asked, *,
     _names(data_dir, database, number)
     if database is None and not (data_dir / FILE).is_file():
         raise NoLog(f"There is no event log in {data_dir}.")
+    with progress("forgetting", hidden=as_json):
+        erasure = _erase(data_dir, database, number, manager)
+    words = f"Forgotten. The erasure is {erasure}; backups from before still hold the keys: erase there, too."
+    print(msgspec.json.encode({"erasure": erasure}).decode() if as_json else words)
+
+
+def _erase(data_dir: Path, database: str | None, number: str, manager: Asked) -> str:
+    """The erasure's id."""
     try:
         with FileLock(data_dir / "manager.lock", timeout=0):
             _await_former_hosts(data_dir)
             config = Config(data_dir=data_dir, database=database)
             Outbox(config).empty()
             with open_store(data_dir, database) as store:
-                erasure = Eraser(store, config).erase(number, datetime.now(UTC)).id
+                return Eraser(store, config).erase(number, datetime.now(UTC)).id
     except Timeout:
-        erasure = manager.erase(number)
+        return manager.erase(number)
     except ManagerError as ex:
         raise click.ClickException(str(ex)) from ex
-    words = f"Forgotten. The erasure is {erasure}; backups from before still hold the keys: erase there, too."
-    print(msgspec.json.encode({"erasure": erasure}).decode() if as_json else words)
 
 
 def _await_former_hosts(data_dir: Path) -> None:
