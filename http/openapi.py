@@ -129,6 +129,16 @@ PARAMETERS: dict[str, Json] = {
 }
 
 
+HEADERS: dict[str, Json] = {
+    "X-Request-Id": {"schema": {"type": "string"}, "description": REQUEST_ID},
+    "Idempotent-Replay": {
+        "schema": {"const": "true"},
+        "description": "The answer that the same request with this Idempotency-Key got before.",
+    },
+    "Retry-After": {"schema": {"type": "integer"}, "description": "Seconds after which it may be tried again."},
+}
+
+
 def document(*, sandbox: bool) -> Json:
     """The whole document, as JSON types; the sandbox's calls stand in it where they exist."""
     operations = [each for each in OPERATIONS if not each.is_private and (sandbox or each.tag != SANDBOX)]
@@ -163,6 +173,7 @@ def document(*, sandbox: bool) -> Json:
         "components": {
             "schemas": components,
             "parameters": PARAMETERS,
+            "headers": HEADERS,
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer"},
                 "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
@@ -233,7 +244,7 @@ def _operation(operation: Operation, json: Body, problem: Json) -> Json:
     roles = [] if operation.scope is None else [operation.scope]
     described["security"] = [{name: roles} for name in ("bearer", "apiKey", "session")] if roles else []
     if operation.body is not None:
-        described["requestBody"] = {"required": True, "content": _bodies(operation, json)}
+        described["requestBody"] = {"required": operation.needs_body, "content": _bodies(operation, json)}
     return described
 
 
@@ -260,10 +271,7 @@ def _operation_id(operation: Operation) -> str:
 
 
 def _answer(operation: Operation, json: Body) -> Json:
-    answer: Json = {
-        "description": operation.summary,
-        "headers": {"X-Request-Id": {"schema": {"type": "string"}, "description": REQUEST_ID}},
-    }
+    answer: Json = {"description": operation.summary, "headers": _headers(operation)}
     if isinstance(operation.answer, list):
         answer["content"] = {media: {} for media in operation.answer}
     elif operation.answer is not None:
@@ -274,12 +282,19 @@ def _answer(operation: Operation, json: Body) -> Json:
 def _deferred(operation: Operation, json: Body) -> Json:
     return {
         "description": "On record, and sent as soon as can be.",
-        "headers": {
+        "headers": _headers(operation)
+        | {
             "Location": {"schema": {"type": "string", "format": "uri-reference"}},
             "Preference-Applied": {"schema": {"type": "string"}},
         },
         "content": json(operation.deferred),
     }
+
+
+def _headers(operation: Operation) -> Json:
+    """What every answer of a call has, and what it may have."""
+    names = ("X-Request-Id", "Idempotent-Replay") if operation.method == "POST" else ("X-Request-Id",)
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
 def _problems(operation: Operation, problem: Json) -> Json:
@@ -296,12 +311,16 @@ def _problems(operation: Operation, problem: Json) -> Json:
     for kind in sorted(kinds, key=lambda kind: kind.status):
         answer = answers.setdefault(
             str(kind.status),
-            {"description": "", "content": {MEDIA_TYPE: {"schema": problem, "examples": {}}}},
+            {
+                "description": "",
+                "headers": _headers(operation),
+                "content": {MEDIA_TYPE: {"schema": problem, "examples": {}}},
+            },
         )
         answer["content"][MEDIA_TYPE]["examples"][kind.code] = {"value": _example(kind)}
         answer["description"] = " · ".join(answer["content"][MEDIA_TYPE]["examples"])
         if kind.retry_after_s is not None:
-            answer["headers"] = {"Retry-After": {"schema": {"type": "integer"}}}
+            answer["headers"]["Retry-After"] = {"$ref": "#/components/headers/Retry-After"}
     return answers
 
 
