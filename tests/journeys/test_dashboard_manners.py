@@ -53,7 +53,7 @@ def test_every_reason_has_words(new_visitor: NewVisitor) -> None:
         HttpParserError(), ConnectionError(), OSError(), Exception(),
     )  # fmt: skip
     for kind, codes in (
-        ("reason", {*REMEDIES, *DEMANDED, "partial_ack"}),
+        ("reason", {*REMEDIES, *DEMANDED, "paired", "partial_ack", "manager_restarted", "deleted", "removed"}),
         ("failure", set(OF_FAILURE)),
         ("missed", {*get_args(Reason), "crowded"}),
         ("stopped", set(get_args(Why))),
