@@ -1,14 +1,12 @@
 """`chatbot-erp backup` and `restore`: a data directory, whole, to another place and back."""
 
 import sqlite3
-import sys
 from pathlib import Path
 
 import click
 import msgspec
-from rich.console import Console
-from rich.progress import Progress
 
+from chatbot_erp.actors.progress import progress
 from chatbot_erp.eventstore import checkpoints, database
 from chatbot_erp.eventstore.backup import copy, is_vacant
 from chatbot_erp.eventstore.places import MOVED
@@ -18,7 +16,7 @@ from chatbot_erp.eventstore.verify import verify
 def make_backup(data_dir: Path, *, target: Path, as_json: bool) -> None:
     """Copy `data_dir`, of a running or a stopped manager, and check the copy. Raises `click.ClickException`."""
     _must_be_a_managers(data_dir)
-    events = _copy(data_dir, target)
+    events = _copy(data_dir, target, as_json)
     if events is None:
         words = f"{target} holds a whole copy of the files. The log is in PostgreSQL: back that up, too."
     else:
@@ -32,7 +30,7 @@ def restore_backup(data_dir: Path, *, source: Path, as_json: bool) -> None:
     Raises `click.ClickException`.
     """
     _must_be_a_managers(source)
-    events = _copy(source, data_dir)
+    events = _copy(source, data_dir, as_json)
     what = "its log is in PostgreSQL" if events is None else f"{events} events"
     _tell(f"{data_dir} is ready to be served: {what}.", data_dir, events, as_json)
 
@@ -47,7 +45,7 @@ def _must_be_a_managers(directory: Path) -> None:
         raise click.ClickException(f"{directory} holds no event log.")
 
 
-def _copy(source: Path, target: Path) -> int | None:
+def _copy(source: Path, target: Path, as_json: bool) -> int | None:
     """Copy and check the copy; how many events it holds, None where the log is in PostgreSQL."""
     try:
         vacant = is_vacant(target)
@@ -55,16 +53,15 @@ def _copy(source: Path, target: Path) -> int | None:
         raise click.ClickException(f"{target} cannot be a copy: {ex}.") from ex
     if not vacant:
         raise click.ClickException(f"{target} is there already; name a directory that is not, or one that is empty.")
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not sys.stderr.isatty()) as bar:
-        copying, checking = bar.add_task("copying", total=None), bar.add_task("checking the copy", total=None)
+    with progress("copying", hidden=as_json) as done:
         try:
-            copy(source, target, lambda done, count: bar.update(copying, completed=done, total=count))
+            copy(source, target, done)
         except (OSError, sqlite3.Error) as ex:
             raise click.ClickException(f"Nothing was copied: {ex}.") from ex
-        if (target / MOVED).exists() or not (target / database.FILE).exists():
-            return None
-        report = verify(target, progress=lambda done, total: bar.update(checking, completed=done, total=total))
+    if (target / MOVED).exists() or not (target / database.FILE).exists():
+        return None
+    with progress("checking the copy", hidden=as_json) as done:
+        report = verify(target, progress=done)
     if report.problem is not None:
         raise click.ClickException(f"The copy does not verify: {report.problem}")
     return report.events

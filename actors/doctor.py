@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from chatbot_erp.actors.progress import progress
 from chatbot_erp.eventstore.database import FILE, OLDEST_SQLITE
 from chatbot_erp.eventstore.errors import StoreError
 from chatbot_erp.eventstore.events import EVENT_NAMES, InstanceConnected, InstanceInvalidated, InstanceRemoved
@@ -79,11 +80,13 @@ def show_findings(data_dir: Path, *, database: str | None, host: str, port: int,
     marks = {Health.WELL: "[green]✓[/]", Health.DOUBTFUL: "[yellow]![/]", Health.ILL: "[red]✗[/]"}
     table = Table("", "what", "seen", "what to do", box=None)
     fine = True
-    for finding in examine(data_dir, database, host, port):
-        fine = fine and finding.health is not Health.ILL
-        if as_json:
-            print(msgspec.json.encode(finding).decode())
-        table.add_row(marks[finding.health], *(escape(text) for text in (finding.what, finding.seen, finding.advice)))
+    with progress("looking", hidden=as_json):
+        for finding in examine(data_dir, database, host, port):
+            fine = fine and finding.health is not Health.ILL
+            if as_json:
+                print(msgspec.json.encode(finding).decode())
+            words = (finding.what, finding.seen, finding.advice)
+            table.add_row(marks[finding.health], *(escape(text) for text in words))
     if not as_json:
         Console().print(table)
     return fine

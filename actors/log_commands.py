@@ -9,9 +9,8 @@ from typing import Any
 
 import click
 import msgspec
-from rich.console import Console
-from rich.progress import Progress
 
+from chatbot_erp.actors.progress import progress
 from chatbot_erp.actors.rebuild import Past, past
 from chatbot_erp.eventstore.checkpoints import Checkpoint
 from chatbot_erp.eventstore.errors import StoreError
@@ -62,7 +61,9 @@ def show_replay(place: Place, name: str, *, at: int | datetime | None, follow: b
     """Print the instance and its messages as they were at a position or moment; then, with `follow`, each change."""
     with open_log(place, follow=follow) as log:
         stream = stream_of(log, name)
-        then = past(log, stream, until=at) if isinstance(at, int) else past(log, stream, at=at)
+        until, when = (at, None) if isinstance(at, int) else (None, at)
+        with progress("looking back", hidden=as_json) as done:
+            then = past(log, stream, until=until, at=when, progress=done)
         if then.state is None:
             raise click.ClickException(f"{name} did not exist yet.")
         print_replay(stream, then, as_json)
@@ -77,9 +78,8 @@ def show_replay(place: Place, name: str, *, at: int | datetime | None, follow: b
 def show_verdict(place: Place, *, checkpoint: Path | None, keep: Path | None, as_json: bool) -> bool:
     """Check the whole log and print what was found; whether it is whole. `keep` gets its newest checkpoint."""
     kept = [kept_checkpoint(checkpoint)] if checkpoint else []
-    with Progress(console=Console(stderr=True), transient=True, disable=as_json or not sys.stderr.isatty()) as bar:
-        task = bar.add_task("checking", total=None)
-        report = verify(place, kept=kept, progress=lambda done, total: bar.update(task, completed=done, total=total))
+    with progress("checking", hidden=as_json) as done:
+        report = verify(place, kept=kept, progress=done)
     if keep and report.checkpoint and report.problem is None:
         try:
             keep.write_bytes(to_json(report.checkpoint))
@@ -114,9 +114,8 @@ def kept_checkpoint(path: Path) -> Checkpoint:
 
 def move_log(directory: Path, database: str, *, as_json: bool) -> None:
     """Move a log into a database and print what is there then. Raises `StoreError`."""
-    with Progress(console=Console(stderr=True), transient=True, disable=as_json or not sys.stderr.isatty()) as bar:
-        task = bar.add_task("moving", total=None)
-        report = move(directory, database, lambda done, total: bar.update(task, completed=done, total=total))
+    with progress("moving", hidden=as_json) as done:
+        report = move(directory, database, done)
     if as_json:
         print(to_json(report).decode())
         return

@@ -12,6 +12,7 @@ from chatbot_erp.actors.fates import Fates
 from chatbot_erp.actors.state import State, decode_state, evolve
 from chatbot_erp.eventstore.events import EVENT_NAMES, InstanceDegraded, InstanceRecovered
 from chatbot_erp.eventstore.store import EventStore, Recorded, StreamHead
+from chatbot_erp.eventstore.walk import Progress
 
 PAGE = 1000
 LAST_OF_MESSAGES = 2000
@@ -26,6 +27,8 @@ OF_A_LIFE = frozenset(name for name in EVENT_NAMES.values() if name.startswith((
 
 class Log(Protocol):
     """What reads events: the store of a running manager, or a log that is only looked at."""
+
+    def head(self) -> int: ...
 
     def read(
         self,
@@ -66,7 +69,14 @@ class Past:
         self.position = record.position
 
 
-def past(log: Log, stream: str, *, until: int | None = None, at: datetime | None = None) -> Past:
+def past(
+    log: Log,
+    stream: str,
+    *,
+    until: int | None = None,
+    at: datetime | None = None,
+    progress: Progress = lambda done, total: None,
+) -> Past:
     """How it was after the events up to position `until`, or after the last one that was recorded no later than `at`.
 
     What stands before that one belongs to it, also where a clock that went back since calls it later.
@@ -74,8 +84,11 @@ def past(log: Log, stream: str, *, until: int | None = None, at: datetime | None
     then = Past()
     if at is not None:
         until = log.last_until(stream, at)
+    end = log.head() if until is None else until
     for record in stream_events(log, stream, until=until):
         then.take(record)
+        if record.version % PAGE == 0:
+            progress(record.position, end)
     return then
 
 

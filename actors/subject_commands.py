@@ -1,5 +1,6 @@
 """`chatbot-erp export` and `erase`: what is held of somebody, and forgetting them."""
 
+import sys
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +18,7 @@ from chatbot_erp.actors.host_process import await_former_hosts
 from chatbot_erp.actors.log_commands import line
 from chatbot_erp.actors.outbox import Outbox
 from chatbot_erp.actors.phone_numbers import normalise
+from chatbot_erp.actors.progress import progress
 from chatbot_erp.eventstore.addresses import canonical
 from chatbot_erp.eventstore.database import FILE
 from chatbot_erp.eventstore.errors import NoLog, StoreUnavailable
@@ -27,16 +29,27 @@ from chatbot_erp.eventstore.subjects import events
 HOSTS_PATIENCE_S = 10.0
 
 
+class Erasure(Protocol):
+    """Somebody is forgotten; by the nodes in `awaited`, which are down, when they are back."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def awaited(self) -> tuple[str, ...]: ...
+
+
 class Asked(Protocol):
     """A running manager."""
 
-    def erase(self, number: str) -> str: ...
+    def erase(self, number: str) -> Erasure: ...
 
 
 def print_held(data_dir: Path, database: str | None, *, number: str) -> None:
     """Print every event of somebody, of a running or a stopped manager. Raises `click.ClickException`, `StoreError`."""
-    with open_log(database or data_dir) as log:
-        for record in events(log, log.person(_names(data_dir, database, number))):
+    # Where the events themselves come to the terminal, they show how far it is.
+    with open_log(database or data_dir) as log, progress("looking", hidden=sys.stdout.isatty()) as done:
+        for record in events(log, log.person(_names(data_dir, database, number)), done):
             print(line(record, as_json=True))
 
 
@@ -45,17 +58,25 @@ def forget(data_dir: Path, database: str | None, number: str, manager: Asked, *,
     _names(data_dir, database, number)
     if database is None and not (data_dir / FILE).is_file():
         raise NoLog(f"There is no event log in {data_dir}.")
-    awaited: tuple[str, ...] = ()
+    with progress("forgetting", hidden=as_json):
+        erasure = _erase(data_dir, database, number, manager)
+    words = f"Forgotten. The erasure is {erasure.id}; backups from before still hold the keys: erase there, too."
+    if erasure.awaited:
+        words += f" On the machines of these nodes, which are down, when they are back: {', '.join(erasure.awaited)}."
+    said = {"erasure": erasure.id, "awaited": erasure.awaited}
+    print(msgspec.json.encode(said).decode() if as_json else words)
+
+
+def _erase(data_dir: Path, database: str | None, number: str, manager: Asked) -> Erasure:
     try:
         with FileLock(data_dir / "manager.lock", timeout=0):
             _await_former_hosts(data_dir)
             config = Config(data_dir=data_dir, database=database)
             Outbox(config).empty()
             with open_store(data_dir, database, VISITOR) as store, closing(open_vault(database or data_dir)) as vault:
-                erased = Eraser(store, config, vault).erase(number, datetime.now(UTC))
-                erasure, awaited = erased.id, erased.awaited
+                return Eraser(store, config, vault).erase(number, datetime.now(UTC))
     except Timeout:
-        erasure = manager.erase(number)
+        return manager.erase(number)
     except StoreUnavailable as ex:
         if database is None or ex.trouble != "locked":
             raise
@@ -65,10 +86,6 @@ def forget(data_dir: Path, database: str | None, number: str, manager: Asked, *,
         ) from ex
     except ManagerError as ex:
         raise click.ClickException(str(ex)) from ex
-    words = f"Forgotten. The erasure is {erasure}; backups from before still hold the keys: erase there, too."
-    if awaited:
-        words += f" On the machines of these nodes, which are down, when they are back: {', '.join(awaited)}."
-    print(msgspec.json.encode({"erasure": erasure}).decode() if as_json else words)
 
 
 def _await_former_hosts(data_dir: Path) -> None:

@@ -24,7 +24,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 import urllib3
 
-from chatbot_erp.client.shapes import Accepted, Created, Event, Fate, Instance, Page, Problem, Sent, Summary
+from chatbot_erp.client.shapes import Accepted, Created, Erasure, Event, Fate, Instance, Page, Problem, Sent, Summary
 
 T = TypeVar("T")
 
@@ -150,9 +150,9 @@ class Client:
         moment = at.isoformat() if isinstance(at, datetime) else str(at)
         return self.call("GET", _at(name, "state"), query={"at": moment})
 
-    def erase(self, number: str) -> str:
-        """Forget somebody for ever; the id of the erasure. A second time finds nothing to do."""
-        return str(self.call("DELETE", f"/subjects/{quote(number, safe='')}")["id"])
+    def erase(self, number: str) -> Erasure:
+        """Forget somebody for ever. A second time finds nothing to do."""
+        return self.call("DELETE", f"/subjects/{quote(number, safe='')}", answer=Erasure)
 
     def call(
         self,

@@ -76,6 +76,13 @@ class Fate(_Shape, frozen=True, kw_only=True):
     at: datetime
 
 
+class Erasure(_Shape, frozen=True, kw_only=True):
+    """Somebody is forgotten; by the nodes in `awaited`, which are down, when they are back."""
+
+    id: str
+    awaited: tuple[str, ...] = ()
+
+
 class Event(_Shape, frozen=True, kw_only=True):
     """Something that happened to an instance, as the log has it."""
 

@@ -15,6 +15,7 @@ from chatbot_erp.eventstore.errors import LogCorrupt, StoreError, VersionConflic
 from chatbot_erp.eventstore.events import ContentExpired, Event, SubjectErased
 from chatbot_erp.eventstore.records import NewEvent, Recorded
 from chatbot_erp.eventstore.store import EventStore
+from chatbot_erp.eventstore.walk import Progress
 
 STREAM = "privacy"
 STRETCH = 20_000
@@ -53,12 +54,14 @@ def page(log: Log, person: Person, *, after: int, limit: int) -> tuple[list[Reco
     return found, after
 
 
-def events(log: Log, person: Person) -> Iterator[Recorded]:
+def events(log: Log, person: Person, progress: Progress = lambda done, total: None) -> Iterator[Recorded]:
     """All of them, in the order of the log, however many."""
     after: int | None = 0
     while after is not None:
         found, after = page(log, person, after=after, limit=1000)
         yield from found
+        if after is not None:
+            progress(after, log.head())
 
 
 def legible(log: Log, person: Person) -> Iterator[Recorded]:

@@ -6,9 +6,8 @@ from chatbot_erp.actors.people import People
 from chatbot_erp.http import people_payloads, queries
 from chatbot_erp.http.exchange import Request, Response
 from chatbot_erp.http.media import jpeg_body, json_body
-from chatbot_erp.http.payloads import parse
+from chatbot_erp.http.payloads import nothing_to_change, parse
 from chatbot_erp.http.people_payloads import GroupChange, JoinRequest, NewGroup, ParticipantsChange
-from chatbot_erp.http.problems import INVALID, FieldError, RequestRefused
 
 
 class Groups:
@@ -43,8 +42,7 @@ class OneGroup:
         change = parse(json_body(req), GroupChange)
         if change == GroupChange():
             fields = [field.encode_name for field in msgspec.structs.fields(GroupChange)]
-            known = [FieldError(field=each, location="body", detail="It can be changed.") for each in fields]
-            raise RequestRefused(INVALID, "The body names nothing that can be changed.", known)
+            raise nothing_to_change("It can be changed.", *fields)
         changed = self._people.change_group(name, people_payloads.change_of(group, change))
         resp.send(people_payloads.group(changed))
 

@@ -14,7 +14,6 @@ from chatbot_erp.http.auth import check_reach
 from chatbot_erp.http.exchange import Request, Response
 from chatbot_erp.http.forwarding import Forwarder, is_forwarded, others
 from chatbot_erp.http.media import json_body
-from chatbot_erp.http.problems import INVALID, FieldError, RequestRefused
 
 
 class Instances:
@@ -52,9 +51,7 @@ class OneInstance:
     def on_patch(self, req: Request, resp: Response, name: str) -> None:
         change = payloads.parse(json_body(req), webhook_payloads.ChangeRequest)
         if change == webhook_payloads.ChangeRequest():
-            hint = "Give this field, `webhook` or `pacing`."
-            known = [FieldError(field="webhookUrl", location="body", detail=hint)]
-            raise RequestRefused(INVALID, "The body names nothing that can be changed.", known)
+            raise payloads.nothing_to_change("Give this field, `webhook` or `pacing`.", "webhookUrl")
         if change.webhook_url is not UNSET or change.webhook is not UNSET:
             wanted = webhook_payloads.EndpointChange()
             if change.webhook is not UNSET:

@@ -13,6 +13,7 @@ from chatbot_erp.http.auth import COOKIE
 from chatbot_erp.http.examples import examples
 from chatbot_erp.http.operation import SANDBOX, TAGS, Operation
 from chatbot_erp.http.operations import OPERATIONS
+from chatbot_erp.http.parameters import HEADERS, PARAMETERS, parameter
 from chatbot_erp.http.problems import (
     FOREIGN_HOST,
     FOREIGN_ORIGIN,
@@ -27,106 +28,13 @@ from chatbot_erp.http.problems import (
     Problem,
     ProblemType,
 )
-from chatbot_erp.http.queries import LARGEST_PAGE, TYPES, USUAL_PAGE
 
 Json = dict[str, Any]
 Body = Callable[[Any], Json]
 """The content of a body, for its type."""
 
 REF = "#/components/schemas/{name}"
-REQUEST_ID = (
-    "As the caller gave it (visible ASCII, at most 128), else the request's own id: the `commandId` of what it sent."
-)
 EXAMPLE_REQUEST = "urn:uuid:6f1c2f0e-8a53-4c57-9a55-0f6d6e0a9b11"
-
-
-def _parameter(name: str, place: str, description: str, schema: Json, **more: Any) -> Json:
-    return {"name": name, "in": place, "description": description, "schema": schema, **more}
-
-
-PARAMETERS: dict[str, Json] = {
-    "name": _parameter("name", "path", "The instance's name.", {"type": "string"}, required=True),
-    "message_id": _parameter(
-        "message_id",
-        "path",
-        "WhatsApp's id of a message; for its fate also the id of a 202.",
-        {"type": "string"},
-        required=True,
-    ),
-    "code": _parameter("code", "path", "The last part of a problem's type.", {"type": "string"}, required=True),
-    "number": _parameter(
-        "number", "path", "Digits with country and area code, or a JID.", {"type": "string"}, required=True
-    ),
-    "chat": _parameter(
-        "chat", "path", "A number or JID of somebody, or a group's JID.", {"type": "string"}, required=True
-    ),
-    "group": _parameter("group", "path", "The group's JID.", {"type": "string"}, required=True),
-    "preview": _parameter(
-        "preview", "query", "true: a small one instead of the whole one.", {"type": "boolean", "default": False}
-    ),
-    "after": _parameter(
-        "after", "query", "Only events behind this position.", {"type": "integer", "minimum": 0, "default": 0}
-    ),
-    "before": _parameter(
-        "before",
-        "query",
-        "Only events ahead of this position, and of those the last ones.",
-        {"type": "integer", "minimum": 1},
-    ),
-    "limit": _parameter(
-        "limit",
-        "query",
-        "How many at most.",
-        {"type": "integer", "minimum": 1, "maximum": LARGEST_PAGE, "default": USUAL_PAGE},
-    ),
-    "type": _parameter(
-        "type",
-        "query",
-        "Only events of these types; may be repeated.",
-        {"type": "array", "items": {"type": "string", "enum": sorted(TYPES)}},
-    ),
-    "instance": _parameter(
-        "instance", "query", "Only events of this instance: a name, or the id of a removed one.", {"type": "string"}
-    ),
-    "endpoint": _parameter(
-        "endpoint",
-        "query",
-        "Which of the instance's endpoints.",
-        {"type": "string", "default": "main", "pattern": "^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$"},
-    ),
-    "position": _parameter("position", "path", "Place in the log.", {"type": "integer", "minimum": 1}, required=True),
-    "at": _parameter(
-        "at",
-        "query",
-        "A position of the log or an ISO 8601 moment (UTC where it has no offset); now, if left out.",
-        {"type": "string", "examples": ["42", "2026-01-31T12:00:00Z"]},
-    ),
-    "unlink": _parameter(
-        "unlink",
-        "query",
-        "false keeps link and session for a later create of that name.",
-        {"type": "boolean", "default": True},
-    ),
-    "Last-Event-ID": _parameter(
-        "Last-Event-ID",
-        "header",
-        "The position to go on behind; a browser's EventSource sends it by itself.",
-        {"type": "integer", "minimum": 0},
-    ),
-    "Prefer": _parameter(
-        "Prefer",
-        "header",
-        "`respond-async`: answer 202 as soon as the message is on record.",
-        {"type": "string", "examples": ["respond-async"]},
-    ),
-    "Idempotency-Key": _parameter(
-        "Idempotency-Key",
-        "header",
-        "The same key and body is answered as the first time, with Idempotent-Replay: true, and never carried out"
-        " twice. Kept for 48 hours.",
-        {"type": "string", "pattern": "^[!-~]{1,255}$"},
-    ),
-}
 
 
 def document(*, sandbox: bool) -> Json:
@@ -163,6 +71,7 @@ def document(*, sandbox: bool) -> Json:
         "components": {
             "schemas": components,
             "parameters": PARAMETERS,
+            "headers": HEADERS,
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer"},
                 "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
@@ -233,7 +142,7 @@ def _operation(operation: Operation, json: Body, problem: Json) -> Json:
     roles = [] if operation.scope is None else [operation.scope]
     described["security"] = [{name: roles} for name in ("bearer", "apiKey", "session")] if roles else []
     if operation.body is not None:
-        described["requestBody"] = {"required": True, "content": _bodies(operation, json)}
+        described["requestBody"] = {"required": operation.needs_body, "content": _bodies(operation, json)}
     return described
 
 
@@ -260,10 +169,7 @@ def _operation_id(operation: Operation) -> str:
 
 
 def _answer(operation: Operation, json: Body) -> Json:
-    answer: Json = {
-        "description": operation.summary,
-        "headers": {"X-Request-Id": {"schema": {"type": "string"}, "description": REQUEST_ID}},
-    }
+    answer: Json = {"description": operation.summary, "headers": _headers(operation)}
     if isinstance(operation.answer, list):
         answer["content"] = {media: {} for media in operation.answer}
     elif operation.answer is not None:
@@ -274,12 +180,19 @@ def _answer(operation: Operation, json: Body) -> Json:
 def _deferred(operation: Operation, json: Body) -> Json:
     return {
         "description": "On record, and sent as soon as can be.",
-        "headers": {
+        "headers": _headers(operation)
+        | {
             "Location": {"schema": {"type": "string", "format": "uri-reference"}},
             "Preference-Applied": {"schema": {"type": "string"}},
         },
         "content": json(operation.deferred),
     }
+
+
+def _headers(operation: Operation) -> Json:
+    """What every answer of a call has, and what it may have."""
+    names = ("X-Request-Id", "Idempotent-Replay") if operation.method == "POST" else ("X-Request-Id",)
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
 def _problems(operation: Operation, problem: Json) -> Json:
@@ -296,12 +209,16 @@ def _problems(operation: Operation, problem: Json) -> Json:
     for kind in sorted(kinds, key=lambda kind: kind.status):
         answer = answers.setdefault(
             str(kind.status),
-            {"description": "", "content": {MEDIA_TYPE: {"schema": problem, "examples": {}}}},
+            {
+                "description": "",
+                "headers": _headers(operation),
+                "content": {MEDIA_TYPE: {"schema": problem, "examples": {}}},
+            },
         )
         answer["content"][MEDIA_TYPE]["examples"][kind.code] = {"value": _example(kind)}
         answer["description"] = " · ".join(answer["content"][MEDIA_TYPE]["examples"])
         if kind.retry_after_s is not None:
-            answer["headers"] = {"Retry-After": {"schema": {"type": "integer"}}}
+            answer["headers"]["Retry-After"] = {"$ref": "#/components/headers/Retry-After"}
     return answers
 
 
@@ -323,7 +240,7 @@ def _webhook(name: str, json: Body) -> Json:
         "tags": [WEBHOOK_TAG["name"]],
         "summary": kind.__doc__,
         "parameters": [
-            _parameter(header, "header", text, {"type": "string"}, required=True)
+            parameter(header, "header", text, {"type": "string"}, required=True)
             for header, text in WEBHOOK_HEADERS.items()
         ],
         "requestBody": {"required": True, "content": json(kind)},

@@ -44,6 +44,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     """What is answered, with 202, to a caller who prefers not to wait; None where that cannot be had."""
     body: Any = None
     """A type for JSON (or a union of them), or the media type of another thing."""
+    needs_body: bool = True
+    """Where there is one: whether it may not be left out."""
     takes_file: bool = False
     """Also as multipart/form-data, with a file."""
     parameters: tuple[str, ...] = ()

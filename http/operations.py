@@ -246,7 +246,7 @@ OPERATIONS = (
         summary="Play a fault on it",
         body=playground_payloads.FaultRequest,
         status=204,
-        problems=(*BODY, *ONE, *KEYED, p.OF_ERROR[e.InstanceNotOperational]),
+        problems=(*BODY, *ONE, *KEYED, p.SANDBOX_REFUSED, p.OF_ERROR[e.InstanceNotOperational]),
     ),
     Operation(
         method="DELETE",
@@ -255,7 +255,7 @@ OPERATIONS = (
         tag=SANDBOX,
         summary="End all lasting faults, of all instances",
         status=204,
-        problems=ONE,
+        problems=(*ONE, p.SANDBOX_REFUSED),
     ),
     Operation(
         method="GET",

@@ -244,6 +244,12 @@ def faults(body: bytes, kind: type[msgspec.Struct]) -> list[FieldError]:
     return found
 
 
+def nothing_to_change(detail: str, *fields: str) -> RequestRefused:
+    """What a change is that names none of the `fields` that can be changed."""
+    known = [FieldError(field=field, location="body", detail=detail) for field in fields]
+    return RequestRefused(INVALID, "The body names nothing that can be changed.", known)
+
+
 def fault_of(value: msgspec.Raw, kind: object) -> str | None:
     """Why a value is not of a kind, or None."""
     try:

@@ -6,8 +6,7 @@ from chatbot_erp.actors.people import People
 from chatbot_erp.http import people_payloads, queries
 from chatbot_erp.http.exchange import Request, Response
 from chatbot_erp.http.media import jpeg_body, json_body
-from chatbot_erp.http.payloads import parse
-from chatbot_erp.http.problems import INVALID, FieldError, RequestRefused
+from chatbot_erp.http.payloads import nothing_to_change, parse
 
 
 class ContactChecks:
@@ -63,8 +62,7 @@ class Profile:
     def on_patch(self, req: Request, resp: Response, name: str) -> None:
         change = parse(json_body(req), people_payloads.ProfileChange)
         if change.about is UNSET:
-            known = [FieldError(field="about", location="body", detail="It is the field that can be changed.")]
-            raise RequestRefused(INVALID, "The body names nothing that can be changed.", known)
+            raise nothing_to_change("It is the field that can be changed.", "about")
         self._people.set_about(name, change.about)
         self.on_get(req, resp, name)
 

@@ -1,5 +1,7 @@
 """The sandbox's controls: there is no such route unless the manager runs on the built-in network."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 from chatbot_erp.actors.errors import InstanceNotOperational
@@ -33,10 +35,8 @@ class Scan:
         qr = self._manager.directory.view(name).qr
         if qr is None:
             raise RequestRefused(NO_QR)
-        try:
+        with refusing():
             self._playground.scan(digits(phone.number), qr.text)
-        except (ValueError, TimeoutError) as ex:
-            raise RequestRefused(SANDBOX_REFUSED, str(ex)) from ex
         resp.status = 204
 
 
@@ -50,10 +50,8 @@ class Contact:
     def on_post(self, req: Request, resp: Response, name: str) -> None:
         wanted = parse(json_body(req), ContactMessageRequest)
         own = number_of(self._manager, name)
-        try:
+        with refusing():
             message_id = self._playground.send(digits(wanted.number), own, wanted.message)
-        except (ValueError, TimeoutError) as ex:
-            raise RequestRefused(SANDBOX_REFUSED, str(ex)) from ex
         resp.send(ContactMessage(message_id=message_id))
 
 
@@ -66,13 +64,25 @@ class Faults:
 
     def on_post(self, req: Request, resp: Response, name: str) -> None:
         wanted = parse(json_body(req), FaultRequest)
-        self._playground.play(wanted.fault, number_of(self._manager, name))
+        number = number_of(self._manager, name)
+        with refusing():
+            self._playground.play(wanted.fault, number)
         resp.status = 204
 
     def on_delete(self, req: Request, resp: Response, name: str) -> None:
         self._manager.directory.view(name)
-        self._playground.heal()
+        with refusing():
+            self._playground.heal()
         resp.status = 204
+
+
+@contextmanager
+def refusing() -> Iterator[None]:
+    """What the network refuses is refused to the caller. Raises `RequestRefused`."""
+    try:
+        yield
+    except (ValueError, TimeoutError) as ex:
+        raise RequestRefused(SANDBOX_REFUSED, str(ex)) from ex
 
 
 def number_of(manager: Manager, name: str) -> str:

@@ -36,11 +36,11 @@ SPARE_THREADS = 2
 HEALTH_THREADS = 2
 HEALTH_CALLS = ("/livez", "/readyz")
 WAITING_CALLS = re.compile(
-    r"/audit/verify|/sandbox/[^/]+/(message|scan)|/instances/[^/]+/"
+    r"/audit/verify|/subjects/[^/]+|/sandbox/[^/]+/(message|scan)|/instances/[^/]+/"
     r"(message|messages|messages/read|messages/[^/]+/(media|read)|pairing-code|webhook/test"
     r"|(blocklist|chats|contacts|groups|presence|profile)(/.*)?)"
 )
-"""Paths of calls that wait for WhatsApp, for a receiver, or for the whole log to be read."""
+"""Paths of calls that wait for WhatsApp, for a receiver, for all other nodes, or for the whole log to be read."""
 
 FORWARDED_KEY = FORWARDED.upper().replace("-", "_")
 """How waitress calls the header."""

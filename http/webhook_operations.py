@@ -77,7 +77,7 @@ WEBHOOK_OPERATIONS = (
         "Tell one event again",
         status=202,
         answer=payloads.Queued,
-        problems=(*FOUND, *KEYED, p.CONTENT_TOO_LARGE, p.INVALID, NOTHING),
+        problems=(*FOUND, *KEYED, p.CONTENT_TOO_LARGE, p.INVALID, p.NOT_FOUND, NOTHING),
     ),
     on(
         "POST",
@@ -119,6 +119,7 @@ WEBHOOK_OPERATIONS = (
         description="With the old ids, in the old order, before what waits. At most 10,000 events a call.",
         status=202,
         body=payloads.RedriveRequest,
+        needs_body=False,
         answer=payloads.Queued,
         problems=(*BODY, *FOUND, *KEYED, NOTHING),
     ),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from chatbot_erp.sandbox.client import Network
 from chatbot_erp.sandbox.control_connection import SandboxError
 from chatbot_erp.sandbox.faults import (
@@ -43,23 +46,30 @@ class Playground:
 
     def scan(self, number: str, qr: str) -> None:
         """Have the phone of this number scan a code, and wait until the link is accepted."""
-        try:
+        with refusing():
             self._network.phone(number).scan(qr)
-        except SandboxError as ex:
-            raise ValueError(str(ex)) from ex
 
     def send(self, sender: str, to: str, text: str) -> str:
         """Have the phone of `sender` send a text; the message's id."""
-        try:
+        with refusing():
             return self._network.phone(sender).send(to, text)
-        except SandboxError as ex:
-            raise ValueError(str(ex)) from ex
 
     def play(self, fault: str, number: str) -> None:
         """Play a fault of `FAULTS` on the companions of a number."""
-        for each in FAULTS[fault]:
-            self._network.fault(each, number=number)
+        with refusing():
+            for each in FAULTS[fault]:
+                self._network.fault(each, number=number)
 
     def heal(self) -> None:
         """End every lasting fault."""
-        self._network.heal()
+        with refusing():
+            self._network.heal()
+
+
+@contextmanager
+def refusing() -> Iterator[None]:
+    """What the network does not do is a ValueError."""
+    try:
+        yield
+    except SandboxError as ex:
+        raise ValueError(str(ex)) from ex

@@ -87,8 +87,9 @@ def test_every_problem_that_is_named_exists() -> None:
             assert CATALOGUE[code].status == int(status), (document.name, code)
 
 
-def test_every_cause_of_a_loss_is_in_troubleshooting() -> None:
-    text = (DOCS / "troubleshooting.md").read_text()
+@pytest.mark.parametrize("page", ["troubleshooting.md", "pt-BR.md"])
+def test_every_cause_of_a_loss_is_in_troubleshooting(page: str) -> None:
+    text = (DOCS / page).read_text()
     planned = {"host_recycled"}
     assert [cause for cause in REMEDIES if f"`{cause}`" not in text and cause not in planned] == []
 
@@ -147,6 +148,15 @@ def skeleton(text: str) -> dict[str, list[str]]:
         "links": sorted(target for found in LINK.finditer(prose(text)) if (target := found[1])),
         "words": sorted(set(re.findall(r"`((?:--|/|GET )[^`]*)`", prose(text)))),
     }
+
+
+def test_what_the_portuguese_page_names_is_there() -> None:
+    text = (DOCS / "pt-BR.md").read_text()
+    portuguese = skeleton(text)
+    english = [skeleton(document.read_text()) for document in DOCUMENTS if document.name != "pt-BR.md"]
+    assert set(portuguese["commands"]) <= {command for each in english for command in each["commands"]}
+    assert set(main.commands) - {"serve"} <= set(re.findall(r"`(?:chatbot-erp )?([a-z]+)", text))
+    assert set(re.findall(r"`chatbot-erp ([a-z]+)", text)) <= set(main.commands)
 
 
 def test_the_readme_says_the_same_in_portuguese() -> None:

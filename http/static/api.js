@@ -1,11 +1,12 @@
 // Calls to the manager that served this page. The session is a cookie that this script never sees.
 
-/** Why a call was refused, in the manager's own words. */
+import { refusal, t } from "./words.js";
+
+/** Why a call was refused. */
 export class Problem extends Error {
-  constructor(status, { type = "", detail = "", action = "" } = {}) {
-    super([detail, action].filter(Boolean).join(" ") || `HTTP ${status}`);
+  constructor(status, words) {
+    super(words || `HTTP ${status}`);
     this.status = status;
-    this.code = type.split("/").pop();
   }
 }
 
@@ -20,12 +21,12 @@ export async function call(method, path, body = undefined) {
   try {
     answer = await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
   } catch {
-    throw new Problem(0, { detail: "The manager does not answer." });
+    throw new Problem(0, t("offline"));
   }
   const document = answer.status === 204 ? null : await answer.json().catch(() => ({}));
   if (answer.ok) return document;
   if (answer.status === 401 && path !== "/session") onSignedOut.listener();
-  throw new Problem(answer.status, document ?? {});
+  throw new Problem(answer.status, refusal(document ?? {}));
 }
 
 export const get = (path) => call("GET", path);

@@ -3,7 +3,7 @@
 import { at, call, get, post } from "./api.js";
 import { facts, field, form, h, say } from "./dom.js";
 import { Link } from "./link.js";
-import { badge } from "./list.js";
+import { badge, because } from "./list.js";
 import { Pace } from "./pace.js";
 import { SandboxCard } from "./sandbox.js";
 import { Timeline } from "./timeline.js";
@@ -89,8 +89,7 @@ export class Instance {
       this.#facts.replaceChildren();
       return;
     }
-    this.#state.replaceChildren(...[badge(view.status), " ", view.reason && h("code", {}, view.reason), " ",
-      t("since", { time: time(view.since) })].filter(Boolean));
+    this.#state.replaceChildren(badge(view.status), " ", because(view.reason), " ", t("since", { time: time(view.since) }));
     const account = view.user ? [view.user.jid.split("@")[0], view.user.pushName].filter(Boolean).join(" · ") : t("noAccount");
     this.#facts.replaceChildren(...facts([[t("account"), account], [t("restarts"), view.restarts],
       ...(view.retryAt ? [[t("retryAt"), time(view.retryAt)]] : []), [t("node"), view.node]]));

@@ -2,13 +2,19 @@
 
 import { get, post } from "./api.js";
 import { field, form, h, say } from "./dom.js";
-import { t } from "./words.js";
+import { t, why } from "./words.js";
 
 const SEARCH_FROM = 8;
 
 /** A status in words, and in a colour for those who see it. */
 export function badge(status) {
   return h("span", { class: "badge", "data-status": status }, t(`status.${status}`));
+}
+
+/** Why it is so: in words, and as the handbook calls it. */
+export function because(reason) {
+  const words = why(reason, "reason");
+  return reason ? h("span", { class: "reason" }, words === reason ? "" : `${words} `, h("code", {}, reason)) : "";
 }
 
 export class InstanceList {

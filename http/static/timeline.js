@@ -2,9 +2,9 @@
 
 import { at, get } from "./api.js";
 import { facts, form, h } from "./dom.js";
-import { badge } from "./list.js";
+import { badge, because } from "./list.js";
 import { Pace } from "./pace.js";
-import { t, time, told } from "./words.js";
+import { t, time, told, why } from "./words.js";
 
 const PAGE = 1000;
 const END = Number.MAX_SAFE_INTEGER;
@@ -180,14 +180,14 @@ export class Timeline {
     const latest = then.messages.slice(-MESSAGES).reverse();
     const account = then.user ? then.user.jid.split("@")[0] : t("noAccount");
     return [
-      h("p", { class: "state" }, badge(then.status ?? "REMOVED"), " ", then.reason ? h("code", {}, then.reason) : "", " ",
+      h("p", { class: "state" }, badge(then.status ?? "REMOVED"), " ", because(then.reason), " ",
         t("since", { time: time(then.since) })),
       h("dl", { class: "facts" },
         ...facts([[t("account"), account], [t("restarts"), then.restarts], [t("webhook"), then.webhookUrl]])),
       h("h5", {}, t("messages")),
       h("ul", { class: "fates" }, ...(latest.length ? latest.map((message) =>
         h("li", {}, h("span", { class: "fate", "data-fate": message.fate }, t(`fate.${message.fate}`)), h("span", {}, message.jid,
-          message.reason ? ` (${message.reason})` : ""))) : [h("li", { class: "quiet" }, t("noMessages"))])),
+          message.reason ? ` (${why(message.reason, "failure", "reason")})` : ""))) : [h("li", { class: "quiet" }, t("noMessages"))])),
     ];
   }
 }

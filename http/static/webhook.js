@@ -1,75 +1,107 @@
-// How the deliveries of an instance stand, and what can be told again.
+// How the deliveries to each endpoint of an instance stand, and what can be told again.
 
 import { at, get, post } from "./api.js";
 import { facts, field, form, h, say } from "./dom.js";
-import { t, time } from "./words.js";
+import { t, time, why } from "./words.js";
 
 const ATTEMPTS = 5;
 const LETTERS = 20;
+const FIRST = "main";
 
 export class WebhookCard {
   #name;
   #mayManage;
+  #endpoint = FIRST;
+  #choice = h("select", { change: () => this.#choose(this.#choice.value) });
+  #endpoints = field(t("endpoint"), this.#choice);
   #facts = h("dl", { class: "facts" });
   #attempts = h("ul", { class: "attempts" });
   #letters = h("div", { class: "letters" });
   #actions = h("div", { class: "buttons" });
-  #replay = null;
   #disabled = null;
 
   constructor(name, mayManage) {
     this.#name = name;
     this.#mayManage = mayManage;
-    this.element = h("section", { class: "card webhook", id: "webhook", hidden: true }, h("h3", {}, t("deliveries")), this.#facts,
-      h("h4", {}, t("lastAttempts")), this.#attempts, this.#letters, mayManage && this.#actions, mayManage && this.#replayForm());
+    this.element = h("section", { class: "card webhook", id: "webhook", hidden: true }, h("h3", {}, t("deliveries")), this.#endpoints,
+      this.#facts, h("h4", {}, t("lastAttempts")), this.#attempts, this.#letters, mayManage && this.#actions, mayManage && this.#replayForm());
   }
 
   async refresh() {
-    let stands;
+    const wanted = this.#endpoint;
+    let stands, letters;
     try {
-      stands = await get(at(this.#name, "/webhook"));
+      stands = await get(this.#at());
+      letters = stands.deadLetters ? await get(this.#at("/dead", `&limit=${LETTERS}`)) : null;
     } catch (problem) {
       if (problem.status !== 404) throw problem;
-      this.element.hidden = true;
+      // The instance is gone, or the endpoint that was looked at.
+      if (wanted === this.#endpoint) this.#endpoint = FIRST;
+      if (wanted === FIRST) this.element.hidden = true;
+      else await this.refresh();
       return;
     }
+    if (wanted !== this.#endpoint) return;
     this.element.hidden = false;
+    this.#drawChoice(stands.endpoints);
     this.#drawFacts(stands);
-    if (stands.deadLetters) await this.#drawLetters();
-    else this.#letters.replaceChildren();
+    this.#drawLetters(letters?.deadLetters ?? []);
     const disabled = stands.disabled !== null;
     if (this.#mayManage && disabled !== this.#disabled) this.#drawActions(disabled);
   }
 
+  /** A path of the endpoint that is looked at. */
+  #at(rest = "", more = "") {
+    return at(this.#name, `/webhook${rest}?endpoint=${encodeURIComponent(this.#endpoint)}${more}`);
+  }
+
+  #choose(endpoint) {
+    this.#endpoint = endpoint;
+    this.refresh().catch((problem) => say(problem.message, "bad"));
+  }
+
+  /** A choice is shown where there is one; it is left alone while it is open, unless it has changed. */
+  #drawChoice(endpoints) {
+    this.#endpoints.hidden = endpoints.length < 2;
+    if ([...this.#choice.options].map((option) => option.value).join() !== endpoints.join()) {
+      this.#choice.replaceChildren(...endpoints.map((each) => h("option", { value: each }, each)));
+    }
+    if (this.#choice.value !== this.#endpoint) this.#choice.value = this.#endpoint;
+  }
+
   #drawFacts(stands) {
-    const state = stands.disabled ? `${t("paused")} (${stands.disabled})` : t(`breaker.${stands.breaker}`);
+    const working = t(stands.paused ? "delivery.paused" : `breaker.${stands.breaker}`);
+    const state = stands.disabled ? `${t("paused")} (${why(stands.disabled, "stopped")})` : working;
     this.#facts.replaceChildren(...facts([["URL", stands.url], [t("breaker"), state], [t("waiting"), stands.backlog],
       [t("dead"), stands.deadLetters], [t("settled"), `${stands.cursor.sequence} / ${stands.cursor.latest}`]]));
     const rows = stands.attempts.slice(0, ATTEMPTS).map((attempt) =>
       h("li", { "data-good": String(!attempt.error) }, h("span", { class: "mark", "aria-hidden": "true" }, attempt.error ? "✕" : "✓"),
-        ...[`#${attempt.sequence ?? "–"}`, time(attempt.at), attempt.httpStatus ?? attempt.error, `${attempt.durationMs} ms`]
+        ...[`#${attempt.sequence ?? "–"}`, time(attempt.at), attempt.httpStatus ?? why(attempt.error, "delivery"), `${attempt.durationMs} ms`]
           .map((part) => h("span", {}, String(part)))));
     this.#attempts.replaceChildren(...(rows.length ? rows : [h("li", { class: "quiet" }, t("noAttempts"))]));
   }
 
-  async #drawLetters() {
-    const { deadLetters } = await get(at(this.#name, `/webhook/dead?limit=${LETTERS}`));
+  #drawLetters(deadLetters) {
+    if (deadLetters.length === 0) {
+      this.#letters.replaceChildren();
+      return;
+    }
     this.#letters.replaceChildren(h("h4", {}, t("deadLetters")),
-      h("ul", {}, ...deadLetters.map((letter) =>
-        h("li", {}, ...[`#${letter.sequence}`, letter.type, letter.error].map((part) => h("span", {}, part))))),
+      h("ul", {}, ...deadLetters.map((letter) => h("li", {},
+        ...[`#${letter.sequence}`, letter.type, why(letter.error, "delivery")].map((part) => h("span", {}, part))))),
       this.#mayManage ? this.#button("redrive", "redrive", async () =>
-        say(t("redriven", { n: (await post(at(this.#name, "/webhook/redrive"), {})).queued }))) : "");
+        say(t("redriven", { n: (await post(this.#at("/redrive"), {})).queued }))) : "");
   }
 
   #drawActions(disabled) {
     this.#disabled = disabled;
     this.#actions.replaceChildren(
       this.#button("testWebhook", "test-webhook", async () => {
-        const { delivered, attempt } = await post(at(this.#name, "/webhook/test"));
-        say(t(delivered ? "tested" : "testFailed", { why: attempt.error }), delivered ? "good" : "bad");
+        const { delivered, attempt } = await post(this.#at("/test"));
+        say(t(delivered ? "tested" : "testFailed", { why: why(attempt.error, "delivery") }), delivered ? "good" : "bad");
       }),
       this.#button(disabled ? "enable" : "disable", "switch-webhook", async () => {
-        await post(at(this.#name, `/webhook/${disabled ? "enable" : "disable"}`));
+        await post(this.#at(disabled ? "/enable" : "/disable"));
       }));
   }
 
@@ -84,7 +116,7 @@ export class WebhookCard {
   #replayForm() {
     const from = h("input", { type: "number", min: "0", value: "0", required: true });
     return h("details", {}, h("summary", {}, t("replay")), form({ id: "replay" }, async () => {
-      const { queued } = await post(at(this.#name, "/webhook/replay"), { after: Math.max(0, Number(from.value) - 1) });
+      const { queued } = await post(this.#at("/replay"), { after: Math.max(0, Number(from.value) - 1) });
       say(t("replayed", { n: queued }));
       await this.refresh();
     }, field(t("replayFrom"), from), h("button", {}, t("replayNow"))));

@@ -1,5 +1,7 @@
 // Every word the dashboard says, in English and Portuguese. A test holds the two against each other.
 
+import { PROBLEMS } from "./problems.js";
+
 const EN = {
   language: "Language", signOut: "Sign out", signIn: "Sign in", key: "API key", skip: "Skip to content", docs: "API",
   keyHint: "As in --api-key, or from “chatbot-erp keys create”. It is not stored in the browser.",
@@ -24,7 +26,7 @@ const EN = {
   log: "Log", moment: "Moment", now: "Back to now", then: "As it was then", asNow: "As it is now", events: "Events",
   earlier: "Earlier events", empty: "Nothing has happened yet.",
   messages: "Last messages until then", noMessages: "none", position: "position {n}", data: "Data",
-  deliveries: "Webhook", waiting: "Waiting", dead: "Given up", settled: "Settled", lastAttempts: "Last attempts", breaker: "State",
+  deliveries: "Webhook", endpoint: "Endpoint", waiting: "Waiting", dead: "Given up", settled: "Settled", lastAttempts: "Last attempts", breaker: "State",
   replay: "Replay…", replayFrom: "From position", replayNow: "Replay", replayed: "{n} events are delivered again.",
   deadLetters: "Dead letters", redrive: "Deliver again",
   redriven: "{n} dead letters are delivered again.", testWebhook: "Send a test event", tested: "The receiver took the test event.", testFailed: "The receiver did not take it ({why}).",
@@ -68,6 +70,28 @@ const EN = {
   "fate.accepted": "accepted", "fate.sent": "sent", "fate.delivered": "delivered", "fate.read": "read", "fate.played": "played",
   "fate.failed": "failed", "fate.unknown": "nobody knows", "fate.received": "received", "fate.undecryptable": "unreadable",
   "fate.revoked": "taken back",
+  "reason.dropped": "the network broke off", "reason.refused": "WhatsApp cannot be reached", "reason.unavailable": "WhatsApp has trouble",
+  "reason.flapping": "it breaks off again and again", "reason.socket_failed": "its socket failed", "reason.host_died": "its process ended",
+  "reason.host_hung": "its process hung", "reason.host_recycled": "its process was renewed", "reason.actor_failed": "it failed within",
+  "reason.actor_stuck": "it was stuck", "reason.zombie": "connected, but not logged in", "reason.deaf": "connected, but heard nothing",
+  "reason.temporarily_banned": "banned for a time", "reason.qr_expired": "nobody scanned", "reason.pairing_failed": "linking failed",
+  "reason.stream_replaced": "its session runs somewhere else", "reason.locked": "WhatsApp has locked the account",
+  "reason.banned": "WhatsApp has banned the account", "reason.client_outdated": "WhatsApp wants a newer version",
+  "reason.unusable_session": "the session is unusable", "reason.logged_out": "unlinked on the phone", "reason.requested": "asked for",
+  "reason.manager_started": "the manager started", "reason.manager_restarted": "the manager was restarted",
+  "reason.paired": "after linking", "reason.partial_ack": "not acknowledged by the recipient yet", "reason.deleted": "on request", "reason.removed": "the instance was removed",
+  "failure.not_on_whatsapp": "not on WhatsApp", "failure.not_connected": "not connected", "failure.refused": "WhatsApp refused it",
+  "failure.reachout_locked": "may begin no conversations now", "failure.addressing_rejected": "the addressing was rejected",
+  "failure.too_many": "too many at once", "failure.not_uploaded": "the file was not uploaded",
+  "missed.gone": "WhatsApp no longer has it", "missed.unreachable": "WhatsApp's media server was not reached", "missed.damaged": "it is damaged",
+  "missed.large": "it is too large", "missed.disk": "too little disk is free", "missed.crowded": "too many at once",
+  "missed.interrupted": "the connection ended",
+  "stopped.gone": "the receiver answered 410", "stopped.failing": "it failed for five days", "stopped.requested": "on request",
+  "delivery.bad_url": "bad URL", "delivery.denied_address": "address not allowed", "delivery.unresolved": "name not found",
+  "delivery.timeout": "no answer in time", "delivery.tls": "TLS failed", "delivery.connection_refused": "connection refused",
+  "delivery.protocol": "no valid HTTP", "delivery.reset": "connection broken", "delivery.unreachable": "not reachable",
+  "delivery.internal": "failed here", "delivery.no_secret": "no secret", "delivery.unreadable": "unreadable",
+  "delivery.paused": "paused", "delivery.disabled": "disabled",
 };
 
 const PT = {
@@ -95,7 +119,7 @@ const PT = {
   log: "Log", moment: "Momento", now: "Voltar ao presente", then: "Como estava", asNow: "Como está agora", events: "Eventos",
   earlier: "Eventos anteriores", empty: "Nada aconteceu ainda.",
   messages: "Últimas mensagens até esse momento", noMessages: "nenhuma", position: "posição {n}", data: "Dados",
-  deliveries: "Webhook", waiting: "Na fila", dead: "Abandonados", settled: "Concluídos", lastAttempts: "Últimas tentativas", breaker: "Estado",
+  deliveries: "Webhook", endpoint: "Destino", waiting: "Na fila", dead: "Abandonados", settled: "Concluídos", lastAttempts: "Últimas tentativas", breaker: "Estado",
   replay: "Reenviar histórico…", replayFrom: "A partir da posição", replayNow: "Reenviar", replayed: "{n} eventos serão reenviados.",
   deadLetters: "Eventos abandonados", redrive: "Reenviar",
   redriven: "{n} eventos abandonados serão reenviados.", testWebhook: "Enviar evento de teste", tested: "O destino aceitou o evento de teste.", testFailed: "O destino não aceitou ({why}).",
@@ -139,6 +163,28 @@ const PT = {
   "fate.accepted": "aceita", "fate.sent": "enviada", "fate.delivered": "entregue", "fate.read": "lida", "fate.played": "ouvida",
   "fate.failed": "falhou", "fate.unknown": "ninguém sabe", "fate.received": "recebida", "fate.undecryptable": "ilegível",
   "fate.revoked": "apagada",
+  "reason.dropped": "a rede caiu", "reason.refused": "o WhatsApp está inacessível", "reason.unavailable": "o WhatsApp está com problemas",
+  "reason.flapping": "a conexão cai repetidamente", "reason.socket_failed": "o socket falhou", "reason.host_died": "o processo terminou",
+  "reason.host_hung": "o processo travou", "reason.host_recycled": "o processo foi renovado", "reason.actor_failed": "falha interna",
+  "reason.actor_stuck": "ficou travada", "reason.zombie": "conectada, mas sem login", "reason.deaf": "conectada, mas sem ouvir nada",
+  "reason.temporarily_banned": "banida por um tempo", "reason.qr_expired": "ninguém escaneou", "reason.pairing_failed": "o vínculo falhou",
+  "reason.stream_replaced": "a sessão está em uso em outro lugar", "reason.locked": "o WhatsApp bloqueou a conta",
+  "reason.banned": "o WhatsApp baniu a conta", "reason.client_outdated": "o WhatsApp exige uma versão mais nova",
+  "reason.unusable_session": "a sessão não pode ser usada", "reason.logged_out": "desvinculada no celular", "reason.requested": "a pedido",
+  "reason.manager_started": "o gerenciador iniciou", "reason.manager_restarted": "o gerenciador foi reiniciado",
+  "reason.paired": "após o vínculo", "reason.partial_ack": "ainda sem confirmação do destinatário", "reason.deleted": "a pedido", "reason.removed": "a instância foi removida",
+  "failure.not_on_whatsapp": "não está no WhatsApp", "failure.not_connected": "sem conexão", "failure.refused": "o WhatsApp recusou",
+  "failure.reachout_locked": "não pode iniciar conversas agora", "failure.addressing_rejected": "endereçamento rejeitado",
+  "failure.too_many": "muitas de uma vez", "failure.not_uploaded": "o arquivo não foi carregado",
+  "missed.gone": "o WhatsApp não o tem mais", "missed.unreachable": "o servidor de mídia não respondeu", "missed.damaged": "está danificado",
+  "missed.large": "é grande demais", "missed.disk": "falta espaço em disco", "missed.crowded": "muitos de uma vez",
+  "missed.interrupted": "a conexão terminou",
+  "stopped.gone": "o destino respondeu 410", "stopped.failing": "falhou por cinco dias", "stopped.requested": "a pedido",
+  "delivery.bad_url": "URL inválida", "delivery.denied_address": "endereço não permitido", "delivery.unresolved": "nome não encontrado",
+  "delivery.timeout": "sem resposta a tempo", "delivery.tls": "falha de TLS", "delivery.connection_refused": "conexão recusada",
+  "delivery.protocol": "HTTP inválido", "delivery.reset": "conexão interrompida", "delivery.unreachable": "inacessível",
+  "delivery.internal": "falha interna", "delivery.no_secret": "sem segredo", "delivery.unreadable": "ilegível",
+  "delivery.paused": "pausado", "delivery.disabled": "desativado",
 };
 
 export const LANGUAGES = { en: ["English", EN], pt: ["Português", PT] };
@@ -162,9 +208,24 @@ export function time(iso) {
   return (at.toDateString() === new Date().toDateString() ? clock : calendar).format(at);
 }
 
+/** What a code means, by the first of these kinds that has words for it; itself where none has (WhatsApp's own words). */
+export function why(code, ...kinds) {
+  const key = kinds.map((kind) => `${kind}.${code}`).find((each) => each in LANGUAGES[language][1]);
+  return key ? t(key) : code;
+}
+
+const KIND = { "message.failed": "failure", "media.missed": "missed", "endpoint.disabled": "stopped" };
+
 /** What an event says, in a line. */
 export function told(event) {
   const key = event.type === "message.acknowledged" ? `event.${event.type}.${event.data.ack}` : `event.${event.type}`;
-  const words = t(key, event.data);
+  const kind = KIND[event.type] ?? "reason";
+  const words = t(key, { ...event.data, reason: why(event.data.reason, kind), cause: why(event.data.cause, kind) });
   return words === key ? event.type : words;
+}
+
+/** Why something was refused and what to do: in the manager's own words, which are English, or in ours. */
+export function refusal({ type = "", detail = "", action = "" }) {
+  const ours = language === "pt" && PROBLEMS[type.split("/").pop()];
+  return ours ? ours.replace("{detail}", detail).trim() : [detail, action].filter(Boolean).join(" ");
 }

@@ -223,7 +223,7 @@ def test_nobody_waits_for_a_machine_that_was_not_seen_for_a_month(start: Start, 
 
 
 class Nobody:
-    def erase(self, number: str) -> str:
+    def erase(self, number: str) -> erasing.Erased:
         raise AssertionError("no manager runs on this data directory")
 
 

@@ -65,6 +65,12 @@ def test_faults_are_played_and_healed(sandbox_api: Caller, manager: FakeManager,
     assert playground.calls == [("play", "silence", "559199999999"), ("heal",)]
     assert sandbox_api.post("/sandbox/a/faults", {"fault": "earthquake"}).status_code == 422
     assert sandbox_api("DELETE", "/sandbox/nobody/faults").status_code == 404
+    playground.refusal = ValueError("The network has ended.")
+    for refused in (
+        sandbox_api.post("/sandbox/a/faults", {"fault": "drop"}),
+        sandbox_api("DELETE", "/sandbox/a/faults"),
+    ):
+        assert (refused.status_code, refused.json["detail"]) == (409, "The network has ended.")
 
 
 def test_every_fault_that_can_be_asked_for_is_one_of_the_sandbox() -> None:

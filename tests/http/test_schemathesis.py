@@ -22,7 +22,23 @@ from chatbot_erp.http.operations import OPERATIONS
 if TYPE_CHECKING:
     from tests.http.conftest import Caller, FakeManager
 
+
+BELOW_THE_CALLS = {"bad-request", "not-found"}
+"""What there is before a call is known: no such path, no valid HTTP."""
+
+
+def problem_conformance(context: Any, response: Any, case: Any) -> None:
+    """A problem is one of those that the call is said to have."""
+    if response.headers.get("content-type") != ["application/problem+json"]:
+        return
+    code = response.json()["type"].removeprefix("/problems/")
+    described = case.operation.definition.raw["responses"][str(response.status_code)]
+    known = described["content"]["application/problem+json"]["examples"]
+    assert code in {*known, *BELOW_THE_CALLS}, f"{code} is not said to be an answer of {case.method} {case.path}"
+
+
 CHECKS = [
+    problem_conformance,
     not_a_server_error,
     status_code_conformance,
     content_type_conformance,
@@ -57,6 +73,9 @@ def test_every_answer_is_documented(schema: Any, asked: Any) -> None:
     def ask(case: Any, name: str) -> None:
         if "name" in case.path_parameters and asked.method != "DELETE":
             case.path_parameters["name"] = name
-        case.call_and_validate(checks=CHECKS)
+        answer = case.call()
+        # Another path where what was drawn for a part is a word of it, such as …/groups/join.
+        if answer.status_code != 405:
+            case.validate_response(answer, checks=CHECKS)
 
     ask()

@@ -179,9 +179,10 @@ def test_questions_of_deaf_numbers_keep_neither_looks_nor_changes_waiting(
         assert {each.result()[0] for each in questions} == {200}
 
 
-def test_every_call_about_people_and_groups_is_one_that_waits() -> None:
-    for each in PEOPLE_AND_GROUPS:
-        assert WAITING_CALLS.fullmatch(each.path), each.path
+def test_every_call_that_waits_for_somebody_else_is_one_that_waits() -> None:
+    others = ("/audit/verify", "/subjects/{number}", "/instances/{name}/webhook/test")
+    for path in (*(each.path for each in PEOPLE_AND_GROUPS), *others):
+        assert WAITING_CALLS.fullmatch(path), path
     for path in ("/instances/media", "/instances/message", "/instances/groups/restart", "/instances/{name}/events"):
         assert not WAITING_CALLS.fullmatch(path)
 

@@ -246,6 +246,33 @@ def test_an_address_that_is_none_leads_to_the_list(page: Page, linked: Phone, na
     go_to(page, name)
 
 
+def test_each_endpoint_of_an_instance_is_looked_at_and_controlled(
+    page: Page, house: ManagerProcess, receiver: Receiver, name: str
+) -> None:
+    house.create(name, receiver.url("/first"))
+    crm = f"/instances/{name}/webhook?endpoint=crm"
+    house.call("PATCH", crm, json={"url": receiver.url("/crm"), "events": ["message.received"]})
+    go_to(page, name)
+    card = page.locator("#webhook")
+    expect(card.locator(".facts")).to_contain_text(receiver.url("/first"))
+    card.get_by_label("Endpoint").select_option("crm")
+    expect(card.locator(".facts")).to_contain_text(receiver.url("/crm"))
+    card.get_by_role("button", name="Send a test event").click()
+    said(page, "The receiver took the test event.")
+    receiver.wait_for(lambda payload: payload["event"] == "webhook.test")
+    card.get_by_role("button", name="Disable", exact=True).click()
+    expect(card.locator(".facts")).to_contain_text("disabled (on request)")
+    card.get_by_label("Endpoint").select_option("main")
+    expect(card.locator(".facts")).not_to_contain_text("disabled")
+    expect(card.get_by_role("button", name="Disable", exact=True)).to_be_visible()
+
+    card.get_by_label("Endpoint").select_option("crm")
+    expect(card.get_by_role("button", name="Enable", exact=True)).to_be_visible()
+    house.call("DELETE", crm)
+    expect(card.get_by_label("Endpoint")).to_be_hidden()
+    expect(card.locator(".facts")).to_contain_text(receiver.url("/first"))
+
+
 def test_a_receiver_is_tried_switched_off_and_on_and_told_again(
     page: Page, house: ManagerProcess, receiver: Receiver, new_phone: Callable[[str], Phone], name: str
 ) -> None:

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
+from httptools import HttpParserError
 from playwright.sync_api import Page, expect
 
 from browser import DASHBOARD_KEY, NewVisitor, Visitor, go_to, said, signed_in
+from chatbot_erp.actors.endpoint import Why
+from chatbot_erp.actors.errors import OF_FAILURE, BadWebhookUrl
 from chatbot_erp.actors.fates import Fate
+from chatbot_erp.actors.media_frames import Reason
+from chatbot_erp.actors.supervision import DEMANDED, REMEDIES
+from chatbot_erp.actors.webhook_dial import Denied
+from chatbot_erp.actors.webhook_post import class_of
 from chatbot_erp.eventstore.events import EVENT_NAMES, Ack
+from chatbot_erp.http.problems import CATALOGUE
 from chatbot_erp.sandbox.client import Phone
 from manager_process import ManagerProcess
 
@@ -33,6 +43,47 @@ def test_every_event_and_every_fate_has_words(new_visitor: NewVisitor) -> None:
     wanted = {f"event.{name}" for name in EVENT_NAMES.values()} - {"event.message.acknowledged"} | acknowledged
     assert {key for key in keys if key.startswith("event.")} == wanted
     assert {key for key in keys if key.startswith("fate.")} == {f"fate.{fate}" for fate in Fate}
+
+
+def test_every_reason_has_words(new_visitor: NewVisitor) -> None:
+    page = new_visitor().visit()
+    keys = page.evaluate("import('/static/words.js').then(({LANGUAGES}) => Object.keys(LANGUAGES.en[1]))")
+    failures = (
+        BadWebhookUrl(), Denied(), socket.gaierror(), TimeoutError(), ssl.SSLError(), ConnectionRefusedError(),
+        HttpParserError(), ConnectionError(), OSError(), Exception(),
+    )  # fmt: skip
+    for kind, codes in (
+        ("reason", {*REMEDIES, *DEMANDED, "paired", "partial_ack", "manager_restarted", "deleted", "removed"}),
+        ("failure", set(OF_FAILURE)),
+        ("missed", {*get_args(Reason), "crowded"}),
+        ("stopped", set(get_args(Why))),
+        ("delivery", {class_of(each) for each in failures}),
+    ):
+        assert {f"{kind}.{code}" for code in codes} <= set(keys)
+
+
+def test_every_problem_has_words_in_portuguese(new_visitor: NewVisitor) -> None:
+    page = new_visitor().visit()
+    keys = page.evaluate("import('/static/problems.js').then(({PROBLEMS}) => Object.keys(PROBLEMS))")
+    assert set(keys) == set(CATALOGUE)
+
+
+def test_what_goes_wrong_and_why_it_is_so_is_said_in_the_language_of_the_reader(
+    new_visitor: NewVisitor, house: ManagerProcess, linked: Phone, name: str
+) -> None:
+    page = signed_in(new_visitor(locale="pt-BR"))
+    go_to(page, name)
+    page.get_by_label("Para (número)").fill("12")
+    page.locator("#test").get_by_label("Mensagem").fill("x")
+    page.get_by_role("button", name="Enviar", exact=True).click()
+    expect(page.locator("#test .wrong")).to_contain_text("Informe DDI, DDD e número")
+    page.get_by_label("Falha").select_option("replaced")
+    page.get_by_role("button", name="Simular a falha").click()
+    expect(page.locator(".heading .reason")).to_have_text("a sessão está em uso em outro lugar stream_replaced")
+    expect(page.locator(".events")).to_contain_text("Nenhum reinício resolve (a sessão está em uso em outro lugar)")
+    page.route("**/restart", lambda route: route.abort())
+    page.get_by_role("button", name="Reiniciar", exact=True).click()
+    expect(page.locator("#restart .wrong")).to_have_text("o gerenciador não responde")
 
 
 def test_what_goes_wrong_is_said_where_it_was_asked_for(page: Page, linked: Phone, name: str) -> None:
