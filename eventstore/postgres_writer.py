@@ -11,6 +11,7 @@ on its way then may have happened: each transaction leaves a mark, and its futur
 
 import contextlib
 import threading
+import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -88,6 +89,9 @@ class Writer:
         self._closing = False
         self._trouble: StoreUnavailable | None = None
         self._committed: Outcomes = []
+        self._unsigned_since: float | None = time.monotonic()
+        """When this node last appended, where it has signed nothing since."""
+        self._pause_s = min(GLANCE_S, tenure.cadence_s, cadence.quiet.total_seconds())
         self._thread = threading.Thread(target=self._run, name="event-store", daemon=True)
         self._connection: Connection
 
@@ -134,8 +138,8 @@ class Writer:
             while not (self._closing and not self._queue):
                 try:
                     self._drain()
-                    if not self._await_work(min(GLANCE_S, self._tenure.cadence_s)):
-                        self._glance()
+                    if not self._await_work(self._pause_s):
+                        self._idle()
                 except WriteFailed as ex:
                     self._heal(ex)
             self._sign_the_end()
@@ -158,12 +162,24 @@ class Writer:
         with self._arrival:
             return bool(self._arrival.wait_for(lambda: self._queue or self._closing, patience_s))
 
-    def _glance(self) -> None:
-        """See whether the connection still is one. Raises WriteFailed."""
+    def _idle(self) -> None:
+        """See whether the connection still is one; after a silence, sign the log's end. Raises WriteFailed, Superseded."""
+        quiet_s = self._cadence.quiet.total_seconds()
         try:
-            self._connection.execute("SELECT 1")
+            if self._unsigned_since is not None and time.monotonic() - self._unsigned_since >= quiet_s:
+                self._sign()
+            else:
+                self._connection.execute("SELECT 1")
         except psycopg.Error as ex:
             raise WriteFailed(ex, []) from ex
+
+    def _sign(self) -> None:
+        """A checkpoint of the log's end, where there is none yet. Raises Superseded, psycopg.Error."""
+        with self._connection.transaction():
+            ask = asking(self._connection)
+            staging, _ = self._stage(ask, [], look=False)
+            write(ask, staging, staging.checkpoint(self._signer))
+        self._unsigned_since = None
 
     def _settle(self) -> None:
         """Have every instance in its place, where it is time to look. Raises WriteFailed, Superseded."""
@@ -227,6 +243,8 @@ class Writer:
             return
         self._vocabulary |= staging.words
         self._committed += outcomes
+        if staging.events:
+            self._unsigned_since = time.monotonic()
         self.reach(staging.position)
         self._noticed(self._tenure.losses)
 
@@ -330,10 +348,8 @@ class Writer:
     def _sign_the_end(self) -> None:
         """The last word: a checkpoint over everything. Where it fails it comes with the next start's first one."""
         with contextlib.suppress(psycopg.Error), self._connection.transaction():
-            ask = asking(self._connection)
-            staging, _ = self._stage(ask, [], look=False)
-            write(ask, staging, staging.checkpoint(self._signer))
-            give_back(ask, self._tenure)
+            self._sign()
+            give_back(asking(self._connection), self._tenure)
 
 
 def _resolve(outcomes: Outcomes) -> None:
