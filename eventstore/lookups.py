@@ -26,6 +26,7 @@ def in_a_file(schema: int) -> tuple[Kind, ...]:
 
 
 CREATED = EVENT_NAMES[InstanceCreated]
+ABOUT_MESSAGES = frozenset(name for name in EVENT_NAMES.values() if name.startswith("message."))
 
 
 class _Key(msgspec.Struct, rename="camel", gc=False):
@@ -77,7 +78,7 @@ class Lookups:
         self._names([row for row in page if row[5] == CREATED], first, last)
         indexed = page if last <= self._indexed else page[: max(0, self._indexed + 1 - first)]
         if indexed and "messages" in self._kinds:
-            self._messages([row for row in indexed if row[5][:8] == "message."])
+            self._messages([row for row in indexed if row[5] in ABOUT_MESSAGES])
         if indexed and "streams" in self._kinds:
             self._streams(indexed, first, indexed[-1][0])
 

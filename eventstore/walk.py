@@ -161,9 +161,9 @@ class Walk:
     def chain(self, until: int) -> None:
         """Check events up to `until`. Raises LogCorrupt."""
         position, digest = self.position, self.hash
-        versions, sequences = self._versions, self._sequences
+        versions, sequences, whole = self._versions, self._sequences, self._whole
         page = self._ask("chain", (position, until)).fetchall()
-        checkpoints = self._checkpoints_of(position, until) if self._whole else {}
+        checkpoints = self._checkpoints_of(position, until) if whole else {}
         try:
             for place, stream, version, sequence, event_id, name, schema, at, data, stored in page:
                 if place != position + 1:
@@ -174,7 +174,7 @@ class Walk:
                 computed = sha256(digest + text.encode()).digest()
                 if computed != stored:
                     raise LogCorrupt(f"The event at position {place} does not have the hash of its content.", place)
-                if self._whole:
+                if whole:
                     versions[stream] = expected = versions[stream] + 1
                     if version != expected and not self._presume(versions, self._before[0], stream, version):
                         raise LogCorrupt(f"Position {place} is not the next version of stream {stream}.", place)
@@ -188,7 +188,7 @@ class Walk:
                 position, digest = place, computed
         finally:
             self.position, self.hash = position, digest
-        if self._whole and page:
+        if whole and page:
             self._lookups.check(page)
 
     def _presume(self, seen: dict[str, int], before: dict[str, int], stream: str, number: int) -> bool:
