@@ -183,6 +183,7 @@ def as_object(record: Recorded) -> dict[str, Any]:
         "type": record.type,
         "data": record.data,
         "recordedAt": record.recorded_at,
+        "sequence": record.sequence,
         "hash": record.hash,
     }
 

@@ -9,7 +9,8 @@ from typing import Self
 
 import msgspec
 
-from chatbot_erp.eventstore.database import open_at_rest, open_readable
+from chatbot_erp.eventstore.database import must_be_readable, open_at_rest, open_readable
+from chatbot_erp.eventstore.lookups import Lookups, in_a_file
 from chatbot_erp.eventstore.sql import asking
 from chatbot_erp.eventstore.walk import Part, Walk
 
@@ -43,7 +44,8 @@ def main(path: str, state: str, after: str, until: str) -> None:
     """The other process: ends with an error where something does not fit, or where nobody waits for it any more."""
     file = Path(path)
     with closing(open_at_rest(file) if state == "rest" else open_readable(file)) as connection:
-        walk = Walk(asking(connection), whole=True)
+        ask = asking(connection)
+        walk = Walk(ask, Lookups(ask, in_a_file(must_be_readable(connection))))
         part = walk.part(int(after), int(until), lambda *_: print(flush=True))
         print(msgspec.json.encode(part).decode())
 

@@ -412,3 +412,16 @@ SELECT stream, version, sequence FROM streams;
 
 -- name: count_versions
 SELECT coalesce(sum(version), 0)::bigint FROM streams;
+
+-- name: count_names
+SELECT count(*) FROM names;
+
+-- name: count_messages
+SELECT count(*) FROM messages;
+
+-- name: names_between
+SELECT name, position, stream FROM names WHERE position BETWEEN %s AND %s;
+
+-- name: missing_messages
+SELECT told.key::bigint FROM json_each_text(%s::json) AS told
+WHERE NOT EXISTS (SELECT FROM messages AS m WHERE m.message = told.value AND m.position = told.key::bigint);

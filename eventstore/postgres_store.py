@@ -13,9 +13,11 @@ from chatbot_erp.eventstore.engine import Answer
 from chatbot_erp.eventstore.errors import LogCorrupt, StoreUnavailable
 from chatbot_erp.eventstore.lease import ALONE, Node
 from chatbot_erp.eventstore.log_reader import LogReader
+from chatbot_erp.eventstore.lookups import IN_A_DATABASE, Lookups
 from chatbot_erp.eventstore.postgres_company import PostgresCompany
 from chatbot_erp.eventstore.postgres_keys import KeysConnection
 from chatbot_erp.eventstore.postgres_lease import Lost, Superseded, Tenure, take
+from chatbot_erp.eventstore.postgres_transaction import can_be_looked_up
 from chatbot_erp.eventstore.postgres_writer import Writer
 from chatbot_erp.eventstore.store import EventStore, Settings
 from chatbot_erp.eventstore.subject_keys import SubjectKeys
@@ -148,7 +150,8 @@ def verify(url: str, *, kept: Iterable[Checkpoint] = (), progress: Progress | No
 
 
 def _walk(connection: postgres.Connection, kept: Iterable[Checkpoint], progress: Progress | None) -> Report:
-    walk = Walk(postgres.asking(connection), whole=True)
+    ask = postgres.asking(connection)
+    walk = Walk(ask, Lookups(ask, IN_A_DATABASE, can_be_looked_up))
     try:
         connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         walk.prepare(kept)

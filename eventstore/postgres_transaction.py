@@ -63,15 +63,19 @@ def messages(outcomes: Outcomes) -> list[Any]:
         if isinstance(outcome, Appended):
             for record in outcome.records:
                 if record.type.startswith("message."):
-                    for message in _spoken_of(record.event):
+                    for message in filter(can_be_looked_up, _spoken_of(record.event)):
                         found += (message, record.position)
     return found
 
 
 def _spoken_of(event: Event) -> set[str]:
-    """The ids under which a message's event is looked up. Their senders choose them: one that no index takes is left out."""
-    ids = {getattr(event, "message_id", None) or "", getattr(event, "command_id", None) or ""}
-    return {each for each in ids if 0 < len(each) <= LONGEST_ID and "\0" not in each}
+    """The ids under which a message's event is looked up."""
+    return {getattr(event, "message_id", None) or "", getattr(event, "command_id", None) or ""}
+
+
+def can_be_looked_up(message: str) -> bool:
+    """Whether an index takes the id of a message. Senders choose it: any other is left out."""
+    return 0 < len(message) <= LONGEST_ID and "\0" not in message
 
 
 def _each(ask: Ask, query: str, rows: list[dict[str, Any]]) -> None:

@@ -11,8 +11,8 @@ on its way then may have happened: each transaction leaves a mark, and its futur
 
 import contextlib
 import threading
+import time
 import uuid
-from collections import deque
 from collections.abc import Callable, Sequence
 
 import psycopg
@@ -24,9 +24,9 @@ from chatbot_erp.eventstore.errors import (
     OutcomeUnknown,
     StoreClosed,
     StoreError,
-    StoreOverloaded,
     StoreUnavailable,
 )
+from chatbot_erp.eventstore.inbox import Inbox, resolve
 from chatbot_erp.eventstore.postgres import (
     Connection,
     asking,
@@ -76,18 +76,18 @@ class Writer:
         self._lost = lost
         self._noticed = noticed
         self._signer = signer
-        self._bounds = bounds
         self._cadence = cadence
         self._name = str(uuid.uuid4())
         self._mark = 0
         self._vocabulary: set[tuple[str, int]] = set()
-        self._queue: deque[Work] = deque()
-        self._arrival = threading.Condition()
+        self._inbox = Inbox(bounds)
         self._growth = threading.Condition()
         self._position = 0
-        self._closing = False
         self._trouble: StoreUnavailable | None = None
         self._committed: Outcomes = []
+        self._unsigned_since: float | None = time.monotonic()
+        """When this node last appended, where it has signed nothing since."""
+        self._pause_s = min(GLANCE_S, tenure.cadence_s, cadence.quiet.total_seconds())
         self._thread = threading.Thread(target=self._run, name="event-store", daemon=True)
         self._connection: Connection
 
@@ -98,14 +98,8 @@ class Writer:
         self._thread.start()
 
     def submit(self, work: Work) -> None:
-        """Queue `work`. Raises StoreClosed, StoreOverloaded."""
-        with self._arrival:
-            if self._closing:
-                raise StoreClosed
-            if len(self._queue) >= self._bounds.queue:
-                raise StoreOverloaded(len(self._queue))
-            self._queue.append(work)
-            self._arrival.notify()
+        """As `Inbox.submit`."""
+        self._inbox.submit(work)
 
     def trouble(self) -> StoreUnavailable | None:
         """Why writes fail now."""
@@ -124,18 +118,16 @@ class Writer:
 
     def close(self) -> None:
         """Write what is queued and end the thread. Idempotent."""
-        with self._arrival:
-            self._closing = True
-            self._arrival.notify()
+        self._inbox.close()
         self._thread.join()
 
     def _run(self) -> None:
         try:
-            while not (self._closing and not self._queue):
+            while not (self._inbox.is_closed and not self._inbox):
                 try:
                     self._drain()
-                    if not self._await_work(min(GLANCE_S, self._tenure.cadence_s)):
-                        self._glance()
+                    if not self._inbox.wait(self._pause_s):
+                        self._idle()
                 except WriteFailed as ex:
                     self._heal(ex)
             self._sign_the_end()
@@ -147,23 +139,27 @@ class Writer:
             if not isinstance(ex, StoreClosed):
                 raise
         finally:
-            with self._arrival:
-                self._closing = True
-            while late := self._take(self._bounds.group):
-                _resolve([(work, StoreClosed()) for work in late])
+            self._inbox.refuse()
             self._connection.close()
 
-    def _await_work(self, patience_s: float) -> bool:
-        """Wait until something is queued, or the end has come; whether it is so."""
-        with self._arrival:
-            return bool(self._arrival.wait_for(lambda: self._queue or self._closing, patience_s))
-
-    def _glance(self) -> None:
-        """See whether the connection still is one. Raises WriteFailed."""
+    def _idle(self) -> None:
+        """See whether the connection still is one; after a silence, sign the log's end. Raises WriteFailed, Superseded."""
+        quiet_s = self._cadence.quiet.total_seconds()
         try:
-            self._connection.execute("SELECT 1")
+            if self._unsigned_since is not None and time.monotonic() - self._unsigned_since >= quiet_s:
+                self._sign()
+            else:
+                self._connection.execute("SELECT 1")
         except psycopg.Error as ex:
             raise WriteFailed(ex, []) from ex
+
+    def _sign(self) -> None:
+        """A checkpoint of the log's end, where there is none yet. Raises Superseded, psycopg.Error."""
+        with self._connection.transaction():
+            ask = asking(self._connection)
+            staging, _ = self._stage(ask, [], look=False)
+            write(ask, staging, staging.checkpoint(self._signer))
+        self._unsigned_since = None
 
     def _settle(self) -> None:
         """Have every instance in its place, where it is time to look. Raises WriteFailed, Superseded."""
@@ -173,21 +169,11 @@ class Writer:
             except psycopg.Error as ex:
                 raise WriteFailed(ex, []) from ex
 
-    def _take(self, most: int) -> list[Work]:
-        """The next work, without what was cancelled; none when nothing waits."""
-        group: list[Work] = []
-        with self._arrival:
-            while self._queue and len(group) < most:
-                work = self._queue.popleft()
-                if work.future.set_running_or_notify_cancel():
-                    group.append(work)
-        return group
-
     def _drain(self) -> None:
         """Commit group after group until nothing waits. Raises WriteFailed, Superseded."""
         try:
             self._settle()
-            while group := self._take(self._bounds.group):
+            while group := self._inbox.take():
                 self._commit(group)
                 self._settle()
         finally:
@@ -195,7 +181,7 @@ class Writer:
 
     def _announce(self) -> None:
         committed, self._committed = self._committed, []
-        _resolve(committed)
+        resolve(committed)
 
     def _commit(self, group: list[Work], *, look: bool = False) -> None:
         self._mark += 1
@@ -227,6 +213,8 @@ class Writer:
             return
         self._vocabulary |= staging.words
         self._committed += outcomes
+        if staging.events:
+            self._unsigned_since = time.monotonic()
         self.reach(staging.position)
         self._noticed(self._tenure.losses)
 
@@ -257,7 +245,7 @@ class Writer:
         if seen_before:
             self._commit(group, look=True)
         elif len(group) == 1:
-            _resolve([(group[0], NotStorable(f"PostgreSQL does not take this: {reason_of(ex)}."))])
+            resolve([(group[0], NotStorable(f"PostgreSQL does not take this: {reason_of(ex)}."))])
         else:
             self._commit_without_the_culprit(group)
 
@@ -275,7 +263,7 @@ class Writer:
 
     def _fail(self, group: list[Work], cause: Exception) -> None:
         self._trouble = unavailable(cause)
-        _resolve([(work, unavailable(cause)) for work in group])
+        resolve([(work, unavailable(cause)) for work in group])
 
     def _heal(self, failure: WriteFailed) -> None:
         """Have a connection that has proved that it writes. Raises StoreClosed when there was none until `close`.
@@ -283,26 +271,26 @@ class Writer:
         Raises Superseded where another node took over meanwhile.
         """
         self._connection.close()
-        while not self._closing:
-            waiting = len(self._queue)
+        while not self._inbox.is_closed:
+            waiting = len(self._inbox)
             try:
                 connection = self._connect()
                 came_through = self._prove(connection)
             except (psycopg.Error, StoreError, OSError) as ex:
                 self._trouble = unavailable(ex)
-                _resolve([(work, unavailable(ex)) for work in self._take(waiting)])
-                self._await_work(RETRY_S)
+                resolve([(work, unavailable(ex)) for work in self._inbox.take(waiting)])
+                self._inbox.wait(RETRY_S)
             except Superseded:
-                _resolve([(work, OutcomeUnknown()) for work, _ in failure.doubtful])
+                resolve([(work, OutcomeUnknown()) for work, _ in failure.doubtful])
                 raise
             else:
                 self._connection, self._trouble = connection, None
                 if came_through:
-                    _resolve(failure.doubtful)
+                    resolve(failure.doubtful)
                 else:
-                    _resolve([(work, unavailable(failure.cause)) for work, _ in failure.doubtful])
+                    resolve([(work, unavailable(failure.cause)) for work, _ in failure.doubtful])
                 return
-        _resolve([(work, OutcomeUnknown()) for work, _ in failure.doubtful])
+        resolve([(work, OutcomeUnknown()) for work, _ in failure.doubtful])
         raise StoreClosed
 
     def _prove(self, connection: Connection) -> bool:
@@ -330,15 +318,5 @@ class Writer:
     def _sign_the_end(self) -> None:
         """The last word: a checkpoint over everything. Where it fails it comes with the next start's first one."""
         with contextlib.suppress(psycopg.Error), self._connection.transaction():
-            ask = asking(self._connection)
-            staging, _ = self._stage(ask, [], look=False)
-            write(ask, staging, staging.checkpoint(self._signer))
-            give_back(ask, self._tenure)
-
-
-def _resolve(outcomes: Outcomes) -> None:
-    for work, outcome in outcomes:
-        if isinstance(outcome, BaseException):
-            work.future.set_exception(outcome)
-        else:
-            work.future.set_result(outcome)
+            self._sign()
+            give_back(asking(self._connection), self._tenure)

@@ -332,11 +332,28 @@ UPDATE claims SET status = ?, content_type = ?, body = ? WHERE key = ?;
 SELECT position, stream, version, sequence, id, type, schema, recorded_at, data, hash FROM events
 WHERE position > ? AND position <= ? ORDER BY position;
 
--- name: count_positions
-SELECT stream, count(*) FROM stream_positions WHERE position <= ? GROUP BY stream;
+-- name: count_names
+SELECT count(*) FROM names;
 
--- name: count_new
-SELECT stream, count(*) FROM events WHERE position > ? AND position <= ? GROUP BY stream;
+-- name: count_messages
+SELECT count(*) FROM message_positions;
+
+-- name: count_streams
+SELECT count(*) FROM stream_positions;
+
+-- name: names_between
+SELECT name, position, stream FROM names WHERE position BETWEEN ? AND ?;
+
+-- name: missing_messages
+SELECT CAST(told.key AS INTEGER) FROM json_each(?) AS told
+WHERE NOT EXISTS (
+    SELECT 1 FROM message_positions AS m
+    WHERE m.block = (CAST(told.key AS INTEGER) - 1) / 1024 AND m.message = told.value
+      AND m.position = CAST(told.key AS INTEGER)
+);
+
+-- name: stream_positions
+SELECT position FROM stream_positions WHERE stream = ? AND position BETWEEN ? AND ?;
 
 -- name: triggers
 SELECT name, sql FROM sqlite_master WHERE type = 'trigger';

@@ -13,10 +13,9 @@ from pathlib import Path
 from chatbot_erp.eventstore.ahead import Ahead
 from chatbot_erp.eventstore.checkpoints import Checkpoint
 from chatbot_erp.eventstore.database import FILE, is_at_rest, must_be_readable, open_at_rest, open_readable
-from chatbot_erp.eventstore.engine import Ask
 from chatbot_erp.eventstore.errors import LogCorrupt, NoLog
+from chatbot_erp.eventstore.lookups import Lookups, in_a_file
 from chatbot_erp.eventstore.sql import MIGRATIONS, asking
-from chatbot_erp.eventstore.transaction import BLOCK
 from chatbot_erp.eventstore.walk import Progress, Report, Walk
 
 ALONE = 100_000
@@ -45,9 +44,11 @@ def verify(
 
 def _verify(path: Path, at_rest: bool, kept: Iterable[Checkpoint], progress: Progress | None, alone: int) -> Report:
     with closing(open_at_rest(path) if at_rest else open_readable(path)) as connection:
-        walk = Walk(asking(connection), whole=True)
+        ask = asking(connection)
+        walk = Walk(ask, Lookups(ask, ()))
         try:
             schema = must_be_readable(connection)
+            walk = Walk(ask, Lookups(ask, in_a_file(schema)))
             connection.execute("BEGIN")
             walk.prepare(kept)
             connection.execute("COMMIT")
@@ -57,28 +58,12 @@ def _verify(path: Path, at_rest: bool, kept: Iterable[Checkpoint], progress: Pro
                     walk.join(ahead.part())
             walk.events(progress, walk.head)
             walk.end()
-            _check_index(walk, asking(connection))
             _check_triggers(connection, schema)
         except LogCorrupt as ex:
             return walk.report(ex.position, str(ex))
         except sqlite3.Error as ex:
             return walk.report(walk.position + 1, f"SQLite cannot read on after position {walk.position}: {ex}.")
         return walk.report(None, None)
-
-
-def _check_index(walk: Walk, ask: Ask) -> None:
-    """Whoever reads one stream finds all of it: stream_positions has each event up to the last full block."""
-    indexed = walk.head // BLOCK * BLOCK
-    new = dict(ask("count_new", (indexed, walk.head)))
-    expected = {stream: count for stream, version in walk.versions() if (count := version - new.get(stream, 0))}
-    found = dict(ask("count_positions", (indexed,)))
-    for stream in sorted(expected.keys() | found.keys()):
-        if expected.get(stream) != found.get(stream):
-            raise LogCorrupt(
-                f"Of stream {stream}, {expected.get(stream, 0)} events are older than position {indexed + 1}, but its"
-                f" index has {found.get(stream, 0)}.",
-                walk.position + 1,
-            )
 
 
 def _check_triggers(connection: sqlite3.Connection, schema: int) -> None:

@@ -10,6 +10,7 @@ from chatbot_erp.eventstore.chain import GENESIS
 from chatbot_erp.eventstore.checkpoints import Checkpoint, from_row
 from chatbot_erp.eventstore.engine import Ask
 from chatbot_erp.eventstore.errors import LogCorrupt
+from chatbot_erp.eventstore.lookups import Found, Lookups
 
 PAGE = 10_000
 """Events between two calls of `progress`, and in one query: no long read keeps a manager's write-ahead file growing."""
@@ -43,13 +44,16 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
 
     versions: dict[str, tuple[int, int]]
     sequences: dict[str, tuple[int, int]]
+    found: Found
 
 
 class Walk:
     """From the first event to the last. Every method may raise LogCorrupt, and what `ask` raises."""
 
-    def __init__(self, ask: Ask, *, whole: bool) -> None:
+    def __init__(self, ask: Ask, lookups: Lookups, *, whole: bool = True) -> None:
+        """Unless it is `whole` the chain alone is checked."""
         self._ask = ask
+        self._lookups = lookups
         self._whole = whole
         self._versions: defaultdict[str, int] = defaultdict(int)
         self._sequences: defaultdict[str, int] = defaultdict(int)
@@ -78,10 +82,6 @@ class Walk:
             problem=problem,
         )
 
-    def versions(self) -> Iterable[tuple[str, int]]:
-        """How many events each stream has up to here."""
-        return self._versions.items()
-
     def prepare(self, kept: Iterable[Checkpoint]) -> None:
         """Read what the events will be compared with. The caller sees to it that all of it is of one moment."""
         self.head = self._last_position()
@@ -91,6 +91,8 @@ class Walk:
             self._kept.setdefault(checkpoint.position, []).append(checkpoint)
             self._keys.add(checkpoint.key)
         self._promised = max([newest[0] if newest else 0, *self._kept])
+        self._lookups.begin(self.head)
+        self._lookups.count()
 
     def start_at_the_last_checkpoint(self) -> None:
         """Take the newest checkpoint's hash for granted, if it is genuine and the log has it."""
@@ -128,12 +130,13 @@ class Walk:
         """Check only the events between the two, beginning with the hash that is stored where they begin."""
         self._is_part = True
         self.position, self.hash = after, self._hash_at(after)
+        self._lookups.begin(until)
         self.events(progress, until)
         versions, sequences = (
             {stream: (before.get(stream, 0), last) for stream, last in seen.items()}
             for before, seen in zip(self._before, (self._versions, self._sequences), strict=True)
         )
-        return Part(versions=versions, sequences=sequences)
+        return Part(versions=versions, sequences=sequences, found=self._lookups.found)
 
     def join(self, part: Part | None) -> None:
         """Go to the head, where `part` is all that lies before it and fits; stay where it does not."""
@@ -153,16 +156,16 @@ class Walk:
         for seen, found in together:
             seen.update((stream, last) for stream, (_, last) in found.items())
         self.position, self.hash = self.head, self._hash_at(self.head)
+        self._lookups.join(part.found)
 
     def chain(self, until: int) -> None:
         """Check events up to `until`. Raises LogCorrupt."""
         position, digest = self.position, self.hash
-        versions, sequences = self._versions, self._sequences
-        checkpoints = self._checkpoints_of(position, until) if self._whole else {}
+        versions, sequences, whole = self._versions, self._sequences, self._whole
+        page = self._ask("chain", (position, until)).fetchall()
+        checkpoints = self._checkpoints_of(position, until) if whole else {}
         try:
-            for place, stream, version, sequence, event_id, name, schema, at, data, stored in self._ask(
-                "chain", (position, until)
-            ):
+            for place, stream, version, sequence, event_id, name, schema, at, data, stored in page:
                 if place != position + 1:
                     raise LogCorrupt(f"Position {position + 1} is missing.", position + 1)
                 number = "" if sequence is None else sequence
@@ -171,7 +174,7 @@ class Walk:
                 computed = sha256(digest + text.encode()).digest()
                 if computed != stored:
                     raise LogCorrupt(f"The event at position {place} does not have the hash of its content.", place)
-                if self._whole:
+                if whole:
                     versions[stream] = expected = versions[stream] + 1
                     if version != expected and not self._presume(versions, self._before[0], stream, version):
                         raise LogCorrupt(f"Position {place} is not the next version of stream {stream}.", place)
@@ -185,6 +188,8 @@ class Walk:
                 position, digest = place, computed
         finally:
             self.position, self.hash = position, digest
+        if whole and page:
+            self._lookups.check(page)
 
     def _presume(self, seen: dict[str, int], before: dict[str, int], stream: str, number: int) -> bool:
         """Whether it may be the next all the same: nobody has seen what a stream had before the part that is checked."""
@@ -208,7 +213,7 @@ class Walk:
         _compare(checkpoint, chain_hash)
 
     def end(self) -> None:
-        """Nothing is missing at the end: what streams and checkpoints tell of later events."""
+        """Nothing is missing at the end, which streams and checkpoints would tell, and nothing is found that is not there."""
         if self._promised > self.position:
             raise LogCorrupt(
                 f"A checkpoint was signed at position {self._promised}, but the log ends at {self.position}.",
@@ -222,11 +227,12 @@ class Walk:
                     f" its events lead to {seen.get(stream)}.",
                     self.position + 1,
                 )
+        self._lookups.end()
 
 
 def check_tail(ask: Ask) -> None:
     """Check what came after the last checkpoint: a bounded number of events. Raises LogCorrupt, and what `ask` raises."""
-    walk = Walk(ask, whole=False)
+    walk = Walk(ask, Lookups(ask, ()), whole=False)
     walk.start_at_the_last_checkpoint()
     walk.chain(walk.head)
     (counted,) = ask("count_versions").fetchone()

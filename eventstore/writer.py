@@ -14,7 +14,6 @@ left in the write-ahead file, so that "nothing was written" stays true after a c
 import asyncio
 import sqlite3
 import threading
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 
@@ -26,9 +25,9 @@ from chatbot_erp.eventstore.errors import (
     OutcomeUnknown,
     StoreClosed,
     StoreError,
-    StoreOverloaded,
     StoreUnavailable,
 )
+from chatbot_erp.eventstore.inbox import Inbox, resolve
 from chatbot_erp.eventstore.sql import QUERIES, asking
 from chatbot_erp.eventstore.transaction import Ledger, Transaction
 from chatbot_erp.eventstore.work import Append, Bounds, Cadence, Errand, Outcomes, Work
@@ -53,9 +52,7 @@ class Writer:
         self._signer = signer
         self._bounds = bounds
         self._cadence = cadence
-        self._queue: deque[Work] = deque()
-        self._arrival = threading.Condition()
-        self._closing = False
+        self._inbox = Inbox(bounds)
         self._trouble: StoreUnavailable | None = None
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="event-store", daemon=True)
@@ -74,14 +71,8 @@ class Writer:
             raise
 
     def submit(self, work: Work) -> None:
-        """Queue `work`. Raises StoreClosed, StoreOverloaded."""
-        with self._arrival:
-            if self._closing:
-                raise StoreClosed
-            if len(self._queue) >= self._bounds.queue:
-                raise StoreOverloaded(len(self._queue))
-            self._queue.append(work)
-            self._arrival.notify()
+        """As `Inbox.submit`."""
+        self._inbox.submit(work)
 
     def trouble(self) -> StoreUnavailable | None:
         """Why writes fail now."""
@@ -94,9 +85,7 @@ class Writer:
 
     def close(self) -> None:
         """Write what is queued and end both threads. Idempotent."""
-        with self._arrival:
-            self._closing = True
-            self._arrival.notify()
+        self._inbox.close()
         self._thread.join()
 
     def _run(self) -> None:
@@ -108,17 +97,14 @@ class Writer:
                 raise
             self._started.set_exception(ex)
         finally:
-            with self._arrival:
-                self._closing = True
-            while late := self._take(self._bounds.group):
-                _resolve([(work, StoreClosed()) for work in late])
+            self._inbox.refuse()
             self._loop.close()
 
     async def _serve(self) -> None:
         connection = await self._open(self._bounds.patience_ms)
         self._started.set_result(None)
         try:
-            while not self._closing:
+            while not self._inbox.is_closed:
                 try:
                     await connection.run(self._work)
                 except WriteFailed as ex:
@@ -142,8 +128,8 @@ class Writer:
 
     async def _heal(self, failure: WriteFailed) -> Connection:
         """A connection that has proved that it writes. Raises StoreClosed when there was none until `close`."""
-        while not self._closing:
-            waiting = len(self._queue)
+        while not self._inbox.is_closed:
+            waiting = len(self._inbox)
             try:
                 connection = await self._open(RETRY_PATIENCE_MS)
             except (sqlite3.Error, StoreError, OSError) as ex:
@@ -157,15 +143,15 @@ class Writer:
                 else:
                     self._trouble = None
                     if came_through:
-                        _resolve(failure.doubtful)
+                        resolve(failure.doubtful)
                     else:
-                        _resolve([(work, unavailable(failure.cause)) for work, _ in failure.doubtful])
+                        resolve([(work, unavailable(failure.cause)) for work, _ in failure.doubtful])
                     return connection
             self._trouble = unavailable(cause)
-            _resolve([(work, unavailable(cause)) for work in self._take(waiting)])
+            resolve([(work, unavailable(cause)) for work in self._inbox.take(waiting)])
             # Who came later has an attempt of his own.
-            await asyncio.to_thread(self._await_work, RETRY_S)
-        _resolve([(work, OutcomeUnknown()) for work, _ in failure.doubtful])
+            await asyncio.to_thread(self._inbox.wait, RETRY_S)
+        resolve([(work, OutcomeUnknown()) for work, _ in failure.doubtful])
         raise StoreClosed
 
     def _prove(self, connection: sqlite3.Connection, failure: WriteFailed) -> bool:
@@ -184,28 +170,23 @@ class Writer:
 
     def _work(self, connection: sqlite3.Connection) -> None:
         """On the connection's thread: commit until the end. Raises WriteFailed."""
-        while not self._closing:
+        while not self._inbox.is_closed:
             self._drain(connection)
-            if not self._await_work(self._cadence.quiet.total_seconds()):
+            if not self._inbox.wait(self._cadence.quiet.total_seconds()):
                 try:
                     self._sign(connection)
                 except sqlite3.Error as ex:
                     self._fail([], ex)
                     raise WriteFailed(ex, [], (0, b"")) from ex
-                self._await_work()
+                self._inbox.wait()
 
     def _drain(self, connection: sqlite3.Connection) -> None:
         """Commit group after group until nothing waits. Raises WriteFailed."""
         try:
-            while group := self._take(self._bounds.group):
+            while group := self._inbox.take():
                 self._commit(connection, group)
         finally:
             self._announce()
-
-    def _await_work(self, patience_s: float | None = None) -> bool:
-        """Wait until something is queued, or the end has come; whether it is so."""
-        with self._arrival:
-            return bool(self._arrival.wait_for(lambda: self._queue or self._closing, patience_s))
 
     def _announce(self, some: int | None = None) -> None:
         """Wake those whose work is committed, or so many of them.
@@ -215,17 +196,7 @@ class Writer:
         """
         committed = self._committed[:some]
         del self._committed[:some]
-        _resolve(committed)
-
-    def _take(self, most: int) -> list[Work]:
-        """The next work, without what was cancelled; none when nothing waits."""
-        group: list[Work] = []
-        with self._arrival:
-            while self._queue and len(group) < most:
-                work = self._queue.popleft()
-                if work.future.set_running_or_notify_cancel():
-                    group.append(work)
-        return group
+        resolve(committed)
 
     def _commit(self, connection: sqlite3.Connection, group: list[Work], *, look: bool = False) -> None:
         transaction = Transaction(connection, self._ledger)
@@ -266,12 +237,12 @@ class Writer:
 
     def _fail(self, group: list[Work], cause: Exception) -> None:
         self._trouble = unavailable(cause)
-        _resolve([(work, unavailable(cause)) for work in group])
+        resolve([(work, unavailable(cause)) for work in group])
 
     def _commit_without_the_culprit(self, connection: sqlite3.Connection, group: list[Work], ex: Exception) -> None:
         """Data that SQLite cannot take fails its own caller only."""
         if len(group) == 1:
-            _resolve([(group[0], NotStorable(f"SQLite does not take this: {ex}."))])
+            resolve([(group[0], NotStorable(f"SQLite does not take this: {ex}."))])
             return
         for done, work in enumerate(group, start=1):
             try:
@@ -293,7 +264,7 @@ class Writer:
             self._drain(connection)
             self._sign(connection)
         except WriteFailed as ex:
-            _resolve([(work, OutcomeUnknown()) for work, _ in ex.doubtful])
+            resolve([(work, OutcomeUnknown()) for work, _ in ex.doubtful])
         except sqlite3.Error:
             return  # the checkpoint is missing, and comes with the next start's first one
 
@@ -304,11 +275,3 @@ class Writer:
         transaction.sign(self._signer)
         connection.execute("COMMIT")
         transaction.keep()
-
-
-def _resolve(outcomes: Outcomes) -> None:
-    for work, outcome in outcomes:
-        if isinstance(outcome, BaseException):
-            work.future.set_exception(outcome)
-        else:
-            work.future.set_result(outcome)

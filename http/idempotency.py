@@ -83,7 +83,9 @@ class Idempotency:
         self._owner = store.company.life
         """This life of the process: a claim of one that has ended, and has no answer, will never get one."""
         self._unsaved: dict[str, Answered | None] = {}
-        """What the disk refused to keep: the answer, or None for a slot to be freed. Saved when next asked for."""
+        """What the disk refused to keep: the answer, or None for a slot to be freed. Saved when it is asked for, or one
+        with each answer that the disk takes again.
+        """
         self._lock = Lock()
 
     def process_resource(self, req: Request, resp: Response, resource: object, params: dict[str, str]) -> None:
@@ -135,6 +137,7 @@ class Idempotency:
             kept = Answered(resp.status_code, resp.content_type or "", seal_answer(req, req.claim, body))
         try:
             self._save(req.claim, kept)
+            self._catch_up()
         except StoreError as ex:
             # The answer is true all the same; who repeats the request is told it when the disk is well again.
             log.error("an answer is not kept", action="answer_not_kept", error=str(ex))
@@ -167,6 +170,12 @@ class Idempotency:
             self._unsaved[slot] = kept
             raise
         self._unsaved.pop(slot, None)
+
+    def _catch_up(self) -> None:
+        """Save what the disk refused first: who does not ask again would leave it in memory. Raises `StoreError`."""
+        with self._lock:
+            if (slot := next(iter(self._unsaved), None)) is not None:
+                self._save(slot, self._unsaved[slot])
 
 
 def digest(*parts: str | bytes) -> str:

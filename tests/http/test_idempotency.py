@@ -355,6 +355,18 @@ class TestOnAFragileDisk:
         assert_replayed(first, send(api))
         assert len(manager.calls) == 1
 
+    def test_an_answer_nobody_asks_for_again_is_kept_with_the_next_one(
+        self, api: Caller, manager: FakeManager, store: FragileStore, restarted: Callable[[], Caller]
+    ) -> None:
+        store.refused = "settle"
+        first, second = send(api), send(api, key="k2")
+        store.refused = ""
+        for key in ("k3", "k4"):
+            send(api, key=key)
+        next_life = restarted()
+        assert_replayed(first, send(next_life))
+        assert_replayed(second, send(next_life, key="k2"))
+
     def test_a_slot_the_disk_would_not_free_is_free_later(
         self, api: Caller, manager: FakeManager, store: FragileStore
     ) -> None:

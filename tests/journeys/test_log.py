@@ -33,6 +33,7 @@ def test_the_log_of_a_running_and_of_a_stopped_manager_reads_the_same(
     message_id = manager.send("empresa_x", customer.number, "Olá").json()["messageId"]
     manager.wait_until("empresa_x", lambda view: len(manager.events("empresa_x", "message.acknowledged")) == 2)
     running = objects(manager.data_dir, "events", "--instance", "empresa_x", "--type", "message.sent")
+    assert running == manager.events("empresa_x", "message.sent")
     manager.terminate()
     stopped = objects(manager.data_dir, "events", "--instance", "empresa_x", "--type", "message.sent")
     assert running == stopped
