@@ -13,7 +13,7 @@ from typing import Any, assert_never
 import pykka
 import structlog
 
-from chatbot_erp.actors import tidings
+from chatbot_erp.actors import creations, tidings
 from chatbot_erp.actors.commands import DoubtPending, LoseSocket, RestartInstance
 from chatbot_erp.actors.directory import InstanceView
 from chatbot_erp.actors.healing import Healer
@@ -156,6 +156,11 @@ class SupervisorActor(pykka.ThreadingActor):
                     self._forget(instance)
             case tidings.ForgetInstance(instance=instance):
                 self._forget(instance)
+            case tidings.CreationDoubted(instance=instance):
+                creations.settle(self._house, instance)
+            case tidings.CreationSettled(instance=instance):
+                if not self._ending and self._house.directory.seen(instance) is None:
+                    self._replace(instance, "actor_failed", is_settled=True)
             case tidings.Placements(mine=mine):
                 if not self._ending:
                     self._moves.see(mine)
@@ -194,11 +199,17 @@ class SupervisorActor(pykka.ThreadingActor):
 
     # actors
 
-    def _replace(self, instance: str, cause: str) -> None:
-        """A new actor in the old place. It goes on with the socket that there is, or has one made."""
+    def _replace(self, instance: str, cause: str, *, is_settled: bool = False) -> None:
+        """A new actor in the old place. It goes on with the socket that there is, or has one made.
+
+        One that the log does not know is forgotten, as soon as it `is_settled` that this is not to come.
+        """
         if self._moves.has(instance):
             return
         state = self._lives.replace(instance)
+        if state is None and not is_settled:
+            creations.settle(self._house, instance)
+            return
         if state is None:
             self._forget(instance)
             return

@@ -36,6 +36,18 @@ class ForgetInstance(Tiding, frozen=True, kw_only=True):
     instance: str
 
 
+class CreationDoubted(Tiding, frozen=True, kw_only=True):
+    """Nobody knows whether its first event is stored: it is to be found out."""
+
+    instance: str
+
+
+class CreationSettled(Tiding, frozen=True, kw_only=True):
+    """What the log has of it now is all that it will ever have of its creation."""
+
+    instance: str
+
+
 class Restore(Tiding, frozen=True, kw_only=True):
     """Ask: bring back what the log knows, without sockets yet. Answers how many instances."""
 

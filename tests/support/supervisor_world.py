@@ -22,6 +22,7 @@ from chatbot_erp.actors.journal import JournalBroken
 from chatbot_erp.actors.serve import pass_on
 from chatbot_erp.actors.sessions import Sessions
 from chatbot_erp.actors.supervisor_actor import STAND_EVERY_LOOKS, SupervisorActor
+from chatbot_erp.eventstore.errors import StoreUnavailable
 from chatbot_erp.eventstore.events import Event as Happening
 from chatbot_erp.eventstore.events import Status
 from chatbot_erp.eventstore.store import EventStore, NewEvent
@@ -71,19 +72,33 @@ class LongAlarms(Alarms):
 
 
 class MuteStore:
-    """The real one, except that it does not say whether it has stored an event of the kind `mute_on`."""
+    """The real one, except that it does not say whether it has stored an event of the kind `mute_on`.
+
+    One of the kind `lose` never gets to the disk, and nobody is told. So many `refusals` later it says what is settled.
+    """
 
     def __init__(self, store: EventStore) -> None:
         self._store = store
         self.mute_on: type[Happening] | None = None
+        self.lose: type[Happening] | None = None
+        self.refusals = 0
 
     def append(self, stream: str, expected_version: int, events: Sequence[NewEvent], *, snapshot: bytes) -> Any:
+        if self.lose is not None and any(isinstance(new.event, self.lose) for new in events):
+            self.lose = None
+            return Future()
         appended = self._store.append(stream, expected_version, events, snapshot=snapshot)
         if self.mute_on is not None and any(isinstance(new.event, self.mute_on) for new in events):
             self.mute_on = None
             appended.result(PATIENCE_S)
             raise JournalBroken("on purpose")
         return appended
+
+    def settled(self) -> Future[None]:
+        if self.refusals:
+            self.refusals -= 1
+            raise StoreUnavailable("io", "on purpose")
+        return self._store.settled()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
