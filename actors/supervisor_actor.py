@@ -114,9 +114,8 @@ class SupervisorActor(pykka.ThreadingActor):
         match message:
             case tidings.Look():
                 self._look()
-            case tidings.Pong(instance=instance, urn=urn):
-                if self._lives.is_current(instance, urn):
-                    self._lives.answered(instance)
+            case tidings.Pong(urn=urn):
+                self._lives.answered(urn)
             case tidings.PlaceSocket(instance=instance):
                 if not self._moves.has(instance):
                     self._openings.place(message)
@@ -148,9 +147,9 @@ class SupervisorActor(pykka.ThreadingActor):
                     self._healer.lose(instance, "actor_failed")
             case tidings.WebhookFailed(instance=instance, endpoint=endpoint):
                 self._lives.webhook_failed(instance, endpoint)
-            case tidings.WebhookDue(instance=instance, endpoint=endpoint):
+            case tidings.WebhookDue(instance=instance, endpoint=endpoint, cause=cause):
                 if not self._ending and self._lives.replace_webhook(instance, endpoint):
-                    self._house.tallies.count("actors_replaced", "webhook_failed")
+                    self._house.tallies.count("actors_replaced", cause)
             case tidings.Drained(instance=instance, endpoint=endpoint):
                 if self._lives.drained(instance, endpoint):
                     self._forget(instance)

@@ -2,6 +2,7 @@
 
 from concurrent.futures import Future
 from datetime import datetime
+from typing import Literal
 
 import msgspec
 
@@ -115,9 +116,8 @@ class ActorFailed(Tiding, frozen=True, kw_only=True):
 
 
 class Pong(Tiding, frozen=True, kw_only=True):
-    """The answer of an instance's actor to `Ping`."""
+    """The answer of an actor to `Ping`."""
 
-    instance: str
     urn: str
 
 
@@ -129,10 +129,11 @@ class WebhookFailed(Tiding, frozen=True, kw_only=True):
 
 
 class WebhookDue(Tiding, frozen=True, kw_only=True):
-    """The delivery actor of this endpoint, which failed, has waited long enough for another."""
+    """It is time for another delivery actor of this endpoint, as the last one failed or hangs."""
 
     instance: str
     endpoint: str
+    cause: Literal["webhook_failed", "webhook_stuck"]
 
 
 class Drained(Tiding, frozen=True, kw_only=True):

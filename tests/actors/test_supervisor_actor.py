@@ -61,6 +61,32 @@ def test_a_delivery_actor_that_fails_is_replaced_at_once_but_not_again_and_again
     assert world.house.tallies.read()[("actors_replaced", "webhook_failed")] == 1
 
 
+def test_a_delivery_actor_that_hangs_is_replaced_and_what_it_was_to_tell_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lives, "STUCK_S", 0.0)
+    world = World(tmp_path, webhook_timeout_s=5.0)
+    may_go_on = world.mute.hang = Event()
+    others = set(pykka.ActorRegistry.get_by_class(WebhookActor))
+    with Receiver() as receiver:
+        host = world.create("a")
+        Credentials(world.vault, "a", MAIN).make()
+        actor: Any = world.house.directory.actor("a")
+        assert world.mute.hanging.wait(PATIENCE_S)
+        (hanging,) = set(pykka.ActorRegistry.get_by_class(WebhookActor)) - others
+        actor.ask(ConfigureEndpoint(endpoint=MAIN, url=receiver.url("/")))
+        world.say(host, "a", 1, frames.SocketOfferedQr(qr="secret", valid_s=60))
+        deadline = time.monotonic() + PATIENCE_S
+        while ("actors_replaced", "webhook_stuck") not in world.house.tallies.read():
+            assert time.monotonic() < deadline
+            world.look_thoroughly()
+            time.sleep(0.1)
+        receiver.wait_for(lambda told: told["event"] == "instance.status")
+        may_go_on.set()
+        assert hanging.actor_stopped.wait(PATIENCE_S)
+    world.close()
+
+
 def test_an_actor_that_always_fails_is_not_replaced_for_ever_until_somebody_asks(world: World) -> None:
     host = world.connect("a")
     for _ in range(INTENSITY[0]):

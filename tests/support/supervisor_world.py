@@ -74,7 +74,7 @@ class LongAlarms(Alarms):
 class MuteStore:
     """The real one, except that it does not say whether it has stored an event of the kind `mute_on`.
 
-    One of the kind `lose` never gets to the disk, and nobody is told. So many `refusals` later it says what is settled.
+    The first to ask for deliveries while `hang` is set has to wait for it. One of the kind `lose` never gets to the disk, and nobody is told. So many `refusals` later it says what is settled.
     """
 
     def __init__(self, store: EventStore) -> None:
@@ -82,6 +82,8 @@ class MuteStore:
         self.mute_on: type[Happening] | None = None
         self.lose: type[Happening] | None = None
         self.refusals = 0
+        self.hang: Event | None = None
+        self.hanging = Event()
 
     def append(self, stream: str, expected_version: int, events: Sequence[NewEvent], *, snapshot: bytes) -> Any:
         if self.lose is not None and any(isinstance(new.event, self.lose) for new in events):
@@ -93,6 +95,13 @@ class MuteStore:
             appended.result(PATIENCE_S)
             raise JournalBroken("on purpose")
         return appended
+
+    def deliveries(self, *arguments: Any, **named: Any) -> Any:
+        hang, self.hang = self.hang, None
+        if hang is not None:
+            self.hanging.set()
+            assert hang.wait(PATIENCE_S)
+        return self._store.deliveries(*arguments, **named)
 
     def settled(self) -> Future[None]:
         if self.refusals:
