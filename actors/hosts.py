@@ -14,6 +14,7 @@ from uuid import uuid4
 import structlog
 
 from chatbot_erp.actors import frames
+from chatbot_erp.actors.ending import shares
 from chatbot_erp.actors.host_process import HostProcess
 from chatbot_erp.actors.house import HostGone, Switchboard
 from chatbot_erp.actors.sessions import Sessions
@@ -34,7 +35,8 @@ SILENCE_S = 10.0
 LATE_S = 5.0
 """A look that comes so late says that this process was held up itself: then nobody's silence counts for a while."""
 
-ENDING_S = 5.0
+ENDING_S = 20.0
+"""A host whose last number has left spools, to a sick disk perhaps, what the log does not take. Nobody waits for it."""
 
 
 @dataclass(slots=True)
@@ -184,7 +186,7 @@ class SocketHosts:
         ]
 
     def look(self) -> None:
-        """Kill hosts whose main loop has stopped, whose sockets do not close, or that do not end; `gone` follows."""
+        """End hosts whose main loop has stopped, whose sockets do not close, or that do not end; `gone` follows."""
         now = self._clock()
         if now - self._looked_at > LATE_S:
             self._heard_since = now
@@ -193,10 +195,12 @@ class SocketHosts:
         for host in self.processes():
             if host.name in self._hung:
                 continue
-            if host.name in stuck or now - max(host.last_alive, self._heard_since) > SILENCE_S:
+            is_silent = now - max(host.last_alive, self._heard_since) > SILENCE_S
+            if is_silent or host.name in stuck:
                 log.warning("a socket host hangs", action="host_hung", host=host.name, pid=host.pid)
                 self._hung.add(host.name)
-                host.kill()
+                # One that only waits for a socket can still spool what its other numbers have in hand.
+                host.kill() if is_silent else host.give_up()
         for host, since in self._leaving.values():
             if now - since > ENDING_S:
                 host.kill()
@@ -217,10 +221,10 @@ class SocketHosts:
         """What the hosts last said of themselves."""
         return tuple(host.vitals for host in self.processes() if host.vitals is not None)
 
-    def end_all(self, patience_s: float) -> None:
-        """End every host without logout and wait; what has not ended by then is killed."""
+    def end_all(self, until: float) -> None:
+        """End every host without logout and wait; what has not ended at this moment of monotonic time is killed."""
         everyone = [*self.processes(), *(host for host, _ in self._leaving.values())]
-        enders = [Thread(target=host.end, args=(patience_s,)) for host in everyone]
+        enders = [Thread(target=host.end, args=shares(until - self._clock())) for host in everyone]
         self._wanted.clear()
         for ender in enders:
             ender.start()

@@ -45,9 +45,6 @@ STAND_EVERY_LOOKS = 10
 
 ARRIVAL_PATIENCE_S = 5.0
 
-HOSTS_SHARE = 0.75
-"""Of the time for the end, what socket hosts may take; the rest is for the mail of the actors."""
-
 Build = Callable[[Ref], tuple[House, SocketHosts]]
 
 
@@ -98,8 +95,8 @@ class SupervisorActor(pykka.ThreadingActor):
                 return self._lives.restore()
             case tidings.Resume():
                 self._resume()
-            case tidings.EndAll(patience_s=patience_s):
-                self._end_all(time.monotonic() + patience_s)
+            case tidings.EndAll(hosts_until=hosts_until, actors_until=actors_until):
+                self._end_all(hosts_until, actors_until)
             case _:
                 # Nobody supervises the supervisor: what goes wrong with one number must not end it for all.
                 try:
@@ -341,8 +338,8 @@ class SupervisorActor(pykka.ThreadingActor):
         self._healer.stop()
         self._lives.stop_webhooks()
 
-    def _end_all(self, deadline: float) -> None:
+    def _end_all(self, hosts_until: float, actors_until: float) -> None:
         """Webhooks end with their present attempt, sockets without logout, instances with an empty mailbox."""
         self._drain()
-        self._hosts.end_all(HOSTS_SHARE * max(0.0, deadline - time.monotonic()))
-        self._lives.stop_all(deadline)
+        self._hosts.end_all(hosts_until)
+        self._lives.stop_all(actors_until)

@@ -174,9 +174,10 @@ class Look(Tiding, frozen=True, kw_only=True):
 
 
 class EndAll(Tiding, frozen=True, kw_only=True):
-    """Ask: close all sockets without logout, and stop the actors below, within so many seconds."""
+    """Ask: close all sockets without logout, then stop the actors below; both until a moment of monotonic time."""
 
-    patience_s: float
+    hosts_until: float
+    actors_until: float
 
 
 # to an instance

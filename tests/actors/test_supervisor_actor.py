@@ -22,7 +22,7 @@ from chatbot_erp.actors.webhook_credentials import Credentials
 from chatbot_erp.eventstore.events import InstanceRemoved, InstanceRestarted, Status
 from chatbot_erp.eventstore.records import MAIN
 from receiver import Delivery, Receiver
-from supervisor_world import PATIENCE_S, World
+from supervisor_world import PATIENCE_S, World, end_soon
 
 
 @pytest.fixture
@@ -280,5 +280,5 @@ def another_life(world: World) -> Iterator[Any]:
     supervisor: Any = SupervisorActor.start(world.build)
     supervisor.ask(tidings.Introduce())
     yield supervisor
-    supervisor.ask(tidings.EndAll(patience_s=5.0))
+    supervisor.ask(end_soon())
     supervisor.stop()

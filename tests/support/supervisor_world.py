@@ -40,7 +40,7 @@ class FakeHost:
         self.last_alive = time.monotonic()
         self.vitals: frames.Alive | None = None
         self.orders: Queue[frames.Order] = Queue()
-        self.killed = Event()
+        self.killed, self.given_up = Event(), Event()
 
     def order(self, order: frames.Order, /) -> None:
         self.orders.put(order)
@@ -54,8 +54,17 @@ class FakeHost:
     def kill(self) -> None:
         self.killed.set()
 
-    def end(self, timeout_s: float) -> bool:
+    def give_up(self) -> None:
+        self.given_up.set()
+
+    def end(self, timeout_s: float, spooling_s: float) -> bool:
         return True
+
+
+def end_soon() -> tidings.EndAll:
+    """The end, for which everybody has a moment."""
+    until = time.monotonic() + 5.0
+    return tidings.EndAll(hosts_until=until, actors_until=until)
 
 
 class LongAlarms(Alarms):
@@ -215,7 +224,7 @@ class World:
 
     def close(self) -> None:
         self.may_show.set()
-        self.supervisor.ask(tidings.EndAll(patience_s=5.0))
+        self.supervisor.ask(end_soon())
         self.supervisor.stop()
         self.alarms.stop()
         self.vault.close()
