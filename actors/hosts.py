@@ -49,6 +49,8 @@ class Slot:
     pairing: bool
     closing_since: float | None = None
     erase: bool = False
+    farewell: PlaceSocket | None = None
+    """The socket to be made when this one is closed, only to unlink the device."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +118,19 @@ class SocketHosts:
         self._place(request)
 
     def close(self, instance: str, *, unlink: bool = False, erase: bool = False) -> None:
-        """End the socket; then, with `erase`, its session."""
-        self._wanted.pop(instance, None)
+        """End the socket; then, with `erase`, its session.
+
+        With `unlink` the device is unlinked before: where the next socket waits for this one to close, by that one.
+        """
+        waiting = self._wanted.pop(instance, None)
         slot = self._slots.get(instance)
         if slot is None:
             if erase:
                 self._sessions.erase(instance)
             return
         slot.erase = slot.erase or erase
+        if unlink and waiting is not None and not waiting.pairing:
+            slot.farewell = waiting
         self._close(instance, slot, unlink=unlink)
 
     def closed(self, instance: str, host: str) -> None:
@@ -226,6 +233,8 @@ class SocketHosts:
         everyone = [*self.processes(), *(host for host, _ in self._leaving.values())]
         enders = [Thread(target=host.end, args=shares(until - self._clock())) for host in everyone]
         self._wanted.clear()
+        for slot in self._slots.values():
+            slot.farewell = None
         for ender in enders:
             ender.start()
         for ender in enders:
@@ -278,11 +287,24 @@ class SocketHosts:
     def _free(self, instance: str, slot: Slot) -> None:
         del self._slots[instance]
         self._switchboard.unplug(instance)
+        if slot.farewell is not None:
+            self._unlink(slot.farewell)
+            return
         if slot.erase:
             self._sessions.erase(instance)
         for waiting in [r for r in self._wanted.values() if instance in (r.instance, r.session_from)]:
             del self._wanted[waiting.instance]
             self.open(waiting)
+
+    def _unlink(self, request: PlaceSocket) -> None:
+        self._place(request)
+        if (slot := self._slots.get(request.instance)) is not None:
+            slot.erase = True
+            self._close(request.instance, slot, unlink=True)
+        else:
+            # No process can be had: its link stays for its owner to end on the phone.
+            self.unplaced.remove(request)
+            self._sessions.erase(request.instance)
 
     def _end_if_empty(self, host: HostProcess) -> None:
         if any(slot.host is host for slot in self._slots.values()):

@@ -64,7 +64,10 @@ MESSAGES = frozenset({"Message", "UndecryptableMessage"})
 LAST_CAUSES = frozenset({"logged_out", "locked", "banned"})
 """With these the library deletes the session: nobody could find out later what has become of it."""
 
-NAME_LOOK_S = 0.05
+LOOK_S = 0.05
+
+UNLINK_PATIENCE_S = 10.0
+"""How long a number that is to be unlinked is waited for, where its connection is on its way."""
 
 
 class WhatsAppSocket:
@@ -171,7 +174,7 @@ class WhatsAppSocket:
         return self._watch.standing()
 
     def close(self, *, unlink: bool) -> None:
-        if unlink and self._watch.connected:
+        if unlink and self._is_connected_soon():
             self._end_is_news = False
             try:
                 self._client.log_out()
@@ -183,6 +186,12 @@ class WhatsAppSocket:
         self._drain()
         self._client.stop()
         self._session.release()
+
+    def _is_connected_soon(self) -> bool:
+        until = time.monotonic() + UNLINK_PATIENCE_S
+        while not (self._watch.connected or self._watch.is_over or self._order.pairing or time.monotonic() > until):
+            time.sleep(LOOK_S)
+        return self._watch.connected
 
     def _lose_session(self) -> None:
         """Without its keys nothing that comes can be read. WhatsApp keeps it for who is not there."""
@@ -237,7 +246,7 @@ class WhatsAppSocket:
         until = time.monotonic() + NAME_PATIENCE_S
         with suppress(LibraryError):
             while not (self._watch.is_over or self._client.own_name() or time.monotonic() > until):
-                time.sleep(NAME_LOOK_S)
+                time.sleep(LOOK_S)
         self._report_paired()
 
     def _report_paired(self) -> None:

@@ -154,6 +154,42 @@ def test_a_host_that_has_nobody_left_has_time_to_spool_to_a_sick_disk(scene: Sce
     assert scene.host.killed
 
 
+def test_one_that_is_removed_while_it_is_restarted_is_unlinked_by_its_next_socket(scene: Scene) -> None:
+    scene.session("a").touch()
+    scene.hosts.open(PlaceSocket(instance="a", generation=2, pairing=False, session_from=None))
+    scene.hosts.close("a", unlink=True, erase=True)
+    scene.hosts.closed("a", scene.host.name)
+    opened, closing = scene.host.orders[-2:]
+    assert isinstance(opened, frames.OpenSocket)
+    assert isinstance(closing, frames.CloseSocket)
+    assert (opened.instance, opened.generation, closing.instance, closing.unlink) == ("a", 2, "a", True)
+    assert scene.session("a").exists()
+    scene.hosts.closed("a", scene.host.name)
+    assert not scene.session("a").exists()
+    assert not scene.hosts.has("a")
+
+
+def test_one_that_is_removed_while_it_is_restarted_and_has_no_process_any_more_is_erased_all_the_same(
+    scene: Scene,
+) -> None:
+    scene.session("a").touch()
+    scene.hosts.open(PlaceSocket(instance="a", generation=2, pairing=False, session_from=None))
+    scene.hosts.close("a", unlink=True, erase=True)
+    scene.barren = True
+    scene.hosts.gone(scene.host.name)
+    assert not scene.session("a").exists()
+    assert not scene.hosts.has("a")
+    assert scene.hosts.unplaced == []
+
+
+def test_nobody_is_unlinked_by_a_new_process_when_the_end_has_come(scene: Scene) -> None:
+    scene.hosts.open(PlaceSocket(instance="a", generation=2, pairing=False, session_from=None))
+    scene.hosts.close("a", unlink=True, erase=True)
+    scene.hosts.end_all(0.0)
+    scene.hosts.gone(scene.host.name)
+    assert scene.hosts.processes() == []
+
+
 def test_all_hosts_have_one_deadline_at_the_end(scene: Scene) -> None:
     scene.hosts.open(PlaceSocket(instance="c", generation=1, pairing=True, session_from=None))
     scene.now = 80.0
