@@ -58,16 +58,16 @@ NAME_PATIENCE_S = 5.0
 """The phone tells a new device its owner's name in the first moment, and no more once the socket was made anew. Who does
 not know its name cannot be shown online."""
 
+UNLINK_PATIENCE_S = 10.0
+"""How long a connection that is on its way is waited for where it is wanted to unlink the device."""
+
 MESSAGES = frozenset({"Message", "UndecryptableMessage"})
 """Events that tell of what somebody wrote."""
 
 LAST_CAUSES = frozenset({"logged_out", "locked", "banned"})
 """With these the library deletes the session: nobody could find out later what has become of it."""
 
-LOOK_S = 0.05
-
-UNLINK_PATIENCE_S = 10.0
-"""How long a number that is to be unlinked is waited for, where its connection is on its way."""
+NAME_LOOK_S = 0.05
 
 
 class WhatsAppSocket:
@@ -174,7 +174,7 @@ class WhatsAppSocket:
         return self._watch.standing()
 
     def close(self, *, unlink: bool) -> None:
-        if unlink and self._is_connected_soon():
+        if unlink and self._watch.await_connection(0.0 if self._order.pairing else UNLINK_PATIENCE_S):
             self._end_is_news = False
             try:
                 self._client.log_out()
@@ -186,12 +186,6 @@ class WhatsAppSocket:
         self._drain()
         self._client.stop()
         self._session.release()
-
-    def _is_connected_soon(self) -> bool:
-        until = time.monotonic() + UNLINK_PATIENCE_S
-        while not (self._watch.connected or self._watch.is_over or self._order.pairing or time.monotonic() > until):
-            time.sleep(LOOK_S)
-        return self._watch.connected
 
     def _lose_session(self) -> None:
         """Without its keys nothing that comes can be read. WhatsApp keeps it for who is not there."""
@@ -246,7 +240,7 @@ class WhatsAppSocket:
         until = time.monotonic() + NAME_PATIENCE_S
         with suppress(LibraryError):
             while not (self._watch.is_over or self._client.own_name() or time.monotonic() > until):
-                time.sleep(LOOK_S)
+                time.sleep(NAME_LOOK_S)
         self._report_paired()
 
     def _report_paired(self) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pykka
 import pytest
 
-from chatbot_erp.actors import frames, lives, supervision, supervisor_actor, tidings, watching
+from chatbot_erp.actors import frames, lives, successors, supervision, tidings, watching
 from chatbot_erp.actors.commands import Observed, RemoveInstance
 from chatbot_erp.actors.endpoint import ConfigureEndpoint
 from chatbot_erp.actors.house import utc_now
@@ -193,7 +193,7 @@ def test_who_does_not_answer_in_time_keeps_nobody_from_being_brought_back(
         assert former is not None
         former.stop()
     monkeypatch.setattr(lives, "RESTORE_PATIENCE_S", 0.0)
-    monkeypatch.setattr(supervisor_actor, "RESTORE_PATIENCE_S", 0.0)
+    monkeypatch.setattr(successors, "RESTORE_PATIENCE_S", 0.0)
     assert world.supervisor.ask(tidings.Restore()) == 2
     for name in "ab":
         world.wait(name, lambda view: view.status is Status.CONNECTED)
