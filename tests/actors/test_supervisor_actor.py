@@ -64,8 +64,7 @@ def test_a_delivery_actor_that_fails_is_replaced_at_once_but_not_again_and_again
 def test_a_delivery_actor_that_hangs_is_replaced_and_what_it_was_to_tell_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lives, "STUCK_S", 0.0)
-    world = World(tmp_path, webhook_timeout_s=5.0)
+    world = World(tmp_path, webhook_timeout_s=2.0)
     may_go_on = world.mute.hang = Event()
     others = set(pykka.ActorRegistry.get_by_class(WebhookActor))
     with Receiver() as receiver:
@@ -76,6 +75,8 @@ def test_a_delivery_actor_that_hangs_is_replaced_and_what_it_was_to_tell_is_told
         (hanging,) = set(pykka.ActorRegistry.get_by_class(WebhookActor)) - others
         actor.ask(ConfigureEndpoint(endpoint=MAIN, url=receiver.url("/")))
         world.say(host, "a", 1, frames.SocketOfferedQr(qr="secret", valid_s=60))
+        actor.ask(tidings.Introduce())
+        monkeypatch.setattr(lives, "STUCK_S", 0.0)
         deadline = time.monotonic() + PATIENCE_S
         while ("actors_replaced", "webhook_stuck") not in world.house.tallies.read():
             assert time.monotonic() < deadline
