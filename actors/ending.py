@@ -1,6 +1,6 @@
 """When this process is to end, and by when which part of it has: one deadline, of which each part gets its share.
 
-Times are seconds after the signal, or of monotonic time where that is said.
+Times are seconds after its beginning, or of monotonic time where that is said.
 """
 
 import os
@@ -31,18 +31,12 @@ EXIT_HANGS = 70
 
 
 class Ending(Event):
-    """Set by the first signal. Any thread may ask; where nobody sent a signal, the end begins when it is asked."""
+    """Set by the first signal. The end begins when this is first asked about it: who is still starting does that first."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._clock = clock
         self._begun_at: float | None = None
-
-    def set(self) -> None:
-        """Begin the end, once."""
-        if self._begun_at is None:
-            self._begun_at = self._clock()
-        super().set()
 
     def until(self, share_s: float) -> float:
         """The moment, of monotonic time, at which so many seconds of the end are over."""
@@ -65,6 +59,6 @@ class Ending(Event):
 
 
 def shares(left_s: float) -> tuple[float, float]:
-    """What a host has of the time that is left: to end in order, and to spool if it has not."""
+    """For how long a host's end is waited for in the time that is left: in order, and to spool if it has not come so."""
     spooling_s = min(SPOOLING_S, max(0.0, left_s))
     return max(0.0, left_s) - spooling_s, spooling_s

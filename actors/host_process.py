@@ -131,13 +131,14 @@ class HostProcess:
     def end(self, timeout_s: float, spooling_s: float = REAP_PATIENCE_S) -> bool:
         """Have it close its sockets and exit, and wait; what takes longer is ended without its sockets (false).
 
-        Then it has `spooling_s` for what it has in hand and the log did not take, and is killed after that.
+        Then it spools what it has in hand and the log did not take. That is waited for `spooling_s`; one that needs more
+        than `REAP_PATIENCE_S` is killed.
         """
         with contextlib.suppress(HostGone):
             self.order(EndHost())
         if self._dead.wait(timeout_s):
             return True
-        self._hang_up(spooling_s)
+        self._hang_up(REAP_PATIENCE_S)
         self._dead.wait(spooling_s + KILLED_PATIENCE_S)
         return False
 

@@ -229,7 +229,7 @@ class SocketHosts:
         return tuple(host.vitals for host in self.processes() if host.vitals is not None)
 
     def end_all(self, until: float) -> None:
-        """End every host without logout and wait; what has not ended at this moment of monotonic time is killed."""
+        """End every host without logout; wait until this moment of monotonic time, no longer where one hangs."""
         everyone = [*self.processes(), *(host for host, _ in self._leaving.values())]
         enders = [Thread(target=host.end, args=shares(until - self._clock())) for host in everyone]
         self._wanted.clear()

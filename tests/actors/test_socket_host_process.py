@@ -166,6 +166,7 @@ def test_a_host_in_which_a_socket_does_not_close_spools_what_nobody_has_confirme
     start: Callable[..., Host], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by_whom: str
 ) -> None:
     monkeypatch.setattr(host_process, "GIVEN_UP_PATIENCE_S", PATIENCE_S)
+    monkeypatch.setattr(host_process, "REAP_PATIENCE_S", PATIENCE_S)
     host = start()
     host.do("receive 3")
     host.hear_of(frames.SocketSent)
