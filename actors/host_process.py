@@ -36,6 +36,11 @@ TAIL_BYTES = 4096
 REAP_PATIENCE_S = 5.0
 """A host that has lost its manager closes what it can, and spools, within that time; then it is killed."""
 
+GIVEN_UP_PATIENCE_S = 15.0
+"""The same where nobody waits for its end: a sick disk takes its time."""
+
+KILLED_PATIENCE_S = 1.0
+
 
 class HostDeath(msgspec.Struct, frozen=True, kw_only=True):
     """A host has ended. `exit_code` is None where a signal ended it, `signal` otherwise.
@@ -86,6 +91,7 @@ class HostProcess:
         self._orders: queue.Queue[bytes | None] = queue.Queue(WAITING_ORDERS)
         self._door = threading.Lock()
         self._waiting = 0
+        self._reap_patience_s = REAP_PATIENCE_S
         self._ready = threading.Event()
         self._dead = threading.Event()
         self._pipe, host_end = Pipe()
@@ -122,24 +128,35 @@ class HostProcess:
             except (OSError, ValueError):
                 raise HostGone(f"The socket host {self.name} is ending.") from None
 
-    def end(self, timeout_s: float) -> bool:
-        """Have it close its sockets and exit, and wait; what takes longer is ended without its sockets (false)."""
+    def end(self, timeout_s: float, spooling_s: float = REAP_PATIENCE_S) -> bool:
+        """Have it close its sockets and exit, and wait; what takes longer is ended without its sockets (false).
+
+        Then it spools what it has in hand and the log did not take. That is waited for `spooling_s`; one that needs more
+        than `REAP_PATIENCE_S` is killed.
+        """
         with contextlib.suppress(HostGone):
             self.order(EndHost())
         if self._dead.wait(timeout_s):
             return True
-        # What it has in hand, and the log did not take, it can still spool. One that hangs is killed when it is buried.
-        self._hang_up()
-        self._dead.wait(2 * REAP_PATIENCE_S)
+        self._hang_up(REAP_PATIENCE_S)
+        self._dead.wait(spooling_s + KILLED_PATIENCE_S)
         return False
+
+    def give_up(self) -> None:
+        """Have it spool what it has in hand and exit, without waiting for its sockets; one that does not is killed.
+
+        Returns at once; `on_death` follows.
+        """
+        self._hang_up(GIVEN_UP_PATIENCE_S)
 
     def kill(self) -> None:
         """End it at once; `on_death` follows. WhatsApp's server repeats what the host had not taken in."""
         self._child.kill()
 
-    def _hang_up(self) -> None:
+    def _hang_up(self, reap_patience_s: float) -> None:
         """As if the manager had gone. To close the pipe would not do: a thread waits for words from it."""
         with self._door:
+            self._reap_patience_s = reap_patience_s
             if not self._dead.is_set():
                 with contextlib.suppress(OSError), socket.socket(fileno=os.dup(self._pipe.fileno())) as line:
                     line.shutdown(socket.SHUT_RDWR)
@@ -182,7 +199,7 @@ class HostProcess:
                 log.exception("A word of the socket host %s found nobody; the host keeps it if it matters.", self.name)
 
     def _bury(self) -> None:
-        if not self._child.await_end(REAP_PATIENCE_S):
+        if not self._child.await_end(self._reap_patience_s):
             self._child.kill()
         code = self._child.exit_code()
         with self._door:

@@ -14,6 +14,7 @@ from uuid import uuid4
 import structlog
 
 from chatbot_erp.actors import frames
+from chatbot_erp.actors.ending import shares
 from chatbot_erp.actors.host_process import HostProcess
 from chatbot_erp.actors.house import HostGone, Switchboard
 from chatbot_erp.actors.sessions import Sessions
@@ -34,7 +35,8 @@ SILENCE_S = 10.0
 LATE_S = 5.0
 """A look that comes so late says that this process was held up itself: then nobody's silence counts for a while."""
 
-ENDING_S = 5.0
+ENDING_S = 20.0
+"""A host whose last number has left spools, to a sick disk perhaps, what the log does not take. Nobody waits for it."""
 
 
 @dataclass(slots=True)
@@ -47,6 +49,8 @@ class Slot:
     pairing: bool
     closing_since: float | None = None
     erase: bool = False
+    farewell: PlaceSocket | None = None
+    """The socket to be made when this one is closed, only to unlink the device."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,14 +118,19 @@ class SocketHosts:
         self._place(request)
 
     def close(self, instance: str, *, unlink: bool = False, erase: bool = False) -> None:
-        """End the socket; then, with `erase`, its session."""
-        self._wanted.pop(instance, None)
+        """End the socket; then, with `erase`, its session.
+
+        With `unlink` the device is unlinked before: where the next socket waits for this one to close, by that one.
+        """
+        waiting = self._wanted.pop(instance, None)
         slot = self._slots.get(instance)
         if slot is None:
             if erase:
                 self._sessions.erase(instance)
             return
         slot.erase = slot.erase or erase
+        if unlink and waiting is not None and not waiting.pairing:
+            slot.farewell = waiting
         self._close(instance, slot, unlink=unlink)
 
     def closed(self, instance: str, host: str) -> None:
@@ -184,7 +193,7 @@ class SocketHosts:
         ]
 
     def look(self) -> None:
-        """Kill hosts whose main loop has stopped, whose sockets do not close, or that do not end; `gone` follows."""
+        """End hosts whose main loop has stopped, whose sockets do not close, or that do not end; `gone` follows."""
         now = self._clock()
         if now - self._looked_at > LATE_S:
             self._heard_since = now
@@ -193,10 +202,12 @@ class SocketHosts:
         for host in self.processes():
             if host.name in self._hung:
                 continue
-            if host.name in stuck or now - max(host.last_alive, self._heard_since) > SILENCE_S:
+            is_silent = now - max(host.last_alive, self._heard_since) > SILENCE_S
+            if is_silent or host.name in stuck:
                 log.warning("a socket host hangs", action="host_hung", host=host.name, pid=host.pid)
                 self._hung.add(host.name)
-                host.kill()
+                # One that only waits for a socket can still spool what its other numbers have in hand.
+                host.kill() if is_silent else host.give_up()
         for host, since in self._leaving.values():
             if now - since > ENDING_S:
                 host.kill()
@@ -217,11 +228,13 @@ class SocketHosts:
         """What the hosts last said of themselves."""
         return tuple(host.vitals for host in self.processes() if host.vitals is not None)
 
-    def end_all(self, patience_s: float) -> None:
-        """End every host without logout and wait; what has not ended by then is killed."""
+    def end_all(self, until: float) -> None:
+        """End every host without logout; wait until this moment of monotonic time, no longer where one hangs."""
         everyone = [*self.processes(), *(host for host, _ in self._leaving.values())]
-        enders = [Thread(target=host.end, args=(patience_s,)) for host in everyone]
+        enders = [Thread(target=host.end, args=shares(until - self._clock())) for host in everyone]
         self._wanted.clear()
+        for slot in self._slots.values():
+            slot.farewell = None
         for ender in enders:
             ender.start()
         for ender in enders:
@@ -274,11 +287,24 @@ class SocketHosts:
     def _free(self, instance: str, slot: Slot) -> None:
         del self._slots[instance]
         self._switchboard.unplug(instance)
+        if slot.farewell is not None:
+            self._unlink(slot.farewell)
+            return
         if slot.erase:
             self._sessions.erase(instance)
         for waiting in [r for r in self._wanted.values() if instance in (r.instance, r.session_from)]:
             del self._wanted[waiting.instance]
             self.open(waiting)
+
+    def _unlink(self, request: PlaceSocket) -> None:
+        self._place(request)
+        if (slot := self._slots.get(request.instance)) is not None:
+            slot.erase = True
+            self._close(request.instance, slot, unlink=True)
+        else:
+            # No process can be had: its link stays for its owner to end on the phone.
+            self.unplaced.remove(request)
+            self._sessions.erase(request.instance)
 
     def _end_if_empty(self, host: HostProcess) -> None:
         if any(slot.host is host for slot in self._slots.values()):

@@ -135,7 +135,7 @@ class InstanceActor(pykka.ThreadingActor):
             case tidings.Accept(command=command):
                 return self._accept(command)
             case tidings.Ping():
-                self._house.supervisor.tell(tidings.Pong(instance=self._id, urn=self.actor_urn))
+                self._house.supervisor.tell(tidings.Pong(urn=self.actor_urn))
             case _:
                 self._write()
                 return self._take_alone(message)

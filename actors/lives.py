@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Any
 
@@ -46,6 +46,7 @@ class Lives:
         self._house = house
         self._webhooks: dict[str, Webhooks] = {}
         self._unanswered: dict[str, float] = {}
+        """Since when an actor owes a sign of life, by its urn."""
 
     def start(self, instance: str, name: str, state: State, version: int, *, patience_s: float | None = None) -> Ref:
         """Start an instance's actor, which has its webhooks started, and see it alive, within `PING_PATIENCE_S` if not
@@ -54,7 +55,6 @@ class Lives:
         listed = state is None or isinstance(state, Instance)
         webhooks = self._webhooks.setdefault(instance, Webhooks(partial(self._start_webhook, instance, name)))
         actor: Ref = InstanceActor.start(instance, self._house, webhooks, state, version)
-        self._unanswered.pop(instance, None)
         try:
             self._house.directory.enter(instance, name, actor, listed=listed)
             if state is not None:
@@ -146,9 +146,15 @@ class Lives:
 
     def webhook_failed(self, instance: str, endpoint: str) -> None:
         """Have `WebhookDue` told when a new delivery actor is to be tried: at once, and later each time."""
-        webhooks, supervisor = self._webhooks.get(instance), self._house.supervisor
-        if webhooks is not None and (delay_s := webhooks.failed(endpoint)) is not None:
-            due = tidings.WebhookDue(instance=instance, endpoint=endpoint)
+        self._renew_webhook(tidings.WebhookDue(instance=instance, endpoint=endpoint, cause="webhook_failed"))
+
+    def _give_up_webhook(self, instance: str, endpoint: str) -> None:
+        self._webhooks[instance].give_up(endpoint)
+        self._renew_webhook(tidings.WebhookDue(instance=instance, endpoint=endpoint, cause="webhook_stuck"))
+
+    def _renew_webhook(self, due: tidings.WebhookDue) -> None:
+        webhooks, supervisor = self._webhooks.get(due.instance), self._house.supervisor
+        if webhooks is not None and (delay_s := webhooks.failed(due.endpoint)) is not None:
             self._house.alarms.set(delay_s, lambda: supervisor.tell(due))
 
     def replace_webhook(self, instance: str, endpoint: str) -> bool:
@@ -169,7 +175,6 @@ class Lives:
         """Let its actors go; what belongs to it stays, for another node."""
         actor = self._house.directory.actor(instance)
         self._house.directory.leave(instance)
-        self._unanswered.pop(instance, None)
         if actor is not None:
             actor.stop(block=False)
         if webhooks := self._webhooks.pop(instance, None):
@@ -228,18 +233,36 @@ class Lives:
         return actor is not None and actor.actor_urn == urn
 
     def ping(self) -> list[str]:
-        """Ask every actor for a sign of life; those that have owed one for too long, once each."""
+        """Ask every actor for a sign of life; the instances whose actors have owed one for too long, once each.
+
+        Of delivery actors that have, new ones are begun.
+        """
         now = time.monotonic()
-        stuck = [instance for instance, since in self._unanswered.items() if now - since > STUCK_S]
-        for instance in self._webhooks:
-            self._unanswered.setdefault(instance, now)
-            self.tell(instance, tidings.Ping())
-        for instance in stuck:
-            self._unanswered.pop(instance, None)
+        former, self._unanswered = self._unanswered, {}
+        stuck = []
+        for instance, webhooks in self._webhooks.items():
+            actor = self._house.directory.actor(instance)
+            if actor is not None:
+                self.tell(instance, tidings.Ping())
+                if self._owes(actor.actor_urn, former, now, STUCK_S):
+                    stuck.append(instance)
+            for urn, endpoint in webhooks.ping().items():
+                if self._owes(urn, former, now, STUCK_S + self._house.config.webhook_timeout_s):
+                    log.error("deliveries hang", action="webhook_stuck", instance=instance, endpoint=endpoint)
+                    self._give_up_webhook(instance, endpoint)
         return stuck
 
-    def answered(self, instance: str) -> None:
-        self._unanswered.pop(instance, None)
+    def _owes(self, urn: str, former: Mapping[str, float], now: float, patience_s: float) -> bool:
+        """Whether it has not answered for too long; then it has the same time again."""
+        since = former.get(urn, now)
+        if is_stuck := now - since > patience_s:
+            since = now
+        self._unanswered[urn] = since
+        return is_stuck
+
+    def answered(self, urn: str) -> None:
+        """This actor has given a sign of life."""
+        self._unanswered.pop(urn, None)
 
     def stop_webhooks(self) -> None:
         """Have deliveries end with their present attempt; does not wait."""
@@ -278,5 +301,6 @@ class Lives:
                 instance, DisableEndpoint(endpoint=endpoint, reason=reason, since=since)
             ),
             failed=lambda: supervisor.tell(tidings.WebhookFailed(instance=instance, endpoint=endpoint)),
+            alive=lambda urn: supervisor.tell(tidings.Pong(urn=urn)),
             observe=house.latencies.observe_post,
         )

@@ -61,6 +61,7 @@ from chatbot_erp.actors.webhook_address import check_url
 from chatbot_erp.actors.webhook_control import WebhookControl
 from chatbot_erp.actors.webhook_credentials import Credentials
 from chatbot_erp.eventstore.company import News
+from chatbot_erp.eventstore.errors import OutcomeUnknown as StoreOutcomeUnknown
 from chatbot_erp.eventstore.events import (
     EVENT_NAMES,
     InstanceRemoved,
@@ -146,7 +147,10 @@ class Manager:
         self._told_of_nodes = told
 
     def create(self, name: str, webhook_url: str) -> Created:
-        """Begin a new instance. Raises `BadName`, `BadWebhookUrl`, `NameTaken`."""
+        """Begin a new instance. Raises `BadName`, `BadWebhookUrl`, `NameTaken`, `OutcomeUnknown`, `Unavailable`.
+
+        Where the outcome is unknown the name stays taken until the log says that nothing has come of it.
+        """
         if not NAME.fullmatch(name):
             raise BadName("A name is 1 to 63 letters, digits, '-' or '_', beginning with a letter or digit.")
         check_url(webhook_url, self._house.config.webhook_deny)
@@ -159,6 +163,9 @@ class Manager:
             secret = Credentials(self._house.vault, instance, MAIN).make()
             command = CreateInstance(name=name, webhook_url=webhook_url, session_from=self._kept_session(name))
             ask(actor, command)
+        except (OutcomeUnknown, StoreOutcomeUnknown):
+            self._house.supervisor.tell(tidings.CreationDoubted(instance=instance))
+            raise
         except BaseException:
             self._house.supervisor.tell(tidings.ForgetInstance(instance=instance))
             raise

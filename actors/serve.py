@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from threading import Event, Thread
+from threading import Thread
 from types import FrameType
 from typing import Any, Protocol
 
@@ -28,6 +28,7 @@ from chatbot_erp.actors.alarms import Alarms
 from chatbot_erp.actors.commands import Observed
 from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.directory import Directory
+from chatbot_erp.actors.ending import ACTORS_S, END_S, EXIT_HANGS, HOSTS_S, REQUESTS_S, Ending
 from chatbot_erp.actors.erasing import Eraser
 from chatbot_erp.actors.host_process import HostDeath, HostProcess, await_former_hosts, get_ready
 from chatbot_erp.actors.hosts import LATE_S, SocketHosts
@@ -56,12 +57,6 @@ PATIENCE_S = 60.0
 PULSE_PATIENCE_S = 120.0
 """A supervisor that hangs for so long will not come back: whoever started this process starts a new one."""
 
-EXIT_HANGS = 70
-
-REQUESTS_PATIENCE_S = 18.0
-ACTORS_PATIENCE_S = 8.0
-"""Together with what is left to close, within the 30 s that an orderly end may take."""
-
 FORMER_HOSTS_PATIENCE_S = 8.0
 
 CONNECTIONS, CONNECTIONS_OF_A_NUMBER = 10, 2
@@ -80,7 +75,7 @@ def run(config: Config, *, sandbox: bool, sandbox_network: str | None) -> int:
     """Run the manager until a signal; the process exit code."""
     configure_logs()
     os.umask(0o077)
-    ending = Event()
+    ending = Ending()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, partial(_heed, ending))
     try:
@@ -92,7 +87,7 @@ def run(config: Config, *, sandbox: bool, sandbox_network: str | None) -> int:
             loading = Thread(target=get_ready, args=(surroundings.environment,), name="loading", daemon=True)
             if node.movable:
                 loading.start()
-            house = partial(open_house, config, surroundings, node, partial(turns.begin_anew, node, ending))
+            house = partial(open_house, config, surroundings, node, partial(turns.begin_anew, node, ending), ending)
             manager = turns.await_turn(stack, house, node, ending)
             if manager is None:
                 return 0
@@ -101,12 +96,13 @@ def run(config: Config, *, sandbox: bool, sandbox_network: str | None) -> int:
                 loading.join()
             # Large bodies are kept in files without a name; elsewhere there may be little room, or only memory.
             tempfile.tempdir = str(config.data_dir.absolute())
-            address = stack.enter_context(_listen(manager, config, network))
+            address = stack.enter_context(_listen(manager, config, network, ending))
             print(f"chatbot-erp listens on {address}", flush=True)
             if not await_end(ending, manager.pulse_age_s):
                 # Nothing is healed any more: better to end at once, which the log survives.
                 log.critical("the supervisor hangs; this process ends", action="supervisor_hangs")
                 os._exit(EXIT_HANGS)
+            ending.keep()
             manager.drain()
             log.info("shutting down", action="shutdown")
     except Timeout:
@@ -121,13 +117,13 @@ def run(config: Config, *, sandbox: bool, sandbox_network: str | None) -> int:
     return 0
 
 
-class Ending(Protocol):
-    """What is wanted of a `threading.Event`."""
+class Waits(Protocol):
+    """What is wanted of an `Ending`."""
 
     def wait(self, timeout: float, /) -> bool: ...
 
 
-def await_end(ending: Ending, pulse_age_s: Callable[[], float], clock: Callable[[], float] = time.monotonic) -> bool:
+def await_end(ending: Waits, pulse_age_s: Callable[[], float], clock: Callable[[], float] = time.monotonic) -> bool:
     """Wait for a signal; false if the supervisor hangs before one comes.
 
     A process that was held up as a whole (a paused container) looks late itself, and gives its supervisor another turn.
@@ -140,7 +136,7 @@ def await_end(ending: Ending, pulse_age_s: Callable[[], float], clock: Callable[
     return True
 
 
-def _heed(ending: Event, number: int, frame: FrameType | None) -> None:
+def _heed(ending: Ending, number: int, frame: FrameType | None) -> None:
     """The first signal asks for an orderly end; the second ends at once, which the log survives."""
     if ending.is_set():
         os._exit(130)
@@ -168,7 +164,7 @@ def _surroundings(network: Any) -> Surroundings:
 
 
 @contextmanager
-def _listen(manager: Manager, config: Config, network: Any) -> Iterator[str]:
+def _listen(manager: Manager, config: Config, network: Any, ending: Ending) -> Iterator[str]:
     """Answer HTTP, and have the other nodes know where; at the end let requests that are under way finish."""
     from chatbot_erp.http.serving import start_http
 
@@ -182,16 +178,21 @@ def _listen(manager: Manager, config: Config, network: Any) -> Iterator[str]:
         manager.join(config.advertise or server.url)
         yield server.url
     finally:
-        server.stop(REQUESTS_PATIENCE_S)
+        server.stop(ending.left_s(REQUESTS_S))
 
 
 @contextmanager
 def open_house(
-    config: Config, surroundings: Surroundings, node: Node = ALONE, lost: Callable[[], None] = lambda: None
+    config: Config,
+    surroundings: Surroundings,
+    node: Node = ALONE,
+    lost: Callable[[], None] = lambda: None,
+    ending: Ending | None = None,
 ) -> Iterator[Manager]:
     """Everything but HTTP: lock, log, actors, sockets. Raises `StoreError` or `Timeout` if it cannot be had.
 
-    `lost` is called when other nodes took over what this one had.
+    `lost` is called when other nodes took over what this one had. `ending` says how long the end may take, from its
+    beginning if not given.
     """
     config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     sessions = config.data_dir / "sessions"
@@ -217,7 +218,7 @@ def open_house(
             renewals.go_on()
         supervisor = _start_supervisor(config, surroundings, store, vault, alarms, renewals)
         house: Any = supervisor.ask(tidings.Introduce(), timeout=PATIENCE_S)
-        stack.callback(_stop_supervisor, supervisor)
+        stack.callback(_stop_supervisor, supervisor, ending or Ending())
         count: Any = supervisor.ask(tidings.Restore(), timeout=PATIENCE_S)
         if node.movable:
             spool_exchange.hand_over(config.data_dir, vault)
@@ -331,9 +332,13 @@ def pass_on(house: House, host: HostProcess, word: frames.Said) -> None:
         actor.tell(tidings.Heard(observed=observed, number=word.number, oldest=word.oldest, host=host))
 
 
-def _stop_supervisor(supervisor: pykka.ActorRef[Any]) -> None:
-    supervisor.ask(tidings.EndAll(patience_s=ACTORS_PATIENCE_S), timeout=PATIENCE_S)
-    supervisor.stop()
+def _stop_supervisor(supervisor: pykka.ActorRef[Any], ending: Ending) -> None:
+    order = tidings.EndAll(hosts_until=ending.until(HOSTS_S), actors_until=ending.until(ACTORS_S))
+    try:
+        supervisor.ask(order, timeout=ending.left_s(END_S))
+    except pykka.Timeout:
+        log.error("the supervisor does not end", action="supervisor_hangs")
+    supervisor.stop(block=False)
 
 
 def print_qr(name: str, text: str) -> None:

@@ -59,6 +59,7 @@ class Line:
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._door = threading.Lock()
         self._closing = False
+        self._may_open = True
         self._hurry = threading.Event()
         self._close_turn = threading.Lock()
         self._closed = False
@@ -102,16 +103,19 @@ class Line:
     def close(self, *, unlink: bool = False, grace_s: float = GRACE_S) -> None:
         """End the socket. What is being done may finish for `grace_s`.
 
-        Waits until all is over, also when another thread is closing already.
+        Waits until all is over, also when another thread is closing already. One that is about to open does so first
+        where it is to `unlink`: that takes a connection.
         """
         with self._close_turn:
             if self._closed:
                 return
-            for job in self._shut():
+            for job in self._shut(may_open=unlink and not self.order.pairing):
                 self._decline(job)
             self._desk.close()
             self._files.close()
             self._worker.join(grace_s)
+            with self._door:
+                self._may_open = False
             self._mouth.ledger.hold_up(self.order.instance, when_full=False)
             try:
                 self._socket.close(unlink=unlink)
@@ -124,10 +128,11 @@ class Line:
                 self._former.close()
             self._closed = True
 
-    def _shut(self) -> list[Job]:
+    def _shut(self, *, may_open: bool) -> list[Job]:
         """Take no more jobs; give back those that were not begun."""
         with self._door:
             self._closing = True
+            self._may_open = may_open
             self._hurry.set()
             waiting: list[Job] = left_in(self._jobs)
             self._jobs.put(None)
@@ -137,8 +142,9 @@ class Line:
         if self._former is not None:
             self._former.close()
             self._former = None
-        if self._closing:
-            return
+        with self._door:
+            if not self._may_open:
+                return
         self._mouth.ledger.hold_up(self.order.instance, when_full=True)
         try:
             self._socket.open()

@@ -2,6 +2,7 @@
 
 from concurrent.futures import Future
 from datetime import datetime
+from typing import Literal
 
 import msgspec
 
@@ -32,6 +33,18 @@ class StartInstance(Tiding, frozen=True, kw_only=True):
 
 class ForgetInstance(Tiding, frozen=True, kw_only=True):
     """Its first event could not be stored: nothing of it remains."""
+
+    instance: str
+
+
+class CreationDoubted(Tiding, frozen=True, kw_only=True):
+    """Nobody knows whether its first event is stored: it is to be found out."""
+
+    instance: str
+
+
+class CreationSettled(Tiding, frozen=True, kw_only=True):
+    """What the log has of it now is all that it will ever have of its creation."""
 
     instance: str
 
@@ -103,9 +116,8 @@ class ActorFailed(Tiding, frozen=True, kw_only=True):
 
 
 class Pong(Tiding, frozen=True, kw_only=True):
-    """The answer of an instance's actor to `Ping`."""
+    """The answer of an actor to `Ping`."""
 
-    instance: str
     urn: str
 
 
@@ -117,10 +129,11 @@ class WebhookFailed(Tiding, frozen=True, kw_only=True):
 
 
 class WebhookDue(Tiding, frozen=True, kw_only=True):
-    """The delivery actor of this endpoint, which failed, has waited long enough for another."""
+    """It is time for another delivery actor of this endpoint, as the last one failed or hangs."""
 
     instance: str
     endpoint: str
+    cause: Literal["webhook_failed", "webhook_stuck"]
 
 
 class Drained(Tiding, frozen=True, kw_only=True):
@@ -161,9 +174,10 @@ class Look(Tiding, frozen=True, kw_only=True):
 
 
 class EndAll(Tiding, frozen=True, kw_only=True):
-    """Ask: close all sockets without logout, and stop the actors below, within so many seconds."""
+    """Ask: close all sockets without logout, then stop the actors below; both until a moment of monotonic time."""
 
-    patience_s: float
+    hosts_until: float
+    actors_until: float
 
 
 # to an instance

@@ -58,6 +58,9 @@ NAME_PATIENCE_S = 5.0
 """The phone tells a new device its owner's name in the first moment, and no more once the socket was made anew. Who does
 not know its name cannot be shown online."""
 
+UNLINK_PATIENCE_S = 10.0
+"""How long a connection that is on its way is waited for where it is wanted to unlink the device."""
+
 MESSAGES = frozenset({"Message", "UndecryptableMessage"})
 """Events that tell of what somebody wrote."""
 
@@ -171,7 +174,7 @@ class WhatsAppSocket:
         return self._watch.standing()
 
     def close(self, *, unlink: bool) -> None:
-        if unlink and self._watch.connected:
+        if unlink and self._watch.await_connection(0.0 if self._order.pairing else UNLINK_PATIENCE_S):
             self._end_is_news = False
             try:
                 self._client.log_out()

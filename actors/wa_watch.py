@@ -11,6 +11,8 @@ RECONNECT_PATIENCE_S, LOGIN_PATIENCE_S = 4.0, 1.0
 PROBE_PATIENCE_S = 10.0
 """With the library's keep-alive before it (at most 30 s, and 10 s for its answer), silence is noticed within 50 s."""
 
+LOOK_S = 0.05
+
 SHORT_S = 10.0
 FLAPS = (5, 60.0)
 """So many connections in so many seconds that were over within `SHORT_S`: the library would go on like that without a
@@ -64,6 +66,13 @@ class Watch:
         self._connections += 1
         self._opened_at = time.monotonic()
         self._look_no_more()
+
+    def await_connection(self, patience_s: float) -> bool:
+        """Whether it is connected within so many seconds. Waits no longer where that is over."""
+        until = time.monotonic() + patience_s
+        while not (self.connected or self.is_over) and time.monotonic() < until:
+            time.sleep(LOOK_S)
+        return self.connected
 
     def broke(self) -> None:
         """The connection is gone. The library reconnects by itself; see later whether it has, unless the line flaps."""

@@ -36,14 +36,14 @@ from chatbot_erp.actors.webhook_address import Deny
 from chatbot_erp.actors.webhook_backlog import Backlog, Outbox, Report, Verdict
 from chatbot_erp.actors.webhook_credentials import Keys
 from chatbot_erp.actors.webhook_holds import Hold, Holds, hold_of
-from chatbot_erp.actors.webhook_mail import Finish, LookAgain, Mailbox, RetryNow, Wake
+from chatbot_erp.actors.webhook_mail import Finish, LookAgain, Mailbox, Ping, RetryNow, Wake
 from chatbot_erp.actors.webhook_post import Postman
 from chatbot_erp.actors.webhook_shapes import body
 from chatbot_erp.eventstore.errors import StoreClosed, StoreError
 from chatbot_erp.eventstore.events import WebhookAbandoned, WebhookDelivered
 from chatbot_erp.eventstore.records import ERASED, Delivery
 
-__all__ = ["Finish", "RetryNow", "Verdict", "Wake", "WebhookActor"]
+__all__ = ["Finish", "Ping", "RetryNow", "Verdict", "Wake", "WebhookActor"]
 
 log = structlog.get_logger()
 
@@ -67,7 +67,7 @@ class WebhookActor(pykka.ThreadingActor):
     (None: nothing is known of the endpoint now) before each attempt and `keys` before the first one and after
     `RetryNow`; `report` with the verdicts, and again with the same ones if the log does not show them after half a minute;
     `disabled`, with the settings' `since`, where the endpoint is not worth trying any more; `observe` with each attempt's outcome; `drained` once
-    after `Finish`; `failed` when it dies of an error nobody foresaw.
+    after `Finish`; `failed` when it dies of an error nobody foresaw; `alive` with its urn for each `Ping`.
     """
 
     use_daemon_thread = True
@@ -87,6 +87,7 @@ class WebhookActor(pykka.ThreadingActor):
         drained: Callable[[], None],
         disabled: Callable[[Literal["gone", "failing"], datetime], None],
         failed: Callable[[], None] = lambda: None,
+        alive: Callable[[str], None] = lambda urn: None,
         observe: Callable[[Outcome], None] = lambda outcome: None,
         draw: Callable[[], float] = random.random,
     ) -> None:
@@ -101,6 +102,7 @@ class WebhookActor(pykka.ThreadingActor):
         self._say_drained = drained
         self._say_disabled = disabled
         self._say_failed = failed
+        self._say_alive = alive
         self._observe = observe
         self._draw = draw
         self._backlog = Backlog(instance, endpoint, store, report)
@@ -139,6 +141,10 @@ class WebhookActor(pykka.ThreadingActor):
             self._say_failed()
 
     def on_receive(self, message: object) -> None:
+        if isinstance(message, Ping):
+            # Work that stopped for it has a `Wake` behind it.
+            self._say_alive(self.actor_urn)
+            return
         self._backlog.expect_more()
         match message:
             case Wake():

@@ -18,6 +18,10 @@ class RetryNow(msgspec.Struct, frozen=True):
     """The settings have changed, or somebody says that the receiver works again: nothing waits for its time any more."""
 
 
+class Ping(msgspec.Struct, frozen=True):
+    """The heartbeat: answered as soon as the attempt that runs has ended."""
+
+
 class Finish(msgspec.Struct, frozen=True):
     """The instance is removed: deliver what waits, then say `drained`."""
 

@@ -10,7 +10,7 @@ from typing import Any
 import pykka
 
 from chatbot_erp.actors.supervision import Healing, plan, recovered
-from chatbot_erp.actors.webhook_mail import Finish, RetryNow, Wake
+from chatbot_erp.actors.webhook_mail import Finish, Ping, RetryNow, Wake
 
 Ref = pykka.ActorRef[Any]
 
@@ -24,7 +24,9 @@ class Webhooks:
         self._actors: dict[str, Ref] = {}
         self._healing: dict[str, Healing] = {}
         self._owed: set[str] = set()
-        """Endpoints whose actor was dead when it was to try again."""
+        """Endpoints whose actor was dead, or hung, when it was to try again."""
+        self._hung: set[str] = set()
+        """Endpoints whose actor nobody waits for any more."""
         self._finishing = False
         self._ended = False
 
@@ -36,6 +38,7 @@ class Webhooks:
             for gone in self._actors.keys() - set(endpoints):
                 self._actors.pop(gone).stop(block=False)
                 self._healing.pop(gone, None)
+                self._hung.discard(gone)
             for new in set(endpoints) - self._actors.keys():
                 self._begin(new)
         self.wake()
@@ -49,13 +52,28 @@ class Webhooks:
         """The settings of an endpoint have changed, or it works again."""
         with self._lock:
             actor = self._actors.get(endpoint)
-            if actor is not None and not actor.is_alive():
+            if actor is not None and not self._works(endpoint, actor):
                 self._owed.add(endpoint)
         if actor is not None:
             tell(actor, RetryNow())
 
+    def ping(self) -> dict[str, str]:
+        """Have each that works give a sign of life; their urns and endpoints."""
+        with self._lock:
+            working = [(endpoint, actor) for endpoint, actor in self._actors.items() if self._works(endpoint, actor)]
+        for _, actor in working:
+            tell(actor, Ping())
+        return {actor.actor_urn: endpoint for endpoint, actor in working}
+
+    def give_up(self, endpoint: str) -> None:
+        """This actor hangs: it ends when it can. What it was about to tell may be told twice, with the same id."""
+        with self._lock:
+            if actor := self._actors.get(endpoint):
+                actor.stop(block=False)
+                self._hung.add(endpoint)
+
     def failed(self, endpoint: str) -> float | None:
-        """An actor died. Seconds until `restart` is due, as for an instance's actor; None if it was not known."""
+        """An actor died, or was given up. Seconds until `restart` is due, as for an instance's actor; None if it was not known."""
         with self._lock:
             if self._ended or endpoint not in self._actors:
                 return None
@@ -66,10 +84,10 @@ class Webhooks:
             return delay_s
 
     def restart(self, endpoint: str) -> bool:
-        """A new actor in place of one that died; whether there was one. It may have another successor already."""
+        """A new actor in place of one that died or hangs; whether there was one. It may have a successor already."""
         with self._lock:
             former = self._actors.get(endpoint)
-            if self._ended or former is None or former.is_alive():
+            if self._ended or former is None or self._works(endpoint, former):
                 return False
             self._begin(endpoint)
             if endpoint in self._owed:
@@ -102,7 +120,11 @@ class Webhooks:
         with self._lock:
             return tuple(self._actors.values())
 
+    def _works(self, endpoint: str, actor: Ref) -> bool:
+        return endpoint not in self._hung and actor.is_alive()
+
     def _begin(self, endpoint: str) -> None:
+        self._hung.discard(endpoint)
         self._actors[endpoint] = actor = self._start(endpoint)
         if self._finishing:
             tell(actor, Finish())

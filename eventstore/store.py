@@ -184,6 +184,13 @@ class EventStore:
         self._writer.submit(append)
         return append.future
 
+    def settled(self) -> Future[None]:
+        """Done when nothing is in doubt any more of what was appended before this call: it is in the log, or never will be.
+
+        Resolves to StoreUnavailable where that cannot be said now. Raises StoreOverloaded, StoreClosed at once.
+        """
+        return self._errand(lambda ask: None)
+
     def open_streams(self) -> list[StreamHead]:
         """Streams with a snapshot or with deliveries that wait."""
         return self._readers.run(reader.open_streams)

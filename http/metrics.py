@@ -27,6 +27,7 @@ CALL_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 CAUSES = (*REMEDIES, "requested")
 HOST_ENDS = ("host_died", "host_hung")
+ACTOR_ENDS = ("actor_failed", "actor_stuck", "requested", "webhook_failed", "webhook_stuck")
 
 
 class Metrics:
@@ -95,7 +96,8 @@ class Census(Collector):
         yield counter(
             "hosts_lost", "Socket processes that died with numbers in them.", "hosts_lost", "cause", HOST_ENDS
         )
-        yield counter("actors_replaced", "Actors that failed and were replaced.", "actors_replaced", "cause")
+        replaced = "Actors that failed or hung and were replaced."
+        yield counter("actors_replaced", replaced, "actors_replaced", "cause", ACTOR_ENDS)
         said = "Changes of messages by others than their writers, which were not believed, by kind."
         yield counter("disregarded", said, DISREGARDED, "kind")
         yield counter("parked", "What could not be handled and was put aside, by kind.", "parked", "kind")

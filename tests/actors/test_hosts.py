@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chatbot_erp.actors import frames
-from chatbot_erp.actors.hosts import CLOSE_PATIENCE_S, DIAL_PATIENCE_S, LATE_S, SocketHosts
+from chatbot_erp.actors.hosts import CLOSE_PATIENCE_S, DIAL_PATIENCE_S, ENDING_S, LATE_S, SocketHosts
 from chatbot_erp.actors.house import Switchboard
 from chatbot_erp.actors.sessions import Sessions
 from chatbot_erp.actors.tidings import PlaceSocket
@@ -21,13 +21,19 @@ class SilentHost:
         self.pid = 0
         self.last_alive = math.inf
         self.killed = False
+        self.given_up = False
+        self.ended: tuple[float, float] | None = None
         self.orders: list[frames.Order] = []
 
     def order(self, order: frames.Order, /) -> None:
         self.orders.append(order)
 
-    def end(self, timeout_s: float) -> bool:
+    def end(self, timeout_s: float, spooling_s: float) -> bool:
+        self.ended = timeout_s, spooling_s
         return True
+
+    def give_up(self) -> None:
+        self.given_up = True
 
     def kill(self) -> None:
         self.killed = True
@@ -78,16 +84,16 @@ def scene(tmp_path: Path) -> Scene:
 def test_a_number_that_does_not_close_costs_its_neighbour_nothing_for_as_long_as_a_dial_may_hang(scene: Scene) -> None:
     scene.hosts.close("a")
     scene.look_until(DIAL_PATIENCE_S - LATE_S)
-    assert not scene.host.killed
+    assert not scene.host.given_up
     scene.look_until(DIAL_PATIENCE_S + LATE_S)
-    assert scene.host.killed, "no dial takes so long"
+    assert scene.host.given_up, "no dial takes so long"
 
 
 def test_a_host_in_which_nobody_closes_has_nobody_to_lose(scene: Scene) -> None:
     scene.hosts.close("a")
     scene.hosts.close("b")
     scene.look_until(CLOSE_PATIENCE_S + LATE_S)
-    assert scene.host.killed
+    assert scene.host.given_up
 
 
 def test_a_neighbour_that_has_only_begun_to_close_has_its_time(scene: Scene) -> None:
@@ -95,14 +101,14 @@ def test_a_neighbour_that_has_only_begun_to_close_has_its_time(scene: Scene) -> 
     scene.look_until(CLOSE_PATIENCE_S)
     scene.hosts.close("b")
     scene.look_until(CLOSE_PATIENCE_S + LATE_S)
-    assert not scene.host.killed
+    assert not scene.host.given_up
 
 
 def test_one_that_is_removed_while_its_dial_hangs_leaves_its_neighbour_alone_and_then_the_host(scene: Scene) -> None:
     scene.hosts.close("a", unlink=True, erase=True)
     scene.look_until(60.0)
     scene.hosts.closed("a", scene.host.name)
-    assert not scene.host.killed
+    assert not scene.host.given_up
     assert scene.hosts.carried_by(scene.host.name) == ["b"]
     scene.hosts.close("b", unlink=True, erase=True)
     scene.hosts.closed("b", scene.host.name)
@@ -115,7 +121,7 @@ def test_a_host_whose_last_number_is_removed_while_its_dial_hangs_does_not_stay(
     scene.hosts.close("b", unlink=True, erase=True)
     scene.hosts.closed("b", scene.host.name)
     scene.look_until(CLOSE_PATIENCE_S + LATE_S)
-    assert scene.host.killed
+    assert scene.host.given_up
     scene.hosts.gone(scene.host.name)
     assert not scene.hosts.has("a")
     assert scene.hosts.processes() == []
@@ -129,6 +135,68 @@ def test_where_no_process_can_be_had_that_is_found_out_once_for_all_who_wait_for
     scene.hosts.gone(scene.host.name)
     assert [request.instance for request in scene.hosts.unplaced] == ["a", "b"]
     assert scene.attempts == 2, "the first of them, and this one"
+
+
+def test_a_host_that_is_given_up_for_a_socket_may_spool_what_its_other_numbers_have_in_hand(scene: Scene) -> None:
+    scene.hosts.close("a")
+    scene.look_until(DIAL_PATIENCE_S + LATE_S)
+    assert (scene.host.given_up, scene.host.killed) == (True, False)
+    assert scene.hosts.lost_with(scene.host.name)[0] == "host_hung"
+
+
+def test_a_host_that_has_nobody_left_has_time_to_spool_to_a_sick_disk(scene: Scene) -> None:
+    for instance in "ab":
+        scene.hosts.close(instance)
+        scene.hosts.closed(instance, scene.host.name)
+    scene.look_until(15.0)
+    assert not scene.host.killed
+    scene.look_until(ENDING_S + LATE_S)
+    assert scene.host.killed
+
+
+def test_one_that_is_removed_while_it_is_restarted_is_unlinked_by_its_next_socket(scene: Scene) -> None:
+    scene.session("a").touch()
+    scene.hosts.open(PlaceSocket(instance="a", generation=2, pairing=False, session_from=None))
+    scene.hosts.close("a", unlink=True, erase=True)
+    scene.hosts.closed("a", scene.host.name)
+    opened, closing = scene.host.orders[-2:]
+    assert isinstance(opened, frames.OpenSocket)
+    assert isinstance(closing, frames.CloseSocket)
+    assert (opened.instance, opened.generation, closing.instance, closing.unlink) == ("a", 2, "a", True)
+    assert scene.session("a").exists()
+    scene.hosts.closed("a", scene.host.name)
+    assert not scene.session("a").exists()
+    assert not scene.hosts.has("a")
+
+
+def test_one_that_is_removed_while_it_is_restarted_and_has_no_process_any_more_is_erased_all_the_same(
+    scene: Scene,
+) -> None:
+    scene.session("a").touch()
+    scene.hosts.open(PlaceSocket(instance="a", generation=2, pairing=False, session_from=None))
+    scene.hosts.close("a", unlink=True, erase=True)
+    scene.barren = True
+    scene.hosts.gone(scene.host.name)
+    assert not scene.session("a").exists()
+    assert not scene.hosts.has("a")
+    assert scene.hosts.unplaced == []
+
+
+def test_nobody_is_unlinked_by_a_new_process_when_the_end_has_come(scene: Scene) -> None:
+    scene.hosts.open(PlaceSocket(instance="a", generation=2, pairing=False, session_from=None))
+    scene.hosts.close("a", unlink=True, erase=True)
+    scene.hosts.end_all(0.0)
+    scene.hosts.gone(scene.host.name)
+    assert scene.hosts.processes() == []
+
+
+def test_all_hosts_have_one_deadline_at_the_end(scene: Scene) -> None:
+    scene.hosts.open(PlaceSocket(instance="c", generation=1, pairing=True, session_from=None))
+    scene.now = 80.0
+    scene.hosts.end_all(100.0)
+    ended = [host.ended for host in scene.born]
+    assert len(ended) == 2
+    assert all(each is not None and sum(each) == pytest.approx(20.0) for each in ended), ended
 
 
 def test_when_the_end_has_come_nobody_who_waited_gets_a_process(scene: Scene) -> None:

@@ -6,12 +6,15 @@ import time
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from queue import Queue
 from threading import Event, current_thread, main_thread
 from typing import Any
 
 import pykka
 import pytest
 
+from chatbot_erp.actors import lives as lives_
+from chatbot_erp.actors import tidings
 from chatbot_erp.actors.alarms import Alarms
 from chatbot_erp.actors.commands import CreateInstance, RemoveInstance
 from chatbot_erp.actors.config import Config
@@ -32,6 +35,22 @@ from chatbot_erp.eventstore.store import EventStore
 from chatbot_erp.eventstore.vault import Vault
 from fake_sockets import received
 from webhook_world import wait_until
+
+
+class Listener(pykka.ThreadingActor):
+    """Stands where the supervisor would, and only listens."""
+
+    use_daemon_thread = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard: Queue[object] = Queue()
+
+    def on_receive(self, message: object) -> Any:
+        if isinstance(message, tidings.Introduce):
+            return self.heard
+        self.heard.put(message)
+        return None
 
 
 class Nobody(pykka.ThreadingActor):
@@ -234,4 +253,40 @@ def test_an_instance_whose_actor_fails_at_the_start_keeps_its_words_and_holds_up
         assert [each.stream for each in store.read(types={"message.received"})] == ["sound", "failing"]
         lives.stop_webhooks()
         lives.stop_all(time.monotonic() + 60)
+        vault.close()
+
+
+def test_who_answers_the_heartbeat_is_left_alone_and_who_does_not_is_named_once(
+    tmp_path: Path, alarms: Alarms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lives_, "STUCK_S", 0.0)
+    with EventStore.open(tmp_path) as store:
+        vault = Vault.open(tmp_path)
+        listener = Listener.start()
+        heard: Any = listener.ask(tidings.Introduce())
+        config = Config(data_dir=tmp_path, webhook_timeout_s=0.0)
+        house = dataclasses.replace(house_in(tmp_path, store, vault, alarms), supervisor=listener, config=config)
+
+        def hear(kind: type[Any]) -> Any:
+            while not isinstance(told := heard.get(timeout=60), kind):
+                pass
+            return told
+
+        lives = Lives(house)
+        create(house, lives, "a")
+        assert lives.ping() == []
+        for _ in range(3):
+            urns = {hear(tidings.Pong).urn for _ in range(3)}
+            assert len(urns) == 3, "the instance's actor, and one for each endpoint"
+            for urn in urns:
+                lives.answered(urn)
+            assert lives.ping() == []
+        assert lives.ping() == ["a"]
+        due = [hear(tidings.WebhookDue) for _ in range(2)]
+        assert {(told.endpoint, told.cause) for told in due} == {(MAIN, "webhook_stuck"), ("crm", "webhook_stuck")}
+        assert all(lives.replace_webhook("a", told.endpoint) for told in due)
+        assert not any(lives.replace_webhook("a", told.endpoint) for told in due)
+        lives.stop_webhooks()
+        lives.stop_all(time.monotonic() + 60)
+        listener.stop()
         vault.close()

@@ -146,20 +146,36 @@ def test_a_hung_host_is_killed_when_it_does_not_end(start: Callable[..., Host]) 
     host = start()
     host.work()
     os.kill(host.process.pid, signal.SIGSTOP)
-    assert not host.process.end(0.1)
+    assert not host.process.end(0.1, 0.1)
     assert host.deaths.get(timeout=PATIENCE_S).signal == signal.SIGKILL
 
 
-def test_a_host_in_which_a_socket_does_not_close_spools_what_nobody_has_confirmed(
-    start: Callable[..., Host], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_hung_host_that_is_given_up_is_killed_when_it_does_not_spool(
+    start: Callable[..., Host], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(host_process, "GIVEN_UP_PATIENCE_S", 0.1)
+    host = start()
+    host.work()
+    os.kill(host.process.pid, signal.SIGSTOP)
+    host.process.give_up()
+    assert host.deaths.get(timeout=PATIENCE_S).signal == signal.SIGKILL
+
+
+@pytest.mark.parametrize("by_whom", ["given up", "the end"])
+def test_a_host_in_which_a_socket_does_not_close_spools_what_nobody_has_confirmed(
+    start: Callable[..., Host], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by_whom: str
+) -> None:
+    monkeypatch.setattr(host_process, "GIVEN_UP_PATIENCE_S", PATIENCE_S)
     monkeypatch.setattr(host_process, "REAP_PATIENCE_S", PATIENCE_S)
     host = start()
     host.do("receive 3")
     host.hear_of(frames.SocketSent)
     host.do("close never")
     host.hear_of(frames.SocketSent)
-    assert not host.process.end(0.0)
+    if by_whom == "given up":
+        host.process.give_up()
+    else:
+        assert not host.process.end(0.0, PATIENCE_S)
     host.deaths.get(timeout=PATIENCE_S)
     (spool,) = read_spools(tmp_path)
     texts = [said.observation.text for said in spool.words if isinstance(said.observation, frames.SocketReceived)]

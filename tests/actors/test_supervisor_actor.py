@@ -10,7 +10,7 @@ from typing import Any
 import pykka
 import pytest
 
-from chatbot_erp.actors import frames, lives, supervision, supervisor_actor, tidings, watching
+from chatbot_erp.actors import frames, lives, successors, supervision, tidings, watching
 from chatbot_erp.actors.commands import Observed, RemoveInstance
 from chatbot_erp.actors.endpoint import ConfigureEndpoint
 from chatbot_erp.actors.house import utc_now
@@ -22,7 +22,7 @@ from chatbot_erp.actors.webhook_credentials import Credentials
 from chatbot_erp.eventstore.events import InstanceRemoved, InstanceRestarted, Status
 from chatbot_erp.eventstore.records import MAIN
 from receiver import Delivery, Receiver
-from supervisor_world import PATIENCE_S, World
+from supervisor_world import PATIENCE_S, World, end_soon
 
 
 @pytest.fixture
@@ -59,6 +59,33 @@ def test_a_delivery_actor_that_fails_is_replaced_at_once_but_not_again_and_again
     world.supervisor.tell(tidings.WebhookFailed(instance="a", endpoint=MAIN))
     world.supervisor.ask(tidings.Introduce())
     assert world.house.tallies.read()[("actors_replaced", "webhook_failed")] == 1
+
+
+def test_a_delivery_actor_that_hangs_is_replaced_and_what_it_was_to_tell_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path, webhook_timeout_s=2.0)
+    may_go_on = world.mute.hang = Event()
+    others = set(pykka.ActorRegistry.get_by_class(WebhookActor))
+    with Receiver() as receiver:
+        host = world.create("a")
+        Credentials(world.vault, "a", MAIN).make()
+        actor: Any = world.house.directory.actor("a")
+        assert world.mute.hanging.wait(PATIENCE_S)
+        (hanging,) = set(pykka.ActorRegistry.get_by_class(WebhookActor)) - others
+        actor.ask(ConfigureEndpoint(endpoint=MAIN, url=receiver.url("/")))
+        world.say(host, "a", 1, frames.SocketOfferedQr(qr="secret", valid_s=60))
+        actor.ask(tidings.Introduce())
+        monkeypatch.setattr(lives, "STUCK_S", 0.0)
+        deadline = time.monotonic() + PATIENCE_S
+        while ("actors_replaced", "webhook_stuck") not in world.house.tallies.read():
+            assert time.monotonic() < deadline
+            world.look_thoroughly()
+            time.sleep(0.1)
+        receiver.wait_for(lambda told: told["event"] == "instance.status")
+        may_go_on.set()
+        assert hanging.actor_stopped.wait(PATIENCE_S)
+    world.close()
 
 
 def test_an_actor_that_always_fails_is_not_replaced_for_ever_until_somebody_asks(world: World) -> None:
@@ -167,7 +194,7 @@ def test_who_does_not_answer_in_time_keeps_nobody_from_being_brought_back(
         assert former is not None
         former.stop()
     monkeypatch.setattr(lives, "RESTORE_PATIENCE_S", 0.0)
-    monkeypatch.setattr(supervisor_actor, "RESTORE_PATIENCE_S", 0.0)
+    monkeypatch.setattr(successors, "RESTORE_PATIENCE_S", 0.0)
     assert world.supervisor.ask(tidings.Restore()) == 2
     for name in "ab":
         world.wait(name, lambda view: view.status is Status.CONNECTED)
@@ -254,5 +281,5 @@ def another_life(world: World) -> Iterator[Any]:
     supervisor: Any = SupervisorActor.start(world.build)
     supervisor.ask(tidings.Introduce())
     yield supervisor
-    supervisor.ask(tidings.EndAll(patience_s=5.0))
+    supervisor.ask(end_soon())
     supervisor.stop()

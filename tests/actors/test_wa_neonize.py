@@ -170,6 +170,13 @@ def test_an_unlinked_number_leaves_the_phone(world: World) -> None:
     assert number.phone.view().companions == 0
 
 
+def test_a_number_that_is_unlinked_while_it_connects_leaves_the_phone(world: World) -> None:
+    number = world.paired()
+    world.shared.open(number)
+    world.shared.close(number, unlink=True)
+    assert number.phone.view().companions == 0
+
+
 def test_what_came_while_the_socket_was_closed_comes_when_it_opens(world: World) -> None:
     number, maria = world.connected(), world.phone("Maria")
     world.shared.close(number)

@@ -1,5 +1,6 @@
 """What the watch over a connection notices, with a library that obeys the test."""
 
+import math
 import queue
 import threading
 from collections.abc import Iterator
@@ -142,6 +143,7 @@ def test_a_zombie_is_reported(scene: Scene) -> None:
 def test_nobody_looks_after_a_socket_that_is_over(scene: Scene) -> None:
     scene.client.connected = scene.client.logged_in = False
     assert scene.watch.end()
+    assert not scene.watch.await_connection(math.inf)
     assert not scene.watch.end()
     scene.watch.broke()
     scene.watch.was_complained_of()

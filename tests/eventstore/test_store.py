@@ -235,6 +235,19 @@ def test_more_than_the_queue_holds_is_refused_at_once(
         assert store.append("a", 3, [new(accepted)], snapshot=b"1").result().version == 4
 
 
+def test_what_was_appended_before_is_in_the_log_when_that_is_settled(
+    store: EventStore, new: Facts, accepted: MessageAccepted, hold: Hold
+) -> None:
+    gate = threading.Event()
+    hold(store, gate)
+    appended, settled = store.append("a", 0, [new(accepted)], snapshot=b"1"), store.settled()
+    assert not settled.done()
+    gate.set()
+    settled.result()
+    assert appended.done()
+    assert store.version("a") == 1
+
+
 def test_what_is_queued_when_the_store_is_closed_is_still_written(
     open_store: OpenStore, new: Facts, accepted: MessageAccepted
 ) -> None:

@@ -116,6 +116,17 @@ def test_a_deleted_number_is_unlinked_erased_and_its_name_is_free(manager: Manag
     manager.wait_erased(first["id"])
 
 
+def test_a_number_that_is_deleted_in_the_middle_of_a_restart_is_unlinked_as_well(
+    manager: ManagerProcess, new_phone: NewPhone
+) -> None:
+    phone = new_phone("Empresa X")
+    number = manager.pair("empresa_x", phone)
+    assert manager.call("POST", "/instances/empresa_x/restart").status_code == 202
+    assert manager.call("DELETE", "/instances/empresa_x").status_code == 204
+    manager.wait_erased(number["id"])
+    assert phone.view().companions == 0
+
+
 def test_a_kept_session_is_taken_over_by_the_next_instance_of_that_name(
     manager: ManagerProcess, new_phone: NewPhone
 ) -> None:

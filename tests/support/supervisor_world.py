@@ -22,6 +22,7 @@ from chatbot_erp.actors.journal import JournalBroken
 from chatbot_erp.actors.serve import pass_on
 from chatbot_erp.actors.sessions import Sessions
 from chatbot_erp.actors.supervisor_actor import STAND_EVERY_LOOKS, SupervisorActor
+from chatbot_erp.eventstore.errors import StoreUnavailable
 from chatbot_erp.eventstore.events import Event as Happening
 from chatbot_erp.eventstore.events import Status
 from chatbot_erp.eventstore.store import EventStore, NewEvent
@@ -39,7 +40,7 @@ class FakeHost:
         self.last_alive = time.monotonic()
         self.vitals: frames.Alive | None = None
         self.orders: Queue[frames.Order] = Queue()
-        self.killed = Event()
+        self.killed, self.given_up = Event(), Event()
 
     def order(self, order: frames.Order, /) -> None:
         self.orders.put(order)
@@ -53,8 +54,17 @@ class FakeHost:
     def kill(self) -> None:
         self.killed.set()
 
-    def end(self, timeout_s: float) -> bool:
+    def give_up(self) -> None:
+        self.given_up.set()
+
+    def end(self, timeout_s: float, spooling_s: float) -> bool:
         return True
+
+
+def end_soon() -> tidings.EndAll:
+    """The end, for which everybody has a moment."""
+    until = time.monotonic() + 5.0
+    return tidings.EndAll(hosts_until=until, actors_until=until)
 
 
 class LongAlarms(Alarms):
@@ -71,19 +81,42 @@ class LongAlarms(Alarms):
 
 
 class MuteStore:
-    """The real one, except that it does not say whether it has stored an event of the kind `mute_on`."""
+    """The real one, except that it does not say whether it has stored an event of the kind `mute_on`.
+
+    The first to ask for deliveries while `hang` is set has to wait for it. One of the kind `lose` never gets to the disk, and nobody is told. So many `refusals` later it says what is settled.
+    """
 
     def __init__(self, store: EventStore) -> None:
         self._store = store
         self.mute_on: type[Happening] | None = None
+        self.lose: type[Happening] | None = None
+        self.refusals = 0
+        self.hang: Event | None = None
+        self.hanging = Event()
 
     def append(self, stream: str, expected_version: int, events: Sequence[NewEvent], *, snapshot: bytes) -> Any:
+        if self.lose is not None and any(isinstance(new.event, self.lose) for new in events):
+            self.lose = None
+            return Future()
         appended = self._store.append(stream, expected_version, events, snapshot=snapshot)
         if self.mute_on is not None and any(isinstance(new.event, self.mute_on) for new in events):
             self.mute_on = None
             appended.result(PATIENCE_S)
             raise JournalBroken("on purpose")
         return appended
+
+    def deliveries(self, *arguments: Any, **named: Any) -> Any:
+        hang, self.hang = self.hang, None
+        if hang is not None:
+            self.hanging.set()
+            assert hang.wait(PATIENCE_S)
+        return self._store.deliveries(*arguments, **named)
+
+    def settled(self) -> Future[None]:
+        if self.refusals:
+            self.refusals -= 1
+            raise StoreUnavailable("io", "on purpose")
+        return self._store.settled()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
@@ -191,7 +224,7 @@ class World:
 
     def close(self) -> None:
         self.may_show.set()
-        self.supervisor.ask(tidings.EndAll(patience_s=5.0))
+        self.supervisor.ask(end_soon())
         self.supervisor.stop()
         self.alarms.stop()
         self.vault.close()

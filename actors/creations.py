@@ -1,0 +1,49 @@
+"""An instance of which nobody knows whether it was created: the log had not answered when its actor gave up waiting.
+
+Its name stays taken until the log has: then it is there, or nothing of it remains.
+"""
+
+from concurrent.futures import Future
+
+import structlog
+
+from chatbot_erp.actors.house import House
+from chatbot_erp.actors.tidings import CreationDoubted, CreationSettled
+from chatbot_erp.eventstore.errors import StoreClosed, StoreError
+
+log = structlog.get_logger()
+
+AGAIN_S = 1.0
+
+
+def settle(house: House, instance: str) -> None:
+    """Have the supervisor told `CreationSettled` when the log has said its last word; waits for nobody.
+
+    Harmless for one that is there, or forgotten already.
+    """
+    actor = house.directory.actor(instance)
+    if actor is None or house.directory.seen(instance) is not None:
+        return
+    # What it was asked before it still takes, and nothing after that.
+    actor.stop(block=False)
+    if not actor.actor_stopped.is_set():
+        _again(house, instance)
+        return
+
+    def hear(answer: Future[None]) -> None:
+        """Runs in the store's thread."""
+        if answer.exception() is None:
+            house.supervisor.tell(CreationSettled(instance=instance))
+        else:
+            _again(house, instance)
+
+    try:
+        house.store.settled().add_done_callback(hear)
+    except StoreClosed:
+        log.warning("the next start finds out whether it is there", action="creation_in_doubt", instance=instance)
+    except StoreError:
+        _again(house, instance)
+
+
+def _again(house: House, instance: str) -> None:
+    house.alarms.set(AGAIN_S, lambda: house.supervisor.tell(CreationDoubted(instance=instance)))

@@ -1,0 +1,64 @@
+"""When this process is to end, and by when which part of it has: one deadline, of which each part gets its share.
+
+Times are seconds after its beginning, or of monotonic time where that is said.
+"""
+
+import os
+import time
+from collections.abc import Callable
+from threading import Event, Thread
+
+import structlog
+
+log = structlog.get_logger()
+
+REQUESTS_S = 14.0
+"""By then requests that run are finished, or are cut off."""
+
+HOSTS_S = 25.0
+"""By then socket hosts have ended in order, or have spooled what they have in hand, or are killed."""
+
+ACTORS_S = 27.0
+"""By then actors have written what they were told; the rest is for the log."""
+
+END_S = 29.0
+"""By then everything is over: service managers are told to wait for 30 s."""
+
+SPOOLING_S = 5.0
+"""Of its time, what a host keeps for spooling, in case it does not end in order."""
+
+EXIT_HANGS = 70
+
+
+class Ending(Event):
+    """Set by the first signal. The end begins when this is first asked about it: who is still starting does that first."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._begun_at: float | None = None
+
+    def until(self, share_s: float) -> float:
+        """The moment, of monotonic time, at which so many seconds of the end are over."""
+        if self._begun_at is None:
+            self._begun_at = self._clock()
+        return self._begun_at + share_s
+
+    def left_s(self, share_s: float) -> float:
+        """How long it is until then; 0 if it is over."""
+        return max(0.0, self.until(share_s) - self._clock())
+
+    def keep(self) -> None:
+        """Whatever hangs, a disk for example: end this process in time all the same, which the log survives."""
+        Thread(target=self._end, name="ending", daemon=True).start()
+
+    def _end(self) -> None:
+        time.sleep(self.left_s(END_S))
+        log.critical("the end hangs; this process ends at once", action="end_hangs")
+        os._exit(EXIT_HANGS)
+
+
+def shares(left_s: float) -> tuple[float, float]:
+    """For how long a host's end is waited for in the time that is left: in order, and to spool if it has not come so."""
+    spooling_s = min(SPOOLING_S, max(0.0, left_s))
+    return max(0.0, left_s) - spooling_s, spooling_s

@@ -1,0 +1,58 @@
+"""How long the orderly end may take, and who has how much of it."""
+
+import subprocess
+import sys
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatbot_erp.actors.ending import ACTORS_S, END_S, EXIT_HANGS, HOSTS_S, REQUESTS_S, Ending, shares
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_there_is_one_deadline_whatever_a_part_takes_of_it() -> None:
+    clock = Clock()
+    ending = Ending(clock)
+    assert ending.until(REQUESTS_S) == 1000.0 + REQUESTS_S
+    clock.now += 10.0
+    assert ending.until(END_S) == 1000.0 + END_S
+    assert ending.left_s(END_S) == END_S - 10.0
+    clock.now += 600.0
+    assert ending.left_s(END_S) == 0.0
+
+
+def test_who_is_told_to_end_while_it_starts_has_all_the_time_when_it_has_started() -> None:
+    clock = Clock()
+    ending = Ending(clock)
+    ending.set()
+    clock.now += 600.0
+    assert ending.until(END_S) == clock.now + END_S
+
+
+def test_each_part_ends_before_the_next_and_all_of_it_within_30_s() -> None:
+    assert 0 < REQUESTS_S < HOSTS_S < ACTORS_S < END_S < 30
+
+
+@given(st.floats(-10.0, 100.0))
+def test_a_host_never_has_more_than_there_is(left_s: float) -> None:
+    in_order_s, spooling_s = shares(left_s)
+    assert min(in_order_s, spooling_s) >= 0.0
+    assert abs(in_order_s + spooling_s - max(0.0, left_s)) < 1e-9
+
+
+def test_an_end_that_hangs_is_one_all_the_same() -> None:
+    program = f"""
+from threading import Event
+from chatbot_erp.actors import ending
+ending.END_S = 0.1
+ending.Ending().keep()
+Event().wait({60 * 60})
+"""
+    assert subprocess.run([sys.executable, "-c", program], check=False, timeout=600).returncode == EXIT_HANGS
