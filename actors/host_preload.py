@@ -15,7 +15,7 @@ import pylibmagic  # noqa: F401
 os.environ["SPHINX"] = "1"
 import neonize.proto.waE2E.WAWebProtobufsE2E_pb2  # type: ignore[import-untyped]  # noqa: F401
 
-import chatbot_erp.actors.socket_host
+import chatbot_erp.actors.host_main
 import chatbot_erp.actors.wa_socket  # noqa: F401
 
 del os.environ["SPHINX"]

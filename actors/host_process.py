@@ -18,9 +18,10 @@ from types import MappingProxyType
 import msgspec
 
 from chatbot_erp.actors.frames import Alive, EndHost, Order, Word, decode_words, encode_frame
+from chatbot_erp.actors.host_main import HostSetting, run_host
 from chatbot_erp.actors.host_nursery import bear, prepare
 from chatbot_erp.actors.house import HostGone
-from chatbot_erp.actors.socket_host import HostSetting, neonize_sockets, run_host
+from chatbot_erp.actors.socket_host import neonize_sockets
 from chatbot_erp.actors.wa_port import SocketFactory
 
 log = logging.getLogger(__name__)

@@ -1,23 +1,20 @@
 """A socket host: the child process in which sockets live, and in which alone the WhatsApp library is loaded.
 
 It obeys orders from a pipe and says what its sockets see. It decides nothing. When the pipe breaks its manager is dead,
-and where several nodes share the work it may have been superseded when it is not heard of for long: then the host closes all sockets, writes what nobody confirmed to the spool, and ends.
+and where several nodes share the work it may have been superseded when it is not heard of for long: then the host
+closes all sockets, writes what nobody confirmed to the spool, and ends. Its process is that of host_main.py.
 """
 
-import fcntl
 import logging
 import math
 import os
 import resource
-import signal
-import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import NoReturn, assert_never
+from typing import assert_never
 
 from chatbot_erp.actors.frames import (
     Alive,
@@ -42,7 +39,6 @@ from chatbot_erp.actors.media_frames import FetchMedia
 from chatbot_erp.actors.people_frames import Ask, Reply, SocketDeclined
 from chatbot_erp.actors.socket_line import GRACE_S, Line
 from chatbot_erp.actors.socket_words import Mouth
-from chatbot_erp.actors.spool import write_spool
 from chatbot_erp.actors.wa_port import SocketFactory
 from chatbot_erp.eventstore.lease import boot_time
 
@@ -72,28 +68,6 @@ def neonize_sockets(database: str | None = None) -> SocketFactory:
         return SessionInDatabase(database, order.instance)
 
     return lambda order, report: WhatsAppSocket(order, report, NeonizeClient, session_of(order))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HostSetting:
-    """What a host is started with. Everything here is pickled: functions must be importable by their names.
-
-    `prelude` runs after the library was loaded.
-    """
-
-    name: str
-    directory: Path
-    prelude: Callable[[], None] | None = None
-    sockets: Callable[[], SocketFactory] = neonize_sockets
-
-    @property
-    def lock(self) -> Path:
-        """Locked as long as the host lives; says its process id."""
-        return self.directory / "hosts" / f"{self.name}.lock"
-
-    @property
-    def stderr(self) -> Path:
-        return self.directory / "hosts" / f"{self.name}.log"
 
 
 class SocketHost:
@@ -222,42 +196,6 @@ class SocketHost:
         return closers
 
 
-def run_host(pipe: Connection, setting: HostSetting) -> NoReturn:
-    """The main function of a host's process. The order of its steps is what matters.
-
-    Nothing is said before the lock is held, and the manager gives no order before it hears something: no session can be
-    opened by a host that a later manager does not see.
-    """
-    status = 1
-    try:
-        os.umask(0o077)
-        setting.lock.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        hold_lock(setting.lock)
-        _redirect_output(setting.stderr)
-        # Ctrl-C and a service manager's SIGTERM reach the whole group; the manager is the one who ends its hosts.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        sockets = setting.sockets()
-        if setting.prelude is not None:
-            setting.prelude()
-        SocketHost(pipe, sockets).serve(lambda mouth: _spool(setting, mouth))
-        status = 0
-    except BaseException:
-        log.exception("The host %s failed.", setting.name)
-    finally:
-        sys.stderr.flush()
-        # Threads of the library that never end would keep an ordinary exit waiting.
-        os._exit(status)
-
-
-def hold_lock(path: Path) -> None:
-    """Lock the file for the life of this process and write the process id into it. Raises `BlockingIOError`."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    os.ftruncate(descriptor, 0)
-    os.write(descriptor, str(os.getpid()).encode())
-
-
 def vitals() -> Alive:
     """What this process uses. Also keeps its stderr file small."""
     if os.fstat(2).st_size > STDERR_LIMIT_BYTES:
@@ -269,18 +207,3 @@ def vitals() -> Alive:
         resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         descriptors = len(os.listdir("/dev/fd"))
     return Alive(rss_bytes=resident, descriptors=descriptors)
-
-
-def _redirect_output(stderr: Path) -> None:
-    """The library prints pairing codes to stdout: that goes nowhere. Its stderr is kept for a post-mortem."""
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    os.dup2(nowhere, 0)
-    os.dup2(nowhere, 1)
-    # With O_APPEND a file that was cut short goes on at its beginning.
-    os.dup2(os.open(stderr, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600), 2)
-
-
-def _spool(setting: HostSetting, mouth: Mouth) -> None:
-    words = mouth.ledger.unconfirmed()
-    if words:
-        write_spool(setting.directory, f"{setting.name}-{os.getpid()}", words)

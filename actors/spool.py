@@ -1,12 +1,14 @@
 """Words that no manager confirmed, on disk: what a socket host leaves behind when its manager is gone.
 
 A spool file is a row of records (length, checksum, the frame of one `Said`). It gets its name after it is on disk; what
-a host had no time to finish gets it when that host has ended, and is read as far as its records are whole.
+a host had no time to finish gets it when that host has ended, and is read as far as its records are whole. It is
+written over room that was kept for it, as the disk may be full by then.
 """
 
 import os
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from struct import Struct
 
@@ -16,8 +18,11 @@ from chatbot_erp.actors.frames import Said, decode_word, encode_frame
 
 _RECORD = Struct(">II")
 
-WHOLE, PART = ".spool", ".part"
-"""How the names of spools end: of one that is written, and of one that may still be, by a host that lives."""
+WHOLE, PART, ROOM = ".spool", ".part", ".room"
+"""How the names of spools end: of one that is written, of one that may still be, by a host that lives, and of room for one."""
+
+ROOM_BYTES = 4 << 20
+"""Some 5,000 messages."""
 
 
 class Strange(msgspec.Struct, frozen=True):
@@ -41,6 +46,8 @@ class Spool(msgspec.Struct, frozen=True, kw_only=True):
     def damage(self) -> str | None:
         if self.torn:
             return f"{len(self.torn)} bytes are torn, after {len(self.records)} words"
+        if not self.records:
+            return "the disk took none of its words"
         strange = len(self.records) - len(self.words)
         return f"{strange} words are of another version of this program" if strange else None
 
@@ -53,6 +60,24 @@ class Spool(msgspec.Struct, frozen=True, kw_only=True):
         parked = self.path.parent.parent / "parked"
         parked.mkdir(mode=0o700, exist_ok=True)
         return self.path.replace(parked / self.path.name)
+
+
+def keep_room(directory: Path, name: str) -> None:
+    """Have disk for a spool of this name, however full it is later. Raises `OSError` where there is none."""
+    room = _path(directory, name, ROOM)
+    descriptor = os.open(room, os.O_WRONLY | os.O_CREAT, 0o600)
+    try:
+        os.posix_fallocate(descriptor, 0, ROOM_BYTES)
+    except OSError:
+        room.unlink()
+        raise
+    finally:
+        os.close(descriptor)
+
+
+def give_room(directory: Path, name: str) -> None:
+    """No spool of this name is needed."""
+    _path(directory, name, ROOM).unlink(missing_ok=True)
 
 
 def write_spool(directory: Path, name: str, words: Iterable[Said]) -> Path:
@@ -68,13 +93,12 @@ def packed(records: Iterable[Said | Strange]) -> bytes:
 
 def write_packed(directory: Path, name: str, content: bytes) -> Path:
     """As `write_spool`, of words that are packed already."""
-    spools = directory / "spool"
-    spools.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = spools / f"{name}{WHOLE}"
-    part = path.with_suffix(PART)
+    path, part = _path(directory, name, WHOLE), _path(directory, name, PART)
+    with suppress(FileNotFoundError):
+        _path(directory, name, ROOM).replace(part)
     _write(part, content)
     part.replace(path)
-    _sync_directory(spools)
+    _sync_directory(path.parent)
     return path
 
 
@@ -82,13 +106,19 @@ def close_spools(directory: Path, host: str = "") -> None:
     """What this host, or any, had no time to finish stands as it is from now on. Call it when they have ended."""
     for part in (directory / "spool").glob(f"{host}*{PART}"):
         part.rename(part.with_suffix(WHOLE))
+    for room in (directory / "spool").glob(f"{host}*{ROOM}"):
+        room.unlink()
 
 
 def rewrite_spool(spool: Spool, records: Iterable[Said | Strange], torn: bytes) -> None:
-    """Put something else into a spool that is there, at its place among the others."""
+    """Put something else into a spool that is there, at its place among the others; one with nothing in it is removed."""
+    content = packed(records) + torn
+    if not content:
+        spool.remove()
+        return
     draft = spool.path.with_suffix(".new")
     seen = spool.path.stat()
-    _write(draft, packed(records) + torn)
+    _write(draft, content)
     os.utime(draft, ns=(seen.st_atime_ns, seen.st_mtime_ns))
     draft.replace(spool.path)
     _sync_directory(spool.path.parent)
@@ -102,10 +132,17 @@ def read_spools(directory: Path, host: str = "") -> Iterator[Spool]:
         yield Spool(path=path, records=records, torn=torn)
 
 
+def _path(directory: Path, name: str, kind: str) -> Path:
+    spools = directory / "spool"
+    spools.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return spools / f"{name}{kind}"
+
+
 def _write(path: Path, content: bytes) -> None:
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+    """Over what is there, and not into a file that is emptied first: that would give its room away."""
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
         file.write(content)
-        file.flush()
+        file.truncate()
         os.fsync(file.fileno())
 
 
@@ -129,6 +166,8 @@ def _record_at(content: bytes, place: int) -> bytes | None:
     if place + _RECORD.size > len(content):
         return None
     length, checksum = _RECORD.unpack_from(content, place)
+    if length == 0:  # room that nothing was written to
+        return None
     frame = content[place + _RECORD.size : place + _RECORD.size + length]
     return frame if len(frame) == length and zlib.crc32(frame) == checksum else None
 

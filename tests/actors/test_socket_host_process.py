@@ -3,9 +3,12 @@
 import fcntl
 import os
 import queue
+import resource
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -180,6 +183,30 @@ def test_a_host_in_which_a_socket_does_not_close_spools_what_nobody_has_confirme
     (spool,) = read_spools(tmp_path)
     texts = [said.observation.text for said in spool.words if isinstance(said.observation, frames.SocketReceived)]
     assert texts == ["0", "1", "2"]
+
+
+def test_a_host_whose_spool_the_disk_does_not_take_tries_until_it_does(
+    start: Callable[..., Host], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host_process, "REAP_PATIENCE_S", 10 * PATIENCE_S)
+    host = start()
+    host.do("receive 100")
+    host.hear_of(frames.SocketSent)
+    unlimited = resource.RLIM_INFINITY
+    resource.prlimit(host.process.pid, resource.RLIMIT_FSIZE, (4096, unlimited))
+    ender = threading.Thread(target=host.process.end, args=(0.0,))
+    ender.start()
+    deadline = time.monotonic() + PATIENCE_S
+    while "tried again" not in (tmp_path / "hosts" / "host.log").read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    resource.prlimit(host.process.pid, resource.RLIMIT_FSIZE, (unlimited, unlimited))
+    assert host.deaths.get(timeout=PATIENCE_S).exit_code == 0
+    ender.join()
+    (spool,) = read_spools(tmp_path)
+    assert spool.damage is None
+    texts = [said.observation.text for said in spool.words if isinstance(said.observation, frames.SocketReceived)]
+    assert texts == [str(number) for number in range(100)]
 
 
 def test_a_hung_host_holds_nobody_up_and_takes_its_orders_later_in_turn(start: Callable[..., Host]) -> None:

@@ -6,7 +6,17 @@ import msgspec
 import pytest
 
 from chatbot_erp.actors.frames import Said
-from chatbot_erp.actors.spool import close_spools, read_spools, write_spool
+from chatbot_erp.actors.spool import (
+    PART,
+    ROOM_BYTES,
+    close_spools,
+    give_room,
+    keep_room,
+    packed,
+    read_spools,
+    rewrite_spool,
+    write_spool,
+)
 from fake_sockets import received
 
 
@@ -78,6 +88,50 @@ def test_what_a_host_had_no_time_to_finish_is_read_as_far_as_it_goes(tmp_path: P
     close_spools(tmp_path, "host")
     (spool,) = read_spools(tmp_path)
     assert [word.number for word in spool.words] == [1]
+
+
+def test_a_spool_takes_the_room_that_was_kept_for_it_and_no_more_of_the_disk(tmp_path: Path) -> None:
+    keep_room(tmp_path, "host")
+    (room,) = (tmp_path / "spool").iterdir()
+    kept = room.stat()
+    assert kept.st_blocks * 512 >= ROOM_BYTES
+    written = words("one", "two")
+    path = write_spool(tmp_path, "host", written)
+    assert path.stat().st_ino == kept.st_ino
+    assert [*(tmp_path / "spool").iterdir()] == [path]
+    (spool,) = read_spools(tmp_path)
+    assert (list(spool.words), spool.damage) == (written, None)
+
+
+def test_of_a_spool_that_was_not_finished_in_its_room_the_words_are_read_and_nothing_else(tmp_path: Path) -> None:
+    keep_room(tmp_path, "host")
+    (room,) = (tmp_path / "spool").iterdir()
+    written = words("one", "two")
+    whole = packed(written)
+    with room.open("r+b") as file:
+        file.write(whole)
+    room.rename(room.with_suffix(PART))
+    close_spools(tmp_path, "host")
+    (spool,) = read_spools(tmp_path, "host")
+    assert list(spool.records) == written
+    assert len(spool.torn) == ROOM_BYTES - len(whole)
+
+
+def test_a_spool_of_which_the_disk_took_nothing_is_no_sound_one(tmp_path: Path) -> None:
+    path = write_spool(tmp_path, "host", words("one"))
+    path.write_bytes(b"")
+    (spool,) = read_spools(tmp_path)
+    assert spool.damage == "the disk took none of its words"
+    rewrite_spool(spool, (), b"")
+    assert not path.exists()
+
+
+def test_no_room_is_kept_for_who_has_nothing_to_leave_or_has_ended(tmp_path: Path) -> None:
+    for name in ("host", "killed"):
+        keep_room(tmp_path, name)
+    give_room(tmp_path, "host")
+    close_spools(tmp_path, "killed")
+    assert [*(tmp_path / "spool").iterdir()] == []
 
 
 def test_a_damaged_spool_is_kept_where_nobody_reads_it_again(tmp_path: Path) -> None:

@@ -1,0 +1,125 @@
+"""The process of a socket host: what it is started with, in which order it begins, and what it leaves when it ends."""
+
+import fcntl
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import NoReturn
+
+from chatbot_erp.actors.socket_host import SocketHost, neonize_sockets
+from chatbot_erp.actors.socket_words import Mouth
+from chatbot_erp.actors.spool import give_room, keep_room, write_spool
+from chatbot_erp.actors.wa_port import SocketFactory
+
+log = logging.getLogger(__name__)
+
+SPOOL_PATIENCE_S, SPOOL_AGAIN_S = 3600.0, 0.1
+"""A manager that lives, or the next one, ends a host sooner that does not end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostSetting:
+    """What a host is started with. Everything here is pickled: functions must be importable by their names.
+
+    `prelude` runs after the library was loaded.
+    """
+
+    name: str
+    directory: Path
+    prelude: Callable[[], None] | None = None
+    sockets: Callable[[], SocketFactory] = neonize_sockets
+
+    @property
+    def lock(self) -> Path:
+        """Locked as long as the host lives; says its process id."""
+        return self.directory / "hosts" / f"{self.name}.lock"
+
+    @property
+    def stderr(self) -> Path:
+        return self.directory / "hosts" / f"{self.name}.log"
+
+    @property
+    def spool(self) -> str:
+        """How the spool of this process is called."""
+        return f"{self.name}-{os.getpid()}"
+
+
+def run_host(pipe: Connection, setting: HostSetting) -> NoReturn:
+    """The main function of a host's process. The order of its steps is what matters.
+
+    Nothing is said before the lock is held, and the manager gives no order before it hears something: no session can be
+    opened by a host that a later manager does not see.
+    """
+    status = 1
+    try:
+        os.umask(0o077)
+        setting.lock.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        hold_lock(setting.lock)
+        _redirect_output(setting.stderr)
+        _keep_room(setting)
+        # Ctrl-C and a service manager's SIGTERM reach the whole group; the manager is the one who ends its hosts.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        sockets = setting.sockets()
+        if setting.prelude is not None:
+            setting.prelude()
+        SocketHost(pipe, sockets).serve(lambda mouth: _spool(setting, mouth))
+        status = 0
+    except BaseException:
+        log.exception("The host %s failed.", setting.name)
+    finally:
+        with suppress(OSError):
+            sys.stderr.flush()
+        # Threads of the library that never end would keep an ordinary exit waiting.
+        os._exit(status)
+
+
+def hold_lock(path: Path) -> None:
+    """Lock the file for the life of this process and write the process id into it. Raises `BlockingIOError`."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, str(os.getpid()).encode())
+
+
+def _redirect_output(stderr: Path) -> None:
+    """The library prints pairing codes to stdout: that goes nowhere. Its stderr is kept for a post-mortem."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nowhere, 0)
+    os.dup2(nowhere, 1)
+    # With O_APPEND a file that was cut short goes on at its beginning.
+    os.dup2(os.open(stderr, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600), 2)
+
+
+def _keep_room(setting: HostSetting) -> None:
+    try:
+        keep_room(setting.directory, setting.spool)
+    except OSError as ex:
+        log.warning("The disk has no room that could be kept for a spool: %s", ex)
+
+
+def _spool(setting: HostSetting, mouth: Mouth) -> None:
+    """Write what is unconfirmed: again and again, until the disk takes it or somebody ends this process."""
+    words = mouth.ledger.unconfirmed()
+    if not words:
+        give_room(setting.directory, setting.spool)
+        return
+    until = time.monotonic() + SPOOL_PATIENCE_S
+    failure: OSError | None = None
+    while time.monotonic() < until:
+        try:
+            write_spool(setting.directory, setting.spool, words)
+            return
+        except OSError as ex:
+            if failure is None:
+                log.error("%d words cannot be spooled, which is tried again: %s", len(words), ex)
+            failure = ex
+            time.sleep(SPOOL_AGAIN_S)
+    raise OSError(f"{len(words)} words could not be spooled, but for the first of them.") from failure
