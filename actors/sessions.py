@@ -54,10 +54,8 @@ class Sessions:
 
     def adopt(self, former: str, instance: str) -> None:
         """Take over the kept session of a removed instance; a second time finds nothing to do. Raises `StoreError`."""
-        for suffix in ("", "-wal", "-shm"):
-            source = Path(f"{self._file(former)}{suffix}")
-            if source.exists():
-                source.rename(f"{self._file(instance)}{suffix}")
+        for source in sorted(self._directory.glob(f"{former}.db*")):
+            source.rename(self._directory / f"{instance}{source.name.removeprefix(former)}")
         if self._database is not None:
             self._database.adopt(former, instance)
 

@@ -1,5 +1,6 @@
 """Where the WhatsApp library keeps what links one number: in a file of its own, or with all others in PostgreSQL."""
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
@@ -8,8 +9,13 @@ from urllib.parse import quote
 import msgspec
 
 from chatbot_erp.actors.wa_client import Client, Hearing, LibraryError
-from chatbot_erp.actors.wa_session_file import create_session_file
+from chatbot_erp.actors.wa_session_file import create_session_file, mark, mark_of, unmark
 from chatbot_erp.eventstore.errors import StoreError
+
+log = logging.getLogger(__name__)
+
+LAST_CAUSES = frozenset({"logged_out", "locked", "banned"})
+"""With these the library deletes the session: it cannot tell later what has become of it."""
 
 
 class Link(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,7 +31,7 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Session(Protocol):
-    """The session of one number. `prepare` and `keep` may block; they raise `LibraryError`."""
+    """The session of one number. All but `link` may block; `prepare` and `keep` raise `LibraryError`."""
 
     @property
     def link(self) -> Link:
@@ -39,6 +45,12 @@ class Session(Protocol):
 
     def keep(self, device: str) -> None:
         """A phone has linked this device: it is found again."""
+
+    def end(self, cause: str) -> None:
+        """The library deletes the device for one of `LAST_CAUSES`: whoever opens the session after us is told, too."""
+
+    def ended(self) -> str | None:
+        """The cause, where the device was deleted for one."""
 
 
 ClientFactory = Callable[[Session, Hearing], Client]
@@ -61,6 +73,16 @@ class SessionFile:
 
     def keep(self, device: str) -> None:
         """The file is the number's alone."""
+        unmark(self._path, LAST_CAUSES)
+
+    def end(self, cause: str) -> None:
+        try:
+            mark(self._path, cause)
+        except OSError as ex:
+            log.warning("Why a session has ended is not kept: %s", ex)
+
+    def ended(self) -> str | None:
+        return mark_of(self._path, LAST_CAUSES)
 
 
 class SessionInDatabase:
@@ -93,3 +115,16 @@ class SessionInDatabase:
             self._sessions.keep(self._instance, device)
         except StoreError as ex:
             raise LibraryError(f"The session was not kept: {ex}") from ex
+
+    def end(self, cause: str) -> None:
+        try:
+            self._sessions.end(self._instance, cause)
+        except StoreError as ex:
+            log.warning("Why a session has ended is not kept: %s", ex)
+
+    def ended(self) -> str | None:
+        try:
+            return self._sessions.ended(self._instance)
+        except StoreError as ex:
+            log.warning("Why a session has ended cannot be seen: %s", ex)
+            return None

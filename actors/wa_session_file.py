@@ -1,7 +1,8 @@
-"""The file in which the library keeps the session of one number."""
+"""The file in which the library keeps the session of one number, and what is known of it beside it."""
 
 import os
 import sqlite3
+from collections.abc import Iterable
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -17,3 +18,30 @@ def create_session_file(path: Path) -> None:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         with closing(sqlite3.connect(path)) as session:
             session.execute("PRAGMA journal_mode=WAL")
+
+
+def mark(path: Path, word: str) -> None:
+    """Note a word on the file, so that it outlives this process and this machine. Raises `OSError`.
+
+    It is the name of an empty file beside it: there is none that is half written, and it needs next to no disk.
+    """
+    _marked(path, word).touch(mode=0o600)
+    descriptor = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def mark_of(path: Path, words: Iterable[str]) -> str | None:
+    """Which of the words is noted on the file."""
+    return next((word for word in words if _marked(path, word).exists()), None)
+
+
+def unmark(path: Path, words: Iterable[str]) -> None:
+    for word in words:
+        _marked(path, word).unlink(missing_ok=True)
+
+
+def _marked(path: Path, word: str) -> Path:
+    return path.with_name(f"{path.name}.{word}")

@@ -35,7 +35,7 @@ from chatbot_erp.actors.wa_files import SocketFiles
 from chatbot_erp.actors.wa_message import jid_text
 from chatbot_erp.actors.wa_people import People
 from chatbot_erp.actors.wa_port import Loaded, Report
-from chatbot_erp.actors.wa_session import ClientFactory, Session
+from chatbot_erp.actors.wa_session import LAST_CAUSES, ClientFactory, Session
 from chatbot_erp.actors.wa_verdicts import (
     FailureReason,
     cause_of_failure,
@@ -63,9 +63,6 @@ UNLINK_PATIENCE_S = 10.0
 
 MESSAGES = frozenset({"Message", "UndecryptableMessage"})
 """Events that tell of what somebody wrote."""
-
-LAST_CAUSES = frozenset({"logged_out", "locked", "banned"})
-"""With these the library deletes the session: nobody could find out later what has become of it."""
 
 NAME_LOOK_S = 0.05
 
@@ -208,16 +205,21 @@ class WhatsAppSocket:
         self._end_with(SocketEnded(cause=cause, detail=detail, retry_at=retry_at))
 
     def _end_with(self, observation: SocketEnded | SocketPairingExpired) -> None:
-        """Say it once; and to the one who closes the socket only that it was the last, as the session is no more."""
+        """Say it once; and to the one who closes the socket only that it was the last, as the session is no more.
+
+        Of the last it is noted first: nobody may be left to say it, or to hear it.
+        """
+        last = observation.cause if isinstance(observation, SocketEnded) and observation.cause in LAST_CAUSES else None
+        if last and self._end_is_news:
+            self._session.end(last)
         is_open = self._watch.end()
-        is_last = isinstance(observation, SocketEnded) and observation.cause in LAST_CAUSES
-        if self._end_is_news and (is_open or is_last):
+        if self._end_is_news and (is_open or last):
             self._end_is_news = False
             self._report(observation)
 
     def _hear_qr(self, qr: str) -> None:
         if not self._order.pairing:
-            self._end("unusable_session", "The session file holds no device link.")
+            self._end(self._session.ended() or "unusable_session", "The session holds no device link.")
             return
         valid_s = NEXT_QR_S if self._code_good_until else FIRST_QR_S
         self._code_good_until = time.monotonic() + valid_s

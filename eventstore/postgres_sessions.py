@@ -107,10 +107,26 @@ class Sessions:
         """The device is the instance's from now on."""
         self._run(
             lambda connection: connection.execute(
-                "INSERT INTO owners VALUES (%s, %s) ON CONFLICT (instance) DO UPDATE SET device = excluded.device",
+                "INSERT INTO owners VALUES (%s, %s)"
+                " ON CONFLICT (instance) DO UPDATE SET device = excluded.device, ended = NULL",
                 (instance, device),
             )
         )
+
+    def end(self, instance: str, cause: str) -> None:
+        """The library deletes the device of the instance, for this cause."""
+        self._run(
+            lambda connection: connection.execute("UPDATE owners SET ended = %s WHERE instance = %s", (cause, instance))
+        )
+
+    def ended(self, instance: str) -> str | None:
+        """Why the library has deleted the device of the instance; None where it has not, or nobody could say so."""
+
+        def find(connection: postgres.Connection) -> str | None:
+            found = connection.execute("SELECT ended FROM owners WHERE instance = %s", (instance,)).fetchone()
+            return found[0] if found else None
+
+        return self._run(find)
 
     def adopt(self, former: str, instance: str) -> None:
         """The session of one instance is another's from now on; a second time finds nothing to do."""

@@ -147,6 +147,20 @@ def test_a_refused_login_has_its_cause(world: World, reason: int, cause: str) ->
     assert (ended.retry_at is not None) == (reason == 402)
 
 
+@pytest.mark.parametrize(
+    ("fault", "cause"),
+    [(LoggedOut(), "logged_out"), (LoginFailure(reason=403), "locked"), (LoginFailure(reason=406), "banned")],
+)
+def test_a_session_that_was_deleted_says_why_to_whoever_opens_it_next(world: World, fault: Fault, cause: str) -> None:
+    number = world.connected()
+    number.phone.fault(fault)
+    number.phone.fault(Drop())
+    assert world.shared.see(number.name, frames.SocketEnded).cause == cause
+    other = world.host()
+    other.open(number)
+    assert other.see(number.name, frames.SocketEnded).cause == cause
+
+
 @pytest.mark.parametrize("expire_s", [None, 0, -1])
 def test_a_ban_that_names_no_time_to_come_names_none(world: World, expire_s: int | None) -> None:
     number = world.paired()

@@ -3,10 +3,12 @@
 import queue
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 from chatbot_erp.actors.frames import Observation, OpenSocket, SocketEnded
+from chatbot_erp.actors.sessions import Sessions
 from chatbot_erp.actors.wa_client import Hearing, LibraryError
-from chatbot_erp.actors.wa_session import Link, Session
+from chatbot_erp.actors.wa_session import Link, Session, SessionFile
 from chatbot_erp.actors.wa_socket import WhatsAppSocket
 from fake_client import FakeClient
 
@@ -32,6 +34,12 @@ class FrailSession:
 
     def release(self) -> None:
         self.lost = None
+
+    def end(self, cause: str) -> None:
+        """Nobody opens it again."""
+
+    def ended(self) -> str | None:
+        return None
 
 
 class Scene:
@@ -72,3 +80,20 @@ def test_a_socket_that_closed_waits_for_no_loss() -> None:
     scene = Scene(session)
     scene.socket.close(unlink=False)
     assert session.lost is None
+
+
+def test_why_a_session_has_ended_is_known_until_a_phone_is_linked_or_it_is_erased(tmp_path: Path) -> None:
+    sessions = Sessions(tmp_path)
+    session, adopted = SessionFile(tmp_path / "a.db"), SessionFile(tmp_path / "b.db")
+    session.prepare(lambda: None)
+    assert session.ended() is None
+    for cause in ("locked", "locked"):
+        session.end(cause)
+    sessions.adopt("a", "b")
+    assert (session.ended(), adopted.ended()) == (None, "locked")
+    adopted.keep("1:1@s.whatsapp.net")
+    assert adopted.ended() is None
+    adopted.end("banned")
+    sessions.erase("b")
+    assert adopted.ended() is None
+    assert not list(tmp_path.iterdir())

@@ -62,6 +62,18 @@ def test_a_device_is_found_again_until_the_library_has_dropped_it(filled: Sessio
     assert filled.device_of("a") is None
 
 
+def test_why_a_session_has_ended_is_known_until_another_phone_is_linked(filled: Sessions) -> None:
+    filled.end("a", "banned")
+    assert filled.ended("a") is None  # it has none
+    filled.keep("a", "1:1@s.whatsapp.net")
+    assert filled.ended("a") is None
+    filled.end("a", "locked")
+    filled.adopt("a", "b")
+    assert (filled.ended("a"), filled.ended("b")) == (None, "locked")
+    filled.keep("b", "2:1@s.whatsapp.net")
+    assert filled.ended("b") is None
+
+
 def test_a_session_goes_to_a_new_instance_once(filled: Sessions) -> None:
     filled.keep("a", "1:1@s.whatsapp.net")
     filled.adopt("a", "b")

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from chatbot_erp.sandbox.client import Network, Phone
+from chatbot_erp.sandbox.faults import Drop, Fault, LoggedOut, LoginFailure
 from manager_process import ManagerProcess
 from receiver import Receiver
 
@@ -41,6 +42,13 @@ def writing(customer: Phone, number: str, prefix: str, sent: list[str]) -> Itera
 def wait_for_text(receiver: Receiver, text: str, path: str | None = None) -> None:
     """Wait until the webhook was told of this message."""
     receiver.wait_for(lambda payload: payload.get("message", {}).get("text") == text, path=path)
+
+
+def wait_until(holds: Callable[[], bool], patience_s: float = 60.0) -> None:
+    deadline = time.monotonic() + patience_s
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def texts(receiver: Receiver, path: str | None = None) -> dict[str, str]:
@@ -112,6 +120,33 @@ def test_a_killed_socket_host_takes_down_its_own_numbers_only_and_they_come_back
             customer.send(phone.number, f"Olá {name}")
             wait_for_text(receiver, f"Olá {name}", f"/{name}")
             assert manager.send(name, customer.number, f"de {name}").status_code == 200
+
+
+def test_what_has_ended_a_session_is_told_though_everybody_was_killed_who_knew(
+    tmp_path: Path, network: Network, new_phone: NewPhone
+) -> None:
+    faults: dict[str, Fault] = {"locked": LoginFailure(reason=403), "logged_out": LoggedOut()}
+    with ManagerProcess(tmp_path / "data", network) as manager:
+        phones = {cause: new_phone(cause) for cause in faults}
+        ids = {cause: manager.pair(cause, phone)["id"] for cause, phone in phones.items()}
+        os.kill(manager.pid, signal.SIGSTOP)
+        for cause, phone in phones.items():
+            phone.fault(faults[cause])
+            phone.fault(Drop())
+            wait_until((tmp_path / "data" / "sessions" / f"{ids[cause]}.db.{cause}").exists)
+        for pid in (*manager.host_pids(), manager.pid):
+            os.kill(pid, signal.SIGKILL)
+        manager.wait_ended()
+        manager.start()
+        wait_until(lambda: manager.call("GET", "/instances/logged_out").status_code == 404)
+        wait_until(lambda: manager.view("locked")["status"] == "INVALID")
+        assert manager.view("locked")["reason"] == "locked"
+        (removed,) = (
+            event["data"]["reason"]
+            for event in manager.call("GET", "/events", params={"instance": ids["logged_out"]}).json()["events"]
+            if event["type"] == "instance.removed"
+        )
+        assert removed == "logged_out"
 
 
 def test_messages_flow_on_while_a_socket_host_is_killed(
