@@ -66,7 +66,7 @@ def clean() -> Books:
     stanzas = [*(("message", each.id, "text") for each in INBOX), *receipts]
     return Books(
         number=SHOP,
-        is_lost=False,
+        lost_at=None,
         killed=(),
         written=[each.text for each in INBOX],
         asked={**asked, "refused": Asked(MARIA, 502), "unknown": Asked(MARIA, 504), "away": Asked(MARIA, 409)},
@@ -219,8 +219,22 @@ def test_what_a_number_that_is_lost_for_good_never_took_may_be_missing() -> None
     books = without(clean(), "message.received", 3)
     untaken = replace(books, taken=[each for each in books.taken if each.id != INBOX[3].id])
     assert complaints(untaken) == ["'para 3' was lost"]
-    assert complaints(replace(untaken, is_lost=True)) == []
-    assert complaints(replace(books, is_lost=True)) == ["'para 3' was lost"]
+    assert complaints(replace(untaken, lost_at=T0 + 4)) == []
+    assert complaints(replace(books, lost_at=T0 + 4)) == ["'para 3' was lost"]
+
+
+def test_what_a_number_left_before_something_that_it_took_long_before_it_was_lost_may_not_be_missing() -> None:
+    books = without(clean(), "message.received", 0)
+    untaken = replace(books, taken=[each for each in books.taken if each.id != INBOX[0].id])
+    assert complaints(replace(untaken, lost_at=T0 + 10)) == []
+    assert complaints(replace(untaken, lost_at=T0 + 30)) == ["'para 0' was lost"]
+
+
+def test_an_ack_that_a_number_left_long_before_it_was_lost_may_not_be_missing() -> None:
+    books = without(clean(), "message.ack", 0)
+    untaken = replace(books, taken=[each for each in books.taken if (each.id, each.type) != (OUTBOX[0].id, "")])
+    assert complaints(replace(untaken, lost_at=T0 + 10)) == []
+    assert len(complaints(replace(untaken, lost_at=T0 + 30))) == 1
 
 
 def test_an_ack_that_a_killed_process_took_may_be_missing() -> None:

@@ -80,7 +80,7 @@ def tell(all_books: dict[str, Books]) -> list[str]:
         acks = {(p["whatsapp"]["messageId"], p["ack"]["status"]) for p in books.told if p["event"] == "message.ack"}
         sums.update(events.values())
         sums["repeats"] += len(books.told) - len(events)
-        kind = "not taken by numbers that are lost for good" if books.is_lost else "lost with a process that was killed"
+        kind = "not taken by numbers that are lost for good" if books.lost_at else "lost with a process that was killed"
         sums[f"messages {kind}"] += len(lost_messages(books) - received)
         sums[f"acks {kind}"] += len(lost_acks(books) - acks)
         answers.update(str(asked.status) for asked in books.asked.values())

@@ -160,7 +160,7 @@ class Chaos:
         deliveries = self.scene.receiver.deliveries(path=f"/{line.name}")
         return Books(
             number=line.phone.number,
-            is_lost=line.doom is not None,
+            lost_at=line.doomed_at if line.doom is not None else None,
             killed=tuple(line.killed),
             written=tuple(line.written),
             asked=dict(line.asked),

@@ -3,6 +3,7 @@
 Pure: the journey asks again until nobody complains, or patience ends.
 """
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,8 @@ WAYS = (["message.sent"], ["message.failed"], [UNKNOWN], [UNKNOWN, "message.sent
 
 WINDOW_S = 5.0
 LATE_S = 5.0
-"""The network may notice an acknowledgement so long after the process that wrote it was killed."""
+"""The network may notice an acknowledgement so long after the process that wrote it was killed, and so much later than
+that of something that it had sent after it."""
 
 DELIVERED, READ = (2, ""), (3, "read")
 """An ack and the type of the receipt that it is made of."""
@@ -38,8 +40,8 @@ class Books:
     """All that is known of one number. `killed` is when a process that carried it was ended by force."""
 
     number: str
-    is_lost: bool
-    """For good: what its companion had not taken by then, it never takes."""
+    lost_at: float | None
+    """When it was lost for good, if it was: what its companion had not taken by then, it never takes."""
     killed: Sequence[float]
     written: Iterable[str]
     """What others wrote to it."""
@@ -176,8 +178,8 @@ def of_acks(books: Books) -> Iterator[str]:
 
 def lost_messages(books: Books) -> set[str]:
     """The ids of messages that may be missing, as one of two is proven by the network: the companion has not taken
-    them, and will not as it is lost; or a process that was killed had them in hand: it had got them, and acknowledged
-    them within `WINDOW_S` before, or not yet.
+    them when it is lost, and nothing that came after them; or a process that was killed had them in hand: it had got
+    them, and acknowledged them within `WINDOW_S` before, or not yet.
 
     The library acknowledges before it hands over, and what it could not acknowledge any more it takes for a copy when it
     comes again (docs/guarantees.md). But it does so in order: of what such a process had, only the last can have been
@@ -185,7 +187,8 @@ def lost_messages(books: Books) -> set[str]:
     """
     taken = {each.id: each for each in books.taken if each.tag == "message"}
     told = {payload["whatsapp"]["messageId"] for payload in books.told if payload["event"] == "message.received"}
-    excused = {message.id for message in books.inbox if message.id not in taken} if books.is_lost else set()
+    begun = end_begins(books)
+    excused = {message.id for message in books.inbox if message.id not in taken and message.at > begun}
     for killed in books.killed:
         for message in reversed(books.inbox):
             each = taken.get(message.id)
@@ -197,14 +200,26 @@ def lost_messages(books: Books) -> set[str]:
     return excused
 
 
+def end_begins(books: Books) -> float:
+    """From when on a number that is lost for good may not have taken what came: never, if it is not lost.
+
+    The network sends in order, and so the companion takes: what was there before something that it took, it took.
+    """
+    if books.lost_at is None:
+        return math.inf
+    surely = (each.offered for each in books.taken if each.at < books.lost_at - WINDOW_S)
+    return max(surely, default=-math.inf) - LATE_S
+
+
 def lost_acks(books: Books) -> set[tuple[str, int]]:
     """The acks that may be missing, for the same reasons. Receipts have no order that would say more."""
+    begun = end_begins(books)
     taken = {(each.id, each.type): each.at for each in books.taken if each.tag == "receipt"}
     excused = set()
     for message in books.outbox:
         for ack, kind in (DELIVERED, READ):
             at = taken.get((message.id, kind))
-            if books.is_lost if at is None else any(-LATE_S < killed - at < WINDOW_S for killed in books.killed):
+            if message.at > begun if at is None else any(-LATE_S < killed - at < WINDOW_S for killed in books.killed):
                 excused.add((message.id, ack))
     return excused
 
