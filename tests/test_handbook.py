@@ -68,7 +68,7 @@ def test_every_option_is_in_the_readme() -> None:
 
 
 def test_every_type_of_message_has_a_journey_that_there_is() -> None:
-    proving = ("test_sending.py", "test_sending_files.py", "test_receiving.py")
+    proving = ("test_sending.py", "test_sending_files.py", "test_receiving.py", "test_receiving_files.py")
     journeys = "".join((ROOT / "tests/journeys" / name).read_text() for name in proving)
     names = re.findall(r"^def test_(\w+)\(", journeys, re.MULTILINE)
     tables = re.findall(

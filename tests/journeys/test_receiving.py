@@ -1,10 +1,6 @@
-"""What others send, in all its kinds, as the webhook and the log tell it, and its files."""
+"""What others send, in all its kinds, as the webhook and the log tell it."""
 
-import hashlib
-import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,67 +8,22 @@ import pytest
 from chatbot_erp.sandbox.client import Network, Phone
 from chatbot_erp.sandbox.composing import Context, wrapped
 from chatbot_erp.sandbox.contents import Contact
-from chatbot_erp.sandbox.faults import CutMedia, RefuseMedia, Unavailable, Undecryptable
+from chatbot_erp.sandbox.faults import Unavailable, Undecryptable
 from chatbot_erp.sandbox.wire import proto
-from manager_process import ManagerProcess
-from receiver import Receiver
+from receiving_world import World, lid, one_number
 
 NewPhone = Callable[[str], Phone]
-
-FILES = (
-    ("image", "image", "image/jpeg", "Veja"),
-    ("video", "video", "video/mp4", "Veja"),
-    ("note", "video", "video/mp4", ""),
-    ("audio", "audio", "audio/mpeg", ""),
-    ("voice", "voice", "audio/ogg", ""),
-    ("document", "document", "application/pdf", "Veja"),
-    ("sticker", "sticker", "image/webp", ""),
-)
-"""How the sandbox calls a file, what it is here, its type, its caption."""
-
-
-@dataclass(frozen=True)
-class World:
-    """One manager with one number, `empresa_x`, for all of these journeys; each has customers of its own."""
-
-    manager: ManagerProcess
-    receiver: Receiver
-    shop: Phone
-
-    def told(self, event: str, chat: str, *, count: int = 1) -> list[Any]:
-        """What the webhook was told of this kind of event in a chat."""
-        found = self.receiver.wait_for(
-            lambda payload: payload["event"] == event and payload["whatsapp"]["jid"] == chat, count=count
-        )
-        return [each.payload for each in found]
-
-    def message(self, message_id: str) -> Any:
-        """What this message says, as the webhook was told."""
-        (found,) = self.receiver.wait_for(
-            lambda payload: payload["event"] == "message.received" and payload["whatsapp"]["messageId"] == message_id
-        )
-        return found.payload["message"]
-
-    def media(self, message_id: str) -> Any:
-        """The answer of the call for the file of a message."""
-        return self.manager.call("GET", f"/instances/empresa_x/messages/{message_id}/media")
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory, network: Network) -> Iterator[World]:
-    shop = network.phone("551190000001", name="Empresa X")
-    with Receiver() as receiver, ManagerProcess(tmp_path_factory.mktemp("world") / "data", network) as manager:
-        manager.pair("empresa_x", shop, receiver.url())
-        yield World(manager, receiver, shop)
+    with one_number(tmp_path_factory.mktemp("world"), network, "551190000001") as world:
+        yield world
 
 
 @pytest.fixture
 def customer(new_phone: NewPhone) -> Phone:
     return new_phone("Maria")
-
-
-def lid(phone: Phone) -> str:
-    return f"{phone.lid}@lid"
 
 
 def test_a_message_that_cannot_be_read_is_told_and_so_is_its_second_copy(world: World, customer: Phone) -> None:
@@ -116,43 +67,6 @@ def test_any_text_comes_through_unchanged(world: World, customer: Phone, text: s
     assert message["raw"]["conversation"] == text
     stored = world.manager.events("empresa_x", "message.received")[-1]["data"]
     assert (stored["messageId"], stored["text"]) == (message_id, text)
-
-
-@pytest.mark.parametrize(("kind", "type_", "mime_type", "caption"), FILES)
-def test_a_file_of_any_kind_is_told_and_can_be_fetched(
-    world: World, customer: Phone, kind: str, type_: str, mime_type: str, caption: str
-) -> None:
-    file = os.urandom(100_000)
-    mimetype, name = (mime_type, "relatório final.pdf") if kind == "document" else ("", "")
-    message_id = customer.send_media(world.shop.number, kind, file, caption=caption, name=name, mimetype=mimetype)
-    message = world.message(message_id)
-    customer.wait_receipt(message_id)
-    assert (message["type"], message["text"]) == (type_, caption)
-    assert message["mimeType"].startswith(mime_type)
-    assert (message["size"], message["sha256"]) == (len(file), hashlib.sha256(file).hexdigest())
-    assert message.get("fileName", "") == name
-    answer = world.media(message_id)
-    assert (answer.status_code, answer.content == file) == (200, True)
-    assert answer.headers["Content-Type"] == mime_type
-    assert answer.headers["Content-Disposition"].startswith("attachment")
-    assert not [path for path in (world.manager.data_dir / "media").rglob("*") if path.is_file()]
-
-
-def test_a_file_that_cannot_be_had_is_a_clear_problem(world: World, network: Network, customer: Phone) -> None:
-    def problem(message_id: str) -> tuple[int, str]:
-        answer = world.media(message_id)
-        return answer.status_code, answer.json()["type"].rpartition("/")[2]
-
-    assert problem("3EB0UNKNOWN") == (404, "message-not-found")
-    text = customer.send(world.shop.number, "Olá")
-    world.message(text)
-    assert problem(text) == (404, "no-media")
-    image = customer.send_media(world.shop.number, "image", b"x" * 1000)
-    world.message(image)
-    network.fault(RefuseMedia(status=410, times=1))
-    assert problem(image) == (410, "media-gone")
-    network.fault(CutMedia(after=500, times=1))
-    assert world.media(image).content == b"x" * 1000
 
 
 def test_every_other_kind_of_message_is_told_with_the_fields_that_belong_to_it(world: World, customer: Phone) -> None:
@@ -343,63 +257,3 @@ def test_calls_are_told(world: World, customer: Phone, video: bool) -> None:
     assert told.event == "call.received"
     caller = {"jid": lid(customer), "jidAlt": customer.jid}
     assert told.payload["call"] == {"id": call, "group": None, "video": video, **caller}
-
-
-def test_a_large_file_passes_through_without_growing_anything_and_holds_up_nobody(
-    world: World, customer: Phone, tmp_path: Path
-) -> None:
-    source, digest = tmp_path / "source", hashlib.sha256()
-    with source.open("wb") as file:
-        for _ in range(64):
-            piece = os.urandom(1 << 20)
-            file.write(piece)
-            digest.update(piece)
-    message_id = customer.send_media(world.shop.number, "document", source)
-    world.message(message_id)
-    before = {pid: peak_bytes(pid) for pid in (world.manager.pid, *world.manager.host_pids())}
-    arrived, size = hashlib.sha256(), 0
-    path = f"/instances/empresa_x/messages/{message_id}/media"
-    with world.manager.call("GET", path, stream=True) as answer:
-        assert world.manager.send("empresa_x", customer.number, "enquanto isso").status_code == 200
-        for piece in answer.iter_content(1 << 20):
-            arrived.update(piece)
-            size += len(piece)
-    assert (size, arrived.hexdigest()) == (64 << 20, digest.hexdigest())
-    growth = {pid: peak_bytes(pid) - least for pid, least in before.items()}
-    print({pid: f"{bytes_ >> 20} MiB" for pid, bytes_ in growth.items()})
-    assert max(growth.values()) < 100 << 20
-
-
-def peak_bytes(pid: int) -> int:
-    """The most memory a process ever had resident."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) << 10
-
-
-def test_files_are_kept_where_that_is_wanted(
-    tmp_path: Path, network: Network, receiver: Receiver, new_phone: NewPhone, customer: Phone
-) -> None:
-    shop = new_phone("Empresa Y")
-    keeping = ("--media-keep-days", "7", "--media-keep-max-mib", "1")
-    with ManagerProcess(tmp_path / "keeping", network, *keeping) as manager:
-        manager.pair("empresa_x", shop, receiver.url())
-        world = World(manager, receiver, shop)
-        image = customer.send_media(shop.number, "image", b"x" * 1000)
-        world.message(image)
-
-        def kept() -> list[bytes]:
-            return [each.read_bytes() for each in (manager.data_dir / "media").glob("*/*") if each.suffix != ".part"]
-
-        manager.wait_until("empresa_x", lambda _: kept() == [b"x" * 1000])
-        network.fault(RefuseMedia(status=410))
-        try:
-            answer = world.media(image)
-        finally:
-            network.heal()
-        assert (answer.status_code, answer.content) == (200, b"x" * 1000)
-        assert kept() == [b"x" * 1000]
-        film = customer.send_media(shop.number, "video", b"x" * (1 << 20) + b"!")
-        manager.wait_event("empresa_x", "media.missed")
-        (missed,) = manager.events("empresa_x", "media.missed")
-        assert missed["data"] == {"messageId": film, "reason": "large"}
-        assert len(world.media(film).content) == (1 << 20) + 1
