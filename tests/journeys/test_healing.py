@@ -7,6 +7,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +69,16 @@ def reasons(manager: ManagerProcess, name: str) -> list[str]:
 
 def causes(manager: ManagerProcess, name: str) -> list[str]:
     return [event["data"]["cause"] for event in manager.events(name, "instance.restarted")]
+
+
+def away(manager: ManagerProcess, name: str) -> tuple[datetime, datetime]:
+    """From when to when a number was not connected because its process was replaced, for the first time."""
+    move = next(
+        event for event in manager.events(name, "instance.restarted") if event["data"]["cause"] == "host_recycled"
+    )
+    back = next(event for event in manager.events(name, "instance.connected") if event["position"] > move["position"])
+    gone_at, back_at = (datetime.fromisoformat(event["recordedAt"]) for event in (move, back))
+    return gone_at, back_at
 
 
 def test_numbers_that_are_lost_together_come_back_and_the_api_lives(
@@ -151,6 +163,9 @@ def test_a_process_that_has_grown_too_large_is_replaced_number_by_number(
         wait_for(lambda: old not in manager.host_pids())
         for name in names:
             manager.wait_connected(name)
+        moves = sorted(away(manager, name) for name in names[1:])
+        print(f"\naway: {[f'{(back - gone).total_seconds():.2f} s' for gone, back in moves]}")
+        assert all(back <= gone for (_, back), (gone, _) in pairwise(moves)), "two were away at once"
         for name in names:
             assert manager.view(name)["restarts"] == causes(manager, name).count("requested")
             assert reasons(manager, name) == []
