@@ -65,6 +65,7 @@ class Spool(msgspec.Struct, frozen=True, kw_only=True):
 def keep_room(directory: Path, name: str) -> None:
     """Have disk for a spool of this name, however full it is later. Raises `OSError` where there is none."""
     room = _path(directory, name, ROOM)
+    room.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(room, os.O_WRONLY | os.O_CREAT, 0o600)
     try:
         os.posix_fallocate(descriptor, 0, ROOM_BYTES)
@@ -94,6 +95,7 @@ def packed(records: Iterable[Said | Strange]) -> bytes:
 def write_packed(directory: Path, name: str, content: bytes) -> Path:
     """As `write_spool`, of words that are packed already."""
     path, part = _path(directory, name, WHOLE), _path(directory, name, PART)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with suppress(FileNotFoundError):
         _path(directory, name, ROOM).replace(part)
     _write(part, content)
@@ -133,9 +135,7 @@ def read_spools(directory: Path, host: str = "") -> Iterator[Spool]:
 
 
 def _path(directory: Path, name: str, kind: str) -> Path:
-    spools = directory / "spool"
-    spools.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return spools / f"{name}{kind}"
+    return directory / "spool" / f"{name}{kind}"
 
 
 def _write(path: Path, content: bytes) -> None:
