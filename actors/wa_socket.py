@@ -3,7 +3,6 @@
 import logging
 import threading
 import time
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,8 +17,6 @@ from chatbot_erp.actors.frames import (
     SocketEnded,
     SocketFailedToSend,
     SocketOfferedCode,
-    SocketOfferedQr,
-    SocketPaired,
     SocketPairingExpired,
     SocketPinged,
     SocketRefusedCode,
@@ -33,6 +30,7 @@ from chatbot_erp.actors.wa_addresses import Addresses, NotOnWhatsApp
 from chatbot_erp.actors.wa_client import Hearing, LibraryError, Uploaded
 from chatbot_erp.actors.wa_files import SocketFiles
 from chatbot_erp.actors.wa_message import jid_text
+from chatbot_erp.actors.wa_pairing import Pairing
 from chatbot_erp.actors.wa_people import People
 from chatbot_erp.actors.wa_port import Loaded, Report
 from chatbot_erp.actors.wa_session import LAST_CAUSES, ClientFactory, Session
@@ -45,26 +43,18 @@ from chatbot_erp.actors.wa_verdicts import (
     why_not_resolved,
     why_not_sent,
 )
-from chatbot_erp.actors.wa_watch import Watch, later
+from chatbot_erp.actors.wa_watch import Watch
 
 log = logging.getLogger(__name__)
 
-FIRST_QR_S, NEXT_QR_S = 60.0, 20.0
 LIFE_PATIENCE_S = 30.0
 QUIET_S, DRAIN_PATIENCE_S = 0.1, 2.0
-PAIRED_PATIENCE_S = 30.0
-
-NAME_PATIENCE_S = 5.0
-"""The phone tells a new device its owner's name in the first moment, and no more once the socket was made anew. Who does
-not know its name cannot be shown online."""
 
 UNLINK_PATIENCE_S = 10.0
 """How long a connection that is on its way is waited for where it is wanted to unlink the device."""
 
 MESSAGES = frozenset({"Message", "UndecryptableMessage"})
 """Events that tell of what somebody wrote."""
-
-NAME_LOOK_S = 0.05
 
 
 class WhatsAppSocket:
@@ -76,14 +66,17 @@ class WhatsAppSocket:
         self._session = session
         self._client = make_client(
             session,
-            Hearing(event=self._hear, garbled=self._hear_garbled, qr=self._hear_qr, login_word=self._hear_login),
+            Hearing(
+                event=self._hear,
+                garbled=self._hear_garbled,
+                qr=self._hear_qr,
+                login_word=lambda word: self._pairing.hear(word),
+            ),
         )
         self._addresses = Addresses(self._client)
         self._people = People(self._client, self._addresses, report)
         self._files = SocketFiles(self._client)
         self._me: Any = None
-        self._pairing = order.pairing
-        self._code_good_until = 0.0
         self._last_heard = 0.0
         self._end_is_news = True
         self._watch = Watch(
@@ -92,6 +85,15 @@ class WhatsAppSocket:
             give_up=self._end,
             report=report,
             ask=lambda: self._client.find([self._me.JID.User]),
+        )
+        self._pairing = Pairing(
+            self._client,
+            session,
+            self._watch,
+            wanted=order.pairing,
+            me=lambda: self._me,
+            report=report,
+            end=self._end_with,
         )
 
     def open(self) -> None:
@@ -221,40 +223,7 @@ class WhatsAppSocket:
         if not self._order.pairing:
             self._end(self._session.ended() or "unusable_session", "The session holds no device link.")
             return
-        valid_s = NEXT_QR_S if self._code_good_until else FIRST_QR_S
-        self._code_good_until = time.monotonic() + valid_s
-        self._report(SocketOfferedQr(qr=qr, valid_s=valid_s))
-
-    def _hear_login(self, word: str) -> None:
-        if word == "success":
-            # The library then reconnects once, and says nothing at all should that fail. The session is good anyway.
-            later(PAIRED_PATIENCE_S, self._report_paired)
-        elif word == "timeout" and time.monotonic() >= self._code_good_until - 1:
-            self._end_with(SocketPairingExpired())
-        elif word == "timeout":
-            self._end("unavailable", "The connection broke while a code was shown.")
-        elif word == "err-client-outdated":
-            self._end("client_outdated")
-        elif word != "err-scanned-without-multidevice":
-            self._end("pairing_failed", word)
-
-    def _report_paired_with_name(self) -> None:
-        until = time.monotonic() + NAME_PATIENCE_S
-        with suppress(LibraryError):
-            while not (self._watch.is_over or self._client.own_name() or time.monotonic() > until):
-                time.sleep(NAME_LOOK_S)
-        self._report_paired()
-
-    def _report_paired(self) -> None:
-        if self._pairing and self._me is not None and not self._watch.is_over:
-            own = self._me.JID
-            try:
-                self._session.keep(f"{own.User}:{own.Device}@{own.Server}")
-            except LibraryError as ex:
-                self._end("pairing_failed", str(ex))
-                return
-            self._pairing = False
-            self._report(SocketPaired(jid=jid_text(self._me.JID) or "", lid=jid_text(self._me.LID)))
+        self._pairing.offer(qr)
 
     def _hear_garbled(self, info: Any) -> None:
         """The library has acknowledged it to WhatsApp: it comes no more, so it is told as far as it can be read."""
@@ -315,7 +284,7 @@ class WhatsAppSocket:
             case "Disconnected" if not self._watch.is_over:
                 self._pass_on(SocketDisconnected(reason="dropped"))
                 self._people.watched.forget()
-                if not self._pairing:
+                if not self._pairing.is_due:
                     self._watch.broke()
             case name:
                 log.warning("%s: %s", self._order.instance, name)
@@ -323,9 +292,8 @@ class WhatsAppSocket:
     def _hear_connected(self) -> None:
         if self._watch.is_over:
             return
-        if self._pairing:
-            # On a thread of its own: the library must not be asked while it calls.
-            later(0, self._report_paired_with_name)
+        if self._pairing.is_due:
+            self._pairing.connected()
             return
         self._watch.opened()
         self._report(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from chatbot_erp.actors import frames, wa_socket
+from chatbot_erp.actors import frames, wa_pairing
 from wa_scene import Scene, jid, neonize
 
 
@@ -26,7 +26,7 @@ def test_codes_are_offered_with_the_time_they_are_good_for(pairing: Scene) -> No
 
 
 def test_codes_that_ran_out_end_the_pairing(pairing: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wa_socket, "FIRST_QR_S", 0.0)
+    monkeypatch.setattr(wa_pairing, "FIRST_QR_S", 0.0)
     pairing.client.hearing.qr("one")
     pairing.next()
     pairing.client.hearing.login_word("timeout")
@@ -78,7 +78,7 @@ def test_a_number_is_paired_when_it_knows_its_name(pairing: Scene) -> None:
 def test_a_number_whose_phone_tells_no_name_is_paired_all_the_same(
     pairing: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wa_socket, "NAME_PATIENCE_S", 0.01)
+    monkeypatch.setattr(wa_pairing, "NAME_PATIENCE_S", 0.01)
     pairing.client.name = ""
     pairing.connect()
     assert isinstance(pairing.next(), frames.SocketPaired)
@@ -87,7 +87,7 @@ def test_a_number_whose_phone_tells_no_name_is_paired_all_the_same(
 def test_a_number_that_does_not_connect_after_pairing_is_paired_all_the_same(
     pairing: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wa_socket, "PAIRED_PATIENCE_S", 0.01)
+    monkeypatch.setattr(wa_pairing, "PAIRED_PATIENCE_S", 0.01)
     pairing.hear(neonize.Device(JID=jid("5511", "s.whatsapp.net"), LID=jid("9", "lid")))
     pairing.client.hearing.login_word("success")
     assert isinstance(pairing.next(), frames.SocketPaired)
