@@ -293,7 +293,7 @@ def test_starting_and_stopping_never_meets_another_call(world: World) -> None:
         env={**os.environ, **world.network.environment()},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=4 * PATIENCE_S,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
