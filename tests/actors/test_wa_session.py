@@ -8,8 +8,9 @@ from pathlib import Path
 from chatbot_erp.actors.frames import Observation, OpenSocket, SocketEnded
 from chatbot_erp.actors.sessions import Sessions
 from chatbot_erp.actors.wa_client import Hearing, LibraryError
-from chatbot_erp.actors.wa_session import Link, Session, SessionFile
+from chatbot_erp.actors.wa_session import Link, Session, SessionFile, SessionInDatabase
 from chatbot_erp.actors.wa_socket import WhatsAppSocket
+from chatbot_erp.eventstore.places import open_vault
 from fake_client import FakeClient
 
 PATIENCE_S = 60.0
@@ -97,3 +98,19 @@ def test_why_a_session_has_ended_is_known_until_a_phone_is_linked_or_it_is_erase
     sessions.erase("b")
     assert adopted.ended() is None
     assert not list(tmp_path.iterdir())
+
+
+def test_why_a_session_in_a_database_has_ended_is_known_there(database: str) -> None:
+    open_vault(database).close()
+    session, next_one = SessionInDatabase(database, "a"), SessionInDatabase(database, "a")
+    session.keep("1:1@s.whatsapp.net")
+    session.end("locked")
+    assert next_one.ended() == "locked"
+    next_one.keep("2:1@s.whatsapp.net")
+    assert session.ended() is None
+
+
+def test_where_the_database_is_away_nobody_knows_why_a_session_has_ended() -> None:
+    session = SessionInDatabase("postgresql://127.0.0.1:1/nowhere", "a")
+    session.end("locked")
+    assert session.ended() is None
