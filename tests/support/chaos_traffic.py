@@ -52,15 +52,17 @@ def ask(scene: Scene, session: requests.Session, line: Line, part: int, text: st
     """Have a number send this to a customer; `again` and again until there is an answer, which is safe with a key."""
     to = scene.customers[part].number
     headers = {"Idempotency-Key": f"{line.id}-{text}".replace(" ", "-")} if again else {}
+    deadline = time.monotonic() + PATIENCE_S
     while True:
         url = f"{scene.manager.url}/instances/{line.name}/message"
         try:
             answer = session.post(url, json={"number": to, "message": text}, headers=headers, timeout=PATIENCE_S)
         except requests.RequestException:
-            if not again:
+            # Where no manager comes back the run has failed, and must not hang as well.
+            if not again or time.monotonic() > deadline:
                 return Asked(to, None)
             time.sleep(0.05)
-            scene.up.wait()
+            scene.up.wait(PATIENCE_S)
         else:
             sent = answer.status_code == 200
             return Asked(to, answer.status_code, answer.json()["messageId"] if sent else None)
