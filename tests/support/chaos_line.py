@@ -42,8 +42,8 @@ class Line:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def dooms(self) -> list[Doom]:
-        """As what it may end. A process that is killed when the library has deleted the session, but not yet told why,
-        leaves nothing but a session that cannot be used."""
+        """As what it may end. A process that is killed when the library has deleted the session, but nobody noted why
+        yet, some milliseconds later, leaves nothing but a session that cannot be used."""
         assert self.doom is not None
         is_killed = any(self.doomed_at <= killed for killed in self.killed)
         return [self.doom, *([UNUSABLE] if is_killed and self.doom.reason in DELETED else [])]
