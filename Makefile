@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo demo-cluster test lint format bench drawings screenshots package audit clean
+.PHONY: demo demo-cluster test lint format bench soak drawings screenshots package audit clean
 
 demo: .venv/installed
 	$(BIN)/python -m chatbot_erp.sandbox.demo
@@ -26,6 +26,10 @@ format: .venv/installed
 bench: .venv/installed
 	$(BIN)/python tests/bench/bench_program.py --out build/bench
 	$(BIN)/python tests/bench/bench_store.py
+
+# Twenty minutes of 50 messages a second over 200 numbers: does anything grow?
+soak: .venv/installed
+	$(BIN)/python tests/bench/bench_program.py --soak 20 --out build/soak
 
 # What the handbook draws from the code, and its pictures (look at them): commit what has changed.
 drawings: .venv/installed

@@ -12,6 +12,7 @@ from chatbot_erp.actors.outbox import Outbox
 from chatbot_erp.actors.pacing import UNPACED
 from chatbot_erp.actors.state import Instance, State
 from chatbot_erp.actors.webhooks import Webhooks
+from chatbot_erp.eventstore.events import MessageSent
 
 SAID_BY_HAND = frozenset({"text", "voice"})
 """Kinds of messages that take a person time."""
@@ -59,7 +60,8 @@ class Deeds:
             case effects.Transmit():
                 self._transmit(effect, state)
             case effects.AnswerCaller(verdict=verdict):
-                self._outbox.remove(verdict.command_id)
+                if not isinstance(verdict, MessageSent) or verdict.kind in KINDS:
+                    self._outbox.remove(verdict.command_id)
                 self._callers.tell_verdict(verdict)
             case effects.KeepMedia(message_id=message_id, raw=raw):
                 self._downloads.keep(message_id, raw)

@@ -118,10 +118,8 @@ EndpointCommand = ConfigureEndpoint | RemoveEndpoint | DisableEndpoint | EnableE
 
 def recipients(endpoints: Endpoints, event: Event) -> tuple[str, ...]:
     """The endpoints that are to be told of an event, if anybody is."""
-    if all(not endpoint.events for endpoint in endpoints):
-        return tuple(endpoint.id for endpoint in endpoints)
     kind = KINDS.get(type(event))
-    return tuple(endpoint.id for endpoint in endpoints if not endpoint.events or kind in endpoint.events)
+    return tuple([endpoint.id for endpoint in endpoints if not endpoint.events or kind in endpoint.events])
 
 
 def find(endpoints: Iterable[Endpoint], wanted: str) -> Endpoint | None:

@@ -47,6 +47,7 @@ from chatbot_erp.actors.pacing import UNPACED, Pacer, Pacing
 from chatbot_erp.actors.parking import Parking, kind_of
 from chatbot_erp.actors.state import Instance, State
 from chatbot_erp.actors.tallies import DISREGARDED, EVENTS, FATES
+from chatbot_erp.actors.webhook_news import Bulletin
 from chatbot_erp.actors.webhooks import Webhooks
 from chatbot_erp.eventstore.errors import NotStorable, StoreError
 from chatbot_erp.eventstore.events import Status
@@ -190,6 +191,7 @@ class InstanceActor(pykka.ThreadingActor):
     def _write(self) -> None:
         """Append what is staged, then do what follows from it, which may stage more."""
         while len(self._journal):
+            losses = self._house.store.losses
             with self._house.latencies.append.time():
                 written = self._journal.write()
             if not written:
@@ -201,8 +203,8 @@ class InstanceActor(pykka.ThreadingActor):
                     self._house.tallies.count(FATES, fate)
                 for effect in effects.follow_up(each.record.event, each.state):
                     self._deeds.do(effect, self._journal.state)
-            if any(each.record.sequence is not None for each in written):
-                self._webhooks.wake()
+            if told := [each for each in written if each.record.sequence is not None]:
+                self._webhooks.wake(Bulletin(told, losses))
 
     def _fail(self) -> None:
         """The stream is not what this actor thinks it is: the next one reads it anew."""

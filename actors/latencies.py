@@ -28,11 +28,15 @@ class Latencies:
             buckets=RECEIVER_S,
             registry=None,
         )
+        self._by_outcome: dict[str, Histogram] = {}
 
     def observe_post(self, outcome: Outcome) -> None:
         """Count one attempt at a receiver."""
         kind = outcome.error if isinstance(outcome, NoAnswer) else f"{outcome.status // 100}xx"
-        self.webhook.labels(kind).observe(outcome.duration_ms / 1000)
+        counted = self._by_outcome.get(kind)
+        if counted is None:
+            counted = self._by_outcome[kind] = self.webhook.labels(kind)
+        counted.observe(outcome.duration_ms / 1000)
 
     def collect(self) -> Iterator[Metric]:
         """What Prometheus shall be told."""

@@ -36,6 +36,11 @@ class Span:
         """The trace it belongs to, as 32 hex digits; None where there are no traces."""
         return None if self._inner is None else f"{self._inner.get_span_context().trace_id:032x}"
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether anybody will see what is noted of it."""
+        return self._inner is not None
+
     def rename(self, name: str) -> None:
         """Call it something else: few names for all that happens."""
         if self._inner is not None:

@@ -36,7 +36,7 @@ from chatbot_erp.actors.webhook_address import Deny
 from chatbot_erp.actors.webhook_backlog import Backlog, Outbox, Report, Verdict
 from chatbot_erp.actors.webhook_credentials import Keys
 from chatbot_erp.actors.webhook_holds import Hold, Holds, hold_of
-from chatbot_erp.actors.webhook_mail import Finish, LookAgain, Mailbox, Ping, RetryNow, Wake
+from chatbot_erp.actors.webhook_mail import Finish, GoOn, LookAgain, Mailbox, Ping, RetryNow, Wake
 from chatbot_erp.actors.webhook_post import Postman
 from chatbot_erp.actors.webhook_shapes import body
 from chatbot_erp.eventstore.errors import StoreClosed, StoreError
@@ -142,15 +142,19 @@ class WebhookActor(pykka.ThreadingActor):
 
     def on_receive(self, message: object) -> None:
         if isinstance(message, Ping):
-            # Work that stopped for it has a `Wake` behind it.
+            # Work that stopped for it has a `GoOn` behind it.
             self._say_alive(self.actor_urn)
             return
-        self._backlog.expect_more()
         match message:
-            case Wake():
+            case Wake(news=news):
+                self._backlog.hear(news)
                 self._consider_probe()
+            case GoOn():
+                pass
             case LookAgain():
                 self._alarm = None
+                if not self._backlog.has_news:
+                    self._backlog.hear(None)
                 self._backlog.tell()
             case RetryNow():
                 self._begin_anew()
@@ -171,7 +175,7 @@ class WebhookActor(pykka.ThreadingActor):
                     if self._backlog.has_news:
                         self._look_in(SETTLING_S)
                     return
-            self.actor_ref.tell(Wake())
+            self.actor_ref.tell(GoOn())
         except StoreClosed:
             log.info("the store is closed", action="webhook_ended", instance=self._id)
         except StoreError as ex:
@@ -213,6 +217,7 @@ class WebhookActor(pykka.ThreadingActor):
         if self._finishing:
             self._backlog.tell()
         if closed:
+            self._backlog.refresh()
             self._backlog.chase()
         else:
             self._backlog.remind()
@@ -297,7 +302,8 @@ class WebhookActor(pykka.ThreadingActor):
             return
         with spans.span("POST webhook", "client") as span:
             outcome = self._post(endpoint, head, content, at)
-            span.note({**self._of(head), **told(head, attempts, outcome)})
+            if span.is_kept:
+                span.note({**self._of(head), **told(head, attempts, outcome)})
             if failed(outcome):
                 span.fail()
         self._observe(outcome)

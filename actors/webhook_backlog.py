@@ -16,6 +16,7 @@ import pykka
 import structlog
 
 from chatbot_erp.actors.webhook import Answer, NoAnswer, Outcome
+from chatbot_erp.actors.webhook_news import AT_HAND, News
 from chatbot_erp.eventstore.errors import StoreError
 from chatbot_erp.eventstore.events import WebhookAbandoned, WebhookDelivered
 from chatbot_erp.eventstore.records import Attempt, Delivery, Recorded, RecordedAttempt
@@ -80,7 +81,12 @@ class Outbox(Protocol):
     ) -> Future[None]: ...
 
     def record_successes(
-        self, stream: str, endpoint: str, successes: Sequence[tuple[int, Attempt, Recorded]]
+        self,
+        stream: str,
+        endpoint: str,
+        successes: Sequence[tuple[int, Attempt, Recorded]],
+        *,
+        in_passing: bool,
     ) -> Future[None]: ...
 
     def release_deliveries(self, stream: str, endpoint: str, sequence: int | None = None) -> Future[None]: ...
@@ -115,9 +121,14 @@ class Backlog:
         self._passed: set[int] = set()
         self._read_at = datetime.now(UTC)
         self._losses = store.losses
-        self._is_all = False
-        """Whether nothing lay behind what was read last."""
+        self._through: int | None = None
+        """All that waits up to this sequence number is in memory; None where the store must be asked."""
+        self._seen = 0
+        """The last sequence number that is known to be in the store."""
         self._told: dict[Key, Told] = {}
+        """Oldest first. What is in the log by now is dropped now and then."""
+        self._looked_at = 0
+        """How many of them were not in the log when that was done last."""
         self._untold: list[tuple[Verdict, int]] = []
         self._unrecorded: list[tuple[int, Attempt, Recorded]] = []
 
@@ -144,7 +155,11 @@ class Backlog:
         if self._losses != self._store.losses:
             self._losses = self._store.losses
             self.refresh()  # what is in memory may have been erased since it was read
-        if (head := self._next(held)) is None and not self._is_all:
+        if self.crowded or len(self._told) >= self._looked_at + AT_HAND:
+            self._drop_settled()
+        if self.crowded:
+            return None
+        if (head := self._next(held)) is None and self._through is None:
             self._read(held)
             head = self._next(held)
         return head
@@ -152,14 +167,24 @@ class Backlog:
     def refresh(self) -> None:
         """Have the next `head` read from the store."""
         self._batch.clear()
-        self._is_all = False
+        self._through = None
 
-    def expect_more(self) -> None:
-        """There may be more than was read: `head` looks when that is done.
+    def hear(self, news: News | None) -> None:
+        """There is more in the store: this where it is known, and all before it too, else `head` looks what it is.
 
         Whoever appends something says so afterwards. To look for it once more without that was half of all readings.
         """
-        self._is_all = False
+        if (
+            news is None
+            or self._through is None
+            or news.after > self._through
+            or news.losses != self._store.losses
+            or len(self._batch) >= AT_HAND
+        ):
+            self._through = None
+            return
+        self._batch.extend(delivery for delivery in news.deliveries if delivery.sequence > self._through)
+        self._through = self._seen = max(self._through, news.until)
 
     def settle(self, head: Delivery, at: datetime, outcome: Outcome, verdict: Verdict) -> None:
         """The attempt at `at` was the last: never show the event again. `tell` says so to others."""
@@ -181,7 +206,10 @@ class Backlog:
         untold, self._untold = self._untold, []
         if successes := self._unrecorded:
             self._unrecorded = []
-            self._await(lambda: self._store.record_successes(self._instance, self._endpoint, successes))
+            # The verdicts follow, and bring a commit along.
+            self._await(
+                lambda: self._store.record_successes(self._instance, self._endpoint, successes, in_passing=True)
+            )
         if untold:
             with suppress(pykka.ActorDeadError):  # `remind` will find its successor
                 self._report(untold)
@@ -215,11 +243,16 @@ class Backlog:
     def remind(self) -> None:
         """Report verdicts again that may have been lost with the actor they were told to."""
         now = time.monotonic()
-        overdue = [key for key, told in self._told.items() if now - told.at >= REMIND_AFTER_S]
-        for key in overdue:
-            told = self._told[key] = msgspec.structs.replace(self._told[key], at=now)
-            self._untold.append((told.verdict, key[1]))
-        if overdue:
+        oldest = next(iter(self._told.values()), None)
+        if oldest is None or now - oldest.at < REMIND_AFTER_S:
+            return
+        self._drop_settled()
+        for key, told in list(self._told.items()):
+            if now - told.at >= REMIND_AFTER_S:
+                del self._told[key]  # to stand behind those told since
+                self._told[key] = msgspec.structs.replace(told, at=now)
+                self._untold.append((told.verdict, key[1]))
+        if self._untold:
             self.tell()
 
     def due_s(self) -> float | None:
@@ -246,8 +279,6 @@ class Backlog:
         self._passed.clear()
         self._read_at = datetime.now(UTC)
         self._drop_settled()
-        if self.crowded:
-            return
         found = self._store.deliveries(
             self._instance,
             self._endpoint,
@@ -257,14 +288,16 @@ class Backlog:
             told=self._told.keys(),
         )
         self._batch.extend(found)
+        self._seen = max((self._seen, *(delivery.sequence for delivery in found)))
         # By chat there may be more as soon as a chat is held no longer.
-        self._is_all = held is None and len(found) < BATCH
+        self._through = self._seen if held is None and len(found) < BATCH else None
 
     def _drop_settled(self) -> None:
         """Verdicts that are in the log by now are on their way no more."""
         if self._told:
             waiting = self._store.still_waiting(self._instance, self._endpoint, self._told.keys())
             self._told = {key: told for key, told in self._told.items() if key in waiting}
+        self._looked_at = len(self._told)
 
     def _keep(self, head: Delivery, at: datetime, outcome: Outcome, due: datetime | None) -> None:
         """Record an attempt that failed, after those before it."""

@@ -11,6 +11,7 @@ import pykka
 
 from chatbot_erp.actors.supervision import Healing, plan, recovered
 from chatbot_erp.actors.webhook_mail import Finish, Ping, RetryNow, Wake
+from chatbot_erp.actors.webhook_news import Bulletin
 
 Ref = pykka.ActorRef[Any]
 
@@ -43,10 +44,12 @@ class Webhooks:
                 self._begin(new)
         self.wake()
 
-    def wake(self) -> None:
-        """Something new waits."""
-        for actor in self.refs():
-            tell(actor, Wake())
+    def wake(self, bulletin: Bulletin | None = None) -> None:
+        """Something new waits; with a bulletin it is this, and nothing else since the last one."""
+        with self._lock:
+            actors = tuple(self._actors.items())
+        for endpoint, actor in actors:
+            tell(actor, Wake(bulletin.of(endpoint) if bulletin is not None else None))
 
     def retry(self, endpoint: str) -> None:
         """The settings of an endpoint have changed, or it works again."""

@@ -20,15 +20,16 @@ class Inbox:
     def __len__(self) -> int:
         return len(self._queue)
 
-    def submit(self, work: Work) -> None:
-        """Queue `work`. Raises StoreClosed, StoreOverloaded."""
+    def submit(self, work: Work, *, in_passing: bool = False) -> None:
+        """Queue `work`; `in_passing`, it is taken with what is submitted next. Raises StoreClosed, StoreOverloaded."""
         with self._arrival:
             if self.is_closed:
                 raise StoreClosed
             if len(self._queue) >= self._bounds.queue:
                 raise StoreOverloaded(len(self._queue))
             self._queue.append(work)
-            self._arrival.notify()
+            if not in_passing:
+                self._arrival.notify()
 
     def wait(self, patience_s: float | None = None) -> bool:
         """Wait until something is queued, or the end has come; whether it is so."""

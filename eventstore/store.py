@@ -324,14 +324,24 @@ class EventStore:
         return self._errand(lambda ask: attempt_log.record(ask, stream, endpoint, sequence, kept, sealed, due))
 
     def record_successes(
-        self, stream: str, endpoint: str, successes: Sequence[tuple[int, Attempt, Recorded]]
+        self,
+        stream: str,
+        endpoint: str,
+        successes: Sequence[tuple[int, Attempt, Recorded]],
+        *,
+        in_passing: bool = False,
     ) -> Future[None]:
-        """Keep attempts that went well, each with the sequence of its delivery and its event, as `record_attempt` does."""
+        """Keep attempts that went well, each with the sequence of its delivery and its event, as `record_attempt` does.
+
+        `in_passing` spares them a commit of their own: they are written with whatever is written next.
+        """
         sealed = [
             (sequence, *attempt_log.seal(self._sealer, stream, endpoint, sequence, attempt, about))
             for sequence, attempt, about in successes
         ]
-        return self._errand(lambda ask: attempt_log.record_successes(ask, stream, endpoint, sealed))
+        return self._errand(
+            lambda ask: attempt_log.record_successes(ask, stream, endpoint, sealed), in_passing=in_passing
+        )
 
     def release_deliveries(self, stream: str, endpoint: str, sequence: int | None = None) -> Future[None]:
         """What failed, all of it or the delivery of this number, has to wait for its time no longer."""
@@ -382,7 +392,7 @@ class EventStore:
     def __exit__(self, kind: type[BaseException] | None, ex: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def _errand(self, run: Callable[[Ask], T]) -> Future[T]:
+    def _errand(self, run: Callable[[Ask], T], *, in_passing: bool = False) -> Future[T]:
         errand = Errand(Future(), run)
-        self._writer.submit(errand)
+        self._writer.submit(errand, in_passing=in_passing)
         return errand.future

@@ -5,7 +5,7 @@ top of it and changes it only after COMMIT; when anything fails, both are thrown
 """
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -77,15 +77,19 @@ class Transaction:
         ]
         INSERT_STREAMS.execute(connection, streams)
         INSERT_DELIVERIES.execute(connection, staged.deliveries)
-        connection.executemany(QUERIES["bury"], staged.buried)
+        self._for_each("bury", staged.buried)
         SETTLE_DELIVERIES.execute(connection, staged.settled)
-        connection.executemany(QUERIES["redeliver"], staged.redelivered)
-        connection.executemany(QUERIES["exhume"], staged.redelivered)
+        for query in ("redeliver", "exhume"):
+            self._for_each(query, staged.redelivered)
         for query in ("end_deliveries", "end_dead_letters", "end_outage"):
-            connection.executemany(QUERIES[query], staged.ended)
+            self._for_each(query, staged.ended)
         INSERT_NAMES.execute(connection, staged.names)
         INSERT_VOCABULARY.execute(connection, [value for word in staged.words for value in word])
         self._sign(staged.checkpoint(signer, cadence))
+
+    def _for_each(self, query: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        if rows:  # a statement without any gives the interpreter lock away too
+            self._connection.executemany(QUERIES[query], rows)
 
     def write_events(self) -> None:
         """Send the events to SQLite. Raises sqlite3.Error."""

@@ -143,6 +143,8 @@ class Channel(HTTPChannel):
     """Since when a request is waited for or arrives; None while a connection that had one is kept for the next."""
     head = b""
     """Of an answer; it goes out with what is written next."""
+    sending = False
+    """Whether a thread is at it right now: the loop would only turn in circles meanwhile."""
     refused = False
     streaming = False
     lingers_until: float | None = None
@@ -246,6 +248,20 @@ class Channel(HTTPChannel):
                 self.end()
             return
         self.end()
+
+    def writable(self) -> bool:
+        """As waitress; who is sending wakes the loop afterwards where something is left.
+
+        Without this the loop turned up to seven times a request, while the sending thread waited for the interpreter.
+        """
+        return not self.sending and bool(super().writable())
+
+    def _flush_some(self, do_close: bool = True) -> bool:
+        self.sending = True
+        try:
+            return bool(super()._flush_some(do_close=do_close))  # type: ignore[misc]
+        finally:
+            self.sending = False
 
     def readable(self) -> bool:
         return self.lingers_until is not None or super().readable()

@@ -19,11 +19,11 @@ who shows both can have them opened.
 
 import os
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from datetime import datetime
 from hashlib import sha256
 from threading import Lock
-from typing import Protocol, runtime_checkable
 
 import structlog
 from cryptography.exceptions import InvalidTag
@@ -52,24 +52,26 @@ _KEY = re.compile(r"[!-~]{1,255}")
 log = structlog.get_logger()
 
 
-@runtime_checkable
-class Concealing(Protocol):
+class Concealing(ABC):
     """A resource whose successful answers hold a credential."""
 
+    @abstractmethod
     def conceal(self, body: bytes, /) -> bytes:
         """What may be kept of the answer."""
 
+    @abstractmethod
     def reveal(self, kept: bytes, /) -> bytes | None:
         """The answer again; None where it is forgotten, and then the request is carried out anew."""
 
 
-@runtime_checkable
-class Spooling(Protocol):
+class Spooling(ABC):
     """A resource whose requests may be too large for memory."""
 
+    @abstractmethod
     def fingerprint(self, req: Request, /) -> bytes:
         """Take the body in; what makes it the same as another."""
 
+    @abstractmethod
     def release(self, req: Request, /) -> None:
         """The request is answered: throw away what was taken in and not handed on."""
 

@@ -13,6 +13,7 @@ from chatbot_erp.http import payloads, queries, webhook_payloads
 from chatbot_erp.http.auth import check_reach
 from chatbot_erp.http.exchange import Request, Response
 from chatbot_erp.http.forwarding import Forwarder, is_forwarded, others
+from chatbot_erp.http.idempotency import Concealing
 from chatbot_erp.http.media import json_body
 
 
@@ -72,7 +73,7 @@ class OneInstance:
         resp.send(payloads.details(view, self._node, with_qr=with_qr))
 
 
-class Creation:
+class Creation(Concealing):
     """The birth of an instance.
 
     An instance may be called `create`, so all but POST asks for that one.

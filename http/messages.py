@@ -6,6 +6,7 @@ from chatbot_erp.http import drafts, fate_payloads, payloads
 from chatbot_erp.http.deferred import defer, wants_deferral
 from chatbot_erp.http.exchange import Incoming, Request, Response
 from chatbot_erp.http.history import stream_of
+from chatbot_erp.http.idempotency import Spooling
 from chatbot_erp.http.media import json_body
 from chatbot_erp.http.problems import FieldError, RequestRefused, kind_of
 from chatbot_erp.http.uploads import take_in
@@ -35,7 +36,7 @@ class OneMessage:
         resp.send(fate_payloads.fate(self._manager.story(stream_of(self._manager, name), message_id)))
 
 
-class AnyMessages:
+class AnyMessages(Spooling):
     """What an instance sends, of any type, with the file that belongs to it."""
 
     def __init__(self, manager: Manager) -> None:

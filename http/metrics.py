@@ -43,6 +43,7 @@ class Metrics:
             buckets=CALL_S,
             registry=self._registry,
         )
+        self._by_answer: dict[tuple[str, str, int], Histogram] = {}
         ProcessCollector(registry=self._registry)
 
     def on_get(self, req: Request, resp: Response) -> None:
@@ -55,7 +56,11 @@ class Metrics:
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a call. `route` is the template of its path, of which there are few; callers invent methods."""
-        self._calls.labels(method if method in METHODS else "other", route, f"{status // 100}xx").observe(seconds)
+        answer = (method if method in METHODS else "other", route, status // 100)
+        counted = self._by_answer.get(answer)
+        if counted is None:
+            counted = self._by_answer[answer] = self._calls.labels(*answer[:2], f"{answer[2]}xx")
+        counted.observe(seconds)
 
 
 class Census(Collector):

@@ -6,6 +6,7 @@ from uuid import uuid4
 from chatbot_erp.actors.manager import Manager
 from chatbot_erp.http import payloads, qr_images
 from chatbot_erp.http.exchange import Request, Response
+from chatbot_erp.http.idempotency import Concealing
 from chatbot_erp.http.media import choose, json_body
 from chatbot_erp.http.problems import NO_QR, RequestRefused
 
@@ -27,7 +28,7 @@ class QrCode:
         resp.data = qr_images.FORMS[form](qr.text)
 
 
-class PairingCodes:
+class PairingCodes(Concealing):
     """A code that is typed into the phone.
 
     It is a credential, so no answer with one is ever on disk: a repeated request gets it from memory, and where the

@@ -7,6 +7,7 @@ from chatbot_erp.actors.house import utc_now
 from chatbot_erp.actors.manager import Manager
 from chatbot_erp.http import payloads, queries, webhook_payloads
 from chatbot_erp.http.exchange import Request, Response
+from chatbot_erp.http.idempotency import Concealing
 from chatbot_erp.http.media import json_body
 
 
@@ -89,7 +90,7 @@ class Switch:
         resp.send(show(self._manager, name, endpoint))
 
 
-class Secret:
+class Secret(Concealing):
     """A new signing secret. It is shown once; a repeated request gets it from the vault."""
 
     def __init__(self, manager: Manager) -> None:

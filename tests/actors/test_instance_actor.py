@@ -18,6 +18,8 @@ from chatbot_erp.actors.instance_actor import MOST_PENDING, InstanceActor
 from chatbot_erp.actors.manager import Manager
 from chatbot_erp.actors.pacing import UNPACED, Pacing
 from chatbot_erp.actors.tallies import DISREGARDED
+from chatbot_erp.actors.webhook_mail import Wake
+from chatbot_erp.eventstore.records import Delivery
 from instance_world import NOW, PATIENCE_S, World, received
 
 
@@ -52,6 +54,22 @@ def test_what_was_staged_is_stored_even_if_the_next_command_is_refused(world: Wo
     with pytest.raises(InstanceNotOperational):
         refused.result(PATIENCE_S)
     assert world.host.next(frames.Confirm).number == 1
+
+
+def test_a_receiver_is_handed_what_was_stored_with_no_number_missing_between(world: World) -> None:
+    world.connect()
+    for number in range(1, 4):
+        world.tell(received(f"m{number}"), number)
+    handed: list[Delivery] = []
+    until = 0
+    while until < 4:
+        message = world.webhook_heard.get(timeout=PATIENCE_S)
+        if isinstance(message, Wake) and message.news is not None:
+            assert message.news.after == until
+            handed += message.news.deliveries
+            until = message.news.until
+    assert [each.sequence for each in handed] == [1, 2, 3, 4]
+    assert [each.record.id for each in handed] == [each.record.id for each in world.store.deliveries("i", limit=10)]
 
 
 def test_a_word_said_again_is_stored_once(world: World) -> None:

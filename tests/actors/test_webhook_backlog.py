@@ -89,7 +89,7 @@ def test_what_was_read_to_its_end_is_read_again_only_when_more_may_have_come(des
     assert backlog.head() is None
     assert desk.readings == 1
     append(desk, version, message("c"))
-    backlog.expect_more()
+    backlog.hear(None)
     head = backlog.head()
     assert head is not None
     assert head.sequence == 3

@@ -1,10 +1,14 @@
 """What the program as a whole does and costs, beside what the library does when it is called directly.
 
     python tests/bench/bench_program.py [--quick] [--instances 5,20,50,200] [--callers 16,32] [--seconds 10] [--out DIR]
+    python tests/bench/bench_program.py --soak MINUTES [--instances 200] [--pace 50] [--out DIR]
 
 Everything runs on 127.0.0.1 against the sandbox network, over REST and real webhooks. Callers, customers, receiver and
 sandbox are processes of their own: they share the machine with the program, but its costs are told apart. `--out` gets
 figures.json, tables.md and cost.svg. Figures are printed, not judged; `--quick` is for development (under a minute).
+
+`--soak` measures nothing but whether memory, descriptors and threads stay where they are under steady traffic: it says
+so at the start, each minute and at the end, with what they grow by in an hour.
 """
 
 from __future__ import annotations
@@ -21,13 +25,15 @@ from typing import Any
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "support")]
 
-from load import standing, tables
+from load import soak, standing, tables
 from load.direct import direct_receives, direct_sends
 from load.processes import descendants, pss_mb
 from load.traffic import CUSTOMERS, paced, receives, sends
 from load.world import world
 
 PACE = 50.0
+"""Messages a second, where nobody shall queue."""
+
 DIRECT_AT_MOST = 20
 """Instances beyond which the library called directly gains nothing more."""
 
@@ -65,13 +71,23 @@ def measure(note: Notes, count: int, callers: Sequence[int], asked: argparse.Nam
         for number in callers:
             note("sends", {**at, "callers": number}, sends(one, number, asked.size, asked.seconds))
         note("receives", at, receives(one, asked.seconds))
-        note("paced", at, paced(one, PACE, asked.seconds))
+        note("paced", at, paced(one, asked.pace, asked.seconds))
         note("memory_after", at, standing.memory(one, empty_mb))
         if not asked.quick:
             time.sleep(3.0)
             note("idle", at, standing.idle(one, 20.0))
             note("reconnect", at, standing.reconnect(one))
             note("restart", at, standing.restart(one))
+
+
+def endure(note: Notes, count: int, asked: argparse.Namespace) -> None:
+    """A manager with so many numbers under steady traffic."""
+    with world(*asked.option) as one:
+        one.admit(count)
+        at = {"instances": count, "pace": asked.pace}
+        # The first message of a chat leaves a session behind, in memory and on disk.
+        receives(one, max(1.0, count / 100))
+        note("soak", at, soak.soak(one, asked.soak, asked.pace, lambda row: note("soaking", at, row)))
 
 
 def numbers(text: str) -> list[int]:
@@ -88,19 +104,25 @@ def main() -> None:
     parser.add_argument(
         "--option", action="append", default=[], help="of the manager, as in --option=--numbers-per-host=32"
     )
+    parser.add_argument("--pace", type=float, default=PACE, help="messages a second, where nobody shall queue")
+    parser.add_argument("--soak", type=float, metavar="MINUTES", help="steady traffic for so long, and nothing else")
     parser.add_argument("--out", type=Path)
     asked = parser.parse_args()
     asked.seconds = asked.seconds or (4.0 if asked.quick else 10.0)
-    instances = asked.instances or ([5] if asked.quick else [5, 20, 50, 200])
+    instances = asked.instances or ([200] if asked.soak else [5] if asked.quick else [5, 20, 50, 200])
     callers = asked.callers or ([16] if asked.quick else [16, 32])
     note = Notes()
     note(
         "machine", {}, {"cores": os.cpu_count(), "python": platform.python_version(), "options": " ".join(asked.option)}
     )
-    for count in sorted({min(each, DIRECT_AT_MOST) for each in instances}):
-        limits(note, count, asked)
-    for count in instances:
-        measure(note, count, callers, asked)
+    if asked.soak:
+        for count in instances:
+            endure(note, count, asked)
+    else:
+        for count in sorted({min(each, DIRECT_AT_MOST) for each in instances}):
+            limits(note, count, asked)
+        for count in instances:
+            measure(note, count, callers, asked)
     if asked.out:
         asked.out.mkdir(parents=True, exist_ok=True)
         (asked.out / "figures.json").write_text(json.dumps(note.rows, indent=1) + "\n")

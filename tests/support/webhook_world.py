@@ -105,10 +105,15 @@ class Desk:
         return record()
 
     def record_successes(
-        self, stream: str, endpoint: str, successes: Sequence[tuple[int, Attempt, Recorded]]
+        self,
+        stream: str,
+        endpoint: str,
+        successes: Sequence[tuple[int, Attempt, Recorded]],
+        *,
+        in_passing: bool = False,
     ) -> Future[None]:
         self._check()
-        return self.store.record_successes(stream, endpoint, successes)
+        return self.store.record_successes(stream, endpoint, successes, in_passing=in_passing)
 
     def release_deliveries(self, stream: str, endpoint: str, sequence: int | None = None) -> Future[None]:
         self._check()

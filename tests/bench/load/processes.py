@@ -38,6 +38,24 @@ def cpu_s(pids: Iterable[int]) -> float:
     return total / _TICKS
 
 
+def descriptors(pids: Iterable[int]) -> int:
+    """Files, sockets and pipes that these processes have open."""
+    return sum(entries(pid, "fd") for pid in pids)
+
+
+def threads(pids: Iterable[int]) -> int:
+    """Of all these processes."""
+    return sum(entries(pid, "task") for pid in pids)
+
+
+def entries(pid: int, folder: str) -> int:
+    """How many things there are in a folder of a process; 0 where it has ended."""
+    try:
+        return len(os.listdir(f"/proc/{pid}/{folder}"))
+    except OSError:
+        return 0
+
+
 def pss_mb(pids: Iterable[int]) -> float:
     """Megabytes of memory: private pages, and a fair share of those that several processes have in common."""
     total_kb = 0

@@ -64,11 +64,13 @@ def paced(world: World, per_s: float, seconds: float) -> dict[str, Any]:
         customer_says, caller_says = customer.finish(), caller.finish()
     world.settle("message.received", told + customer_says["written"])
     cost = world.cost() - before
-    delays = world.seen()["latencies"]
+    seen = world.seen()
+    delays = seen["latencies"]
     sent = caller_says["statuses"].get("200", 0)
     return {
         "per_s": (sent + customer_says["written"]) / seconds,
         "failed": sum(caller_says["statuses"].values()) - sent,
+        "lost": told + customer_says["written"] - seen["counts"].get("message.received", 0),
         "send_p50_ms": percentile(caller_says["took"], 0.5) * 1000,
         "send_p99_ms": percentile(caller_says["took"], 0.99) * 1000,
         "webhook_p50_ms": percentile(delays, 0.5) * 1000,

@@ -1,0 +1,30 @@
+"""A connection as the server's loop and its threads share it."""
+
+from waitress.buffers import OverflowableBuffer
+
+from chatbot_erp.http.channel import Channel
+
+
+class Sending(Channel):
+    """One whose socket takes four bytes and then no more; it notes whether the loop would wait for it meanwhile."""
+
+    def __init__(self) -> None:
+        buffer = OverflowableBuffer(100)
+        buffer.append(b"answer")
+        self.outbufs = [buffer]
+        self.total_outbufs_len, self.sendbuf_len = len(buffer), 100
+        self.will_close = self.close_when_flushed = False
+        self.seen: list[bool] = []
+
+    def send(self, data: bytes, do_close: bool = True) -> int:
+        self.seen.append(self.writable())
+        return 4 if len(self.seen) == 1 else 0
+
+
+def test_the_loop_does_not_turn_for_a_connection_whose_answer_is_being_sent() -> None:
+    """Who sends wakes it afterwards, where something is left."""
+    channel = Sending()
+    assert channel.writable()
+    channel._flush_some()
+    assert channel.seen == [False, False]
+    assert channel.writable()
