@@ -12,10 +12,29 @@ from playwright.sync_api import Browser, Page
 from browser import DASHBOARD_KEY, NOT_RUN, NewVisitor, Visitor, find_chromium, open_browser, signed_in
 from chatbot_erp.sandbox.client import Network, Phone
 from manager_process import ManagerProcess
+from postgres_server import PostgresServer
 from receiver import Receiver
+from stores import STORES
+
+ON_POSTGRESQL = os.environ.get("JOURNEYS_ON") == "postgresql"
+"""All managers have their logs and sessions in a PostgreSQL of the tests' own, but for those that say where."""
 
 _numbers = itertools.count(10_000_000)
 _names = (f"shop-{n}" for n in itertools.count(1))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def stores(request: pytest.FixtureRequest) -> None:
+    if ON_POSTGRESQL:
+        server: PostgresServer = request.getfixturevalue("postgres")
+        STORES.use(server)
+
+
+@pytest.fixture(autouse=True)
+def applicable(request: pytest.FixtureRequest) -> None:
+    """What is about SQLite's files says why it is, and is not run without them."""
+    if ON_POSTGRESQL and (mark := request.node.get_closest_marker("sqlite")):
+        pytest.skip(f"NOT APPLICABLE on PostgreSQL: {mark.args[0]}")
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from chatbot_erp.sandbox.client import Phone
 from manager_process import ManagerProcess
 
@@ -16,6 +18,7 @@ def run(command: str, place: Path, data_dir: Path) -> subprocess.CompletedProces
     return subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)
 
 
+@pytest.mark.sqlite("`backup` copies a data directory")
 def test_a_number_is_connected_from_a_backup_without_a_qr(
     manager: ManagerProcess, new_phone: NewPhone, tmp_path: Path
 ) -> None:

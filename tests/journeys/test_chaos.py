@@ -7,8 +7,6 @@ From 120 s on there are silences that outlast the watchdogs.
 
 import os
 import random
-import subprocess
-import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -18,6 +16,7 @@ import pytest
 from chaos import Chaos, holders_of
 from chaos_accounts import Books, lost_acks, lost_messages
 from chatbot_erp.sandbox.client import Network
+from fault_matrix import IN_FILES
 from manager_process import ManagerProcess
 from receiver import Receiver
 
@@ -27,7 +26,7 @@ DESCRIPTORS = 40
 
 DURATION_S = float(os.environ.get("CHATBOT_ERP_CHAOS_S", "0"))
 SEED = int(os.environ.get("CHATBOT_ERP_CHAOS_SEED", "299310665")) or random.SystemRandom().randrange(1, 10**9)
-OPTIONS = ("--numbers-per-host", "4", "--host-descriptors", str(DESCRIPTORS), "--no-sanity-ping")
+OPTIONS = ("--numbers-per-host", "4", "--host-descriptors", str(DESCRIPTORS), "--no-sanity-ping", *IN_FILES)
 FRAIL = (str(Path(__file__).parents[1] / "support" / "frail_manager.py"),)
 
 
@@ -65,8 +64,7 @@ def test_every_message_is_accounted_for_whatever_goes_wrong(tmp_path: Path) -> N
         assert manager.terminate(timeout_s=120) == 0
         assert holders_of(data) == []
     assert [path.name for place in ("spool", "parked") for path in (data / place).glob("*")] == []
-    verify = [sys.executable, "-m", "chatbot_erp.actors.main", "verify", "--data-dir", str(data)]
-    verdict = subprocess.run(verify, capture_output=True, text=True, check=False)
+    verdict = manager.run("verify")
     assert verdict.returncode == 0, verdict.stdout + verdict.stderr
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -117,7 +116,7 @@ def test_a_key_that_may_only_look_sees_no_control_and_only_its_instances(
 ) -> None:
     other = f"{name}-other"
     house.create(other)
-    page = signed_in(new_visitor(), made_key(house.data_dir, "read", name))
+    page = signed_in(new_visitor(), made_key(house, "read", name))
     go_to(page, name)
     expect(page.locator(".heading .badge")).to_have_text("connected")
     expect(page.locator(".events li").first).to_be_visible()
@@ -129,7 +128,7 @@ def test_a_key_that_may_only_look_sees_no_control_and_only_its_instances(
 def test_a_key_that_may_only_send_is_told_that_it_may_not_look_and_sends(
     new_visitor: NewVisitor, house: ManagerProcess, linked: Phone, new_phone: Callable[[str], Phone], name: str
 ) -> None:
-    page = signed_in(new_visitor(), made_key(house.data_dir, "send", name))
+    page = signed_in(new_visitor(), made_key(house, "send", name))
     expect(page.locator("#liveness")).to_have_text("this key may not look")
     page.locator(".list").get_by_role("link", name=name, exact=True).click()
     contact = new_phone("Maria")
@@ -144,22 +143,18 @@ def test_a_key_that_may_only_send_is_told_that_it_may_not_look_and_sends(
 def test_a_key_that_may_only_send_for_all_names_the_instance(
     new_visitor: NewVisitor, house: ManagerProcess, linked: Phone, name: str
 ) -> None:
-    page = signed_in(new_visitor(), made_key(house.data_dir, "send"))
+    page = signed_in(new_visitor(), made_key(house, "send"))
     expect(page.locator(".list")).to_contain_text("may send, and see nothing")
     page.get_by_label("Name").fill(name)
     page.get_by_role("button", name="Open").click()
     expect(page.locator("#test textarea")).to_be_visible()
 
 
-def made_key(data_dir: Path, scope: str, instance: str | None = None) -> str:
+def made_key(manager: ManagerProcess, scope: str, instance: str | None = None) -> str:
     """A key, made as an operator makes it beside the running manager."""
-    from click.testing import CliRunner
-
-    from chatbot_erp.actors.main import main
-
-    words = ["keys", "create", "--data-dir", str(data_dir), "--scope", scope]
-    words += ["--instance", instance] if instance is not None else []
-    return CliRunner().invoke(main, words, catch_exceptions=False).stdout.strip()
+    made = manager.run("keys", "create", "--scope", scope, *(["--instance", instance] if instance is not None else []))
+    assert made.returncode == 0, made.stderr
+    return made.stdout.strip()
 
 
 def test_the_language_follows_the_browser_and_can_be_changed(new_visitor: NewVisitor) -> None:

@@ -1,17 +1,14 @@
 """Somebody asks to be forgotten: afterwards no byte of the data directory says what they said, or who they are."""
 
 import json
-import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from chatbot_erp.sandbox.client import Network, Phone
 from manager_process import ManagerProcess
 from receiver import Delivery, Receiver
+from stores import change, everything
 
 NewPhone = Callable[[str], Phone]
 
@@ -24,13 +21,10 @@ def traces_of(person: Phone, name: str) -> list[bytes]:
     return [form.encode() for form in (person.number, old, str(person.lid), name)]
 
 
-def found_in(directory: Path, traces: list[bytes]) -> set[tuple[str, bytes]]:
-    """Each file of the directory that holds one of the traces, write-ahead files and locks too."""
-    files = [path for path in directory.rglob("*") if path.is_file()]
-    assert files
-    return {
-        (str(path.relative_to(directory)), trace) for path in files for trace in traces if trace in path.read_bytes()
-    }
+def found_in(manager: ManagerProcess, traces: list[bytes]) -> set[tuple[str, bytes]]:
+    """Each file of the directory that holds one of the traces, write-ahead files and locks too; and each table."""
+    places = everything(manager).items()
+    return {(str(path), trace) for path, content in places for trace in traces if trace in content}
 
 
 def expired(manager: ManagerProcess) -> list[Any]:
@@ -41,11 +35,6 @@ def expired(manager: ManagerProcess) -> list[Any]:
 def acknowledged_by(manager: ManagerProcess) -> list[str]:
     acks = manager.call("GET", "/events", params={"type": "message.acknowledged", "limit": 1000}).json()["events"]
     return [each["data"]["jid"] for each in acks]
-
-
-def run(data_dir: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    line = [sys.executable, "-m", "chatbot_erp.actors.main", *arguments, "--data-dir", str(data_dir)]
-    return subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)
 
 
 def test_a_person_is_forgotten_in_every_file_while_the_manager_runs_and_others_are_not(
@@ -77,7 +66,7 @@ def test_a_person_is_forgotten_in_every_file_while_the_manager_runs_and_others_a
         maria.send(shop.number, "um desejo secreto: 2")
         manager.wait_event("empresa_x", "message.received", count=4)
         receiver.wait_for(lambda payload: "desejo secreto: 2" in json.dumps(payload))
-        assert {trace for _, trace in found_in(manager.data_dir, traces)} >= {
+        assert {trace for _, trace in found_in(manager, traces)} >= {
             *traces_of(maria, "Maria das Dores"),
             PICTURE,
         }
@@ -91,7 +80,7 @@ def test_a_person_is_forgotten_in_every_file_while_the_manager_runs_and_others_a
         erased = manager.call("DELETE", f"/subjects/{maria.number}")
         assert erased.status_code == 200, erased.text
         assert erased.json()["subjects"] >= 1
-        assert found_in(manager.data_dir, traces) == set()
+        assert found_in(manager, traces) == set()
         before = len(told)
         (jose_said,) = [e for e in manager.events("empresa_x", "message.received") if e["data"]["text"]]
         assert jose_said["data"]["text"] == "fica aqui"
@@ -117,7 +106,7 @@ def test_a_person_is_forgotten_in_every_file_while_the_manager_runs_and_others_a
         assert manager.send("empresa_x", maria.number, "bom dia!").status_code == 200
         maria.receive(text="bom dia!")
         assert manager.terminate() == 0
-        assert found_in(manager.data_dir, [b"um desejo secreto", b"uma resposta secreta", PICTURE]) == set()
+        assert found_in(manager, [b"um desejo secreto", b"uma resposta secreta", PICTURE]) == set()
 
 
 def test_a_person_is_forgotten_by_the_command_line_beside_a_running_and_in_a_stopped_manager(
@@ -134,24 +123,22 @@ def forget_by_command(manager: ManagerProcess, new_phone: NewPhone) -> None:
     jose.send(shop.number, "outro desejo secreto")
     manager.wait_event("empresa_x", "message.received", count=2)
 
-    held = run(manager.data_dir, "export", maria.number)
+    held = manager.run("export", maria.number)
     assert [json.loads(each)["data"]["text"] for each in held.stdout.splitlines()] == ["um desejo secreto"]
-    running = run(manager.data_dir, "erase", maria.number, "--yes", "--url", manager.url)
+    running = manager.run("erase", maria.number, "--yes", "--url", manager.url)
     assert running.returncode == 0, running.stderr
     assert manager.call("GET", f"/subjects/{maria.number}/export").json()["events"] == []
 
     manager.kill()
     (manager.data_dir / "outbox").mkdir(exist_ok=True)
     (manager.data_dir / "outbox" / "of-a-send-that-was-cut-off").write_bytes(b"um desejo secreto")
-    stopped = run(manager.data_dir, "erase", jose.number, "--yes")
+    stopped = manager.run("erase", jose.number, "--yes")
     assert stopped.returncode == 0, stopped.stderr
     traces = [*traces_of(maria, "Maria das Dores"), *traces_of(jose, "Jose da Silva"), b"desejo secreto"]
-    assert found_in(manager.data_dir, traces) == set()
-    whole = run(manager.data_dir, "verify")
+    assert found_in(manager, traces) == set()
+    whole = manager.run("verify")
     assert whole.returncode == 0, whole.stdout
-    with closing(sqlite3.connect(manager.data_dir / "keys.db")) as keys:
-        keys.execute("INSERT INTO periods VALUES ('2026-01-31', x'00')")
-        keys.commit()
+    change(manager, "keys", "INSERT INTO periods VALUES ('2026-01-31', ?)", b"\0")
     manager.start()
     manager.wait_connected("empresa_x")
     manager.wait_until("empresa_x", lambda _: expired(manager) != [])
@@ -173,8 +160,8 @@ def test_who_is_forgotten_after_the_session_that_knew_her_lid_is_so_under_her_li
         instance = manager.view("empresa_x")["id"]
         assert manager.call("DELETE", "/instances/empresa_x").status_code == 204
         manager.wait_erased(instance)
-        assert str(maria.lid).encode() in (manager.data_dir / "keys.db").read_bytes()
+        assert found_in(manager, [str(maria.lid).encode()]), "else this test shows nothing"
         assert manager.call("DELETE", f"/subjects/{maria.number}").status_code == 200
         assert lid not in acknowledged_by(manager)
         assert manager.terminate() == 0  # no socket host removes a file while they are read
-        assert found_in(manager.data_dir, [*traces_of(maria, "Maria das Dores"), b"uma oferta"]) == set()
+        assert found_in(manager, [*traces_of(maria, "Maria das Dores"), b"uma oferta"]) == set()

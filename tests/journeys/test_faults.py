@@ -1,7 +1,5 @@
 """Every fault of the matrix, played on the real library over the sandbox network."""
 
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 
@@ -9,7 +7,7 @@ import pytest
 
 from chatbot_erp.actors.manager import Manager
 from chatbot_erp.sandbox.client import Network, Phone
-from fault_matrix import FAULTS, Fault, Number, all_events, follow, play, position
+from fault_matrix import FAULTS, IN_FILES, Fault, Number, all_events, follow, play, position
 from inner_house import InnerNumber, admit, inner_house
 from manager_process import ManagerProcess
 from receiver import Receiver
@@ -92,7 +90,7 @@ def ward(tmp_path_factory: pytest.TempPathFactory, network: Network) -> Iterator
     data_dir = tmp_path_factory.mktemp("ward") / "data"
     with (
         Receiver() as receiver,
-        ManagerProcess(data_dir, network, "--numbers-per-host", "1", "--no-sanity-ping") as manager,
+        ManagerProcess(data_dir, network, "--numbers-per-host", "1", "--no-sanity-ping", *IN_FILES) as manager,
     ):
         yield Ward(manager, network, receiver)
 
@@ -198,6 +196,5 @@ def test_none_of_it_touched_the_number_beside_it(ward: Ward) -> None:
 
 
 def test_the_log_of_it_all_is_whole(ward: Ward) -> None:
-    command = [sys.executable, "-m", "chatbot_erp.actors.main", "verify", "--data-dir", str(ward.manager.data_dir)]
-    verdict = subprocess.run(command, capture_output=True, text=True, check=False)
+    verdict = ward.manager.run("verify")
     assert verdict.returncode == 0, verdict.stdout + verdict.stderr

@@ -1,10 +1,10 @@
 """The disk is full, for the log as for the log lines: nothing is promised that cannot be kept, and nothing is lost."""
 
 import resource
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 from chatbot_erp.sandbox.client import Network, Phone
 from manager_process import ManagerProcess
@@ -24,6 +24,7 @@ def make_room(manager: ManagerProcess) -> None:
     resource.prlimit(manager.pid, resource.RLIMIT_FSIZE, (UNLIMITED, UNLIMITED))
 
 
+@pytest.mark.sqlite("a database's disk is its server's")
 def test_a_full_disk_refuses_what_is_asked_keeps_what_comes_in_and_is_forgotten_when_there_is_room(
     tmp_path: Path, network: Network, receiver: Receiver, new_phone: NewPhone
 ) -> None:
@@ -52,6 +53,5 @@ def test_a_full_disk_refuses_what_is_asked_keeps_what_comes_in_and_is_forgotten_
         assert [message.text for message in customer.inbox()] == ["antes", "depois"]
         assert manager.events("a", "instance.disconnected") == []
         assert manager.terminate() == 0
-    command = [sys.executable, "-m", "chatbot_erp.actors.main", "verify", "--data-dir", str(manager.data_dir)]
-    verdict = subprocess.run(command, capture_output=True, text=True, check=False)
+    verdict = manager.run("verify")
     assert verdict.returncode == 0, verdict.stdout + verdict.stderr

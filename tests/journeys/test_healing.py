@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -19,7 +17,7 @@ from chatbot_erp.actors.supervision import INTENSITY
 from chatbot_erp.sandbox.client import Network, Phone
 from chatbot_erp.sandbox.control_connection import SandboxError
 from chatbot_erp.sandbox.faults import CutShort, Drop, ForgedLink, Refuse, Silence, SlowAcks
-from fault_matrix import Number, holders
+from fault_matrix import IN_FILES, Number, holders
 from inner_house import PATIENCE_S, admit, inner_house
 from manager_process import ManagerProcess
 from receiver import Receiver
@@ -56,10 +54,9 @@ def wait_for(wanted: Callable[[], Any], timeout_s: float = 60.0) -> Any:
     return seen
 
 
-def verified(data_dir: Path) -> str:
+def verified(manager: ManagerProcess) -> str:
     """Empty if the log is whole."""
-    command = [sys.executable, "-m", "chatbot_erp.actors.main", "verify", "--data-dir", str(data_dir)]
-    verdict = subprocess.run(command, capture_output=True, text=True, check=False)
+    verdict = manager.run("verify")
     return "" if verdict.returncode == 0 else verdict.stdout + verdict.stderr
 
 
@@ -104,7 +101,9 @@ def test_numbers_that_are_lost_together_come_back_and_the_api_lives(
 def test_an_instance_that_fails_again_and_again_is_put_into_quarantine(
     tmp_path: Path, network: Network, new_phone: NewPhone
 ) -> None:
-    with ManagerProcess(tmp_path / "data", network, "--numbers-per-host", "1", "--no-sanity-ping") as manager:
+    with ManagerProcess(
+        tmp_path / "data", network, "--numbers-per-host", "1", "--no-sanity-ping", *IN_FILES
+    ) as manager:
         phone, other = new_phone("A"), new_phone("B")
         number = Number(manager, "a", manager.pair("a", phone)["id"], phone)
         manager.pair("b", other)
@@ -145,7 +144,10 @@ def test_a_process_that_has_grown_too_large_is_replaced_number_by_number(
     tmp_path: Path, network: Network, receiver: Receiver, new_phone: NewPhone
 ) -> None:
     with ManagerProcess(
-        tmp_path / "data", network, "--no-sanity-ping", "--numbers-per-host", "3", "--host-descriptors", "40"
+        tmp_path / "data",
+        network,
+        *("--no-sanity-ping", "--numbers-per-host", "3", "--host-descriptors", "40"),
+        *IN_FILES,
     ) as manager:
         names = ["a", "b", "c"]
         phones = {name: new_phone(name) for name in names}
@@ -225,6 +227,8 @@ def test_codes_that_nobody_scans_leave_nothing_behind(tmp_path: Path, network: N
         names = [f"n{number}" for number in range(4)]
         for name in names:
             manager.create(name, receiver.url())
+            # The library makes its tables in a database when the first one comes.
+            manager.wait_event(name, "instance.pairing_offered")
         seen = []
         for round_ in range(1, 4):
             for name in names:
@@ -289,7 +293,7 @@ def test_sigterm_lets_what_runs_finish(
         assert manager.host_pids() == []
         print(f"\nended in {took:.1f} s")
         phone.heal()
-        assert verified(manager.data_dir) == ""
+        assert verified(manager) == ""
         manager.start()
         manager.wait_connected("a")
         assert len(manager.events("a", "instance.pairing_offered")) == 1
@@ -320,7 +324,7 @@ def test_a_send_to_nowhere_does_not_hold_up_the_end_for_more_than_30_s_and_a_sec
         wait_for(lambda: "shutting down" in manager.log.read_text())
         assert manager.terminate() == 130
         sender.join()
-        assert verified(manager.data_dir) == ""
+        assert verified(manager) == ""
         phone.heal()
         manager.start()
         manager.wait_connected("a")

@@ -141,6 +141,7 @@ def test_while_postgresql_is_away_sends_are_refused_and_then_everything_goes_on(
     assert "The log is whole" in command("verify", "--database", database)
 
 
+@pytest.mark.sqlite("an installation is moved out of its files")
 def test_an_installation_is_moved_and_its_numbers_need_no_new_qr(
     tmp_path: Path, database: str, network: Network, new_phone: NewPhone
 ) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from chatbot_erp.sandbox.client import Phone
 from manager_process import ManagerProcess
 from receiver import Receiver
+from stores import everything
 
 
 def test_a_qr_and_the_webhook_secret_are_found_nowhere_after_a_pairing(
@@ -20,14 +21,15 @@ def test_a_qr_and_the_webhook_secret_are_found_nowhere_after_a_pairing(
 
     reference, *keys = view["qr"].split("#")[1].split(",")
     advertised_secret = keys[2]
-    everywhere = {path: path.read_bytes() for path in manager.data_dir.parent.rglob("*") if path.is_file()}
-    assert any(path.name == "events.db" for path in everywhere)
+    everywhere = everything(manager, manager.data_dir.parent)
+    assert {path.name for path in everywhere} & {"events", "events.db"}
     for secret in (view["qr"], reference):
         assert not [path for path, content in everywhere.items() if secret.encode() in content]
     # The pairing keys belong into the session, and the signing secret into the key file: nowhere else.
-    for secret, home in ((advertised_secret, "sessions"), (created["webhookSecret"], "keys.db")):
+    sessions, keys = {"sessions", "chatbot_erp_sessions"}, {"keys.db", "chatbot_erp_keys"}
+    for secret, homes in ((advertised_secret, sessions), (created["webhookSecret"], keys)):
         found = [path for path, content in everywhere.items() if secret.encode() in content]
-        assert [path for path in found if home not in (path.name, path.parent.name)] == []
+        assert [path for path in found if not homes & {path.name, path.parent.name}] == []
     for delivery in receiver.deliveries():
         assert view["qr"].encode() not in delivery.body
         assert created["webhookSecret"].encode() not in delivery.body

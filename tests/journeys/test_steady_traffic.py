@@ -1,6 +1,5 @@
 """Messages keep coming in while what takes them in fails: not one may be passed over, for WhatsApp says none twice."""
 
-import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from chatbot_erp.actors.manager import Manager
 from chatbot_erp.sandbox.client import Network, Phone
 from chatbot_erp.sandbox.faults import Burst
 from inner_house import InnerNumber, admit, inner_house, wait_for
+from stores import STORES, locked
 
 AT_ONCE = 5
 ROUNDS = 3
@@ -60,18 +60,6 @@ class Steady:
         wait_for(lambda: self.read_on() > before)
 
 
-@contextmanager
-def locked(log: Path) -> Iterator[None]:
-    """As a program would do it that backs the file up the wrong way."""
-    other = sqlite3.connect(log, isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    finally:
-        other.rollback()
-        other.close()
-
-
 def test_no_message_is_passed_over_while_actors_fail_and_the_log_is_locked(tmp_path: Path, network: Network) -> None:
     with inner_house(tmp_path, network) as manager:
         number = admit(manager, "steady", network.phone("5511976000001"), "http://127.0.0.1:9/nobody")
@@ -84,7 +72,7 @@ def test_no_message_is_passed_over_while_actors_fail_and_the_log_is_locked(tmp_p
                 number.await_successor(former)
                 steady.goes_on()
             for _ in range(ROUNDS):
-                with locked(tmp_path / "events.db"):
+                with locked(tmp_path, STORES.database_of(tmp_path)):
                     wait_for(lambda: not manager.store.healthy())
                 steady.goes_on()
         wait_for(lambda: steady.read_on() >= len(steady.sent))

@@ -4,13 +4,13 @@ import contextlib
 import os
 import resource
 import signal
-import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from chaos_network import fall_deaf, hang_login
 from chaos_scene import PATIENCE_S, Scene, Trouble
+from stores import locked
 
 
 def host_gets(number: signal.Signals) -> Callable[[Scene], None]:
@@ -68,11 +68,8 @@ def fill_disk(scene: Scene) -> None:
 
 
 def lock_log(scene: Scene) -> None:
-    path = scene.manager.data_dir / "events.db"
-    with contextlib.closing(sqlite3.connect(path, isolation_level=None, timeout=60)) as intruder:
-        intruder.execute("BEGIN IMMEDIATE")
+    with locked(scene.manager.data_dir, scene.manager.database):
         time.sleep(scene.random.uniform(0.3, 1.5))
-        intruder.execute("ROLLBACK")
 
 
 def receiver_fails(scene: Scene) -> None:

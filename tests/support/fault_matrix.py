@@ -68,6 +68,10 @@ class Course:
     restarts: int
 
 
+IN_FILES = ("--sessions", "files")
+"""Of a manager whose numbers must be found by the process that has their session open, also where its log is not a file."""
+
+
 def holders(manager: ManagerProcess, instance: str) -> list[int]:
     """The socket processes that have this session open now."""
     found = []

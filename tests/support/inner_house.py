@@ -24,6 +24,7 @@ from chatbot_erp.actors.manager import Manager
 from chatbot_erp.actors.serve import Surroundings, open_house
 from chatbot_erp.sandbox.client import Network, Phone
 from chatbot_erp.sandbox.trust import trust_root_key
+from stores import STORES
 
 PATIENCE_S = 90.0
 
@@ -95,7 +96,14 @@ def inner_house(
     if proxy_url is not None:
         environment["HTTPS_PROXY"] = proxy_url
     surroundings = Surroundings(environment=environment, prelude=partial(trust_root_key, network.root_key))
-    config = Config(data_dir=data_dir, sanity_ping=False, numbers_per_host=numbers_per_host)
+    database = STORES.database_of(data_dir)
+    config = Config(
+        data_dir=data_dir,
+        database=database,
+        sessions="files" if database is None else "database",
+        sanity_ping=False,
+        numbers_per_host=numbers_per_host,
+    )
     with open_house(config, surroundings) as manager:
         yield manager
 

@@ -17,6 +17,7 @@ from typing import Any, Self
 import requests
 
 from chatbot_erp.sandbox.client import Network, Phone
+from stores import STORES, owners
 
 OPERATIONAL = ("CONNECTED", "DEGRADED")
 MAIN = ("-m", "chatbot_erp.actors.main")
@@ -41,6 +42,10 @@ class ManagerProcess:
         self.session.trust_env = False
         self.network = network
         self._options = options
+        self.database = options[options.index("--database") + 1] if "--database" in options else None
+        if self.database is None and (database := STORES.database_of(data_dir)) is not None:
+            self.database = database
+            self._options += ("--database", database)
         self._program = program
         self._api_key = api_key
         if api_key:
@@ -90,6 +95,12 @@ class ManagerProcess:
     def pid(self) -> int:
         assert self._process is not None
         return self._process.pid
+
+    def run(self, *command: str, timeout_s: float = 60.0) -> subprocess.CompletedProcess[str]:
+        """A command of the program about this manager's log, as its operator runs it, also after its end."""
+        place = ("--data-dir", str(self.data_dir), "--database", self.database or "")
+        line = (sys.executable, *MAIN, *command, *place)
+        return subprocess.run(line, capture_output=True, text=True, timeout=timeout_s, check=False)
 
     def host_pids(self) -> list[int]:
         """The socket hosts that are running now."""
@@ -168,9 +179,12 @@ class ManagerProcess:
         return self.wait_until(name, lambda view: view["status"] in OPERATIONAL, timeout_s=timeout_s)
 
     def wait_erased(self, instance: str, *, timeout_s: float = 60.0) -> None:
-        """Wait until no file of this instance's session is left."""
+        """Wait until nothing of this instance's session is left."""
         deadline = time.monotonic() + timeout_s
-        while left := list((self.data_dir / "sessions").glob(f"{instance}*")):
+        while left := [
+            *(self.data_dir / "sessions").glob(f"{instance}*"),
+            *({instance} & owners(self.database) if self.database else ()),
+        ]:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"Not erased: {left}")
             time.sleep(0.02)
