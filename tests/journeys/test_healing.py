@@ -202,7 +202,7 @@ def test_a_number_that_is_removed_while_its_dial_hangs_leaves_the_one_beside_it_
 ) -> None:
     with (
         ToughLine(network.proxy_url) as line,
-        inner_house(tmp_path / "data", network, numbers_per_host=2, proxy_url=line.url) as manager,
+        inner_house(tmp_path / "data", network, numbers_per_host=2, proxy_url=line.url, in_files=True) as manager,
     ):
         hanging, quiet = (admit(manager, name, new_phone(name), receiver.url()) for name in "ab")
         connected_since = quiet.wait(lambda view: view.status in OPERATIONAL).since

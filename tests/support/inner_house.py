@@ -89,9 +89,14 @@ def wait_for(look: Callable[[], T | None]) -> T:
 
 @contextmanager
 def inner_house(
-    data_dir: Path, network: Network, *, numbers_per_host: int = 1, proxy_url: str | None = None
+    data_dir: Path,
+    network: Network,
+    *,
+    numbers_per_host: int = 1,
+    proxy_url: str | None = None,
+    in_files: bool = False,
 ) -> Iterator[Manager]:
-    """Everything but HTTP. `proxy_url` is a proxy that leads to the network's own."""
+    """Everything but HTTP. `proxy_url` is a proxy that leads to the network's own; `in_files`: the sessions, if no log is."""
     environment = network.environment()
     if proxy_url is not None:
         environment["HTTPS_PROXY"] = proxy_url
@@ -100,7 +105,7 @@ def inner_house(
     config = Config(
         data_dir=data_dir,
         database=database,
-        sessions="files" if database is None else "database",
+        sessions="files" if database is None or in_files else "database",
         sanity_ping=False,
         numbers_per_host=numbers_per_host,
     )
