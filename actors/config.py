@@ -20,6 +20,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     data_dir: Path = Path("data")
     database: str | None = None
     sessions: Literal["files", "database"] = "files"
+    sessions_pool: str | None = None
     api_key: str | None = None
     sanity_ping: bool = True
     numbers_per_host: int = 8

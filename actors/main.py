@@ -27,8 +27,9 @@ def main() -> None:
 @option(
     "--sessions",
     default=None,
-    type=click.Choice(["files", "database"]),
-    help="Where new numbers keep their WhatsApp session; default: `database` with --database, else `files`.",
+    metavar="files|database|URL",
+    help="Where new numbers keep their WhatsApp session; default: `database` with --database, else `files`."
+    " postgresql://…: in the database, by way of the pool at this address (PgBouncer).",
 )
 @option("--api-key", default=None, help="What callers must show (Authorization: Bearer KEY, or X-API-Key).")
 @option("--sanity-ping/--no-sanity-ping", default=True, help="Send `ping` to oneself when a connection opens.")
@@ -130,7 +131,7 @@ def serve(
     port: int,
     data_dir: Path,
     database: str | None,
-    sessions: Literal["files", "database"] | None,
+    sessions: str | None,
     api_key: str | None,
     sanity_ping: bool,
     numbers_per_host: int,
@@ -162,14 +163,14 @@ def serve(
             f"{host} can be reached by others: set --api-key (CHATBOT_ERP_API_KEY), or make a key with"
             f" `chatbot-erp keys create --data-dir {data_dir} --scope manage`."
         )
-    if sessions == "database" and not database:
-        raise click.UsageError("--sessions database needs a --database.")
+    kept, pool = _sessions(sessions, database)
     config = Config(
         host=host,
         port=port,
         data_dir=data_dir,
         database=database,
-        sessions=sessions or ("database" if database else "files"),
+        sessions=kept,
+        sessions_pool=pool,
         api_key=api_key or None,
         sanity_ping=sanity_ping,
         numbers_per_host=numbers_per_host,
@@ -210,6 +211,19 @@ def serve(
         raise click.UsageError(f"--webhook-deny: {ex}") from ex
 
     sys.exit(run(config, sandbox=sandbox, sandbox_network=sandbox_network))
+
+
+def _sessions(asked: str | None, database: str | None) -> tuple[Literal["files", "database"], str | None]:
+    """Where sessions are kept, and the address of the pool by whose way. Raises `click.UsageError`."""
+    if asked == "files" or not (asked or database):
+        return "files", None
+    if not database:
+        raise click.UsageError("--sessions needs a --database, unless it is `files`.")
+    if not asked or asked == "database":
+        return "database", None
+    if not asked.startswith(("postgresql://", "postgres://")):
+        raise click.UsageError("--sessions is `files`, `database` or the address of a pool, postgresql://….")
+    return "database", asked
 
 
 def _check_company(config: Config) -> None:

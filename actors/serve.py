@@ -60,7 +60,7 @@ PULSE_PATIENCE_S = 120.0
 FORMER_HOSTS_PATIENCE_S = 8.0
 
 CONNECTIONS, CONNECTIONS_OF_A_NUMBER = 10, 2
-"""To a database: of the manager itself, and of each number whose session is there."""
+"""To a database: of the manager itself, and of each number whose session is there, where no pool has them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +203,8 @@ def open_house(
         stack.callback(store.close)
         vault = open_vault(config.database or config.data_dir)
         stack.callback(vault.close)
+        if config.database is not None and config.sessions_pool is not None:
+            sessions_in(config.sessions_pool, pooled=True).must_lead_to(config.database)
         store.company.fix([session.stem for session in sessions.glob("*.db")])
         await_former_hosts(config.data_dir, FORMER_HOSTS_PATIENCE_S)
         close_spools(config.data_dir)
@@ -240,7 +242,7 @@ def _look_for_room(config: Config, numbers: int) -> None:
     """Say it before it happens: a number that gets no connection to its session cannot read what comes in."""
     if config.database is None or config.sessions == "files":
         return
-    wanted = CONNECTIONS + CONNECTIONS_OF_A_NUMBER * numbers
+    wanted = CONNECTIONS + (CONNECTIONS_OF_A_NUMBER * numbers if config.sessions_pool is None else 0)
     with contextlib.suppress(StoreError):
         if wanted > (room := sessions_in(config.database).room()):
             log.warning("raise max_connections", action="connections_short", numbers=numbers, wanted=wanted, room=room)
@@ -282,7 +284,11 @@ def _start_supervisor(
                 on_death=mourn,
                 prelude=surroundings.prelude,
                 environment=surroundings.environment,
-                sockets=partial(neonize_sockets, config.database),
+                sockets=partial(
+                    neonize_sockets,
+                    config.sessions_pool or config.database,
+                    pooled=config.sessions_pool is not None,
+                ),
             )
             renewals.add(host)
             return host

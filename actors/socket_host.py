@@ -56,8 +56,11 @@ class ManagerGone(Exception):
     """Raised in the host when nobody is at the other end of the pipe any more, or nobody who may speak for its numbers."""
 
 
-def neonize_sockets(database: str | None = None) -> SocketFactory:
-    """Load the WhatsApp library and say how to make sockets with it. Sessions without a file are in `database`."""
+def neonize_sockets(database: str | None = None, *, pooled: bool = False) -> SocketFactory:
+    """Load the WhatsApp library and say how to make sockets with it.
+
+    Sessions without a file are in the database at this address, or behind the pool that is there.
+    """
     from chatbot_erp.actors.wa_neonize import NeonizeClient
     from chatbot_erp.actors.wa_session import Session, SessionFile, SessionInDatabase
     from chatbot_erp.actors.wa_socket import WhatsAppSocket
@@ -65,7 +68,7 @@ def neonize_sockets(database: str | None = None) -> SocketFactory:
     def session_of(order: OpenSocket) -> Session:
         if order.session or database is None:
             return SessionFile(Path(order.session))
-        return SessionInDatabase(database, order.instance)
+        return SessionInDatabase(database, order.instance, pooled=pooled)
 
     return lambda order, report: WhatsAppSocket(order, report, NeonizeClient, session_of(order))
 

@@ -86,13 +86,13 @@ class SessionFile:
 
 
 class SessionInDatabase:
-    """A `Session` in the database at this address."""
+    """A `Session` in the database at this address, which may be a pool's."""
 
-    def __init__(self, database: str, instance: str) -> None:
+    def __init__(self, database: str, instance: str, *, pooled: bool = False) -> None:
         # Only here: a socket host whose sessions are files has no use for PostgreSQL.
         from chatbot_erp.eventstore.postgres_sessions import sessions_at
 
-        self._sessions = sessions_at(database)
+        self._sessions = sessions_at(database, pooled=pooled)
         self._instance = instance
         self._lost: Callable[[], None] | None = None
         self.link = Link(address=self._sessions.library_address(), device=None, new=True)

@@ -80,9 +80,9 @@ def _unmoved(directory: Path) -> Path:
     return directory
 
 
-def sessions_in(database: str) -> "Sessions":
+def sessions_in(database: str, *, pooled: bool = False) -> "Sessions":
     """WhatsApp sessions in a database. Raises StoreError where PostgreSQL cannot be spoken with at all."""
-    sessions: Sessions = _postgres("postgres_sessions").Sessions(database)
+    sessions: Sessions = _postgres("postgres_sessions").Sessions(database, pooled=pooled)
     return sessions
 
 

@@ -38,11 +38,10 @@ COLUMNS = {name: len(re.findall(rb"%[sb]", text)) for name, text in QUERIES.item
 
 MIGRATIONS = migrations("postgres_")
 
-# A line that is cut is noticed within half a minute, by both ends; of several hosts the one that takes writes is chosen.
+# A line that is cut is noticed within half a minute, by both ends.
 _DEFAULTS = {
     "application_name": "chatbot-erp",
     "connect_timeout": 5,
-    "target_session_attrs": "read-write",
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,
@@ -78,13 +77,12 @@ def connect(
     url: str, *, schema: str = "chatbot_erp", patience_ms: int = PATIENCE_MS, answer_s: float | None = None
 ) -> Connection:
     """A connection in autocommit mode whose commits are durable. Raises StoreError for no address, psycopg.Error."""
-    try:
-        given = conninfo_to_dict(url)
-    except psycopg.Error:
-        raise StoreError("This is no PostgreSQL address: postgresql://USER:PASSWORD@HOST:PORT/DATABASE.") from None
+    given = _words_of(url)
     knobs = f"-c search_path={schema} -c lock_timeout={patience_ms} -c idle_in_transaction_session_timeout={2 * patience_ms}"
     options: dict[str, Any] = {
         **_DEFAULTS,
+        # Of several hosts; a pool chooses its own.
+        "target_session_attrs": "read-write",
         **given,
         "client_encoding": "utf8",
         "options": f"{given.get('options', '')} {knobs}",
@@ -95,6 +93,25 @@ def connect(
         "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
     )
     return connection
+
+
+def connect_pooled(url: str, *, answer_s: float = ANSWER_S) -> Connection:
+    """A connection, in autocommit mode, to a pool that lends one of the server's for a transaction at a time.
+
+    So nothing is set for as long as it lasts: the pool sees to the schema. Raises StoreError for no address, psycopg.Error.
+    """
+    options: dict[str, Any] = {**_DEFAULTS, **_words_of(url), "client_encoding": "utf8"}
+    connection = Connection.connect(make_conninfo("", **options), autocommit=True, prepare_threshold=None)
+    connection.answer_s = answer_s
+    return connection
+
+
+def _words_of(url: str) -> dict[str, Any]:
+    """What an address says. Raises StoreError."""
+    try:
+        return dict(conninfo_to_dict(url))
+    except psycopg.Error:
+        raise StoreError("This is no PostgreSQL address: postgresql://USER:PASSWORD@HOST:PORT/DATABASE.") from None
 
 
 class _Asking:

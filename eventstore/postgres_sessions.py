@@ -18,6 +18,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from chatbot_erp.eventstore import postgres
 from chatbot_erp.eventstore.addresses import canonical, written_forms
+from chatbot_erp.eventstore.errors import StoreError
 from chatbot_erp.eventstore.postgres_watch import Watch
 
 T = TypeVar("T")
@@ -51,10 +52,12 @@ _UNDERSTOOD = frozenset(
 _FOR_THE_LIBRARY = {
     "sslmode": "prefer",
     "connect_timeout": "5",
-    "target_session_attrs": "read-write",
     "application_name": "chatbot-erp-session",
-    # A query in one round trip instead of two.
+    # A query in one round trip instead of two; a pool of transactions might send the second elsewhere.
     "binary_parameters": "yes",
+}
+_FOR_ITS_CONNECTIONS = {
+    "target_session_attrs": "read-write",
     "search_path": SCHEMA,
     # The library never closes its pools, of two connections a number: the server ends those that nobody uses.
     "idle_session_timeout": "30000",
@@ -62,17 +65,30 @@ _FOR_THE_LIBRARY = {
 
 
 class Sessions:
-    """The sessions in the database at this address. Any thread may call; every method may raise StoreUnavailable."""
+    """The sessions in the database at this address. Any thread may call; every method may raise StoreUnavailable.
 
-    def __init__(self, url: str) -> None:
+    `pooled`: the address is that of a pool, whose connections to the server are lent for a transaction each.
+    """
+
+    def __init__(self, url: str, *, pooled: bool = False) -> None:
         self._url = url
-        self.watch = Watch(url)
+        self._pooled = pooled
+        self.watch = Watch(url, pooled=pooled)
 
     def library_address(self) -> str:
         """The address in the words of the WhatsApp library's driver. A credential."""
         given = {key: str(value) for key, value in conninfo_to_dict(self._url).items() if key in _UNDERSTOOD}
         name = given.pop("dbname", given.get("user", ""))
-        return f"postgresql:///{quote(name, safe='')}?{urlencode({**_FOR_THE_LIBRARY, **given}, quote_via=quote)}"
+        words = {**_FOR_THE_LIBRARY, **({} if self._pooled else _FOR_ITS_CONNECTIONS), **given}
+        return f"postgresql:///{quote(name, safe='')}?{urlencode(words, quote_via=quote)}"
+
+    def must_lead_to(self, database: str) -> None:
+        """Raises StoreError where what comes here does not find the sessions that are in that database."""
+        if Sessions(database)._run(_whereabouts) != self._run(_whereabouts):
+            raise StoreError(
+                "The pool of --sessions does not lead to the sessions in the --database: name that database in it, and"
+                f" have it SET search_path = {SCHEMA} in each of its connections (docs/postgresql.md#pgbouncer)."
+            )
 
     def device_of(self, instance: str) -> str | None:
         """The device, `user:device@server`, that is linked for an instance; None where the library has none."""
@@ -184,16 +200,24 @@ class Sessions:
     def _run(self, work: Callable[[postgres.Connection], T]) -> T:
         """In one transaction."""
         try:
-            with postgres.connect(self._url, schema=SCHEMA) as connection, connection.transaction():
+            with self._connect() as connection, connection.transaction():
                 return work(connection)
         except psycopg.Error as ex:
             raise postgres.meaning_of(ex) from ex
 
+    def _connect(self) -> postgres.Connection:
+        return postgres.connect_pooled(self._url) if self._pooled else postgres.connect(self._url, schema=SCHEMA)
+
 
 @cache
-def sessions_at(url: str) -> Sessions:
+def sessions_at(url: str, *, pooled: bool) -> Sessions:
     """The same for all in this process: one connection watches for all of them."""
-    return Sessions(url)
+    return Sessions(url, pooled=pooled)
+
+
+def _whereabouts(connection: postgres.Connection) -> object:
+    """Which server, which database in it, and which of its schemas is meant by a name without one."""
+    return connection.execute("SELECT pg_postmaster_start_time(), current_database(), current_schema()").fetchone()
 
 
 def _tables(connection: postgres.Connection) -> list[tuple[str, str]]:

@@ -1,4 +1,8 @@
-"""Notices at once when a database can be had no more: over a connection that waits for nothing but its own end."""
+"""Notices when a database can be had no more, over a connection that is there for nothing else.
+
+To a server it waits for its own end, which comes at once. A pool keeps its clients when it loses the server, and their
+statements wait until there is one again: it is asked now and then, and an outage that ends soon is none.
+"""
 
 import select
 import threading
@@ -10,12 +14,18 @@ from chatbot_erp.eventstore import postgres
 
 Lost = Callable[[], None]
 
+ASK_EVERY_S = 5.0
+"""How often a pool is asked. With the time it has for its answer well within that after which it fails those who wait."""
+
 
 class Watch:
     """Over the database at this address. Any thread may call. The connection lasts as long as the process, or the server."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, pooled: bool = False, ask_every_s: float = ASK_EVERY_S) -> None:
+        """`pooled`: the address is that of a pool, which lends its connections for a transaction each."""
         self._url = url
+        self._pooled = pooled
+        self._ask_every_s = ask_every_s if pooled else None
         self._turn = threading.Lock()
         self._watched = False
         self._lost: list[Lost] = []
@@ -35,15 +45,14 @@ class Watch:
 
     def _begin(self) -> None:
         try:
-            connection = postgres.connect(self._url)
-            connection.execute("SET idle_session_timeout = 0")
+            connection = postgres.connect_pooled(self._url) if self._pooled else _lasting(self._url)
         except psycopg.Error as ex:
             raise postgres.unavailable(ex) from ex
         self._watched = True
         threading.Thread(target=self._wait, args=(connection,), name="watch-database", daemon=True).start()
 
     def _wait(self, connection: postgres.Connection) -> None:
-        _until_it_ends(connection)
+        _until_it_ends(connection, self._ask_every_s)
         with self._turn:
             self._watched = False
             lost, self._lost = self._lost, []
@@ -51,14 +60,21 @@ class Watch:
             threading.Thread(target=call, name="lose-database", daemon=True).start()
 
 
-def _until_it_ends(connection: postgres.Connection) -> None:
-    """Without a look now and then, as psycopg's own waits have them: a process that idles is to sleep."""
+def _lasting(url: str) -> postgres.Connection:
+    connection = postgres.connect(url)
+    connection.execute("SET idle_session_timeout = 0")
+    return connection
+
+
+def _until_it_ends(connection: postgres.Connection, ask_every_s: float | None) -> None:
+    """Without a look more often than that, as psycopg's own waits have them: a process that idles is to sleep."""
     line = select.poll()
     line.register(connection.fileno(), select.POLLIN)
     with connection:
         try:
             while True:
-                line.poll()
+                if not line.poll(ask_every_s and ask_every_s * 1000):
+                    connection.execute("SELECT 1")
                 # A server that lives says something, too: that a setting has changed.
                 connection.pgconn.consume_input()
                 connection.pgconn.notifies()

