@@ -59,7 +59,7 @@ PULSE_PATIENCE_S = 120.0
 
 FORMER_HOSTS_PATIENCE_S = 8.0
 
-CONNECTIONS, CONNECTIONS_OF_A_NUMBER = 10, 2
+CONNECTIONS, CONNECTIONS_OF_A_NUMBER = 8, 2
 """To a database: of the manager itself, and of each number whose session is there, where no pool has them."""
 
 

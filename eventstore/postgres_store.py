@@ -25,6 +25,9 @@ from chatbot_erp.eventstore.vault import Vault
 from chatbot_erp.eventstore.walk import Progress, Report, Walk, check_tail
 from chatbot_erp.eventstore.work import Bounds, Cadence
 
+READERS = 3
+"""Fewer than of a file: all nodes share what connections a server has."""
+
 
 def open_store(
     url: str,
@@ -82,7 +85,7 @@ def open_store(
         raise postgres.meaning_of(ex) from ex
     except Superseded:
         raise StoreUnavailable("locked", "another manager was faster") from None
-    readers = postgres.Readers(lambda: postgres.connect(url, answer_s=wanted.answer_s), wanted.readers)
+    readers = postgres.Readers(lambda: postgres.connect(url, answer_s=wanted.answer_s), READERS)
     company = PostgresCompany(
         tenure, writer, readers, lambda: postgres.connect(url, answer_s=wanted.answer_s), keys.notice
     )

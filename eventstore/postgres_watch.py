@@ -1,7 +1,7 @@
 """Notices when a database can be had no more, over a connection that is there for nothing else.
 
-To a server it waits for its own end, which comes at once. A pool keeps its clients when it loses the server, and their
-statements wait until there is one again: it is asked now and then, and an outage that ends soon is none.
+To a server it waits for its own end, which comes at once. A pool keeps its clients when it loses the server: their
+statements wait, and fail as soon as there is one that does not take connections yet. So it is asked now and then.
 """
 
 import select
@@ -14,8 +14,9 @@ from chatbot_erp.eventstore import postgres
 
 Lost = Callable[[], None]
 
-ASK_EVERY_S = 5.0
-"""How often a pool is asked. With the time it has for its answer well within that after which it fails those who wait."""
+ASK_EVERY_S = 1.0
+POOL_ANSWER_S = 3.0
+"""How often a pool is asked, and how long it may take: a server that was away so long is mostly not back yet."""
 
 
 class Watch:
@@ -45,7 +46,9 @@ class Watch:
 
     def _begin(self) -> None:
         try:
-            connection = postgres.connect_pooled(self._url) if self._pooled else _lasting(self._url)
+            connection = (
+                postgres.connect_pooled(self._url, answer_s=POOL_ANSWER_S) if self._pooled else _lasting(self._url)
+            )
         except psycopg.Error as ex:
             raise postgres.unavailable(ex) from ex
         self._watched = True

@@ -4,6 +4,7 @@ No container engine is needed: the files are read as the engine reads them, and 
 `make package`.
 """
 
+import configparser
 import re
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 import yaml
 
 from chatbot_erp.actors.main import main
+from pgbouncer import RECIPE
 
 ROOT = Path(__file__).resolve().parents[1]
 DEPLOY = ROOT / "deploy"
@@ -71,17 +73,29 @@ def test_the_composition_has_the_old_name_and_port_and_may_write_its_data_only()
 
 def test_the_nodes_of_a_cluster_share_one_database_and_nothing_else() -> None:
     services = yaml.safe_load((DEPLOY / "compose-cluster.yaml").read_text())["services"]
-    nodes = {name: service for name, service in services.items() if name != "postgres"}
+    nodes = {name: service for name, service in services.items() if name not in ("postgres", "pgbouncer")}
     assert len(nodes) == 3
     for name, service in nodes.items():
         settings = service["environment"]
         assert settings["CHATBOT_ERP_SHARE"] == "true"
         assert settings["CHATBOT_ERP_DATABASE"].partition("@")[2] == "postgres/postgres"
+        assert settings["CHATBOT_ERP_SESSIONS"].partition("@")[2] == "pgbouncer:6432/sessions"
         assert (settings["CHATBOT_ERP_NODE"], settings["CHATBOT_ERP_ADVERTISE"]) == (name, f"http://{name}:3000")
         assert "?" in settings["CHATBOT_ERP_API_KEY"]
         assert service["volumes"] == [f"{name}:/data"]
         assert seconds(service["stop_grace_period"]) > ORDERLY_END_S
     assert "?" in services["postgres"]["environment"]["POSTGRES_PASSWORD"]
+
+
+def test_the_pool_of_a_cluster_is_the_one_that_the_journeys_use() -> None:
+    composition = yaml.safe_load((DEPLOY / "compose-cluster.yaml").read_text())
+    targets = {each["target"]: each["source"] for each in composition["services"]["pgbouncer"]["configs"]}
+    recipe = configparser.ConfigParser(interpolation=None)
+    recipe.read(DEPLOY / composition["configs"][targets["/etc/pgbouncer/pgbouncer.ini"]]["file"])
+    assert set(recipe["databases"]) == {"sessions"}
+    assert recipe["pgbouncer"]["auth_file"] in targets
+    assert recipe["pgbouncer"]["listen_port"] == "6432"
+    assert (DEPLOY / composition["configs"]["pool"]["file"]).samefile(RECIPE)
 
 
 def test_the_unit_gives_the_end_its_time() -> None:

@@ -41,14 +41,6 @@ def wait_for_status(manager: ManagerProcess, path: str, status: int, patience_s:
         time.sleep(0.05)
 
 
-def wait_until_still(manager: ManagerProcess) -> None:
-    """Wait until nothing is on its way to the log any more: who was cut off there would learn only later what became of it."""
-    found: list[int] = []
-    while len(found) < 10 or len(set(found[-10:])) > 1:
-        found.append(len(manager.events("empresa_x")))
-        time.sleep(0.05)
-
-
 def test_a_manager_whose_database_others_took_over_ends_for_somebody_to_start_it(
     tmp_path: Path, database: str, network: Network
 ) -> None:
@@ -119,7 +111,7 @@ def test_while_postgresql_is_away_sends_are_refused_and_then_everything_goes_on(
     with ManagerProcess(tmp_path / "data", network, "--database", database, "--sessions", kept) as manager:
         manager.pair("empresa_x", phone, receiver.url())
         assert manager.send("empresa_x", customer.number, "Antes").status_code == 200
-        wait_until_still(manager)
+        manager.wait_still("empresa_x")
         server.kill()
         if kept == "database":
             phone.wait_offline(timeout_s=60)

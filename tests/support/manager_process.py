@@ -178,6 +178,13 @@ class ManagerProcess:
     def wait_connected(self, name: str, *, timeout_s: float = 60.0) -> Any:
         return self.wait_until(name, lambda view: view["status"] in OPERATIONAL, timeout_s=timeout_s)
 
+    def wait_still(self, name: str) -> None:
+        """Wait until nothing is on its way to the log: who is cut off there learns only later what became of it."""
+        found: list[int] = []
+        while len(found) < 10 or len(set(found[-10:])) > 1:
+            found.append(len(self.events(name)))
+            time.sleep(0.05)
+
     def wait_erased(self, instance: str, *, timeout_s: float = 60.0) -> None:
         """Wait until nothing of this instance's session is left."""
         deadline = time.monotonic() + timeout_s
