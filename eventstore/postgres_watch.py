@@ -15,7 +15,7 @@ from chatbot_erp.eventstore import postgres
 Lost = Callable[[], None]
 
 ASK_EVERY_S = 1.0
-POOL_ANSWER_S = 3.0
+POOL_ANSWER_S = 5.0
 """How often a pool is asked, and how long it may take: a server that was away so long is mostly not back yet."""
 
 

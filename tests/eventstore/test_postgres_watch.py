@@ -43,7 +43,7 @@ def test_after_a_loss_the_next_one_is_heard_of_too_and_each_once(database: str) 
     assert not calls.acquire(blocking=False)
 
 
-def test_a_pool_is_asked_and_one_that_goes_or_answers_no_more_is_a_loss(database: str) -> None:
+def test_a_pool_is_asked_again_and_again_and_its_end_is_a_loss(database: str) -> None:
     # A server is as good as a pool here: what is asked are statements.
     watch, lost = Watch(database, pooled=True, ask_every_s=0.01), threading.Event()
     watch.call(lost.set)
