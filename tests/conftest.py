@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import browser
+import pgbouncer
 import postgres_server
 from postgres_server import PostgresServer
 
@@ -35,6 +36,6 @@ def database(postgres: PostgresServer) -> str:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     skipped = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", [])]
-    for not_run in (browser.NOT_RUN, postgres_server.NOT_RUN):
+    for not_run in (browser.NOT_RUN, postgres_server.NOT_RUN, pgbouncer.NOT_RUN):
         if any(not_run in reason for reason in skipped):
             terminalreporter.write_line(not_run, red=True, bold=True)
