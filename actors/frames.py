@@ -83,6 +83,12 @@ class Repeat(Frame, frozen=True, kw_only=True):
     instance: str
 
 
+class SetAside(Frame, frozen=True, kw_only=True):
+    """Another node has this instance now: write its unconfirmed words to the spool, for that one, and forget them."""
+
+    instance: str
+
+
 class Renew(Frame, frozen=True, kw_only=True):
     """The manager speaks for its numbers until then, in seconds of `lease.boot_time`; a host ends itself afterwards."""
 
@@ -93,7 +99,19 @@ class EndHost(Frame, frozen=True, kw_only=True):
     """Close all sockets without logout, hand over what is left, and exit."""
 
 
-Order = OpenSocket | CloseSocket | Transmit | OfferPairingCode | FetchMedia | Ask | Confirm | Repeat | Renew | EndHost
+Order = (
+    OpenSocket
+    | CloseSocket
+    | Transmit
+    | OfferPairingCode
+    | FetchMedia
+    | Ask
+    | Confirm
+    | Repeat
+    | SetAside
+    | Renew
+    | EndHost
+)
 
 
 # Observations: what a socket saw

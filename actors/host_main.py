@@ -13,6 +13,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import NoReturn
 
+from chatbot_erp.actors.frames import Said
 from chatbot_erp.actors.socket_host import SocketHost, neonize_sockets
 from chatbot_erp.actors.socket_words import Mouth
 from chatbot_erp.actors.spool import give_room, keep_room, write_spool
@@ -70,7 +71,7 @@ def run_host(pipe: Connection, setting: HostSetting) -> NoReturn:
         sockets = setting.sockets()
         if setting.prelude is not None:
             setting.prelude()
-        SocketHost(pipe, sockets).serve(lambda mouth: _spool(setting, mouth))
+        SocketHost(pipe, sockets, lambda words: _set_aside(setting, words)).serve(lambda mouth: _spool(setting, mouth))
         status = 0
     except BaseException:
         log.exception("The host %s failed.", setting.name)
@@ -103,6 +104,10 @@ def _keep_room(setting: HostSetting) -> None:
         keep_room(setting.directory, setting.spool)
     except OSError as ex:
         log.warning("The disk has no room that could be kept for a spool: %s", ex)
+
+
+def _set_aside(setting: HostSetting, words: list[Said]) -> None:
+    write_spool(setting.directory, f"{setting.name}-{time.time_ns()}", words)
 
 
 def _spool(setting: HostSetting, mouth: Mouth) -> None:

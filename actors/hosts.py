@@ -140,6 +140,11 @@ class SocketHosts:
             self._free(instance, slot)
             self._end_if_empty(slot.host)
 
+    def set_aside(self, instance: str) -> None:
+        """Its actor is gone, to another node: have every host write down, for that one, what it has in hand of it."""
+        for host in self.processes():
+            self._order(host, frames.SetAside(instance=instance))
+
     def lost_with(self, name: str) -> tuple[str, list[Lost]]:
         """What to say of the end of this host: the cause, and whose sockets it takes with it. `gone` is to follow."""
         lost = [

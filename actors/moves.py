@@ -141,6 +141,7 @@ class Moves:
                     actor.stop(block=False)
         elif actor.actor_stopped.is_set():
             self._lives.part(instance)
+            self._hosts.set_aside(instance)
 
     def _is_in_the_making(self, instance: str) -> bool:
         try:

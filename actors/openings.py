@@ -15,8 +15,12 @@ from chatbot_erp.actors.house import House
 from chatbot_erp.actors.leftovers import take_beside
 from chatbot_erp.actors.starts import Starts
 from chatbot_erp.actors.tidings import PlaceSocket, StartsDue
+from chatbot_erp.eventstore.lease import boot_time
 
 log = structlog.get_logger()
+
+LAPSED_WAIT_S = 0.5
+"""How soon a node whose lease has lapsed looks again whether it may open something."""
 
 
 class Openings:
@@ -70,7 +74,9 @@ class Openings:
     def _open_what_may(self) -> None:
         if self._stopped:
             return
-        wait_s = self._starts.go(time.monotonic())
+        # In a lapsed lease a process would end as soon as it begins, and each time be counted as a crash.
+        may_speak = boot_time() < self._house.store.company.leased_until()
+        wait_s = self._starts.go(time.monotonic()) if may_speak else LAPSED_WAIT_S
         if wait_s is not None and not self._are_due:
             self._are_due = True
             self._house.alarms.set(wait_s, lambda: self._house.supervisor.tell(StartsDue()))

@@ -331,8 +331,12 @@ def pass_on(house: House, host: HostProcess, word: frames.Said) -> None:
     observed = Observed(generation=word.generation, observation=word.observation, at=house.now())
     actor = house.directory.actor(instance)
     if actor is None:
+        # Where others share the log one of them may have it by now; of one that is gone for good it is found out there.
+        shared = bool(house.store.company.node)
         with contextlib.suppress(HostGone):
-            host.order(frames.Confirm(instance=instance, number=word.number))
+            host.order(
+                frames.SetAside(instance=instance) if shared else frames.Confirm(instance=instance, number=word.number)
+            )
         return
     with contextlib.suppress(pykka.ActorDeadError):
         actor.tell(tidings.Heard(observed=observed, number=word.number, oldest=word.oldest, host=host))

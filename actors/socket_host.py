@@ -27,6 +27,8 @@ from chatbot_erp.actors.frames import (
     Order,
     Renew,
     Repeat,
+    Said,
+    SetAside,
     SocketClosed,
     SocketFailedToSend,
     SocketRefusedCode,
@@ -76,8 +78,10 @@ def neonize_sockets(database: str | None = None, *, pooled: bool = False) -> Soc
 class SocketHost:
     """The main loop of a host over one pipe."""
 
-    def __init__(self, pipe: Connection, sockets: SocketFactory) -> None:
+    def __init__(self, pipe: Connection, sockets: SocketFactory, set_aside: Callable[[list[Said]], None]) -> None:
+        """`set_aside` keeps words for another node, durably. Raises OSError."""
         self._pipe = pipe
+        self._keep_aside = set_aside
         self._sockets = sockets
         self._mouth = Mouth(pipe)
         self._ledger = self._mouth.ledger
@@ -145,6 +149,8 @@ class SocketHost:
                 self._ledger.confirm(order.instance, order.number)
             case Repeat():
                 self._repeat(order.instance)
+            case SetAside():
+                self._set_aside(order.instance)
             case EndHost() | None:
                 pass
             case _:
@@ -185,6 +191,17 @@ class SocketHost:
             line.stand()
         else:
             self._say(instance, SocketStands(connected=False, logged_in=False))
+
+    def _set_aside(self, instance: str) -> None:
+        if not (words := self._ledger.unconfirmed(instance)):
+            return
+        try:
+            self._keep_aside(words)
+        except OSError:
+            # They stay in hand, for the next such order or for the end.
+            log.exception("Words of %s could not be set aside.", instance)
+        else:
+            self._ledger.confirm(instance, words[-1].number)
 
     def _say(self, instance: str, observation: Observation | Reply) -> None:
         self._mouth.say_of(instance, self._generations.get(instance, 0), observation)

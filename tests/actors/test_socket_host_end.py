@@ -53,6 +53,29 @@ def test_a_connection_that_broke_and_healed_is_not_a_word_to_confirm(manager: Ma
     assert manager.hear_of(frames.SocketDisconnected).number == 0
 
 
+def test_what_is_for_another_node_is_set_aside_at_once_or_spooled_at_the_end_and_that_of_other_numbers_is_kept(
+    manager: Manager,
+) -> None:
+    for name in "ab":
+        manager.open(name)
+        manager.sockets.made(name).report(received(f"of {name}"))
+        manager.hear_of(frames.SocketReceived)
+    manager.full = True
+    manager.order(frames.SetAside(instance="a"))
+    manager.order(frames.Repeat(instance="a"))
+    assert manager.hear_of(frames.SocketReceived).instance == "a"
+    manager.full = False
+    for _ in range(2):
+        manager.order(frames.SetAside(instance="a"))
+    assert manager.hear_of(frames.SocketStands).instance == "a"
+    manager.order(frames.Repeat(instance="a"))
+    assert isinstance(manager.hear_of(frames.SocketReceived, frames.SocketStands).observation, frames.SocketStands)
+    assert [word.observation.text for word in manager.aside] == ["of a"]  # type: ignore[union-attr]
+    manager.pipe.close()
+    assert manager.ended.wait(PATIENCE_S)
+    assert [word.observation.text for word in manager.spooled] == ["of b"]  # type: ignore[union-attr]
+
+
 def test_when_the_manager_vanishes_what_it_did_not_confirm_is_spooled(manager: Manager) -> None:
     manager.open("a")
     socket = manager.sockets.made("a")

@@ -1,5 +1,6 @@
 """The supervisor where several nodes share the log: numbers that go to another one, and come from it."""
 
+import math
 from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
@@ -8,10 +9,12 @@ from queue import Queue
 import pytest
 
 from chatbot_erp.actors import frames, tidings
+from chatbot_erp.actors.commands import CreateInstance
 from chatbot_erp.actors.house import utc_now
 from chatbot_erp.actors.leftovers import take_spools
 from chatbot_erp.actors.spool import read_spools, write_spool
 from chatbot_erp.eventstore.company import Alone
+from chatbot_erp.eventstore.lease import boot_time
 from chatbot_erp.eventstore.placement import Placement
 from fake_sockets import received
 from supervisor_world import PATIENCE_S, World
@@ -33,6 +36,10 @@ class Fellows(Alone):
         super().__init__()
         self.gone = {"elsewhere"}
         self.given: Queue[str] = Queue()
+        self.until = math.inf
+
+    def leased_until(self) -> float:
+        return self.until
 
     def has(self, stream: str, /) -> bool:
         return stream not in self.gone
@@ -106,3 +113,32 @@ def test_what_a_process_has_left_of_a_number_that_is_elsewhere_by_then_is_kept_f
     write_spool(world.config.data_dir, "older", [gone])
     assert not take_spools(world.house)
     assert [spool.path for spool in read_spools(world.config.data_dir)] == [kept]
+
+
+def test_what_a_process_still_says_of_a_number_that_has_gone_is_set_aside_for_there_and_not_confirmed(
+    world: World,
+) -> None:
+    world.store.company = Fellows()
+    host = world.connect("a")
+    world.connect("b", host)
+    world.supervisor.tell(tidings.Placements(mine=(Placement("a", "here", "there"), Placement("b", "here"))))
+    host.next(frames.CloseSocket)
+    world.say(host, "a", 2, frames.SocketClosed())
+    # Whatever it holds of it that the log had refused.
+    assert host.next(frames.SetAside).instance == "a"
+    world.say(host, "a", 2, received("late"), number=9)
+    orders = iter(lambda: host.orders.get(timeout=PATIENCE_S), None)
+    order = next(each for each in orders if isinstance(each, frames.SetAside | frames.Confirm))
+    assert order == frames.SetAside(instance="a")
+
+
+def test_no_process_is_begun_in_a_lease_that_has_lapsed(world: World) -> None:
+    fellows = world.store.company = Fellows()
+    fellows.until = boot_time() - 1
+    actor = world.supervisor.ask(tidings.StartInstance(instance="a", name="a"))
+    actor.ask(CreateInstance(name="a", webhook_url="http://127.0.0.1:9/", session_from=None))
+    world.supervisor.tell(tidings.StartsDue())
+    world.supervisor.ask(tidings.Introduce())
+    assert world.born.empty()
+    fellows.until = boot_time() + 3600
+    assert world.born.get(timeout=PATIENCE_S).next(frames.OpenSocket).instance == "a"

@@ -23,6 +23,8 @@ class Manager:
         self.pipe = pipe
         self.sockets = sockets
         self.spooled: list[Said] = []
+        self.aside: list[Said] = []
+        self.full = False
         self._heard: deque[frames.Word] = deque()
         self.ended = threading.Event()
 
@@ -57,6 +59,11 @@ class Manager:
         self.order(frames.Repeat(instance="nobody"))
         return isinstance(self.hear(lambda _: True).observation, frames.SocketStands)
 
+    def set_aside(self, words: list[Said]) -> None:
+        if self.full:
+            raise OSError("no space left")
+        self.aside += words
+
     def keep(self, mouth: Mouth) -> None:
         self.spooled = mouth.ledger.unconfirmed()
 
@@ -68,7 +75,7 @@ def managing() -> Iterator[Manager]:
     manager = Manager(ours, FakeSockets())
 
     def run() -> None:
-        SocketHost(theirs, manager.sockets).serve(manager.keep)
+        SocketHost(theirs, manager.sockets, manager.set_aside).serve(manager.keep)
         theirs.close()
         manager.ended.set()
 
