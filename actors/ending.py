@@ -12,6 +12,9 @@ import structlog
 
 log = structlog.get_logger()
 
+HAND_OVER_S = 10.0
+"""By then other nodes have been given what this one has; the rest they get when it has ended. Calls are answered meanwhile."""
+
 REQUESTS_S = 14.0
 """By then requests that run are finished, or are cut off."""
 

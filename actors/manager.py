@@ -6,6 +6,7 @@ then says truly what happened: nothing, or unknown.
 
 import os
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
@@ -62,6 +63,7 @@ from chatbot_erp.actors.webhook_control import WebhookControl
 from chatbot_erp.actors.webhook_credentials import Credentials
 from chatbot_erp.eventstore.company import News
 from chatbot_erp.eventstore.errors import OutcomeUnknown as StoreOutcomeUnknown
+from chatbot_erp.eventstore.errors import StoreError
 from chatbot_erp.eventstore.events import (
     EVENT_NAMES,
     InstanceRemoved,
@@ -75,6 +77,7 @@ from chatbot_erp.eventstore.vault import Vault
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 PULSE_PATIENCE_S = 30.0
+LOOK_EVERY_S = 0.05
 MEDIA_PATIENCE_S = UPLOAD_PATIENCE_S = 600.0
 ASK_PATIENCE_S = 35.0
 """How long an actor may take to answer; a little more than it grants the disk."""
@@ -128,8 +131,8 @@ class Manager:
         self.shelf: Vault | None = house.vault if house.store.company.node else None
         """Where what all nodes must know is kept; None where there is one only."""
         self._told_of_nodes: Callable[[Mapping[str, str]], None] = lambda living: None
-        self.draining = False
-        """Set when the end has begun: `unready` says so."""
+        self.leaving = self.draining = False
+        """Set when the end has begun, `leaving` while instances still work here: `unready` says so."""
 
     def join(self, url: str) -> None:
         """Have the other nodes, where there are any, know that this one is reached there."""
@@ -355,6 +358,20 @@ class Manager:
         """
         return self._eraser.erase(number, self._house.now())
 
+    def hand_over(self, patience_s: float) -> None:
+        """The end has begun: have other nodes, where some can, take the instances, one after the other; meanwhile all go on.
+
+        Returns when they have them, or after so long.
+        """
+        company, deadline = self.store.company, time.monotonic() + patience_s
+        if not company.node:
+            return
+        self.leaving = True
+        with suppress(StoreError):
+            company.leave()
+            while company.can_part() and time.monotonic() < deadline:
+                time.sleep(LOOK_EVERY_S)
+
     def drain(self) -> None:
         """The end has begun: take no new work, restart nothing, let webhooks end with their present attempt."""
         self.draining = True
@@ -367,7 +384,7 @@ class Manager:
 
     def unready(self) -> str | None:
         """Why new work should go elsewhere right now, or None."""
-        if self.draining:
+        if self.leaving or self.draining:
             return "The manager is shutting down."
         if self.pulse_age_s() > PULSE_PATIENCE_S:
             return "The supervisor does not answer."

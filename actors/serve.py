@@ -28,7 +28,7 @@ from chatbot_erp.actors.alarms import Alarms
 from chatbot_erp.actors.commands import Observed
 from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.directory import Directory
-from chatbot_erp.actors.ending import ACTORS_S, END_S, EXIT_HANGS, HOSTS_S, REQUESTS_S, Ending
+from chatbot_erp.actors.ending import ACTORS_S, END_S, EXIT_HANGS, HAND_OVER_S, HOSTS_S, REQUESTS_S, Ending
 from chatbot_erp.actors.erasing import Eraser
 from chatbot_erp.actors.host_process import HostDeath, HostProcess, await_former_hosts, get_ready
 from chatbot_erp.actors.hosts import LATE_S, SocketHosts
@@ -103,7 +103,6 @@ def run(config: Config, *, sandbox: bool, sandbox_network: str | None) -> int:
                 log.critical("the supervisor hangs; this process ends", action="supervisor_hangs")
                 os._exit(EXIT_HANGS)
             ending.keep()
-            manager.drain()
             log.info("shutting down", action="shutdown")
     except Timeout:
         print(f"chatbot-erp cannot run: another manager works in {config.data_dir}.", file=sys.stderr)
@@ -165,7 +164,7 @@ def _surroundings(network: Any) -> Surroundings:
 
 @contextmanager
 def _listen(manager: Manager, config: Config, network: Any, ending: Ending) -> Iterator[str]:
-    """Answer HTTP, and have the other nodes know where; at the end let requests that are under way finish."""
+    """Answer HTTP, and have the other nodes know where; at the end hand over to them, and let what is under way finish."""
     from chatbot_erp.http.serving import start_http
 
     playground = None
@@ -178,6 +177,8 @@ def _listen(manager: Manager, config: Config, network: Any, ending: Ending) -> I
         manager.join(config.advertise or server.url)
         yield server.url
     finally:
+        manager.hand_over(ending.left_s(HAND_OVER_S))
+        manager.drain()
         server.stop(ending.left_s(REQUESTS_S))
 
 

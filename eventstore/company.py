@@ -20,6 +20,8 @@ class Seen(msgspec.Struct, frozen=True):
     seen_at: datetime
     alive: bool
     instances: int
+    leaving: bool = False
+    """It ends, and is given nothing more."""
 
 
 class Seat(msgspec.Struct, frozen=True):
@@ -56,6 +58,15 @@ class Company(Protocol):
 
     def announce(self, url: str, hear: Hear, /) -> None:
         """Others reach this node there from now on. Have `hear` called, on a thread of the store, whenever something may have changed."""
+
+    def leave(self) -> None:
+        """The end has begun: have others given what this node has, as it lets go of it. Nothing more is given to it."""
+
+    def can_part(self) -> bool:
+        """Whether this node has something that another one can be given."""
+
+    def secret(self) -> bytes:
+        """What all nodes share, and only who reads the database knows."""
 
     def nodes(self) -> list[Seen]:
         """All that were seen in the last day; none where there is no other."""
@@ -110,6 +121,15 @@ class Alone:
 
     def announce(self, url: str, hear: Hear, /) -> None:
         pass
+
+    def leave(self) -> None:
+        pass
+
+    def can_part(self) -> bool:
+        return False
+
+    def secret(self) -> bytes:
+        raise NotImplementedError("there is nobody to share it with")
 
     def nodes(self) -> list[Seen]:
         return []

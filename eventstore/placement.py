@@ -20,27 +20,34 @@ class Placement(msgspec.Struct, frozen=True):
         return self.wanted or self.node
 
 
-def place(living: Collection[str], ready: Collection[str], placements: Sequence[Placement]) -> list[Placement]:
+def place(
+    living: Collection[str], ready: Collection[str], placements: Sequence[Placement], leaving: Collection[str] = ()
+) -> list[Placement]:
     """What has to change so that everything has an owner that lives, and loads are within 1 of each other.
 
-    Whoever is `ready` may be given something, or have it taken; whoever only lives keeps what is theirs. What the dead
-    had is given away at once, what the living have when they hand it over. No move is made that could be left out.
+    Whoever is `ready` may be given something, or have it taken; whoever only lives keeps what is theirs, and who is
+    `leaving` (and not ready) has all of it taken. What the dead had is given away at once, what the living have when they
+    hand it over. No move is made that could be left out.
     """
     goals: dict[str, list[Placement]] = {node: [] for node in sorted(ready)}
-    orphans: list[Placement] = []
+    homeless: list[Placement] = []
     settled: list[Placement] = []
     for each in sorted(placements, key=lambda each: each.stream):
         if each.node not in living and not each.fixed:
-            orphans.append(each)
+            homeless.append(each)
             continue
         keeps_going = each.wanted in ready and not each.fixed
+        if each.node in leaving and not (keeps_going or each.fixed) and goals:
+            homeless.append(each)
+            continue
         kept = _towards(each, each.goal if keeps_going else each.node)
         settled.append(kept)
         if kept.goal in goals:
             goals[kept.goal].append(kept)
     if goals:
-        for each in orphans:
-            settled.append(_given(each, least := _emptiest(goals)))
+        for each in homeless:
+            least = _emptiest(goals)
+            settled.append(_towards(each, least) if each.node in living else Placement(each.stream, least))
             goals[least].append(settled[-1])
         settled += _evened(goals)
     former = {each.stream: each for each in placements}
@@ -66,10 +73,6 @@ def _evened(goals: dict[str, list[Placement]]) -> list[Placement]:
 
 def _emptiest(goals: dict[str, list[Placement]]) -> str:
     return min(goals, key=lambda node: len(goals[node]))
-
-
-def _given(placement: Placement, node: str) -> Placement:
-    return Placement(placement.stream, node)
 
 
 def _towards(placement: Placement, node: str) -> Placement:

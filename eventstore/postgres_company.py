@@ -48,6 +48,7 @@ class PostgresCompany:
         self._connect = connect
         self._noticed = noticed
         self._hear: Hear = lambda news: None
+        self._secret: bytes | None = None
         self._ending = threading.Event()
         self._pause_s = min(LOOK_EVERY_S, tenure.cadence_s / 2)
         self._thread = threading.Thread(target=self._listen, name="node-news", daemon=True)
@@ -67,9 +68,23 @@ class PostgresCompany:
         self._tenure.url = url
         # At once, if it can be; else with the next renewal.
         with contextlib.suppress(StoreError):
-            self._readers.run(self._tenure.renew)
-            self._tenure.hasten()
-            self._errand(lambda ask: None)
+            self._stand()
+
+    def leave(self) -> None:
+        if self._tenure.node.movable:
+            self._tenure.leaving = True
+            self._stand()
+
+    def can_part(self) -> bool:
+        if not self._tenure.node.movable:
+            return False
+        values = {"name": self._tenure.node.name}
+        return self._readers.run(lambda ask: bool(ask("can_part", values).fetchone()[0]))
+
+    def secret(self) -> bytes:
+        if self._secret is None:
+            self._secret = self._readers.run(lambda ask: bytes(ask("secret_of_nodes").fetchone()[0]))
+        return self._secret
 
     def nodes(self) -> list[Seen]:
         if not self._tenure.node.movable:
@@ -133,6 +148,12 @@ class PostgresCompany:
         if self._thread.is_alive():
             self._thread.join(CLOSE_PATIENCE_S)
 
+    def _stand(self) -> None:
+        """Have it written down how this node stands, and everything brought in its place."""
+        self._readers.run(self._tenure.renew)
+        self._tenure.hasten()
+        self._errand(lambda ask: None)
+
     def _errand(self, run: Callable[[Ask], T]) -> Future[T]:
         errand = Errand(Future(), run)
         self._writer.submit(errand)
@@ -172,5 +193,5 @@ class PostgresCompany:
         standing = ask("standing_of_node", (self._tenure.node.name,)).fetchone()
         if standing is not None:
             self._noticed(standing[1])
-        living = {name: url for name, url in ask("living") if url}
+        living = {name: url for name, url, _ in ask("living") if url}
         self._hear(News(mine=tuple(self._mine(ask)), living=living))

@@ -5,7 +5,6 @@ All of it happens with the head row locked, which whoever appends locks, too: on
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 from chatbot_erp.eventstore.engine import Ask
 from chatbot_erp.eventstore.errors import StoreUnavailable
@@ -27,7 +26,7 @@ class Superseded(Exception):
 
 
 class Tenure:
-    """One life of a node, from its epoch on. `until`, `losses` and `url` are for any thread."""
+    """One life of a node, from its epoch on. `until`, `losses`, `url` and `leaving` are for any thread."""
 
     def __init__(self, node: Node, epoch: int, begun: float) -> None:
         """`begun` is a moment, by `boot_time`, before the database counted."""
@@ -35,6 +34,8 @@ class Tenure:
         self.epoch = epoch
         self.url = ""
         """Where others reach it; empty while they do not."""
+        self.leaving = False
+        """It ends: others are to have what it has."""
         self.until = begun + node.lease_s
         """By `boot_time`, at the latest so late others may take what it has."""
         self.losses = 0
@@ -61,7 +62,13 @@ class Tenure:
     def renew(self, ask: Ask) -> None:
         """Renew the lease, in a transaction of its own. Nothing happens where there is none any more."""
         begun = boot_time()
-        values = {"name": self.node.name, "epoch": self.epoch, "url": self.url, "lease_s": self.node.lease_s}
+        values = {
+            "name": self.node.name,
+            "epoch": self.epoch,
+            "url": self.url,
+            "leaving": self.leaving,
+            "lease_s": self.node.lease_s,
+        }
         if found := ask("renew_lease", values).fetchone():
             self.until = begun + self.node.lease_s
             if found[0]:
@@ -161,21 +168,25 @@ def give_back(ask: Ask, tenure: Tenure) -> None:
 
 def _settle(ask: Ask) -> int:
     """Have every instance where it belongs, or on its way; how many nodes live."""
-    urls = dict(ask("living").fetchall())
-    ready = [name for name, url in urls.items() if url]
-    if not _is_settled(urls, ready, ask("census").fetchall()):
-        changes = place(urls, ready, [Placement(*row) for row in ask("placements")])
+    nodes = ask("living").fetchall()
+    living = [name for name, _, _ in nodes]
+    ready = [name for name, url, leaving in nodes if url and not leaving]
+    leaving = [name for name, _, leaving in nodes if leaving]
+    if not _is_settled(living, ready, leaving, ask("census").fetchall()):
+        changes = place(living, ready, [Placement(*row) for row in ask("placements")], leaving)
         ask.rows("move_placements", [value for each in changes for value in (each.stream, each.node, each.wanted)])
         if changes:
             ask("tell", ("placements",))
-    return len(urls)
+    return len(nodes)
 
 
-def _is_settled(living: Any, ready: list[str], census: list[tuple[str, str, bool, int]]) -> bool:
+def _is_settled(
+    living: list[str], ready: list[str], leaving: list[str], census: list[tuple[str, str, bool, int]]
+) -> bool:
     """Whether a glance at the numbers says that nothing is to be moved."""
     loads = dict.fromkeys(ready, 0)
     for node, goal, fixed, count in census:
-        if not fixed and (node not in living or goal not in living):
+        if not fixed and (node not in living or goal not in living or goal in leaving):
             return not ready
         if goal in loads:
             loads[goal] += count

@@ -46,7 +46,7 @@ WHERE lease_until < clock_timestamp() AND lease_until <> '-infinity' AND pid <> 
 INSERT INTO nodes (name, url, seen_at, epoch, lease_until)
 VALUES (%(name)s, '', clock_timestamp(), 1, clock_timestamp() + make_interval(secs => %(lease_s)s))
 ON CONFLICT (name) DO UPDATE
-SET url = '', seen_at = excluded.seen_at, epoch = nodes.epoch + 1, lease_until = excluded.lease_until
+SET url = '', seen_at = excluded.seen_at, epoch = nodes.epoch + 1, lease_until = excluded.lease_until, leaving = false
 RETURNING epoch;
 
 -- name: standing_of_node
@@ -55,7 +55,8 @@ SELECT epoch, (SELECT count FROM chatbot_erp_keys.losses) FROM nodes WHERE name 
 -- name: renew_lease
 -- Whether it had lapsed.
 UPDATE nodes AS n
-SET url = %(url)s, seen_at = clock_timestamp(), lease_until = clock_timestamp() + make_interval(secs => %(lease_s)s)
+SET url = %(url)s, leaving = %(leaving)s, seen_at = clock_timestamp(),
+    lease_until = clock_timestamp() + make_interval(secs => %(lease_s)s)
 FROM nodes AS former
 WHERE former.name = n.name AND n.name = %(name)s AND n.epoch = %(epoch)s AND n.lease_until <> '-infinity'
 RETURNING former.lease_until < clock_timestamp();
@@ -89,7 +90,7 @@ WHERE seen_at < now() - interval '30 days' AND NOT EXISTS (SELECT FROM placement
 SELECT name, epoch, lease_until > clock_timestamp() FROM nodes WHERE name <> '';
 
 -- name: living
-SELECT name, url FROM nodes WHERE lease_until <> '-infinity';
+SELECT name, url, leaving FROM nodes WHERE lease_until <> '-infinity';
 
 -- name: census
 SELECT node, coalesce(wanted, node), fixed, count(*) FROM placements GROUP BY 1, 2, 3;
@@ -147,8 +148,17 @@ FROM placements AS p JOIN nodes AS n ON n.name = p.node WHERE p.name = %s;
 -- name: seats
 SELECT p.name, p.stream, p.node FROM placements AS p WHERE p.name IS NOT NULL;
 
+-- name: can_part
+-- Whether a node has something that another one can be given.
+SELECT EXISTS (SELECT FROM placements WHERE node = %(name)s AND NOT fixed)
+   AND EXISTS (SELECT FROM nodes
+               WHERE name <> %(name)s AND url <> '' AND NOT leaving AND lease_until > clock_timestamp());
+
+-- name: secret_of_nodes
+SELECT secret FROM chatbot_erp_keys.nodes;
+
 -- name: nodes
-SELECT n.name, n.url, n.seen_at, n.lease_until > clock_timestamp(), count(p.name)
+SELECT n.name, n.url, n.seen_at, n.lease_until > clock_timestamp(), count(p.name), n.leaving
 FROM nodes AS n LEFT JOIN placements AS p ON p.node = n.name
 WHERE n.name <> '' AND (n.seen_at >= now() - interval '1 day' OR p.node IS NOT NULL)
 GROUP BY n.name ORDER BY n.name;

@@ -38,14 +38,14 @@ def create_app(manager: Manager, config: Config, playground: Playground | None =
     """The WSGI application that speaks for `manager`; with a playground, where WhatsApp is the sandbox."""
     doorkeeper = Doorkeeper(config, manager.keys)
     sessions = Sessions(doorkeeper, manager.shelf)
-    forwarder = Forwarder(config.http_threads)
+    forwarder = Forwarder(manager.store.company, config.http_threads)
     manager.watch_nodes(forwarder.heed)
     app = App(request_type=Request, response_type=Response)
     metrics = Metrics(manager)
     app.add_middleware(Exchange(metrics.answered))
     app.gate = Gate(doorkeeper, sessions.find)
     app.add_middleware(app.gate)
-    app.add_middleware(Router(manager.directory, manager.store.company, forwarder.pass_on))
+    app.add_middleware(Router(manager.directory, forwarder))
     app.add_middleware(Idempotency(manager.store, utc_now))
     add_error_handlers(app)
 

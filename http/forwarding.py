@@ -2,7 +2,7 @@
 
 import socket
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from threading import Lock
@@ -16,7 +16,8 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionErro
 from chatbot_erp.actors.directory import Directory
 from chatbot_erp.eventstore.company import Company, Seen
 from chatbot_erp.http.exchange import Request, Response
-from chatbot_erp.http.problems import NO_NODE, OUTCOME_UNKNOWN, RequestRefused
+from chatbot_erp.http.node_seal import Seal
+from chatbot_erp.http.problems import NO_NODE, NOT_ALLOWED, OUTCOME_UNKNOWN, RequestRefused
 
 FORWARDED = "X-Chatbot-Erp-Forwarded"
 CONNECT_S = 2.0
@@ -86,7 +87,9 @@ class Lines:
 class Forwarder:
     """Hands a request on to another node, as it came, and the answer back. Keeps connections."""
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, company: Company, threads: int) -> None:
+        self.company = company
+        self._seal = Seal(company.secret)
         self._lines = Lines()
         self._pool = urllib3.PoolManager(maxsize=2 * threads, retries=False)
         self._pool.pool_classes_by_scheme = {"http": self._lines.plain, "https": self._lines.secure}
@@ -97,6 +100,25 @@ class Forwarder:
         addresses = [urlsplit(url) for url in living.values()]
         kept = {(url.hostname or "", url.port or (443 if url.scheme == "https" else 80)) for url in addresses}
         self._lines.cut_all_but(kept)
+
+    def is_forwarded(self, req: Request) -> bool:
+        """Whether another node asks: what it asks is about what is here. Where there are no others nobody is believed that.
+
+        Raises RequestRefused for somebody who only says so, StoreError.
+        """
+        shown = req.get_header(FORWARDED)
+        if shown is None or not self.company.node:
+            return False
+        if not self._seal.is_genuine(shown, req.env["REQUEST_METHOD"], req.path):
+            raise RequestRefused(NOT_ALLOWED, f"{FORWARDED} is for calls between nodes.")
+        return True
+
+    def others(self, req: Request) -> list[Seen]:
+        """The other nodes that live, where it is this one's part to ask them. Raises as `is_forwarded`."""
+        company = self.company
+        if not company.node or self.is_forwarded(req):
+            return []
+        return [node for node in company.nodes() if node.alive and node.url and node.name != company.node]
 
     def pass_on(self, url: str, req: Request, resp: Response) -> None:
         """Have the node there answer. Raises `RequestRefused`: nothing was done, or it is unknown what was done."""
@@ -124,7 +146,7 @@ class Forwarder:
             answer = self._pool.request(
                 req.method,
                 url + target(req),
-                headers=onward(req),
+                headers=self._onward(req, req.method),
                 timeout=timeout,
                 redirect=False,
             )
@@ -139,7 +161,7 @@ class Forwarder:
             return self._pool.request(
                 method,
                 url + target(req),
-                headers=onward(req),
+                headers=self._onward(req, method),
                 timeout=urllib3.Timeout(connect=CONNECT_S, read=LOOK_S if is_look else ANSWER_S),
                 body=req.bounded_stream if req.content_length else None,
                 preload_content=False,
@@ -153,16 +175,20 @@ class Forwarder:
                 raise RequestRefused(NO_NODE) from None
             raise RequestRefused(OUTCOME_UNKNOWN, "The node that has it fell silent; it may have done it.") from None
 
+    def _onward(self, req: Request, method: str) -> dict[str, str]:
+        """The headers of a request as another node is to see them."""
+        own = {FORWARDED: self._seal.stamp(method, req.path), "X-Request-Id": req.callers_id or str(req.id)}
+        left_out = HOP_BY_HOP | {name.lower() for name in own}
+        return {name: value for name, value in req.headers.items() if name.lower() not in left_out} | own
+
 
 class Router:
     """Between who may call and what is done: whose instance is it?"""
 
-    def __init__(
-        self, directory: Directory, company: Company, pass_on: Callable[[str, Request, Response], None]
-    ) -> None:
+    def __init__(self, directory: Directory, forwarder: Forwarder) -> None:
         self._directory = directory
-        self._company = company
-        self._pass_on = pass_on
+        self._company = forwarder.company
+        self._forwarder = forwarder
 
     def process_resource(self, req: Request, resp: Response, resource: object, params: dict[str, str]) -> None:
         """Have another node answer where the instance is there. Raises `RequestRefused` where it is nowhere just now."""
@@ -202,46 +228,39 @@ class Router:
         seat = self._company.seat(name)
         if seat is None:
             return False
-        if seat.node == self._company.node or is_forwarded(self._company, req):
+        if seat.node == self._company.node or self._forwarder.is_forwarded(req):
             return True
         if not (seat.alive and seat.url):
             raise RequestRefused(NO_NODE)
-        self._pass_on(seat.url, req, resp)
+        self._forwarder.pass_on(seat.url, req, resp)
         return False
 
     def _place(self, req: Request, resp: Response) -> None:
-        """A new instance is made where there are fewest."""
-        if is_forwarded(self._company, req):
+        """A new instance is made where there are fewest, of those that can be reached and do not end."""
+        if self._forwarder.is_forwarded(req):
             return
-        own, ready = self._company.node, [node for node in self._company.nodes() if node.alive and node.url]
-        least = min(ready, key=lambda node: (node.instances, node.name != own), default=None)
-        if least is not None and least.name != own:
-            self._pass_on(least.url, req, resp)
-
-
-def others(company: Company, req: Request) -> list[Seen]:
-    """The other nodes that live, where it is this one's part to ask them."""
-    if not company.node or is_forwarded(company, req):
-        return []
-    return [node for node in company.nodes() if node.alive and node.url and node.name != company.node]
-
-
-def is_forwarded(company: Company, req: Request) -> bool:
-    """Whether another node asks: what it asks is about what is here. Where there are no others nobody is believed that."""
-    return bool(company.node) and req.get_header(FORWARDED) is not None
+        own = self._company.node
+        ready = [node for node in self._company.nodes() if node.alive and node.url and not node.leaving]
+        unreached = False
+        for node in sorted(ready, key=lambda node: (node.instances, node.name != own)):
+            if node.name == own:
+                return
+            try:
+                self._forwarder.pass_on(node.url, req, resp)
+            except RequestRefused as ex:
+                if ex.kind is not NO_NODE:
+                    raise
+                unreached = True
+            else:
+                return
+        if unreached:
+            raise RequestRefused(NO_NODE)
 
 
 def target(req: Request) -> str:
     """The path and the query that are asked for. Some callers name a whole address, as to a proxy: it is no other place."""
     asked: str = req.env["REQUEST_URI"]
     return asked if asked.startswith("/") else urlsplit(asked)._replace(scheme="", netloc="").geturl()
-
-
-def onward(req: Request) -> dict[str, str]:
-    """The headers of a request as another node is to see them."""
-    own = {FORWARDED: "1", "X-Request-Id": req.callers_id or str(req.id)}
-    left_out = HOP_BY_HOP | {name.lower() for name in own}
-    return {name: value for name, value in req.headers.items() if name.lower() not in left_out} | own
 
 
 def has_body(req: Request, answer: urllib3.BaseHTTPResponse) -> bool:

@@ -12,7 +12,7 @@ from chatbot_erp.eventstore.records import MAIN
 from chatbot_erp.http import payloads, queries, webhook_payloads
 from chatbot_erp.http.auth import check_reach
 from chatbot_erp.http.exchange import Request, Response
-from chatbot_erp.http.forwarding import Forwarder, is_forwarded, others
+from chatbot_erp.http.forwarding import Forwarder
 from chatbot_erp.http.idempotency import Concealing
 from chatbot_erp.http.media import json_body
 
@@ -27,8 +27,8 @@ class Instances:
     def on_get(self, req: Request, resp: Response) -> None:
         found = {view.name: payloads.summary(view) for view in self._manager.directory.views()}
         company = self._manager.store.company
-        if company.node and not is_forwarded(company, req):
-            for answer in self._forwarder.ask_all(others(company, req), req).values():
+        if company.node and not self._forwarder.is_forwarded(req):
+            for answer in self._forwarder.ask_all(self._forwarder.others(req), req).values():
                 if answer is not None:
                     found |= {
                         each.name: each for each in msgspec.json.decode(answer, type=list[payloads.InstanceSummary])

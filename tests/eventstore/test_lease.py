@@ -182,6 +182,31 @@ def test_who_joins_is_given_a_share_when_it_is_let_go_of_and_who_ends_leaves_eve
         at_b.until_it_has("s", "t", "u")
 
 
+def test_who_leaves_hands_over_one_after_the_other_while_it_works_and_is_given_nothing_more(
+    database: str, directory: Path
+) -> None:
+    with opened(database, directory, B, Signal()) as b, opened(database, directory, A, Signal()) as a:
+        at_b, at_a = Heard(b), Heard(a)
+        for stream in "stu":
+            assert b.company.reserve(stream, f"empresa_{stream}")
+        b.company.fix(["t"])
+        b.company.leave()
+        at_b.until(lambda news: {(each.stream, each.wanted) for each in news.mine} >= {("s", "a"), ("u", "a")})
+        assert {each.name: each.leaving for each in a.company.nodes()} == {"a": False, "b": True}
+        for stream, left in (("s", True), ("u", False)):
+            assert b.company.has(stream)
+            b.company.hand_over(stream).result()
+            assert b.company.can_part() is left
+        at_a.until_it_has("s", "u")
+        assert a.company.reserve("v", "empresa_v")
+        a.company.leave()
+        at_a.until_it_has("s", "u", "v")
+        assert not a.company.can_part()  # there is nobody who stays
+    with opened(database, directory, B, Signal()) as b, opened(database, directory, A, Signal()) as a:
+        assert not any(each.leaving for each in b.company.nodes())
+        assert a.company.secret() == b.company.secret() != b""
+
+
 def test_a_removed_instance_frees_its_name_and_keeps_its_place_until_it_is_forgotten(
     database: str, directory: Path, new: Facts, created: Callable[[str], InstanceCreated]
 ) -> None:

@@ -77,6 +77,20 @@ def test_loads_end_within_one_of_each_other_by_the_fewest_moves(living: set[str]
     assert moved == fewest
 
 
+@given(nodes(), st.sets(NAMES), placements(fixed=st.booleans()))
+def test_who_leaves_has_everything_taken_that_can_move_when_it_lets_go_of_it_and_is_given_nothing(
+    who: tuple[set[str], set[str]], ending: set[str], before: list[Placement]
+) -> None:
+    living, ready = who
+    leaving = living & ending
+    ready -= leaving
+    now = after(before, place(living, ready, before, leaving))
+    for each, was in zip(now, before, strict=True):
+        assert was.node not in leaving or each.node == was.node
+        assert each.fixed or not ready or each.goal not in leaving
+    assert place(living, ready, now, leaving) == []
+
+
 def test_who_joins_is_given_a_share_and_who_died_has_its_own_given_away_at_once() -> None:
     of_a = [Placement(f"s{number}", "a") for number in range(4)]
     moved = place({"a", "b"}, {"a", "b"}, of_a)

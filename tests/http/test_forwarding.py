@@ -24,9 +24,11 @@ from chatbot_erp.actors.config import Config
 from chatbot_erp.eventstore.company import Alone, Seat, Seen
 from chatbot_erp.eventstore.events import InstanceConnected, InstanceRestarted, Status
 from chatbot_erp.http.forwarding import FORWARDED
+from chatbot_erp.http.node_seal import Seal
 from chatbot_erp.http.serving import LOOKING_THREADS, Serving, start_http
 
 PATIENCE_S = 60.0
+SECRET = b"of all nodes"
 
 
 class Fellows(Alone):
@@ -34,14 +36,18 @@ class Fellows(Alone):
 
     node = "here"
 
+    def secret(self) -> bytes:
+        return SECRET
+
     def __init__(self, url: str) -> None:
         super().__init__()
         self.there = Seen("there", url, MOMENT, alive=True, instances=0)
         self.owner = "there"
+        self.more: list[Seen] = []
         self.names = {"a": ("id-a", "there"), "b": ("id-b", "there")}
 
     def nodes(self) -> list[Seen]:
-        return [Seen("here", "http://here", MOMENT, alive=True, instances=1), self.there]
+        return [Seen("here", "http://here", MOMENT, alive=True, instances=5), self.there, *self.more]
 
     def seat(self, name: str, /) -> Seat | None:
         if name not in self.names:
@@ -72,6 +78,11 @@ def ask(node: Serving, method: str, path: str, **more: Any) -> requests.Response
     with requests.Session() as session:
         session.trust_env = False
         return session.request(method, node.url + path, timeout=PATIENCE_S, allow_redirects=False, **more)
+
+
+def sealed(method: str, path: str) -> dict[str, str]:
+    """What another node adds to such a call."""
+    return {FORWARDED: Seal(lambda: SECRET).stamp(method, path)}
 
 
 def test_a_request_and_its_answer_pass_as_they_are(node: Serving, httpserver: HTTPServer) -> None:
@@ -116,7 +127,7 @@ def test_what_others_forward_is_answered_while_every_thread_waits_for_them(
         waits = [pool.submit(ask, node, "GET", "/instances/a/webhook") for _ in range(LOOKING_THREADS)]
         try:
             assert all(came.acquire(timeout=PATIENCE_S) for _ in waits)
-            assert ask(node, "GET", "/instances/here", headers={FORWARDED: "1"}).status_code == 200
+            assert ask(node, "GET", "/instances/here", headers=sealed("GET", "/instances/here")).status_code == 200
         finally:
             end.set()
         assert {each.result(PATIENCE_S).status_code for each in waits} == {200}
@@ -139,7 +150,7 @@ def test_where_nobody_has_it_just_now_nothing_is_done_and_it_says_when_to_come_b
 
 
 def test_what_was_forwarded_once_is_not_forwarded_again(node: Serving) -> None:
-    got = ask(node, "GET", "/instances/a", headers={FORWARDED: "1"})
+    got = ask(node, "GET", "/instances/a", headers=sealed("GET", "/instances/a"))
     assert (got.status_code, got.json()["type"]) == (503, "/problems/no-node")
 
 
@@ -185,10 +196,37 @@ def test_a_call_waits_for_an_instance_that_comes_until_what_is_seen_of_it_is_tru
 def test_an_instance_is_made_where_there_are_fewest(node: Serving, httpserver: HTTPServer) -> None:
     httpserver.expect_request("/instances/create", method="POST").respond_with_data("made there", 201)
     assert ask(node, "POST", "/instances/create", json={"name": "c", "webhookUrl": "http://x"}).text == "made there"
-    made = ask(
-        node, "POST", "/instances/create", json={"name": "d", "webhookUrl": "http://x"}, headers={FORWARDED: "1"}
-    )
+    headers = sealed("POST", "/instances/create")
+    made = ask(node, "POST", "/instances/create", json={"name": "d", "webhookUrl": "http://x"}, headers=headers)
     assert made.json()["name"] == "d"
+
+
+def test_an_instance_is_made_at_none_that_ends_or_cannot_be_reached_where_there_is_another(
+    node: Serving, fellows: Fellows, manager: FakeManager, httpserver: HTTPServer
+) -> None:
+    httpserver.expect_request("/instances/create", method="POST").respond_with_data("made there", 201)
+    reached = fellows.there
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # nobody listens there
+        dead = msgspec.structs.replace(reached, name="dead", url=f"http://127.0.0.1:{taken.getsockname()[1]}")
+        fellows.more = [dead]
+        fellows.there = msgspec.structs.replace(reached, instances=1)
+        wanted = {"name": "c", "webhookUrl": "http://x"}
+        assert ask(node, "POST", "/instances/create", json=wanted).text == "made there"
+        fellows.there = msgspec.structs.replace(reached, leaving=True)
+        assert ask(node, "POST", "/instances/create", json=wanted).json()["name"] == "c"
+    assert [view.name for view in manager.directory.views()] == ["c"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/instances"), ("GET", "/instances/a"), ("POST", "/instances/create")]
+)
+def test_nobody_but_a_node_is_believed_to_be_one(node: Serving, manager: FakeManager, method: str, path: str) -> None:
+    seal = sealed(method, "/instances/another")[FORWARDED]
+    for shown in ("1", "", "\xff", seal, Seal(lambda: b"guessed").stamp(method, path)):
+        got = ask(node, method, path, headers={FORWARDED: shown}, json={"name": "c", "webhookUrl": "http://x"})
+        assert (got.status_code, got.json()["type"]) == (403, "/problems/not-allowed")
+    assert manager.calls == []
 
 
 def test_the_list_has_the_instances_of_all_nodes_and_those_of_a_silent_one_as_disconnected(
@@ -196,7 +234,7 @@ def test_the_list_has_the_instances_of_all_nodes_and_those_of_a_silent_one_as_di
 ) -> None:
     manager.bring("c", Status.CONNECTED)
     there = [{"id": "id-a", "name": "a", "status": "SCAN_QR_CODE"}]
-    httpserver.expect_ordered_request("/instances", headers={FORWARDED: "1"}).respond_with_json(there)
+    httpserver.expect_ordered_request("/instances").respond_with_json(there)
     httpserver.expect_ordered_request("/instances").respond_with_data("", 500)
 
     def seen() -> list[tuple[str, str]]:
@@ -205,7 +243,7 @@ def test_the_list_has_the_instances_of_all_nodes_and_those_of_a_silent_one_as_di
     assert seen() == [("a", "SCAN_QR_CODE"), ("b", "DISCONNECTED"), ("c", "CONNECTED")]
     assert seen() == [("a", "DISCONNECTED"), ("b", "DISCONNECTED"), ("c", "CONNECTED")]
     assert ask(node, "HEAD", "/instances").status_code == 200
-    own = ask(node, "GET", "/instances", headers={FORWARDED: "1"})
+    own = ask(node, "GET", "/instances", headers=sealed("GET", "/instances"))
     assert [each["name"] for each in own.json()] == ["c"]
 
 
