@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Page
 from browser import DASHBOARD_KEY, NOT_RUN, NewVisitor, Visitor, find_chromium, open_browser, signed_in
 from chatbot_erp.sandbox.client import Network, Phone
 from manager_process import ManagerProcess
+from nodes import Nodes
 from postgres_server import PostgresServer
 from receiver import Receiver
 from stores import STORES
@@ -59,6 +60,13 @@ def receiver() -> Iterator[Receiver]:
 def manager(tmp_path: Path, network: Network) -> Iterator[ManagerProcess]:
     with ManagerProcess(tmp_path / "data", network) as manager:
         yield manager
+
+
+@pytest.fixture
+def nodes(tmp_path: Path, database: str, network: Network) -> Iterator[Nodes]:
+    nodes = Nodes(tmp_path, database, network)
+    yield nodes
+    nodes.end()
 
 
 @pytest.fixture(scope="module")

@@ -86,6 +86,8 @@ class ManagerProcess:
         """Where the program began anew by itself it listens elsewhere: learn where, if it has said so."""
         assert self._process is not None
         assert self._process.stdout is not None
+        if self._process.stdout.closed:
+            return
         with selectors.DefaultSelector() as selector:
             selector.register(self._process.stdout, selectors.EVENT_READ)
             if selector.select(0) and (line := self._process.stdout.readline().decode()).startswith("chatbot-erp"):
