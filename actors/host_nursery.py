@@ -17,6 +17,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
@@ -38,6 +39,9 @@ FORKING_PATIENCE_S = 5.0
 """Each other one comes within milliseconds. A nursery that hangs is ended: its children outlive it, and are replaced by
 those of another in the end."""
 
+LOOK_S = 0.1
+"""How soon whoever waits for a child sees that nobody wants it any more."""
+
 Life = Callable[[Connection, Any], NoReturn]
 
 _lock = threading.Lock()
@@ -47,16 +51,27 @@ _nurseries: dict[frozenset[tuple[str, str]], "Nursery"] = {}
 class Child:
     """A process that was born, as the manager sees it."""
 
-    def __init__(self, status: socket.socket, patience_s: float) -> None:
+    def __init__(self, status: socket.socket, patience_s: float, given_up: Callable[[], bool]) -> None:
         self._status = status
         self._ended = False
         self._lock = threading.Lock()
-        status.settimeout(patience_s)
-        self.pid = self._told()
+        self._await_birth(patience_s, given_up)
         status.settimeout(_EXIT_PATIENCE_S)
+        self.pid = self._told()
 
     def await_end(self, patience_s: float) -> bool:
         """Whether it ends in time."""
+        return self._is_told(patience_s)
+
+    def _await_birth(self, patience_s: float, given_up: Callable[[], bool]) -> None:
+        until = time.monotonic() + patience_s
+        while not self._is_told(LOOK_S):
+            if given_up():
+                raise InterruptedError("Nobody waits for a socket host any more.")
+            if time.monotonic() >= until:
+                raise TimeoutError("The nursery of the socket hosts does not answer.")
+
+    def _is_told(self, patience_s: float) -> bool:
         # Not `select`, which knows no descriptors above 1023.
         word = select.poll()
         word.register(self._status, select.POLLIN)
@@ -103,17 +118,17 @@ class Nursery:
                 env={**os.environ, **environment},
             )
 
-    def bear(self, pipe: Connection, life: Life, setting: object) -> Child:
+    def bear(self, pipe: Connection, life: Life, setting: object, given_up: Callable[[], bool]) -> Child:
         """Fork a child that calls `life(pipe, setting)`; both are pickled. Raises `OSError` if this nursery is dead.
 
-        So does one that hangs, as `TimeoutError`.
+        So does one that hangs, as `TimeoutError`, and one that is not ready when it is `given_up`.
         """
         ours, theirs = socket.socketpair()
         request = pickle.dumps((sys.path, pickle.dumps((life, setting))))
         try:
             with theirs:
                 socket.send_fds(self._line, [_LENGTH.pack(len(request)) + request], [pipe.fileno(), theirs.fileno()])
-            child = Child(ours, self._patience_s)
+            child = Child(ours, self._patience_s, given_up)
             self._patience_s = FORKING_PATIENCE_S
             return child
         except OSError:
@@ -134,21 +149,31 @@ class Nursery:
         self._process.kill()
 
 
-def bear(environment: Mapping[str, str], pipe: Connection, life: Life, setting: object) -> Child:
-    """Fork a child in the nursery for this environment, which is made where there is none. Raises `OSError`."""
+def bear(
+    environment: Mapping[str, str], pipe: Connection, life: Life, setting: object, given_up: Callable[[], bool]
+) -> Child:
+    """Fork a child in the nursery for this environment, which is made where there is none. Raises `OSError`.
+
+    So it does as soon as it is `given_up`, which is asked while a child is waited for.
+    """
     key = frozenset(environment.items())
     with _lock:
+        if given_up():
+            raise InterruptedError("Nobody wants a socket host any more.")
         if (nursery := _nurseries.pop(key, None)) is not None:
             with contextlib.suppress(OSError):
-                return _bear_or_end(key, nursery, pipe, life, setting)
-        return _bear_or_end(key, Nursery(environment), pipe, life, setting)
+                return _bear_or_end(key, nursery, pipe, life, setting, given_up)
+        return _bear_or_end(key, Nursery(environment), pipe, life, setting, given_up)
 
 
-def prepare(environment: Mapping[str, str]) -> None:
-    """Have everything loaded in the nursery for this environment, so that its first child need not wait. Raises `OSError`."""
+def prepare(environment: Mapping[str, str], given_up: Callable[[], bool]) -> None:
+    """Have everything loaded in the nursery for this environment, so that its first child need not wait.
+
+    Raises `OSError`, also when it is `given_up`.
+    """
     ours, theirs = Pipe()
     with ours, theirs:
-        bear(environment, theirs, _end, None).exit_code()
+        bear(environment, theirs, _end, None, given_up).exit_code()
 
 
 def _end(pipe: Connection, setting: object) -> NoReturn:
@@ -156,12 +181,18 @@ def _end(pipe: Connection, setting: object) -> NoReturn:
 
 
 def _bear_or_end(
-    key: frozenset[tuple[str, str]], nursery: Nursery, pipe: Connection, life: Life, setting: object
+    key: frozenset[tuple[str, str]],
+    nursery: Nursery,
+    pipe: Connection,
+    life: Life,
+    setting: object,
+    given_up: Callable[[], bool],
 ) -> Child:
     try:
-        child = nursery.bear(pipe, life, setting)
+        child = nursery.bear(pipe, life, setting, given_up)
     except OSError as ex:
-        log.warning("A nursery of socket hosts has died, or hangs and is ended: %s", ex)
+        if not given_up():
+            log.warning("A nursery of socket hosts has died, or hangs and is ended: %s", ex)
         nursery.kill()
         nursery.close()
         raise

@@ -55,10 +55,13 @@ class HostDeath(msgspec.Struct, frozen=True, kw_only=True):
     stderr_tail: str
 
 
-def get_ready(environment: Mapping[str, str]) -> None:
-    """Load what hosts with such an environment need before one is wanted: the first one then starts as fast as any other."""
+def get_ready(environment: Mapping[str, str], given_up: Callable[[], bool]) -> None:
+    """Load what hosts with such an environment need before one is wanted: the first one then starts as fast as any other.
+
+    Returns early when it is `given_up`.
+    """
     try:
-        prepare({**ENVIRONMENT, **environment})
+        prepare({**ENVIRONMENT, **environment}, given_up)
     except OSError as ex:
         log.warning("No socket host could be made ready for: %s", ex)
 
@@ -70,7 +73,8 @@ class HostProcess:
     `prelude` runs in it after the WhatsApp library was loaded. It is pickled, as `sockets` is: importable by name.
 
     `on_word` and `on_death` are called on a thread of this object and must only hand over. `on_death` comes exactly
-    once, after the last word, however the host ended. Raises `OSError` if no process can be had.
+    once, after the last word, however the host ended. Raises `OSError` if no process can be had, or if it is `given_up`,
+    which is asked again and again while one is waited for.
     """
 
     def __init__(
@@ -82,6 +86,7 @@ class HostProcess:
         prelude: Callable[[], None] | None = None,
         environment: Mapping[str, str] = MappingProxyType({}),
         sockets: Callable[[], SocketFactory] = neonize_sockets,
+        given_up: Callable[[], bool] = lambda: False,
     ) -> None:
         self.name = name
         self._setting = HostSetting(name=name, directory=directory, prelude=prelude, sockets=sockets)
@@ -100,7 +105,7 @@ class HostProcess:
         self._room.register(self._pipe, select.POLLOUT)
         # Only the host may keep its end, or its death would not break the pipe.
         with host_end:
-            self._child = bear({**ENVIRONMENT, **environment}, host_end, run_host, self._setting)
+            self._child = bear({**ENVIRONMENT, **environment}, host_end, run_host, self._setting, given_up)
         threading.Thread(target=self._read, name=f"{self.name}-words", daemon=True).start()
         threading.Thread(target=self._write, name=f"{self.name}-orders", daemon=True).start()
 

@@ -63,7 +63,10 @@ def hide_qr(name: str, text: str) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class House:
-    """Everything an actor may reach. `supervisor` is only ever told, never asked, by those below it."""
+    """Everything an actor may reach. `supervisor` is only ever told, never asked, by those below it.
+
+    `is_ending` is true as soon as this process was told to end: nothing long is begun any more.
+    """
 
     config: Config
     store: EventStore
@@ -76,5 +79,6 @@ class House:
     latencies: Latencies = field(default_factory=Latencies)
     inquiries: Inquiries = field(default_factory=Inquiries)
     pulse: Pulse = field(default_factory=Pulse)
+    is_ending: Callable[[], bool] = lambda: False
     now: Callable[[], datetime] = utc_now
     show_qr: Callable[[str, str], None] = hide_qr

@@ -60,6 +60,9 @@ class Openings:
     def report_unplaced(self) -> None:
         """Tell those for whom no process could be had."""
         unplaced, self._hosts.unplaced = self._hosts.unplaced, []
+        if self._house.is_ending():
+            # They have lost nothing: the next life begins where they are.
+            return
         for request in unplaced:
             self._tell(request.instance, LoseSocket(generation=request.generation, cause="socket_failed"))
 

@@ -84,7 +84,9 @@ def run(config: Config, *, sandbox: bool, sandbox_network: str | None) -> int:
             network = _enter_network(stack, sandbox, sandbox_network)
             node = Node(name=config.node, movable=config.share, lease_s=config.lease_s)
             surroundings = _surroundings(network)
-            loading = Thread(target=get_ready, args=(surroundings.environment,), name="loading", daemon=True)
+            loading = Thread(
+                target=get_ready, args=(surroundings.environment, ending.is_set), name="loading", daemon=True
+            )
             if node.movable:
                 loading.start()
             house = partial(open_house, config, surroundings, node, partial(turns.begin_anew, node, ending), ending)
@@ -198,6 +200,7 @@ def open_house(
     config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     sessions = config.data_dir / "sessions"
     sessions.mkdir(mode=0o700, exist_ok=True)
+    ending = ending or Ending()
     with ExitStack() as stack:
         stack.enter_context(FileLock(config.data_dir / "manager.lock", timeout=0))
         store = open_store(config.data_dir, config.database, node, lost)
@@ -219,9 +222,9 @@ def open_house(
         renewals = Renewals(alarms, store.company.leased_until)
         if node.movable:
             renewals.go_on()
-        supervisor = _start_supervisor(config, surroundings, store, vault, alarms, renewals)
+        supervisor = _start_supervisor(config, surroundings, store, vault, alarms, renewals, ending)
         house: Any = supervisor.ask(tidings.Introduce(), timeout=PATIENCE_S)
-        stack.callback(_stop_supervisor, supervisor, ending or Ending())
+        stack.callback(_stop_supervisor, supervisor, ending)
         count: Any = supervisor.ask(tidings.Restore(), timeout=PATIENCE_S)
         if node.movable:
             spool_exchange.hand_over(config.data_dir, vault)
@@ -250,7 +253,13 @@ def _look_for_room(config: Config, numbers: int) -> None:
 
 
 def _start_supervisor(
-    config: Config, surroundings: Surroundings, store: EventStore, vault: Vault, alarms: Alarms, renewals: Renewals
+    config: Config,
+    surroundings: Surroundings,
+    store: EventStore,
+    vault: Vault,
+    alarms: Alarms,
+    renewals: Renewals,
+    ending: Ending,
 ) -> pykka.ActorRef[Any]:
     directory = Directory()
     switchboard = Switchboard()
@@ -265,6 +274,7 @@ def _start_supervisor(
             supervisor=supervisor,
             switchboard=switchboard,
             inquiries=Inquiries(most=config.http_threads // 3),
+            is_ending=ending.is_set,
             show_qr=print_qr if sys.stdout.isatty() else hide_qr,
         )
 
@@ -290,6 +300,7 @@ def _start_supervisor(
                     config.sessions_pool or config.database,
                     pooled=config.sessions_pool is not None,
                 ),
+                given_up=ending.is_set,
             )
             renewals.add(host)
             return host

@@ -20,6 +20,7 @@ from chatbot_erp.actors.host_process import WAITING_ORDERS, HostDeath, HostProce
 from chatbot_erp.actors.house import HostGone
 from chatbot_erp.actors.spool import read_spools
 from fake_sockets import PATIENCE_S, fake_sockets
+from hung_nursery import hang_nurseries
 
 MANAGER = """
 import sys
@@ -258,6 +259,22 @@ def test_a_nursery_that_hangs_is_replaced_and_the_end_of_its_hosts_is_noticed(st
     successor.work()
     assert nursery_of(successor) != nursery
     other.work()
+
+
+def test_nobody_waits_for_a_nursery_that_does_not_come_when_no_host_is_wanted_any_more(tmp_path: Path) -> None:
+    loading = hang_nurseries(tmp_path)
+    with pytest.raises(InterruptedError):
+        HostProcess(
+            "host",
+            tmp_path,
+            on_word=print,
+            on_death=print,
+            environment={"PYTHONPATH": str(tmp_path)},
+            sockets=fake_sockets,
+            given_up=lambda: loading.exists() and loading.read_text() != "",
+        )
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(loading.read_text()), 0)
 
 
 def nursery_of(host: Host) -> int:

@@ -18,6 +18,7 @@ from chatbot_erp.sandbox.client import Network, Phone
 from chatbot_erp.sandbox.control_connection import SandboxError
 from chatbot_erp.sandbox.faults import CutShort, Drop, ForgedLink, Refuse, Silence, SlowAcks
 from fault_matrix import IN_FILES, Number, holders
+from hung_nursery import hang_nurseries
 from inner_house import PATIENCE_S, admit, inner_house
 from manager_process import ManagerProcess
 from receiver import Receiver
@@ -299,6 +300,21 @@ def test_sigterm_lets_what_runs_finish(
         manager.wait_connected("a")
         assert len(manager.events("a", "instance.pairing_offered")) == 1
         receiver.wait_for(lambda payload: payload["event"] == "message.sent")
+
+
+def test_a_socket_process_that_does_not_come_does_not_hold_up_the_end_and_its_number_has_lost_nothing(
+    tmp_path: Path, network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine that has no time may take minutes to load what such a process is forked from."""
+    loading = hang_nurseries(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with ManagerProcess(tmp_path / "data", network) as manager:
+        manager.create("a")
+        wait_for(loading.exists)
+        assert manager.terminate(timeout_s=120) == 0
+        manager.start()
+        manager.wait_until("a", lambda view: view["qr"] is not None)
+        assert reasons(manager, "a") == []
 
 
 def test_a_send_to_nowhere_does_not_hold_up_the_end_for_more_than_30_s_and_a_second_signal_ends_it_at_once(
