@@ -127,6 +127,20 @@ def test_a_host_that_says_nothing_is_killed(world: World, monkeypatch: pytest.Mo
     assert world.log_causes("a") == ["paired", "host_hung"]
 
 
+def test_how_the_library_sees_a_connection_is_asked_now_and_then_and_one_without_a_login_is_made_anew(
+    world: World,
+) -> None:
+    """The library says nothing of it by itself."""
+    host = world.connect("a")
+    world.look_thoroughly()
+    assert host.next(frames.Repeat).instance == "a"
+    world.say(host, "a", 2, frames.SocketStands(connected=True, logged_in=False))
+    host.next(frames.CloseSocket)
+    world.say(host, "a", 2, frames.SocketClosed())
+    assert host.next(frames.OpenSocket).generation == 3
+    assert world.log_causes("a") == ["paired", "zombie"]
+
+
 def test_a_manager_that_was_held_up_itself_kills_nobody(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a suspended machine or a swapped-out process the words of the hosts are there, but nobody has read them."""
     host = world.connect("a")
