@@ -4,7 +4,7 @@ from pathlib import Path
 
 
 def hang_nurseries(directory: Path) -> Path:
-    """The first nursery that has this directory in its `PYTHONPATH` hangs from its first line on.
+    """The first nursery that has this directory in its `PYTHONPATH` hangs from its first line on, for three minutes.
 
     The file that this returns is written by it then, with its process id.
     """
@@ -20,7 +20,7 @@ if "chatbot_erp.actors.host_nursery" in sys.orig_argv:
     else:
         with file:
             file.write(str(os.getpid()))
-        time.sleep(60 * 60)
+        time.sleep(180)
 """
     )
     return loading
