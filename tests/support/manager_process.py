@@ -22,6 +22,9 @@ from stores import STORES, owners
 OPERATIONAL = ("CONNECTED", "DEGRADED")
 MAIN = ("-m", "chatbot_erp.actors.main")
 
+PATIENCE_S = 180.0
+"""A start alone has taken more than a minute where twelve others wanted the same two cores, and nice had its way."""
+
 
 class ManagerProcess:
     """One manager on a data directory. It may be killed and started again; a `with` block ends it."""
@@ -52,7 +55,7 @@ class ManagerProcess:
             self.session.headers["Authorization"] = f"Bearer {api_key}"
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self, *, timeout_s: float = 60.0) -> Self:
+    def start(self, *, timeout_s: float = PATIENCE_S) -> Self:
         """Start the process and wait until it listens."""
         command = [
             *(sys.executable, *self._program, "serve", "--port", "0"),
@@ -98,7 +101,7 @@ class ManagerProcess:
         assert self._process is not None
         return self._process.pid
 
-    def run(self, *command: str, timeout_s: float = 60.0) -> subprocess.CompletedProcess[str]:
+    def run(self, *command: str, timeout_s: float = PATIENCE_S) -> subprocess.CompletedProcess[str]:
         """A command of the program about this manager's log, as its operator runs it, also after its end."""
         place = ("--data-dir", str(self.data_dir), "--database", self.database or "")
         line = (sys.executable, *MAIN, *command, *place)
@@ -166,7 +169,7 @@ class ManagerProcess:
         return answer.json()
 
     def wait_until(
-        self, name: str, wanted: Callable[[Any], bool], *, timeout_s: float = 60.0, every_s: float = 0.02
+        self, name: str, wanted: Callable[[Any], bool], *, timeout_s: float = PATIENCE_S, every_s: float = 0.02
     ) -> Any:
         """Look at an instance until it is as wanted."""
         deadline = time.monotonic() + timeout_s
@@ -177,7 +180,7 @@ class ManagerProcess:
             time.sleep(every_s)
         raise TimeoutError(f"{name} is {self.view(name)}; log: {self.log.read_text()[-4000:]}")
 
-    def wait_connected(self, name: str, *, timeout_s: float = 60.0) -> Any:
+    def wait_connected(self, name: str, *, timeout_s: float = PATIENCE_S) -> Any:
         return self.wait_until(name, lambda view: view["status"] in OPERATIONAL, timeout_s=timeout_s)
 
     def wait_still(self, name: str) -> None:
@@ -187,7 +190,7 @@ class ManagerProcess:
             found.append(len(self.events(name)))
             time.sleep(0.05)
 
-    def wait_erased(self, instance: str, *, timeout_s: float = 60.0) -> None:
+    def wait_erased(self, instance: str, *, timeout_s: float = PATIENCE_S) -> None:
         """Wait until nothing of this instance's session is left."""
         deadline = time.monotonic() + timeout_s
         while left := [
@@ -209,7 +212,7 @@ class ManagerProcess:
     def send(self, name: str, number: str, message: str, **settings: Any) -> requests.Response:
         return self.call("POST", f"/instances/{name}/message", json={"number": number, "message": message}, **settings)
 
-    def wait_event(self, name: str, kind: str, *, count: int = 1, timeout_s: float = 60.0) -> None:
+    def wait_event(self, name: str, kind: str, *, count: int = 1, timeout_s: float = PATIENCE_S) -> None:
         """Wait until so many events of this type are in the log of an instance."""
         deadline = time.monotonic() + timeout_s
         while len(self.events(name, kind)) < count:
