@@ -23,9 +23,10 @@ from chatbot_erp.actors import session_traces, traces
 from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.errors import ErasureUnfinished, Unavailable
 from chatbot_erp.actors.phone_numbers import normalise
-from chatbot_erp.actors.remains import DATABASE, Remains
+from chatbot_erp.actors.remains import Remains
 from chatbot_erp.eventstore.addresses import canonical
-from chatbot_erp.eventstore.erasures import WHOEVER, Begun, Destroyed, Erasure, Expired, Person, Places
+from chatbot_erp.eventstore.company import VISITED
+from chatbot_erp.eventstore.erasures import DATABASE, WHOEVER, Begun, Destroyed, Erasure, Expired, Places
 from chatbot_erp.eventstore.errors import StoreError
 from chatbot_erp.eventstore.events import SubjectErased
 from chatbot_erp.eventstore.records import Recorded
@@ -40,6 +41,9 @@ OTHERS_PATIENCE_S = 60.0
 """How long the nodes that work may take to do their part."""
 
 LOOK_EVERY_S = 0.05
+
+VISIT = timedelta(hours=1)
+"""So long a visitor is given to clean its data directory; then whoever started it was told what refused."""
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,20 +95,22 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 class Eraser:
     """Any thread may call; what changes something waits for its turn. Methods may raise `StoreError`."""
 
-    def __init__(self, store: EventStore, config: Config, shelf: Vault | None = None) -> None:
-        """`shelf` is where nodes leave spools for each other, if anywhere."""
+    def __init__(
+        self, store: EventStore, config: Config, shelf: Vault | None = None, spools: "Lock | None" = None
+    ) -> None:
+        """`shelf` is where nodes leave spools for each other, if anywhere. Who has `spools` may touch spools."""
         self._store = store
         self._subjects = Subjects(store)
         self._directory = config.data_dir
         self._database = config.database
         self._machine = store.company.machine
-        self._remains = Remains(config, shelf)
+        self._remains = Remains(config, shelf, spools or Lock())
         self._turn = Lock()
         store.keys.heed(lambda: Thread(target=self._take_part, name="take-part", daemon=True).start())
 
     def held(self, number: str, *, after: int, limit: int) -> Held:
         """What the log holds of whoever has this number, LID or group's jid. Raises `BadNumber`."""
-        person = self._subjects.person(self._names(number))
+        person = self._subjects.person(self._aliases({canonical(normalise(number))}))
         records, reached = page(self._store, person, after=after, limit=limit)
         return Held(addresses=person.addresses, records=tuple(records), next=reached)
 
@@ -113,7 +119,7 @@ class Eraser:
 
         Raises `BadNumber`; `ErasureUnfinished` where it is on record and goes on by itself; `StoreError` where it is not.
         """
-        erasure = self._subjects.begin(self._names(number), now)
+        erasure = self._subjects.begin({canonical(normalise(number))}, now)
         deadline = time.monotonic() + OTHERS_PATIENCE_S
         position: int | None = None
         try:
@@ -160,10 +166,15 @@ class Eraser:
                     log.error("an erasure is not finished", action="erasure_stuck", erasure=erasure.id, error=str(ex))
                     obstacle = obstacle or ex
                 else:
-                    if standing.behind:
-                        log.info("an erasure goes on", action="erasure_goes_on", erasure=erasure.id)
+                    self._tell_of_those_behind(erasure, standing, now)
         if obstacle is not None:
             raise obstacle
+
+    def _tell_of_those_behind(self, erasure: Erasure, standing: Standing, now: datetime) -> None:
+        if standing.behind and now - erasure.at > timedelta(seconds=OTHERS_PATIENCE_S):
+            log.error("nodes hold an erasure up", action="erasure_stuck", erasure=erasure.id, behind=standing.behind)
+        elif standing.behind:
+            log.info("an erasure goes on", action="erasure_goes_on", erasure=erasure.id, behind=standing.behind)
 
     def _take_part(self) -> None:
         """Do what is to be done on this machine for whoever erases somebody; what fails is tried again by `resume`."""
@@ -175,13 +186,10 @@ class Eraser:
             log.warning("not forgotten here yet", action="forgetting_postponed", error=str(ex))
 
     def _do_part(self, erasure: Erasure) -> None:
-        life = self._store.company.life
         try:
             match erasure.stage:
-                case Begun(addresses=addresses, ready=ready) if life not in ready:
-                    known = {name for each in addresses for name in session_traces.aliases(self._directory, None, each)}
-                    self._forget_in_spools(self._subjects.person(known))
-                    self._subjects.be_ready(erasure, life, known, has_files=self._remains.has_media())
+                case Begun(ready=ready) if self._store.company.life not in ready:
+                    self._be_ready(erasure, erasure.stage)
                 case Destroyed(left=left) if left.get(self._machine, ()) is None:
                     self._clean(erasure, {self._machine})
                 case _:
@@ -201,18 +209,18 @@ class Eraser:
         others = {name: life for name, life in self._store.company.machines().items() if name != self._machine}
         working = {name for name, life in others.items() if life is not None}
         if isinstance(current.stage, Begun):
-            person = self._subjects.person(current.stage.addresses)
-            self._forget_in_spools(person)
+            current = self._be_ready(current, current.stage)
+        if isinstance(current.stage, Begun):
             if behind := [name for name in working if others[name] not in current.stage.ready]:
                 return Standing(stage=current.stage, behind=tuple(sorted(behind)))
+            person = self._subjects.person({*current.stage.addresses, *current.stage.aliases})
             has_files = self._remains.has_media() or any(current.stage.ready.values()) or working < others.keys()
             media = dict.fromkeys(self._remains.media_of(self._store, person)) if has_files else ()
-            owing: dict[str, Places] = dict.fromkeys({*others, self._machine})
-            if self._machine != WHOEVER:
-                owing[WHOEVER] = (DATABASE,)
-            current = self._subjects.destroy(current, person.addresses, now, left=owing, media=tuple(media))
+            left = self._owed(others, None)
+            current = self._subjects.destroy(current, person.addresses, now, left=left, media=tuple(media))
+        current = self._assign(current, others)
         current, reasons = self._clean(current, {self._machine, WHOEVER})
-        current = self._forget_machines(current, others)
+        current = self._forget_machines(current, others, now)
         assert isinstance(current.stage, Destroyed), "and stays so"
         left = current.stage.left
         if position is None:
@@ -232,22 +240,43 @@ class Eraser:
         """Clean what is here of what is left to these; how the erasure stands then, and what refused it and why."""
         stage = erasure.stage
         assert isinstance(stage, Destroyed), "before that there is nothing to clean"
+        if stage.left.get(self._machine, ()) is None and (more := self._aliases(stage.named) - set(stage.addresses)):
+            # Before the sessions that know them are cleaned: what refuses has to be tried again.
+            erasure = self._subjects.know(erasure, more)
+            stage = erasure.stage
+            assert isinstance(stage, Destroyed), "and stays so"
         cleaned: dict[str, tuple[str, ...]] = {}
         reasons: dict[str, str] = {}
         for machine in stage.left.keys() & machines:
             places = stage.left[machine]
             if places is None:
-                places = (*stage.media, *self._remains.places(), *((DATABASE,) if machine == WHOEVER else ()))
+                places = (*stage.media, *self._remains.places())
             refusals = self._remains.forget_in(places, stage.addresses)
             cleaned[machine] = tuple(refusals)
             reasons |= refusals
         changed = any(stage.left[machine] != refused for machine, refused in cleaned.items())
         return self._subjects.strike(erasure, cleaned) if changed else erasure, reasons
 
-    def _forget_machines(self, erasure: Erasure, others: Collection[str]) -> Erasure:
-        """Nobody waits any longer for those that were not seen for a month."""
+    def _owed(self, others: Iterable[str], places: Places) -> dict[str, Places]:
+        """What is to be cleaned where: these places on every machine, and the database, if there is one, by whoever comes."""
+        of_machines = places if places is None else tuple(each for each in places if each != DATABASE)
+        owed = {machine: of_machines for machine in (*others, self._machine) if of_machines != ()}
+        is_shared = self._database is not None and (places is None or DATABASE in places)
+        return {**owed, WHOEVER: (DATABASE,)} if is_shared else owed
+
+    def _assign(self, erasure: Erasure, others: Iterable[str]) -> Erasure:
+        """What an earlier manager left to whoever comes may lie on any machine."""
+        places = erasure.stage.left.get(WHOEVER, ()) if isinstance(erasure.stage, Destroyed) else ()
+        if places in ((), (DATABASE,)):
+            return erasure
+        return self._subjects.owe(erasure, self._owed(others, places))
+
+    def _forget_machines(self, erasure: Erasure, others: Collection[str], now: datetime) -> Erasure:
+        """Nobody waits any longer for those that were not seen for a month, nor for a visitor that has gone."""
         assert isinstance(erasure.stage, Destroyed), "before that nobody is waited for"
         gone = erasure.stage.left.keys() - {*others, self._machine, WHOEVER}
+        if now - erasure.at < VISIT:
+            gone -= {VISITED}
         return self._subjects.strike(erasure, dict.fromkeys(gone, ())) if gone else erasure
 
     def _outcome(self, erasure: Erasure, standing: Standing) -> Erased:
@@ -259,16 +288,28 @@ class Eraser:
             subjects = found.event.subjects if isinstance(found.event, SubjectErased) else ()
         return Erased(id=erasure.id, position=position, subjects=len(subjects), awaited=standing.awaited)
 
-    def _forget_in_spools(self, person: Person) -> None:
-        """Before the keys are destroyed: what is read from a spool afterwards would be somebody new's."""
+    def _be_ready(self, erasure: Erasure, begun: Begun) -> Erasure:
+        """Have nothing of theirs in the spools here, and let the others know; how it stands then. Raises `ErasureUnfinished`.
+
+        Before the keys are destroyed: what is read from a spool afterwards would be somebody new's.
+        """
+        life, aliases = self._store.company.life, set(begun.aliases)
+        if is_first := life not in begun.ready:
+            aliases |= self._aliases(begun.addresses)
         try:
-            self._remains.drop_spooled(person.addresses)
+            self._remains.drop_spooled(self._subjects.person({*begun.addresses, *aliases}).addresses)
         except (OSError, StoreError) as ex:
             raise ErasureUnfinished(f"The keys are not destroyed yet: a spool cannot be changed ({ex}).") from ex
+        if not is_first:
+            return erasure
+        return self._subjects.be_ready(erasure, life, aliases, has_files=self._remains.has_media())
 
-    def _names(self, number: str) -> Iterable[str]:
-        """The number, and what WhatsApp calls its owner besides."""
-        return session_traces.aliases(self._directory, self._database, canonical(normalise(number)))
+    def _aliases(self, named: Iterable[str]) -> set[str]:
+        """The addresses, and what WhatsApp calls their owner besides, as far as sessions here or in the database know it.
+
+        Not what it calls these again: a number that changed hands would lead to somebody else.
+        """
+        return {name for each in named for name in session_traces.aliases(self._directory, self._database, each)}
 
 
 class _Turn:

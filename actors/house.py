@@ -80,5 +80,7 @@ class House:
     inquiries: Inquiries = field(default_factory=Inquiries)
     pulse: Pulse = field(default_factory=Pulse)
     is_ending: Callable[[], bool] = lambda: False
+    spools: Lock = field(default_factory=Lock)
+    """Whoever has it may touch what is spooled: one who reads it into the log, or hands it over, or erases of it."""
     now: Callable[[], datetime] = utc_now
     show_qr: Callable[[str, str], None] = hide_qr

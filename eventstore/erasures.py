@@ -8,6 +8,7 @@ transaction that keeps others from writing.
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import assert_never
 
 import msgspec
 
@@ -23,7 +24,10 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
 
 
 WHOEVER = ""
-"""Stands among machines for what any of them can do that goes on with an erasure."""
+"""Stands among machines for the database, which any of them can clean that goes on with an erasure."""
+
+DATABASE, SPOOLS = "database", "spool"
+"""Stand among places for the WhatsApp sessions in the database, and for all spools together."""
 
 Places = tuple[str, ...] | None
 """What is to be cleaned, below a data directory; None: all that may speak of somebody."""
@@ -33,6 +37,9 @@ class Begun(msgspec.Struct, frozen=True, kw_only=True, tag="begun", omit_default
     """Whoever has these addresses is to be forgotten; the keys are still there."""
 
     addresses: tuple[str, ...]
+    """As they were named by whoever wants it."""
+    aliases: tuple[str, ...] = ()
+    """What nodes found in their session files beside these."""
     ready: dict[str, bool] = {}
     """Lives of nodes whose spools hold nothing of them, and whether files of messages are on that machine."""
 
@@ -42,6 +49,8 @@ class Destroyed(msgspec.Struct, frozen=True, kw_only=True, tag="destroyed", omit
 
     subjects: tuple[str, ...]
     addresses: tuple[str, ...] = ()
+    named: tuple[str, ...] = ()
+    """Those of the addresses that were named by whoever wants it."""
     left: dict[str, Places] = {}
     """By the names of machines. One that was cleaned but for what refused it has just that."""
     media: tuple[str, ...] = ()
@@ -70,6 +79,19 @@ class Erasure(msgspec.Struct, frozen=True, kw_only=True):
         if not isinstance(self.stage, Destroyed):
             return ()
         return tuple(machine for machine, places in self.stage.left.items() if machine and places is None)
+
+    def keeps_spools_of(self, machine: str, life: str) -> bool:
+        """Whether the spools there may still hold words of theirs: none is read or handed over before they are cleaned."""
+        match self.stage:
+            case Begun(ready=ready):
+                return life not in ready
+            case Destroyed(left=left):
+                places = left.get(machine, ())
+                return places is None or SPOOLS in places
+            case Expired():
+                return False
+            case _:
+                assert_never(self.stage)
 
 
 _encode = msgspec.json.Encoder().encode
@@ -104,12 +126,21 @@ def write_down(connection: Connection, erasure: Erasure) -> None:
     )
 
 
-def be_ready(connection: Connection, id_: str, life: str, addresses: Iterable[str], *, has_files: bool) -> None:
-    """The spools of a node hold nothing of them. Its files may know more `addresses` of theirs."""
-    if (erasure := find(connection, id_)) is not None and isinstance(erasure.stage, Begun):
-        known = {*erasure.stage.addresses, *addresses}
-        stage = Begun(addresses=tuple(sorted(known)), ready={**erasure.stage.ready, life: has_files})
-        write_down(connection, msgspec.structs.replace(erasure, stage=stage))
+def be_ready(
+    connection: Connection, erasure: Erasure, life: str, aliases: Iterable[str], *, has_files: bool
+) -> Erasure:
+    """The spools of a node hold nothing of them. Its files may know more addresses of theirs. How it stands then."""
+    now = find(connection, erasure.id)
+    if now is None:
+        return msgspec.structs.replace(erasure, stage=Destroyed(subjects=()))
+    if not isinstance(now.stage, Begun):
+        return now
+    known = {*now.stage.aliases, *aliases}.difference(now.stage.addresses)
+    ready = {**now.stage.ready, life: has_files}
+    stage = Begun(addresses=now.stage.addresses, aliases=tuple(sorted(known)), ready=ready)
+    done = msgspec.structs.replace(now, stage=stage)
+    write_down(connection, done)
+    return done
 
 
 def destroy(
@@ -129,11 +160,35 @@ def destroy(
         return msgspec.structs.replace(erasure, stage=Destroyed(subjects=()))
     if not isinstance(now.stage, Begun):
         return now
-    found = person(connection, {*addresses, *now.stage.addresses})
+    found = person(connection, {*addresses, *now.stage.addresses, *now.stage.aliases})
     connection.executemany("DELETE FROM subjects WHERE subject = ?", [(each,) for each in found.subjects])
     connection.executemany("DELETE FROM addresses WHERE address = ?", [(each,) for each in found.addresses])
-    unclean = Destroyed(subjects=found.subjects, addresses=found.addresses, left=dict(left), media=media)
+    unclean = Destroyed(
+        subjects=found.subjects, addresses=found.addresses, named=now.stage.addresses, left=dict(left), media=media
+    )
     done = msgspec.structs.replace(erasure, at=at, stage=unclean if left else Destroyed(subjects=found.subjects))
+    write_down(connection, done)
+    return done
+
+
+def know(connection: Connection, erasure: Erasure, aliases: Iterable[str]) -> Erasure:
+    """Whoever's keys were destroyed has these addresses, too; how it stands then."""
+    now = find(connection, erasure.id)
+    if now is None or not isinstance(now.stage, Destroyed):
+        return erasure
+    known = tuple(sorted({*now.stage.addresses, *aliases}))
+    done = msgspec.structs.replace(now, stage=msgspec.structs.replace(now.stage, addresses=known))
+    write_down(connection, done)
+    return done
+
+
+def owe(connection: Connection, erasure: Erasure, left: Mapping[str, Places]) -> Erasure:
+    """These are to be cleaned, too, instead of what was left to whoever comes; how it stands then."""
+    now = find(connection, erasure.id)
+    if now is None or not isinstance(now.stage, Destroyed):
+        return erasure
+    of_machines = {machine: places for machine, places in now.stage.left.items() if machine != WHOEVER}
+    done = msgspec.structs.replace(now, stage=msgspec.structs.replace(now.stage, left={**left, **of_machines}))
     write_down(connection, done)
     return done
 
@@ -179,6 +234,6 @@ def finish(connection: Connection, id_: str) -> None:
 def _read(id_: str, at: str, erased: str) -> Erasure:
     stage = _decoder.decode(erased)
     if isinstance(stage, Destroyed) and stage.addresses and not stage.left:
-        # An earlier manager's, which had no others beside it.
+        # An earlier manager's, which knew of no machines.
         stage = msgspec.structs.replace(stage, left={WHOEVER: None})
     return Erasure(id=id_, at=datetime.fromisoformat(at), stage=stage)

@@ -4,11 +4,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import click
 import psycopg
 import pytest
+from structlog.testing import capture_logs
 
 from chatbot_erp.actors import erasing, spool_exchange
 from chatbot_erp.actors.config import Config
@@ -17,7 +20,7 @@ from chatbot_erp.actors.errors import ErasureUnfinished
 from chatbot_erp.actors.frames import Said
 from chatbot_erp.actors.media_files import MediaFiles
 from chatbot_erp.actors.media_specs import media_in
-from chatbot_erp.actors.spool import read_spools, write_spool
+from chatbot_erp.actors.spool import packed, read_spools, write_spool
 from chatbot_erp.actors.subject_commands import forget
 from chatbot_erp.eventstore.addresses import canonical
 from chatbot_erp.eventstore.lease import Node
@@ -69,6 +72,7 @@ def start(database: str, tmp_path: Path) -> Start:
         config = Config(data_dir=tmp_path / name, database=database, node=name, media_keep_days=30)
         node = Node(name=name, movable=True, lease_s=600.0)
         with open_store(config.data_dir, database, node) as store, closing(open_vault(database)) as vault:
+            store.company.fix([])  # as the house does: what was lost before is no news from then on
             yield Living(store, Eraser(store, config, vault), vault, config.data_dir)
 
     return start
@@ -174,6 +178,49 @@ def test_a_node_that_was_down_is_named_and_learns_when_it_is_back_what_it_missed
             assert b.store.keys.unfinished_erasures() == []
 
 
+def test_a_node_that_was_down_goes_by_what_its_own_sessions_know_until_all_there_is_clean(start: Start) -> None:
+    with start("b") as b:
+        session(b.directory, (HER, HER_LID, "Dolores"))
+        parked = b.directory / "parked"
+        (parked / "2.json").mkdir(parents=True)  # reading it fails
+        (parked / "1.json").write_text(f"her wish, {HER_LID}")
+    with start("a") as a:
+        tell(a.store, message(HER, "her wish"))
+        assert a.eraser.erase(HER, NOW).awaited == ("b",)
+        with start("b") as b:
+            with pytest.raises(ErasureUnfinished, match=r"parked/2\.json|Is a directory"):
+                b.eraser.resume(LATER)
+            assert HER_LID.encode() not in everything(b.directory)
+            (parked / "2.json").rmdir()
+            (parked / "2.json").write_text(f"her next wish, {HER_LID}")
+            b.eraser.resume(LATER)
+            assert not (parked / "2.json").exists()
+            assert b.store.keys.unfinished_erasures() == []
+
+
+def test_who_has_a_number_or_lid_that_changed_hands_is_not_forgotten_with_who_had_it(start: Start) -> None:
+    with start("a") as a, start("b") as b:
+        tell(a.store, message(HER, "her wish"), message(HIM, "his wish"))
+        session(a.directory, (HER, HER_LID, "Dolores"))
+        session(b.directory, (HIM, HER_LID, "Jose"))
+        assert a.eraser.erase(HER, NOW).subjects == 1
+        assert text_of(a.store) == ["", "his wish"]
+
+
+def test_a_node_that_was_down_leaves_alone_what_a_new_life_of_theirs_has_on_its_way(start: Start) -> None:
+    with start("b") as b:
+        leave_traces(b.directory)
+    with start("a") as a:
+        tell(a.store, message(HER, "her wish"))
+        assert a.eraser.erase(HER, NOW).awaited == ("b",)
+        on_its_way = packed(spooled())
+        a.vault.put("spool", "shop/new", on_its_way)
+        with start("b") as b:
+            b.eraser.resume(LATER)
+            assert is_clean(b.directory)
+            assert b.vault.all("spool") == {"shop/new": on_its_way}
+
+
 def test_a_spool_that_another_node_cannot_change_keeps_the_keys_and_the_refusal_says_so(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -192,6 +239,19 @@ def test_a_spool_that_another_node_cannot_change_keeps_the_keys_and_the_refusal_
                 b.eraser.resume(LATER)
             assert time.monotonic() < deadline
             time.sleep(0.05)
+        assert text_of(a.store) == [""]
+
+
+def test_what_was_begun_is_finished_by_nodes_that_all_began_anew_since(start: Start) -> None:
+    with start("a") as a:
+        tell(a.store, message(HER, "her wish"))
+        a.store.keys.begin_erasure([canonical(HER)], NOW)
+    with start("a") as a, start("b") as b:
+        with capture_logs() as logged:
+            a.eraser.resume(LATER)
+        assert [(line["action"], line["behind"]) for line in logged if "behind" in line] == [("erasure_stuck", ("b",))]
+        assert text_of(a.store) == ["her wish"]
+        b.eraser.resume(LATER)
         assert text_of(a.store) == [""]
 
 
@@ -219,6 +279,41 @@ def test_nobody_waits_for_a_machine_that_was_not_seen_for_a_month(start: Start, 
         with psycopg.connect(database, autocommit=True) as direct:
             direct.execute("DELETE FROM chatbot_erp.nodes WHERE name = 'b'")
         a.eraser.resume(LATER)
+        assert a.store.keys.unfinished_erasures() == []
+
+
+def test_what_an_earlier_manager_left_to_whoever_comes_is_cleaned_on_every_machine(start: Start) -> None:
+    with start("b") as b:
+        leave_traces(b.directory)
+    with start("a") as a:
+        leave_traces(a.directory)
+        erasure = a.store.keys.begin_erasure([canonical(HER)], NOW)
+        a.store.keys.destroy(
+            erasure, [canonical(HER), f"{HER_LID}@lid"], NOW, {"": ("parked/1.json", "sessions/shop.db")}
+        )
+        with pytest.raises(ErasureUnfinished, match=r"sessions/shop\.db of b"):
+            a.eraser.resume(LATER)
+        assert b"Dolores" not in everything(a.directory)
+        (left,) = a.store.keys.unfinished_erasures()
+        assert getattr(left.stage, "left", None) == {"b": ("parked/1.json", "sessions/shop.db")}
+        with start("b") as b:
+            b.eraser.resume(LATER)
+            assert b"Dolores" not in everything(b.directory)
+            assert b.store.keys.unfinished_erasures() == []
+
+
+def test_what_refuses_a_visitor_is_no_business_of_the_nodes(start: Start, database: str, tmp_path: Path) -> None:
+    (tmp_path / "copy" / "parked" / "1.json").mkdir(parents=True)  # reading it fails
+    with start("a") as a:
+        (a.directory / "parked").mkdir()
+        with pytest.raises(click.ClickException, match=r"The keys are destroyed, but"):
+            forget(tmp_path / "copy", database, HER, Nobody(), as_json=False)
+        written = a.directory / "parked" / "1.json"
+        written.write_text(f"her new wish, {HER}")
+        a.eraser.resume(datetime.now(UTC))
+        assert written.exists()
+        a.eraser.resume(datetime.now(UTC) + timedelta(hours=2))
+        assert written.exists()
         assert a.store.keys.unfinished_erasures() == []
 
 
