@@ -27,6 +27,8 @@ def test_a_number_is_created_scanned_used_restarted_and_deleted_with_clicks_alon
     page.context.grant_permissions(["clipboard-write"])
     page.get_by_role("button", name="Copy").click()
     said(page, "Copied.")
+    page.get_by_role("button", name="I have it").click()
+    expect(page.locator(".secret")).to_have_count(0)
 
     expect(page.get_by_alt_text("QR code to scan")).to_be_visible()
     expect(page.locator("img.qr")).to_have_js_property("complete", True)
@@ -292,7 +294,7 @@ def test_a_receiver_is_tried_switched_off_and_on_and_told_again(
     expect(card.locator(".attempts")).to_contain_text("422")
     receiver.answer = lambda delivery: 200
     card.get_by_role("button", name="Deliver again").click()
-    said(page, "1 dead letters are delivered again.")
+    said(page, "Dead letters delivered again: 1.")
     receiver.wait_for(lambda payload: payload.get("message", {}).get("text") == "Recusada", count=2)
     expect(card.locator(".letters")).to_be_empty()
 
@@ -306,5 +308,5 @@ def test_a_receiver_is_tried_switched_off_and_on_and_told_again(
     card.get_by_text("Replay…").click()
     card.get_by_label("From position").fill("1")
     card.get_by_role("button", name="Replay", exact=True).click()
-    said(page, "2 events are delivered again.")
+    said(page, "Events delivered again: 2.")
     receiver.wait_for(lambda payload: payload.get("message", {}).get("text") == "Espera", count=2)
