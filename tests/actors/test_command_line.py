@@ -39,7 +39,7 @@ def lines(*words: str) -> list[dict[str, object]]:
 def test_every_command_that_prints_for_people_has_a_form_for_machines(path: tuple[str, ...]) -> None:
     command = COMMANDS[path]
     assert command.help
-    assert any("--json" in parameter.opts for parameter in command.params) == (path not in {("serve",), ("export",)})
+    assert any("--json" in parameter.opts for parameter in command.params) == (path != ("serve",))
 
 
 def test_one_variable_is_the_same_option_wherever_it_is_read() -> None:
@@ -112,6 +112,34 @@ def test_a_position_that_no_log_can_have_is_refused(tmp_path: Path, words: tuple
         pass
     refused = CliRunner().invoke(main, [*words, position, "--data-dir", str(tmp_path)])
     assert (refused.exit_code, "Traceback" in refused.output) == (2, False), refused.output
+
+
+@pytest.mark.parametrize(
+    ("manner", "interrupted", "unheard"),
+    [({}, 130, 141), ({"shows": True}, 130, 0), ({"shows": True, "follow": True}, 0, 0)],
+    ids=["does", "shows", "follows"],
+)
+def test_a_command_that_was_cut_short_says_so_unless_it_had_no_end_of_its_own(
+    manner: dict[str, bool], interrupted: int, unheard: int
+) -> None:
+    for cause, code in ((KeyboardInterrupt, interrupted), (BrokenPipeError, unheard)):
+        script = "from chatbot_erp.actors.log_commands import reporting\n"
+        script += f"def run():\n    raise {cause.__name__}\nreporting(run, **{manner})"
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (code, "")
+
+
+@pytest.mark.parametrize(("words", "code"), [(("verify",), 141), (("backup", "copy"), 141), (("events",), 0)])
+def test_what_nobody_hears_is_no_success_unless_it_was_only_to_be_shown(
+    tmp_path: Path, words: tuple[str, ...], code: int
+) -> None:
+    log_about(tmp_path / "data", "A")
+    reader, writer = os.pipe()
+    os.close(reader)
+    line = [sys.executable, "-m", "chatbot_erp.actors.main", *words, "--data-dir", "data"]
+    done = subprocess.run(line, cwd=tmp_path, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (code, "")
 
 
 def test_a_backup_of_a_manager_on_postgresql_is_of_its_files_only(tmp_path: Path, database: str) -> None:
