@@ -2,9 +2,11 @@
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from chatbot_erp.actors.main import main
+from chatbot_erp.eventstore.errors import LogTooNew
 from chatbot_erp.eventstore.events import PingSent
 from chatbot_erp.eventstore.places import MOVED, open_store
 from chatbot_erp.eventstore.store import EventStore, NewEvent
@@ -94,6 +97,28 @@ def test_keys_are_made_listed_and_revoked_by_a_program(tmp_path: Path) -> None:
     assert lines("keys", "list", *where) == [made]
     (revoked,) = lines("keys", "revoke", str(made["id"]), *where)
     assert revoked["revoked_at"] is not None
+
+
+def test_whoever_makes_a_key_is_told_where_and_warned_where_no_manager_has_run(tmp_path: Path) -> None:
+    words = ["keys", "create", "--scope", "read", "--data-dir", str(tmp_path)]
+    early = CliRunner().invoke(main, words, catch_exceptions=False)
+    assert f"There is no log in {tmp_path} yet" in early.stderr
+    with EventStore.open(tmp_path):
+        pass
+    made = CliRunner().invoke(main, words, catch_exceptions=False)
+    assert f" in {tmp_path}: read" in made.stderr
+    assert "There is no log" not in made.stderr
+
+
+def test_a_manager_that_cannot_run_says_why_what_to_do_and_by_which_name_the_handbook_has_it(tmp_path: Path) -> None:
+    with EventStore.open(tmp_path):
+        pass
+    with closing(sqlite3.connect(tmp_path / "events.db")) as log:
+        log.execute("PRAGMA user_version = 99")
+    line = [sys.executable, "-m", "chatbot_erp.actors.main", "serve", "--port", "0", "--data-dir", str(tmp_path)]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert f"{LogTooNew.action} (log-too-new)" in done.stderr
 
 
 def test_a_backup_and_its_restoration_tell_a_program_where_and_how_much(tmp_path: Path) -> None:
