@@ -25,7 +25,7 @@ const EN = {
   test: "Send a test message", to: "To (number)", text: "Message", send: "Send",
   sent: "Sent to {jid}: the server has it.",
   log: "Log", moment: "Moment", now: "Back to now", then: "As it was then", asNow: "As it is now", events: "Events",
-  earlier: "Earlier events", empty: "Nothing has happened yet.",
+  earlier: "Earlier events", empty: "Nothing has happened yet.", forgotten: "somebody forgotten",
   messages: "Last messages until then", noMessages: "none", position: "position {n}", data: "Data",
   deliveries: "Webhook", endpoint: "Endpoint", waiting: "Waiting", dead: "Given up", settled: "Settled", lastAttempts: "Last attempts", breaker: "State",
   replay: "Replay…", replayFrom: "From position", replayNow: "Replay", replayed: "Events delivered again: {n}.",
@@ -119,7 +119,7 @@ const PT = {
   test: "Enviar mensagem de teste", to: "Para (número)", text: "Mensagem", send: "Enviar",
   sent: "Enviada para {jid}: o servidor recebeu.",
   log: "Log", moment: "Momento", now: "Voltar ao presente", then: "Como estava", asNow: "Como está agora", events: "Eventos",
-  earlier: "Eventos anteriores", empty: "Nada aconteceu ainda.",
+  earlier: "Eventos anteriores", empty: "Nada aconteceu ainda.", forgotten: "alguém esquecido",
   messages: "Últimas mensagens até esse momento", noMessages: "nenhuma", position: "posição {n}", data: "Dados",
   deliveries: "Webhook", endpoint: "Destino", waiting: "Na fila", dead: "Abandonados", settled: "Concluídos", lastAttempts: "Últimas tentativas", breaker: "Estado",
   replay: "Reenviar histórico…", replayFrom: "A partir da posição", replayNow: "Reenviar", replayed: "Eventos que serão reenviados: {n}.",
@@ -218,11 +218,21 @@ export function why(code, ...kinds) {
 
 const KIND = { "message.failed": "failure", "media.missed": "missed", "endpoint.disabled": "stopped" };
 
+const WHO = ["number", "jid", "pushName"];
+const WHAT = ["text", "subject", "state"];
+
+/** What there is to say of an event; of somebody who was forgotten, that they were. */
+function parts(data) {
+  if (!data.erased) return data;
+  const lost = (names, words) => Object.fromEntries(names.filter((name) => !data[name]).map((name) => [name, words]));
+  return { ...data, ...lost(WHO, t("forgotten")), ...lost(WHAT, "…") };
+}
+
 /** What an event says, in a line. */
 export function told(event) {
   const key = event.type === "message.acknowledged" ? `event.${event.type}.${event.data.ack}` : `event.${event.type}`;
   const kind = KIND[event.type] ?? "reason";
-  const words = t(key, { ...event.data, reason: why(event.data.reason, kind), cause: why(event.data.cause, kind) });
+  const words = t(key, { ...parts(event.data), reason: why(event.data.reason, kind), cause: why(event.data.cause, kind) });
   return words === key ? event.type : words;
 }
 

@@ -130,6 +130,23 @@ def test_one_travels_through_time_by_mouse_and_by_keyboard(
     expect(page.get_by_role("button", name="Back to now")).to_be_hidden()
 
 
+def test_of_somebody_who_was_forgotten_the_log_says_that_they_were(
+    page: Page, house: ManagerProcess, linked: Phone, new_phone: Callable[[str], Phone], name: str
+) -> None:
+    maria = new_phone("Maria")
+    assert house.send(name, maria.number, "um segredo").status_code == 200
+    maria.send(linked.number, "outro segredo")
+    house.wait_event(name, "message.received")
+    assert house.call("DELETE", f"/subjects/{maria.number}").status_code == 200
+    go_to(page, name)
+    events = page.locator(".events")
+    expect(events).to_contain_text("To somebody forgotten: “…”, accepted")
+    expect(events).to_contain_text("somebody forgotten: “…”message.received")
+    expect(page.locator(".fates li").filter(has_text="received")).to_contain_text("somebody forgotten")
+    expect(events).not_to_contain_text("“”")
+    expect(events).not_to_contain_text("segredo")
+
+
 def test_of_a_long_log_the_end_is_read_and_what_is_earlier_where_it_is_asked_for(
     page: Page, house: ManagerProcess, linked: Phone, name: str
 ) -> None:
