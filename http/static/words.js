@@ -28,6 +28,7 @@ const EN = {
   earlier: "Earlier events", empty: "Nothing has happened yet.", forgotten: "somebody forgotten",
   messages: "Last messages until then", noMessages: "none", position: "position {n}", data: "Data",
   deliveries: "Webhook", endpoint: "Endpoint", waiting: "Waiting", dead: "Given up", settled: "Settled", lastAttempts: "Last attempts", breaker: "State",
+  failingSince: "Failing since", nextAttemptAt: "Next try",
   replay: "Replay…", replayFrom: "From position", replayNow: "Replay", replayed: "Events delivered again: {n}.",
   deadLetters: "Dead letters", redrive: "Deliver again",
   redriven: "Dead letters delivered again: {n}.", testWebhook: "Send a test event", tested: "The receiver took the test event.", testFailed: "The receiver did not take it ({why}).",
@@ -122,6 +123,7 @@ const PT = {
   earlier: "Eventos anteriores", empty: "Nada aconteceu ainda.", forgotten: "alguém esquecido",
   messages: "Últimas mensagens até esse momento", noMessages: "nenhuma", position: "posição {n}", data: "Dados",
   deliveries: "Webhook", endpoint: "Destino", waiting: "Na fila", dead: "Abandonados", settled: "Concluídos", lastAttempts: "Últimas tentativas", breaker: "Estado",
+  failingSince: "Com falhas desde", nextAttemptAt: "Próxima tentativa",
   replay: "Reenviar histórico…", replayFrom: "A partir da posição", replayNow: "Reenviar", replayed: "Eventos que serão reenviados: {n}.",
   deadLetters: "Eventos abandonados", redrive: "Reenviar",
   redriven: "Eventos abandonados que serão reenviados: {n}.", testWebhook: "Enviar evento de teste", tested: "O destino aceitou o evento de teste.", testFailed: "O destino não aceitou ({why}).",
@@ -237,7 +239,9 @@ export function told(event) {
 }
 
 /** Why something was refused and what to do: in the manager's own words, which are English, or in ours. */
-export function refusal({ type = "", detail = "", action = "" }) {
+export function refusal({ type = "", detail = "", action = "", errors = [] }) {
   const ours = language === "pt" && PROBLEMS[type.split("/").pop()];
-  return ours ? ours.replace("{detail}", detail).trim() : [detail, action].filter(Boolean).join(" ");
+  const words = ours ? ours.replace("{detail}", () => detail).trim() : [detail, action].filter(Boolean).join(" ");
+  const more = errors.filter((error) => error.detail !== detail).map((error) => `${error.field}: ${error.detail}`);
+  return [words, ...more].join(" · ");
 }

@@ -216,6 +216,17 @@ def test_what_happened_while_nothing_was_heard_is_seen_when_the_stream_is_back(
     expect(page.locator(".list").get_by_text(name, exact=True)).to_be_visible()
 
 
+def test_a_stream_that_is_refused_is_asked_for_again(new_visitor: NewVisitor) -> None:
+    visitor = new_visitor()
+    visitor.page.clock.install()
+    visitor.page.route("**/events/stream", lambda route: route.fulfill(status=503, json={}))
+    page = signed_in(visitor)
+    expect(page.locator("#liveness[data-kind=polling]")).to_be_visible()
+    page.unroute("**/events/stream")
+    page.clock.fast_forward(30_000)
+    expect(page.locator("#liveness[data-kind=live]")).to_be_visible()
+
+
 def test_what_is_asked_for_all_the_time_is_done_at_its_pace_and_not_put_off_for_ever(new_visitor: NewVisitor) -> None:
     gaps = new_visitor().visit().evaluate(PACED)
     assert all(gap >= 95 for gap in gaps)
@@ -290,6 +301,18 @@ def test_each_endpoint_of_an_instance_is_looked_at_and_controlled(
     house.call("DELETE", crm)
     expect(card.get_by_label("Endpoint")).to_be_hidden()
     expect(card.locator(".facts")).to_contain_text(receiver.url("/first"))
+
+
+def test_since_when_an_endpoint_fails_and_when_it_is_tried_again_is_shown(
+    page: Page, house: ManagerProcess, linked: Phone, name: str
+) -> None:
+    stands = house.call("GET", f"/instances/{name}/webhook").json()
+    stands |= {"failingSince": "2026-01-02T03:04:05Z", "nextAttemptAt": "2026-01-02T03:06:07Z"}
+    page.route(re.compile(f"/instances/{name}/webhook"), lambda route: route.fulfill(json=stands))
+    go_to(page, name)
+    facts = page.locator("#webhook .facts")
+    expect(facts).to_contain_text(re.compile(r"Failing since.*:04:05"))
+    expect(facts).to_contain_text(re.compile(r"Next try.*:06:07"))
 
 
 def test_a_receiver_is_tried_switched_off_and_on_and_told_again(

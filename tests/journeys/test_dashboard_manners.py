@@ -98,6 +98,15 @@ def test_what_goes_wrong_is_said_where_it_was_asked_for(page: Page, linked: Phon
     expect(page.locator("#test .wrong")).to_contain_text("7 to 15 digits")
 
 
+def test_of_a_refusal_each_part_that_is_wrong_is_said_and_none_twice(new_visitor: NewVisitor) -> None:
+    problem = {"type": "/problems/not-accepted", "detail": "$& is dear", "action": "", "errors": [
+        {"field": "name", "detail": "too long"}, {"field": "number", "detail": "$& is dear"}]}  # fmt: skip
+    ask = "(problem) => import('/static/words.js').then(({ refusal }) => refusal(problem))"
+    assert new_visitor().visit().evaluate(ask, problem) == "$& is dear · name: too long"
+    in_portuguese = new_visitor(locale="pt-BR").visit().evaluate(ask, problem)
+    assert in_portuguese == "O WhatsApp não aceitou. $& is dear · name: too long"
+
+
 def test_on_a_phone_the_secret_of_a_new_webhook_stands_with_its_instance_until_somebody_has_it(
     new_visitor: NewVisitor, house: ManagerProcess, linked: Phone, name: str
 ) -> None:
