@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from chatbot_erp.actors.api_keys import ApiKey, KeyRing, Scope
+from chatbot_erp.eventstore import database
 from chatbot_erp.eventstore.keys_file import FILE
 from chatbot_erp.eventstore.places import Place, open_vault
 
@@ -27,7 +28,10 @@ def has_keys(place: Place) -> bool:
 
 
 def create_key(place: Place, *, scopes: tuple[str, ...], instances: tuple[str, ...], label: str, as_json: bool) -> None:
-    """Make a key and print it, this once. Raises `StoreError`."""
+    """Make a key and print it, this once; on stderr, of which manager it is. Raises `StoreError`."""
+    where = str(place.absolute()) if isinstance(place, Path) else "the database"
+    if isinstance(place, Path) and not (place / database.FILE).exists():
+        print(f"There is no log in {where} yet: the key is one of a manager that is started there.", file=sys.stderr)
     reach = frozenset(instances) or None
     with key_ring(place) as ring:
         key, record = ring.create(frozenset(map(Scope, scopes)), reach, label, datetime.now(UTC))
@@ -35,7 +39,7 @@ def create_key(place: Place, *, scopes: tuple[str, ...], instances: tuple[str, .
         print(msgspec.json.encode({"key": key, **shown(record)}).decode())
         return
     print(key)
-    print(f"This is key {record.id}: {description(record)}. It is shown this once.", file=sys.stderr)
+    print(f"This is key {record.id} in {where}: {description(record)}. It is shown this once.", file=sys.stderr)
 
 
 def list_keys(place: Place, *, as_json: bool) -> None:

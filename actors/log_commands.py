@@ -1,5 +1,6 @@
 """`chatbot-erp events`, `replay` and `verify`: reading a log, of a running or a stopped manager. They change nothing."""
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +22,9 @@ from chatbot_erp.eventstore.records import Recorded
 
 PAGE = 1000
 FOLLOW_EVERY_S = 0.5
+
+INTERRUPTED, UNHEARD = 130, 141
+"""What a shell gives for SIGINT and SIGPIPE."""
 
 to_json = msgspec.json.Encoder().encode
 
@@ -218,11 +222,21 @@ def moment(text: str) -> datetime:
     return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
-def reporting(run: Callable[[], Any]) -> Any:
-    """Run a command and turn a broken or missing log into one line for people."""
+def reporting(run: Callable[[], Any], *, shows: bool = False, follow: bool = False) -> Any:
+    """Run a command and turn a broken or missing log into one line for people.
+
+    Cut short it ends the process: with 130 by Ctrl-C, or 0 where it would `follow` until then; with 141 where nobody
+    reads what it says, or 0 where it only `shows` something, of which somebody has seen enough.
+    """
     try:
-        return run()
+        done = run()
+        sys.stdout.flush()
+        return done
     except StoreError as ex:
         raise click.ClickException(f"{ex} {ex.action}") from ex
-    except (BrokenPipeError, KeyboardInterrupt):
-        sys.exit(0)
+    except KeyboardInterrupt:
+        sys.exit(0 if follow else INTERRUPTED)
+    except BrokenPipeError:
+        # Else the interpreter fails at its end, when it says what is left.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0 if shows else UNHEARD)

@@ -45,7 +45,7 @@ from chatbot_erp.actors.socket_host import neonize_sockets
 from chatbot_erp.actors.spans import TracesUnavailable, configure_traces
 from chatbot_erp.actors.spool import close_spools
 from chatbot_erp.actors.supervisor_actor import LOOK_EVERY_S, SupervisorActor
-from chatbot_erp.eventstore.errors import KeysMissing, StoreError
+from chatbot_erp.eventstore.errors import StoreError
 from chatbot_erp.eventstore.lease import ALONE, Node
 from chatbot_erp.eventstore.places import open_store, open_vault, sessions_in
 from chatbot_erp.eventstore.store import EventStore
@@ -109,10 +109,12 @@ def run(config: Config, *, sandbox: bool, sandbox_network: str | None) -> int:
     except Timeout:
         print(f"chatbot-erp cannot run: another manager works in {config.data_dir}.", file=sys.stderr)
         return 1
-    except KeysMissing as ex:
-        print(f"chatbot-erp cannot run: {ex} {ex.action}", file=sys.stderr)
+    except StoreError as ex:
+        # What the root says to do, and what is said of that which heals by itself, is for a manager that runs.
+        action = "" if type(ex) is StoreError or ex.retryable else f" {ex.action}"
+        print(f"chatbot-erp cannot run: {ex}{action} ({ex.code})", file=sys.stderr)
         return 1
-    except (StoreError, OSError, TracesUnavailable) as ex:
+    except (OSError, TracesUnavailable) as ex:
         print(f"chatbot-erp cannot run: {ex}", file=sys.stderr)
         return 1
     return 0

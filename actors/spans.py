@@ -106,7 +106,7 @@ def configure_traces(environment: Mapping[str, str] = os.environ) -> Callable[[]
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
     except ImportError as ex:
-        raise TracesUnavailable("OpenTelemetry is not installed: pip install 'chatbot-erp[otel]'.") from ex
+        raise TracesUnavailable("OpenTelemetry is not installed: pip install '.[otel]'.") from ex
     return trace_with(BatchSpanProcessor(OTLPSpanExporter()))
 
 

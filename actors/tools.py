@@ -34,7 +34,7 @@ def events(**settings: Any) -> None:
     """Print what has happened, from the log of a running or a stopped manager."""
     from chatbot_erp.actors.log_commands import reporting, show_events
 
-    reporting(lambda: show_events(**settings))
+    reporting(lambda: show_events(**settings), shows=True, follow=settings["follow"])
 
 
 @click.command()
@@ -47,7 +47,7 @@ def replay(**settings: Any) -> None:
     """Show an instance and the fate of its messages as they were at a moment, folded from the log."""
     from chatbot_erp.actors.log_commands import reporting, show_replay
 
-    reporting(lambda: show_replay(**settings))
+    reporting(lambda: show_replay(**settings), shows=True, follow=settings["follow"])
 
 
 @click.command()
@@ -174,7 +174,7 @@ def list_them(**settings: Any) -> None:
     from chatbot_erp.actors.key_commands import list_keys
     from chatbot_erp.actors.log_commands import reporting
 
-    reporting(lambda: list_keys(**settings))
+    reporting(lambda: list_keys(**settings), shows=True)
 
 
 @keys.command()
@@ -192,12 +192,13 @@ def revoke(**settings: Any) -> None:
 @click.command()
 @click.argument("number")
 @directory_and_database
+@click.option("--json", "as_json", is_flag=True, expose_value=False, help="As it prints in any case.")
 def export(**settings: Any) -> None:
     """Print everything that the log holds of the person with NUMBER (or a LID), one JSON object a line."""
     from chatbot_erp.actors.log_commands import reporting
     from chatbot_erp.actors.subject_commands import print_held
 
-    reporting(lambda: print_held(**settings))
+    reporting(lambda: print_held(**settings), shows=True)
 
 
 manager_url = option("--url", default="http://127.0.0.1:3000", help="Where the manager listens.")

@@ -1,6 +1,6 @@
 """Where a log and its keys are, as operators say it, and how each is opened there.
 
-What PostgreSQL needs (`pip install 'chatbot-erp[postgres]'`) is imported only where somebody names a database.
+What PostgreSQL needs (`pip install '.[postgres]'`) is imported only where somebody names a database.
 """
 
 from collections.abc import Callable, Iterable
@@ -90,4 +90,4 @@ def _postgres(module: str) -> Any:
     try:
         return import_module(f"chatbot_erp.eventstore.{module}")
     except ModuleNotFoundError as ex:
-        raise StoreError(f"PostgreSQL needs {ex.name}: pip install 'chatbot-erp[postgres]'.") from None
+        raise StoreError(f"PostgreSQL needs {ex.name}: pip install '.[postgres]'.") from None

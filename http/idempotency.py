@@ -138,7 +138,7 @@ class Idempotency:
                 body = resource.conceal(body)
             kept = Answered(resp.status_code, resp.content_type or "", seal_answer(req, req.claim, body))
         try:
-            self._save(req.claim, kept)
+            self._keep(req.claim, kept)
             self._catch_up()
         except StoreError as ex:
             # The answer is true all the same; who repeats the request is told it when the disk is well again.
@@ -162,16 +162,26 @@ class Idempotency:
             return slot not in self._unsaved
         return self._store.company.is_living(claim.owner)
 
-    def _save(self, slot: str, kept: Answered | None) -> None:
+    def _keep(self, slot: str, kept: Answered | None) -> None:
+        """Save what was just answered, beside others who do, or note it for later. Raises `StoreError`."""
         try:
-            if kept is None:
-                self._store.release(slot)
-            else:
-                self._store.settle(slot, kept.status, kept.content_type, kept.body)
+            self._write(slot, kept)
         except StoreError:
-            self._unsaved[slot] = kept
+            with self._lock:
+                self._unsaved[slot] = kept
             raise
-        self._unsaved.pop(slot, None)
+
+    def _save(self, slot: str, kept: Answered | None) -> None:
+        """Save what was not, under the lock; where it fails it stays noted. Raises `StoreError`."""
+        self._unsaved[slot] = kept
+        self._write(slot, kept)
+        del self._unsaved[slot]
+
+    def _write(self, slot: str, kept: Answered | None) -> None:
+        if kept is None:
+            self._store.release(slot)
+        else:
+            self._store.settle(slot, kept.status, kept.content_type, kept.body)
 
     def _catch_up(self) -> None:
         """Save what the disk refused first: who does not ask again would leave it in memory. Raises `StoreError`."""

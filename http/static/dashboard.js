@@ -6,6 +6,7 @@ import { Instance } from "./instance.js";
 import { InstanceList } from "./list.js";
 import { Live } from "./live.js";
 import { Pace } from "./pace.js";
+import { forgetAll } from "./secret.js";
 import { LANGUAGES, language, t } from "./words.js";
 
 const LIST_EVERY_MS = 1000;
@@ -112,7 +113,10 @@ async function start() {
   }
   drawBar(session);
   if (session.signedIn) drawHouse(session);
-  else drawSignIn();
+  else {
+    forgetAll();
+    drawSignIn();
+  }
 }
 
 onSignedOut.listener = start;

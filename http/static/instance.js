@@ -5,6 +5,7 @@ import { facts, field, form, h, say } from "./dom.js";
 import { Link } from "./link.js";
 import { badge, because } from "./list.js";
 import { Pace } from "./pace.js";
+import { cardOf, forget } from "./secret.js";
 import { SandboxCard } from "./sandbox.js";
 import { Timeline } from "./timeline.js";
 import { WebhookCard } from "./webhook.js";
@@ -19,6 +20,7 @@ export class Instance {
   #state = h("p", { class: "state", role: "status" });
   #facts = h("dl", { class: "facts" });
   #actions;
+  #secret = h("div", { role: "status" });
   #test;
   #link;
   #sandbox;
@@ -42,6 +44,7 @@ export class Instance {
     this.element = h("div", { class: "instance" },
       h("a", { class: "back", href: "#/" }, `← ${t("back")}`),
       h("header", { class: "card" }, h("div", { class: "heading" }, this.#title, this.#state, this.#actions), this.#facts, dialog),
+      this.#secret,
       this.#link?.element, this.#test, this.#webhook?.element, this.#sandbox?.element, this.#timeline?.element);
   }
 
@@ -83,6 +86,8 @@ export class Instance {
     if (this.#actions) this.#actions.hidden = view === null;
     if (this.#test) this.#test.hidden = !view?.user;
     this.#link?.show(view);
+    const secret = view && cardOf(view.id);
+    if (this.#secret.firstChild !== secret) this.#secret.replaceChildren(...[secret].filter(Boolean));
     this.#sandbox?.show(view);
     if (view === null) {
       this.#state.replaceChildren(badge("REMOVED"), " ", t("gone"));
@@ -102,6 +107,7 @@ export class Instance {
       form({ id: "remove" }, async () => {
         await call("DELETE", at(this.#name, keep.checked ? "?unlink=false" : ""));
         dialog.close();
+        if (this.#view) forget(this.#view.id);
         say(t("removed", { name: this.#name }));
         location.hash = "#/";
       }, h("p", { class: "check" }, keep, h("label", { for: "keep" }, t("keep"))),

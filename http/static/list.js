@@ -2,6 +2,7 @@
 
 import { get, post } from "./api.js";
 import { field, form, h, say } from "./dom.js";
+import { keep } from "./secret.js";
 import { t, why } from "./words.js";
 
 const SEARCH_FROM = 8;
@@ -86,21 +87,15 @@ export class InstanceList {
   #creationForm() {
     const name = h("input", { name: "name", required: true, pattern: "[A-Za-z0-9][A-Za-z0-9_\\-]{0,62}", autocomplete: "off" });
     const webhook = h("input", { name: "webhook", type: "url", required: true, placeholder: "https://" });
-    const secret = h("div", { class: "secret", role: "status" });
     const made = form({ id: "create" }, async () => {
       const created = await post("/instances/create", { name: name.value, webhookUrl: webhook.value });
       say(t("created", created));
-      // A page that came over plain HTTP from elsewhere has no clipboard.
-      const copy = navigator.clipboard && h("button", { type: "button", click: async () => {
-        await navigator.clipboard.writeText(created.webhookSecret);
-        say(t("copied"));
-      } }, t("copy"));
-      secret.replaceChildren(...[h("p", {}, t("secret")), h("code", {}, created.webhookSecret), copy].filter(Boolean));
+      keep(created);
       name.value = "";
       location.hash = `#/instances/${encodeURIComponent(created.name)}`;
       await this.refresh();
     }, field(t("name"), name, t("nameHint")), field(t("webhook"), webhook, t("webhookHint")),
       h("button", { class: "primary" }, t("createNow")));
-    return h("details", { class: "creation" }, h("summary", {}, t("create")), made, secret);
+    return h("details", { class: "creation" }, h("summary", {}, t("create")), made);
   }
 }

@@ -3,6 +3,7 @@
 // stream holds one of them.
 
 const LOOK_EVERY_MS = 2000;
+const LISTEN_AGAIN_MS = 30_000;
 const GATHER_MS = 80;
 
 export class Live {
@@ -10,6 +11,8 @@ export class Live {
   #listeners;
   #stream = null;
   #timer = null;
+  #listening = null;
+  #round = 0;
   #gathered = [];
   #over = false;
 
@@ -45,6 +48,8 @@ export class Live {
     this.#stream?.close();
     this.#stream = null;
     clearTimeout(this.#timer);
+    clearTimeout(this.#listening);
+    this.#round += 1;
   }
 
   #listen() {
@@ -56,9 +61,11 @@ export class Live {
       this.#listeners.onNews(null).catch(() => {});
     };
     stream.onerror = () => {
-      // A browser comes back by itself after a break, but not to a path that is not there.
-      if (stream.readyState === EventSource.CLOSED) this.#look();
-      else this.#listeners.onKind("offline");
+      // A browser comes back by itself after a break, but not after an answer that is no stream.
+      if (stream.readyState === EventSource.CLOSED) {
+        this.#look();
+        this.#listening = setTimeout(this.#onSight, LISTEN_AGAIN_MS);
+      } else this.#listeners.onKind("offline");
     };
     stream.onmessage = (message) => this.#gather(JSON.parse(message.data));
   }
@@ -72,13 +79,10 @@ export class Live {
 
   async #look() {
     if (this.#over || document.hidden) return;
-    clearTimeout(this.#timer);
-    try {
-      await this.#listeners.onNews(null);
-      this.#listeners.onKind("polling");
-    } catch {
-      this.#listeners.onKind("offline");
-    }
+    const round = this.#round;
+    const kind = await this.#listeners.onNews(null).then(() => "polling", () => "offline");
+    if (round !== this.#round) return;
+    this.#listeners.onKind(kind);
     this.#timer = setTimeout(() => this.#look(), LOOK_EVERY_MS);
   }
 }

@@ -41,7 +41,7 @@ export const PROBLEMS = {
   "method-not-allowed": "Este caminho não aceita este método.",
   "name-taken": "Já existe uma instância com este nome. Escolha outro, ou exclua a existente antes.",
   "no-media": "Esta mensagem não tem arquivo.",
-  "no-node": "A instância está passando de um nó para outro; nada foi feito. Tente de novo em instantes.",
+  "no-node": "A instância não está em nenhum nó que funcione agora; nada foi feito. Tente de novo: outro assume, ou o dela volta.",
   "no-qr": "Não há código QR agora. Espere por um, ou reinicie a instância para uma nova tentativa.",
   "not-acceptable": "Nenhum dos formatos pedidos está disponível. {detail}",
   "not-accepted": "O WhatsApp não aceitou. {detail}",

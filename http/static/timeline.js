@@ -186,7 +186,7 @@ export class Timeline {
         ...facts([[t("account"), account], [t("restarts"), then.restarts], [t("webhook"), then.webhookUrl]])),
       h("h5", {}, t("messages")),
       h("ul", { class: "fates" }, ...(latest.length ? latest.map((message) =>
-        h("li", {}, h("span", { class: "fate", "data-fate": message.fate }, t(`fate.${message.fate}`)), h("span", {}, message.jid,
+        h("li", {}, h("span", { class: "fate", "data-fate": message.fate }, t(`fate.${message.fate}`)), h("span", {}, message.jid || t("forgotten"),
           message.reason ? ` (${why(message.reason, "failure", "reason")})` : ""))) : [h("li", { class: "quiet" }, t("noMessages"))])),
     ];
   }

@@ -73,7 +73,8 @@ export class WebhookCard {
     const working = t(stands.paused ? "delivery.paused" : `breaker.${stands.breaker}`);
     const state = stands.disabled ? `${t("paused")} (${why(stands.disabled, "stopped")})` : working;
     this.#facts.replaceChildren(...facts([["URL", stands.url], [t("breaker"), state], [t("waiting"), stands.backlog],
-      [t("dead"), stands.deadLetters], [t("settled"), `${stands.cursor.sequence} / ${stands.cursor.latest}`]]));
+      [t("dead"), stands.deadLetters], [t("settled"), `${stands.cursor.sequence} / ${stands.cursor.latest}`],
+      ...["failingSince", "nextAttemptAt"].filter((moment) => stands[moment]).map((moment) => [t(moment), time(stands[moment])])]));
     const rows = stands.attempts.slice(0, ATTEMPTS).map((attempt) =>
       h("li", { "data-good": String(!attempt.error) }, h("span", { class: "mark", "aria-hidden": "true" }, attempt.error ? "✕" : "✓"),
         ...[`#${attempt.sequence ?? "–"}`, time(attempt.at), attempt.httpStatus ?? why(attempt.error, "delivery"), `${attempt.durationMs} ms`]

@@ -11,7 +11,8 @@ const EN = {
   hiddenNote: "This key may send, and see nothing.", open: "Open",
   create: "New instance", name: "Name", nameHint: "Letters, digits, “-” and “_”.", webhook: "Webhook URL",
   webhookHint: "Where received messages and acknowledgements are sent.", createNow: "Create",
-  created: "{name} is being created.", secret: "Webhook secret, shown this once:", copy: "Copy", copied: "Copied.",
+  created: "{name} is being created.", secret: "Webhook secret of {name}", copy: "Copy", copied: "Copied.",
+  secretNote: "It is shown this once: put it where the receiver checks signatures.", secretKept: "I have it",
   welcome: "Connect the first number", welcomeText: "Give it a name and the URL that is told what arrives, then scan its code with WhatsApp.",
   choose: "Choose an instance to see it.", gone: "This instance is no longer there.",
   restart: "Restart", restarted: "{name} gets a new socket.", remove: "Delete…", removed: "{name} is deleted.",
@@ -24,12 +25,13 @@ const EN = {
   test: "Send a test message", to: "To (number)", text: "Message", send: "Send",
   sent: "Sent to {jid}: the server has it.",
   log: "Log", moment: "Moment", now: "Back to now", then: "As it was then", asNow: "As it is now", events: "Events",
-  earlier: "Earlier events", empty: "Nothing has happened yet.",
+  earlier: "Earlier events", empty: "Nothing has happened yet.", forgotten: "somebody forgotten",
   messages: "Last messages until then", noMessages: "none", position: "position {n}", data: "Data",
   deliveries: "Webhook", endpoint: "Endpoint", waiting: "Waiting", dead: "Given up", settled: "Settled", lastAttempts: "Last attempts", breaker: "State",
-  replay: "Replay…", replayFrom: "From position", replayNow: "Replay", replayed: "{n} events are delivered again.",
+  failingSince: "Failing since", nextAttemptAt: "Next try",
+  replay: "Replay…", replayFrom: "From position", replayNow: "Replay", replayed: "Events delivered again: {n}.",
   deadLetters: "Dead letters", redrive: "Deliver again",
-  redriven: "{n} dead letters are delivered again.", testWebhook: "Send a test event", tested: "The receiver took the test event.", testFailed: "The receiver did not take it ({why}).",
+  redriven: "Dead letters delivered again: {n}.", testWebhook: "Send a test event", tested: "The receiver took the test event.", testFailed: "The receiver did not take it ({why}).",
   enable: "Enable", disable: "Disable", noAttempts: "none yet", paused: "disabled",
   "breaker.closed": "works", "breaker.open": "fails, waits", "breaker.half-open": "fails, tries again",
   tools: "Sandbox", scan: "Scan the code", scanNumber: "Phone to link (number)", scanned: "The phone has scanned it.",
@@ -104,7 +106,8 @@ const PT = {
   hiddenNote: "Esta chave só permite enviar; não permite ver nada.", open: "Abrir",
   create: "Nova instância", name: "Nome", nameHint: "Letras, dígitos, “-” e “_”.", webhook: "URL do webhook",
   webhookHint: "Para onde vão as mensagens recebidas e as confirmações.", createNow: "Criar",
-  created: "{name} está sendo criada.", secret: "Segredo do webhook, só aparece agora:", copy: "Copiar", copied: "Copiado.",
+  created: "{name} está sendo criada.", secret: "Segredo do webhook de {name}", copy: "Copiar", copied: "Copiado.",
+  secretNote: "Só aparece agora: guarde-o onde o destino confere as assinaturas.", secretKept: "Já guardei",
   welcome: "Conecte o primeiro número", welcomeText: "Dê a ele um nome e a URL que vai receber os avisos; depois escaneie o código com o WhatsApp.",
   choose: "Escolha uma instância para vê-la.", gone: "Esta instância não existe mais.",
   restart: "Reiniciar", restarted: "{name} está sendo reiniciada.", remove: "Excluir…", removed: "{name} foi excluída.",
@@ -117,12 +120,13 @@ const PT = {
   test: "Enviar mensagem de teste", to: "Para (número)", text: "Mensagem", send: "Enviar",
   sent: "Enviada para {jid}: o servidor recebeu.",
   log: "Log", moment: "Momento", now: "Voltar ao presente", then: "Como estava", asNow: "Como está agora", events: "Eventos",
-  earlier: "Eventos anteriores", empty: "Nada aconteceu ainda.",
+  earlier: "Eventos anteriores", empty: "Nada aconteceu ainda.", forgotten: "alguém esquecido",
   messages: "Últimas mensagens até esse momento", noMessages: "nenhuma", position: "posição {n}", data: "Dados",
   deliveries: "Webhook", endpoint: "Destino", waiting: "Na fila", dead: "Abandonados", settled: "Concluídos", lastAttempts: "Últimas tentativas", breaker: "Estado",
-  replay: "Reenviar histórico…", replayFrom: "A partir da posição", replayNow: "Reenviar", replayed: "{n} eventos serão reenviados.",
+  failingSince: "Com falhas desde", nextAttemptAt: "Próxima tentativa",
+  replay: "Reenviar histórico…", replayFrom: "A partir da posição", replayNow: "Reenviar", replayed: "Eventos que serão reenviados: {n}.",
   deadLetters: "Eventos abandonados", redrive: "Reenviar",
-  redriven: "{n} eventos abandonados serão reenviados.", testWebhook: "Enviar evento de teste", tested: "O destino aceitou o evento de teste.", testFailed: "O destino não aceitou ({why}).",
+  redriven: "Eventos abandonados que serão reenviados: {n}.", testWebhook: "Enviar evento de teste", tested: "O destino aceitou o evento de teste.", testFailed: "O destino não aceitou ({why}).",
   enable: "Ativar", disable: "Desativar", noAttempts: "nenhuma ainda", paused: "desativado",
   "breaker.closed": "funcionando", "breaker.open": "com falhas, aguardando", "breaker.half-open": "com falhas, tentando de novo",
   tools: "Sandbox", scan: "Escanear o código", scanNumber: "Número do celular que vai escanear", scanned: "O celular escaneou o código.",
@@ -216,16 +220,28 @@ export function why(code, ...kinds) {
 
 const KIND = { "message.failed": "failure", "media.missed": "missed", "endpoint.disabled": "stopped" };
 
+const WHO = ["number", "jid", "pushName"];
+const WHAT = ["text", "subject", "state"];
+
+/** What there is to say of an event; of somebody who was forgotten, that they were. */
+function parts(data) {
+  if (!data.erased) return data;
+  const lost = (names, words) => Object.fromEntries(names.filter((name) => !data[name]).map((name) => [name, words]));
+  return { ...data, ...lost(WHO, t("forgotten")), ...lost(WHAT, "…") };
+}
+
 /** What an event says, in a line. */
 export function told(event) {
   const key = event.type === "message.acknowledged" ? `event.${event.type}.${event.data.ack}` : `event.${event.type}`;
   const kind = KIND[event.type] ?? "reason";
-  const words = t(key, { ...event.data, reason: why(event.data.reason, kind), cause: why(event.data.cause, kind) });
+  const words = t(key, { ...parts(event.data), reason: why(event.data.reason, kind), cause: why(event.data.cause, kind) });
   return words === key ? event.type : words;
 }
 
 /** Why something was refused and what to do: in the manager's own words, which are English, or in ours. */
-export function refusal({ type = "", detail = "", action = "" }) {
+export function refusal({ type = "", detail = "", action = "", errors = [] }) {
   const ours = language === "pt" && PROBLEMS[type.split("/").pop()];
-  return ours ? ours.replace("{detail}", detail).trim() : [detail, action].filter(Boolean).join(" ");
+  const words = ours ? ours.replace("{detail}", () => detail).trim() : [detail, action].filter(Boolean).join(" ");
+  const more = errors.filter((error) => error.detail !== detail).map((error) => `${error.field}: ${error.detail}`);
+  return [words, ...more].join(" · ");
 }

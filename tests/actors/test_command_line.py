@@ -2,9 +2,11 @@
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from chatbot_erp.actors.main import main
+from chatbot_erp.eventstore.errors import LogTooNew
 from chatbot_erp.eventstore.events import PingSent
 from chatbot_erp.eventstore.places import MOVED, open_store
 from chatbot_erp.eventstore.store import EventStore, NewEvent
@@ -39,7 +42,7 @@ def lines(*words: str) -> list[dict[str, object]]:
 def test_every_command_that_prints_for_people_has_a_form_for_machines(path: tuple[str, ...]) -> None:
     command = COMMANDS[path]
     assert command.help
-    assert any("--json" in parameter.opts for parameter in command.params) == (path not in {("serve",), ("export",)})
+    assert any("--json" in parameter.opts for parameter in command.params) == (path != ("serve",))
 
 
 def test_one_variable_is_the_same_option_wherever_it_is_read() -> None:
@@ -96,6 +99,28 @@ def test_keys_are_made_listed_and_revoked_by_a_program(tmp_path: Path) -> None:
     assert revoked["revoked_at"] is not None
 
 
+def test_whoever_makes_a_key_is_told_where_and_warned_where_no_manager_has_run(tmp_path: Path) -> None:
+    words = ["keys", "create", "--scope", "read", "--data-dir", str(tmp_path)]
+    early = CliRunner().invoke(main, words, catch_exceptions=False)
+    assert f"There is no log in {tmp_path} yet" in early.stderr
+    with EventStore.open(tmp_path):
+        pass
+    made = CliRunner().invoke(main, words, catch_exceptions=False)
+    assert f" in {tmp_path}: read" in made.stderr
+    assert "There is no log" not in made.stderr
+
+
+def test_a_manager_that_cannot_run_says_why_what_to_do_and_by_which_name_the_handbook_has_it(tmp_path: Path) -> None:
+    with EventStore.open(tmp_path):
+        pass
+    with closing(sqlite3.connect(tmp_path / "events.db")) as log:
+        log.execute("PRAGMA user_version = 99")
+    line = [sys.executable, "-m", "chatbot_erp.actors.main", "serve", "--port", "0", "--data-dir", str(tmp_path)]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert f"{LogTooNew.action} (log-too-new)" in done.stderr
+
+
 def test_a_backup_and_its_restoration_tell_a_program_where_and_how_much(tmp_path: Path) -> None:
     data = tmp_path / "data"
     with EventStore.open(data):
@@ -112,6 +137,34 @@ def test_a_position_that_no_log_can_have_is_refused(tmp_path: Path, words: tuple
         pass
     refused = CliRunner().invoke(main, [*words, position, "--data-dir", str(tmp_path)])
     assert (refused.exit_code, "Traceback" in refused.output) == (2, False), refused.output
+
+
+@pytest.mark.parametrize(
+    ("manner", "interrupted", "unheard"),
+    [({}, 130, 141), ({"shows": True}, 130, 0), ({"shows": True, "follow": True}, 0, 0)],
+    ids=["does", "shows", "follows"],
+)
+def test_a_command_that_was_cut_short_says_so_unless_it_had_no_end_of_its_own(
+    manner: dict[str, bool], interrupted: int, unheard: int
+) -> None:
+    for cause, code in ((KeyboardInterrupt, interrupted), (BrokenPipeError, unheard)):
+        script = "from chatbot_erp.actors.log_commands import reporting\n"
+        script += f"def run():\n    raise {cause.__name__}\nreporting(run, **{manner})"
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (code, "")
+
+
+@pytest.mark.parametrize(("words", "code"), [(("verify",), 141), (("backup", "copy"), 141), (("events",), 0)])
+def test_what_nobody_hears_is_no_success_unless_it_was_only_to_be_shown(
+    tmp_path: Path, words: tuple[str, ...], code: int
+) -> None:
+    log_about(tmp_path / "data", "A")
+    reader, writer = os.pipe()
+    os.close(reader)
+    line = [sys.executable, "-m", "chatbot_erp.actors.main", *words, "--data-dir", "data"]
+    done = subprocess.run(line, cwd=tmp_path, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (code, "")
 
 
 def test_a_backup_of_a_manager_on_postgresql_is_of_its_files_only(tmp_path: Path, database: str) -> None:

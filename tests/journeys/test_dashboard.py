@@ -27,6 +27,8 @@ def test_a_number_is_created_scanned_used_restarted_and_deleted_with_clicks_alon
     page.context.grant_permissions(["clipboard-write"])
     page.get_by_role("button", name="Copy").click()
     said(page, "Copied.")
+    page.get_by_role("button", name="I have it").click()
+    expect(page.locator(".secret")).to_have_count(0)
 
     expect(page.get_by_alt_text("QR code to scan")).to_be_visible()
     expect(page.locator("img.qr")).to_have_js_property("complete", True)
@@ -128,6 +130,23 @@ def test_one_travels_through_time_by_mouse_and_by_keyboard(
     expect(page.get_by_role("button", name="Back to now")).to_be_hidden()
 
 
+def test_of_somebody_who_was_forgotten_the_log_says_that_they_were(
+    page: Page, house: ManagerProcess, linked: Phone, new_phone: Callable[[str], Phone], name: str
+) -> None:
+    maria = new_phone("Maria")
+    assert house.send(name, maria.number, "um segredo").status_code == 200
+    maria.send(linked.number, "outro segredo")
+    house.wait_event(name, "message.received")
+    assert house.call("DELETE", f"/subjects/{maria.number}").status_code == 200
+    go_to(page, name)
+    events = page.locator(".events")
+    expect(events).to_contain_text("To somebody forgotten: “…”, accepted")
+    expect(events).to_contain_text("somebody forgotten: “…”message.received")
+    expect(page.locator(".fates li").filter(has_text="received")).to_contain_text("somebody forgotten")
+    expect(events).not_to_contain_text("“”")
+    expect(events).not_to_contain_text("segredo")
+
+
 def test_of_a_long_log_the_end_is_read_and_what_is_earlier_where_it_is_asked_for(
     page: Page, house: ManagerProcess, linked: Phone, name: str
 ) -> None:
@@ -195,6 +214,17 @@ def test_what_happened_while_nothing_was_heard_is_seen_when_the_stream_is_back(
     page = signed_in(visitor)
     house.create(name)
     expect(page.locator(".list").get_by_text(name, exact=True)).to_be_visible()
+
+
+def test_a_stream_that_is_refused_is_asked_for_again(new_visitor: NewVisitor) -> None:
+    visitor = new_visitor()
+    visitor.page.clock.install()
+    visitor.page.route("**/events/stream", lambda route: route.fulfill(status=503, json={}))
+    page = signed_in(visitor)
+    expect(page.locator("#liveness[data-kind=polling]")).to_be_visible()
+    page.unroute("**/events/stream")
+    page.clock.fast_forward(30_000)
+    expect(page.locator("#liveness[data-kind=live]")).to_be_visible()
 
 
 def test_what_is_asked_for_all_the_time_is_done_at_its_pace_and_not_put_off_for_ever(new_visitor: NewVisitor) -> None:
@@ -273,6 +303,18 @@ def test_each_endpoint_of_an_instance_is_looked_at_and_controlled(
     expect(card.locator(".facts")).to_contain_text(receiver.url("/first"))
 
 
+def test_since_when_an_endpoint_fails_and_when_it_is_tried_again_is_shown(
+    page: Page, house: ManagerProcess, linked: Phone, name: str
+) -> None:
+    stands = house.call("GET", f"/instances/{name}/webhook").json()
+    stands |= {"failingSince": "2026-01-02T03:04:05Z", "nextAttemptAt": "2026-01-02T03:06:07Z"}
+    page.route(re.compile(f"/instances/{name}/webhook"), lambda route: route.fulfill(json=stands))
+    go_to(page, name)
+    facts = page.locator("#webhook .facts")
+    expect(facts).to_contain_text(re.compile(r"Failing since.*:04:05"))
+    expect(facts).to_contain_text(re.compile(r"Next try.*:06:07"))
+
+
 def test_a_receiver_is_tried_switched_off_and_on_and_told_again(
     page: Page, house: ManagerProcess, receiver: Receiver, new_phone: Callable[[str], Phone], name: str
 ) -> None:
@@ -292,7 +334,7 @@ def test_a_receiver_is_tried_switched_off_and_on_and_told_again(
     expect(card.locator(".attempts")).to_contain_text("422")
     receiver.answer = lambda delivery: 200
     card.get_by_role("button", name="Deliver again").click()
-    said(page, "1 dead letters are delivered again.")
+    said(page, "Dead letters delivered again: 1.")
     receiver.wait_for(lambda payload: payload.get("message", {}).get("text") == "Recusada", count=2)
     expect(card.locator(".letters")).to_be_empty()
 
@@ -306,5 +348,5 @@ def test_a_receiver_is_tried_switched_off_and_on_and_told_again(
     card.get_by_text("Replay…").click()
     card.get_by_label("From position").fill("1")
     card.get_by_role("button", name="Replay", exact=True).click()
-    said(page, "2 events are delivered again.")
+    said(page, "Events delivered again: 2.")
     receiver.wait_for(lambda payload: payload.get("message", {}).get("text") == "Espera", count=2)

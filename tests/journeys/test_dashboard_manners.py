@@ -32,6 +32,11 @@ DARK = {"color_scheme": "dark", "locale": "en-US"}
 
 HIDE = """Object.defineProperty(document, "hidden", { value: true, configurable: true });
 document.dispatchEvent(new Event("visibilitychange"));"""
+TOLD_ABOVE_THE_CODE = """import("/static/dom.js").then(({ say, byId }) => {
+  scrollTo(0, 0);
+  say("Said.");
+  return byId("said").getBoundingClientRect().bottom <= document.querySelector("img.qr").getBoundingClientRect().top;
+})"""
 SHOW = HIDE.replace("true", "false", 1)
 
 
@@ -91,6 +96,62 @@ def test_what_goes_wrong_is_said_where_it_was_asked_for(page: Page, linked: Phon
     page.locator("#test").get_by_label("Message").fill("x")
     page.get_by_role("button", name="Send", exact=True).click()
     expect(page.locator("#test .wrong")).to_contain_text("7 to 15 digits")
+
+
+def test_of_a_refusal_each_part_that_is_wrong_is_said_and_none_twice(new_visitor: NewVisitor) -> None:
+    problem = {"type": "/problems/not-accepted", "detail": "$& is dear", "action": "", "errors": [
+        {"field": "name", "detail": "too long"}, {"field": "number", "detail": "$& is dear"}]}  # fmt: skip
+    ask = "(problem) => import('/static/words.js').then(({ refusal }) => refusal(problem))"
+    assert new_visitor().visit().evaluate(ask, problem) == "$& is dear · name: too long"
+    in_portuguese = new_visitor(locale="pt-BR").visit().evaluate(ask, problem)
+    assert in_portuguese == "O WhatsApp não aceitou. $& is dear · name: too long"
+
+
+def test_on_a_phone_the_secret_of_a_new_webhook_stands_with_its_instance_until_somebody_has_it(
+    new_visitor: NewVisitor, house: ManagerProcess, linked: Phone, name: str
+) -> None:
+    visitor = new_visitor(**LIGHT_AND_SMALL)
+    page = signed_in(visitor)
+    expect(page.locator(".tiles")).to_be_visible()
+    made = f"{name}-new"
+    create(page, made)
+    secret = page.locator(".secret")
+    expect(secret).to_contain_text("whsec_")
+    expect(secret).to_contain_text(f"Webhook secret of {made}")
+    expect(secret.locator("code")).to_be_in_viewport()
+    expect(page.locator("img.qr")).to_be_visible()
+    check_access(visitor)
+    assert page.evaluate(TOLD_ABOVE_THE_CODE)
+
+    page.evaluate(f"location.hash = '#/instances/{name}'")
+    expect(page.locator(".heading h2")).to_have_text(name)
+    expect(page.locator("#test")).to_be_visible()
+    expect(secret).to_have_count(0)
+    page.go_back()
+    expect(secret).to_contain_text("whsec_")
+    page.get_by_role("button", name="I have it").click()
+    expect(secret).to_have_count(0)
+    expect(page.locator("body")).not_to_contain_text("whsec_")
+
+
+def test_the_secret_of_an_instance_goes_with_it(
+    new_visitor: NewVisitor, house: ManagerProcess, linked: Phone, name: str
+) -> None:
+    page = signed_in(new_visitor())
+    made = f"{name}-new"
+    create(page, made)
+    expect(page.locator(".secret")).to_contain_text("whsec_")
+    house.call("DELETE", f"/instances/{made}")
+    expect(page.locator(".heading .badge")).to_have_text("removed")
+    expect(page.locator("body")).not_to_contain_text("whsec_")
+
+
+def create(page: Page, name: str) -> None:
+    """By hand, in a list that is not empty."""
+    page.locator(".creation summary").click()
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Webhook URL").fill("http://127.0.0.1:9/nobody")
+    page.get_by_role("button", name="Create", exact=True).click()
 
 
 def test_a_wrong_key_is_told_and_signing_out_ends_it(new_visitor: NewVisitor) -> None:

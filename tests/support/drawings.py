@@ -92,21 +92,32 @@ def first_generation(state: Instance) -> Instance:
     return msgspec.structs.replace(state, generation=1)
 
 
-def states() -> str:
-    """The life of a number, as a Mermaid diagram."""
-    found = transitions()
-    everywhere = {
+def from_everywhere(found: dict[tuple[str, str], list[str]]) -> set[tuple[str, str]]:
+    """What leads to the same status from each of them, and where to."""
+    return {
         (label, end)
         for (_, end), labels in found.items()
         for label in labels
         if all(label in found.get((status.value, end), ()) for status in Status if status.value != end)
     }
+
+
+def states() -> str:
+    """The life of a number, as a Mermaid diagram, without what leads to the same status from everywhere."""
+    found = transitions()
+    everywhere = from_everywhere(found)
     lines = ["stateDiagram-v2", "    [*] --> INITIALIZING: create"]
     for (start, end), labels in found.items():
         if own := [label for label in labels if (label, end) not in everywhere]:
             lines.append(f"    {start} --> {end}: {', '.join(own)}")
-    rest = (f"*{label}* → {'(gone)' if end == '[*]' else end}" for label, end in sorted(everywhere))
-    return f"{fenced('mermaid', lines)}\n\nFrom every status: {', '.join(rest)}."
+    return fenced("mermaid", lines)
+
+
+def everywhere() -> str:
+    """What leads to the same status from everywhere, as a list."""
+    return "\n".join(
+        f"* *{label}* → {end.replace('[*]', '`[*]`')}" for label, end in sorted(from_everywhere(transitions()))
+    )
 
 
 def tree() -> str:
@@ -144,7 +155,12 @@ def fenced(language: str, lines: list[str]) -> str:
     return "\n".join([f"```{language}", *lines, "```"])
 
 
-DRAWINGS: dict[str, Callable[[], str]] = {"states": states, "tree": tree, "remedies": remedies}
+DRAWINGS: dict[str, Callable[[], str]] = {
+    "states": states,
+    "everywhere": everywhere,
+    "tree": tree,
+    "remedies": remedies,
+}
 
 
 def redrawn(text: str) -> str:
