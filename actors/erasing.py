@@ -25,7 +25,7 @@ from chatbot_erp.actors.errors import ErasureUnfinished, Unavailable
 from chatbot_erp.actors.phone_numbers import normalise
 from chatbot_erp.actors.remains import DATABASE, Remains
 from chatbot_erp.eventstore.addresses import canonical
-from chatbot_erp.eventstore.erasures import WHOEVER, Begun, Destroyed, Erasure, Expired, Person, Places
+from chatbot_erp.eventstore.erasures import WHOEVER, Begun, Destroyed, Erasure, Expired, Places
 from chatbot_erp.eventstore.errors import StoreError
 from chatbot_erp.eventstore.events import SubjectErased
 from chatbot_erp.eventstore.records import Recorded
@@ -160,10 +160,15 @@ class Eraser:
                     log.error("an erasure is not finished", action="erasure_stuck", erasure=erasure.id, error=str(ex))
                     obstacle = obstacle or ex
                 else:
-                    if standing.behind:
-                        log.info("an erasure goes on", action="erasure_goes_on", erasure=erasure.id)
+                    self._tell_of_those_behind(erasure, standing, now)
         if obstacle is not None:
             raise obstacle
+
+    def _tell_of_those_behind(self, erasure: Erasure, standing: Standing, now: datetime) -> None:
+        if standing.behind and now - erasure.at > timedelta(seconds=OTHERS_PATIENCE_S):
+            log.error("nodes hold an erasure up", action="erasure_stuck", erasure=erasure.id, behind=standing.behind)
+        elif standing.behind:
+            log.info("an erasure goes on", action="erasure_goes_on", erasure=erasure.id, behind=standing.behind)
 
     def _take_part(self) -> None:
         """Do what is to be done on this machine for whoever erases somebody; what fails is tried again by `resume`."""
@@ -175,13 +180,10 @@ class Eraser:
             log.warning("not forgotten here yet", action="forgetting_postponed", error=str(ex))
 
     def _do_part(self, erasure: Erasure) -> None:
-        life = self._store.company.life
         try:
             match erasure.stage:
-                case Begun(addresses=addresses, ready=ready) if life not in ready:
-                    known = {name for each in addresses for name in session_traces.aliases(self._directory, None, each)}
-                    self._forget_in_spools(self._subjects.person(known))
-                    self._subjects.be_ready(erasure, life, known, has_files=self._remains.has_media())
+                case Begun(ready=ready) if self._store.company.life not in ready:
+                    self._be_ready(erasure, erasure.stage)
                 case Destroyed(left=left) if left.get(self._machine, ()) is None:
                     self._clean(erasure, {self._machine})
                 case _:
@@ -201,10 +203,11 @@ class Eraser:
         others = {name: life for name, life in self._store.company.machines().items() if name != self._machine}
         working = {name for name, life in others.items() if life is not None}
         if isinstance(current.stage, Begun):
-            person = self._subjects.person(current.stage.addresses)
-            self._forget_in_spools(person)
+            current = self._be_ready(current, current.stage)
+        if isinstance(current.stage, Begun):
             if behind := [name for name in working if others[name] not in current.stage.ready]:
                 return Standing(stage=current.stage, behind=tuple(sorted(behind)))
+            person = self._subjects.person(current.stage.addresses)
             has_files = self._remains.has_media() or any(current.stage.ready.values()) or working < others.keys()
             media = dict.fromkeys(self._remains.media_of(self._store, person)) if has_files else ()
             owing: dict[str, Places] = dict.fromkeys({*others, self._machine})
@@ -259,12 +262,21 @@ class Eraser:
             subjects = found.event.subjects if isinstance(found.event, SubjectErased) else ()
         return Erased(id=erasure.id, position=position, subjects=len(subjects), awaited=standing.awaited)
 
-    def _forget_in_spools(self, person: Person) -> None:
-        """Before the keys are destroyed: what is read from a spool afterwards would be somebody new's."""
+    def _be_ready(self, erasure: Erasure, begun: Begun) -> Erasure:
+        """Have nothing of theirs in the spools here, and let the others know; how it stands then. Raises `ErasureUnfinished`.
+
+        Before the keys are destroyed: what is read from a spool afterwards would be somebody new's.
+        """
+        life, known = self._store.company.life, set(begun.addresses)
+        if is_first := life not in begun.ready:
+            known |= {name for each in begun.addresses for name in session_traces.aliases(self._directory, None, each)}
         try:
-            self._remains.drop_spooled(person.addresses)
+            self._remains.drop_spooled(self._subjects.person(known).addresses)
         except (OSError, StoreError) as ex:
             raise ErasureUnfinished(f"The keys are not destroyed yet: a spool cannot be changed ({ex}).") from ex
+        if not is_first:
+            return erasure
+        return self._subjects.be_ready(erasure, life, known, has_files=self._remains.has_media())
 
     def _names(self, number: str) -> Iterable[str]:
         """The number, and what WhatsApp calls its owner besides."""

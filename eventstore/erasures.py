@@ -104,12 +104,20 @@ def write_down(connection: Connection, erasure: Erasure) -> None:
     )
 
 
-def be_ready(connection: Connection, id_: str, life: str, addresses: Iterable[str], *, has_files: bool) -> None:
-    """The spools of a node hold nothing of them. Its files may know more `addresses` of theirs."""
-    if (erasure := find(connection, id_)) is not None and isinstance(erasure.stage, Begun):
-        known = {*erasure.stage.addresses, *addresses}
-        stage = Begun(addresses=tuple(sorted(known)), ready={**erasure.stage.ready, life: has_files})
-        write_down(connection, msgspec.structs.replace(erasure, stage=stage))
+def be_ready(
+    connection: Connection, erasure: Erasure, life: str, addresses: Iterable[str], *, has_files: bool
+) -> Erasure:
+    """The spools of a node hold nothing of them. Its files may know more `addresses` of theirs. How it stands then."""
+    now = find(connection, erasure.id)
+    if now is None:
+        return msgspec.structs.replace(erasure, stage=Destroyed(subjects=()))
+    if not isinstance(now.stage, Begun):
+        return now
+    known = {*now.stage.addresses, *addresses}
+    stage = Begun(addresses=tuple(sorted(known)), ready={**now.stage.ready, life: has_files})
+    done = msgspec.structs.replace(now, stage=stage)
+    write_down(connection, done)
+    return done
 
 
 def destroy(

@@ -126,10 +126,10 @@ class SubjectKeys:
             self.losses += 1
         return erasure
 
-    def be_ready(self, erasure: Erasure, life: str, addresses: Iterable[str], *, has_files: bool) -> None:
+    def be_ready(self, erasure: Erasure, life: str, addresses: Iterable[str], *, has_files: bool) -> Erasure:
         """As `erasures.be_ready`."""
         with self._turn:
-            self._write(lambda line: erasures.be_ready(line, erasure.id, life, addresses, has_files=has_files))
+            return self._write(lambda line: erasures.be_ready(line, erasure, life, addresses, has_files=has_files))
 
     def destroy(
         self,

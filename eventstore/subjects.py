@@ -96,9 +96,9 @@ class Subjects:
         """Put on record that somebody is to be forgotten."""
         return self._keys.begin_erasure(addresses, at)
 
-    def be_ready(self, erasure: Erasure, life: str, addresses: Iterable[str], *, has_files: bool) -> None:
-        """Put on record that the spools of a node hold nothing of them; `addresses` are what it knows them by."""
-        self._keys.be_ready(erasure, life, addresses, has_files=has_files)
+    def be_ready(self, erasure: Erasure, life: str, addresses: Iterable[str], *, has_files: bool) -> Erasure:
+        """Put on record that the spools of a node hold nothing of them; `addresses` are what it knows them by. How it stands then."""
+        return self._keys.be_ready(erasure, life, addresses, has_files=has_files)
 
     def destroy(
         self,

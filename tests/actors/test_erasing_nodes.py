@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from structlog.testing import capture_logs
 
 from chatbot_erp.actors import erasing, spool_exchange
 from chatbot_erp.actors.config import Config
@@ -192,6 +193,21 @@ def test_a_spool_that_another_node_cannot_change_keeps_the_keys_and_the_refusal_
                 b.eraser.resume(LATER)
             assert time.monotonic() < deadline
             time.sleep(0.05)
+        assert text_of(a.store) == [""]
+
+
+def test_what_was_begun_is_finished_by_nodes_that_all_began_anew_since(start: Start) -> None:
+    with start("a") as a:
+        tell(a.store, message(HER, "her wish"))
+        a.store.keys.begin_erasure([canonical(HER)], NOW)
+    with start("a") as a, start("b") as b:
+        for node in (a, b):
+            node.store.keys.heed(lambda: None)  # what they find is no news to them
+        with capture_logs() as logged:
+            a.eraser.resume(LATER)
+        assert [(line["action"], line["behind"]) for line in logged] == [("erasure_stuck", ("b",))]
+        assert text_of(a.store) == ["her wish"]
+        b.eraser.resume(LATER)
         assert text_of(a.store) == [""]
 
 
