@@ -70,6 +70,7 @@ def start(database: str, tmp_path: Path) -> Start:
         config = Config(data_dir=tmp_path / name, database=database, node=name, media_keep_days=30)
         node = Node(name=name, movable=True, lease_s=600.0)
         with open_store(config.data_dir, database, node) as store, closing(open_vault(database)) as vault:
+            store.company.fix([])  # as the house does: what was lost before is no news from then on
             yield Living(store, Eraser(store, config, vault), vault, config.data_dir)
 
     return start
@@ -201,11 +202,9 @@ def test_what_was_begun_is_finished_by_nodes_that_all_began_anew_since(start: St
         tell(a.store, message(HER, "her wish"))
         a.store.keys.begin_erasure([canonical(HER)], NOW)
     with start("a") as a, start("b") as b:
-        for node in (a, b):
-            node.store.keys.heed(lambda: None)  # what they find is no news to them
         with capture_logs() as logged:
             a.eraser.resume(LATER)
-        assert [(line["action"], line["behind"]) for line in logged] == [("erasure_stuck", ("b",))]
+        assert [(line["action"], line["behind"]) for line in logged if "behind" in line] == [("erasure_stuck", ("b",))]
         assert text_of(a.store) == ["her wish"]
         b.eraser.resume(LATER)
         assert text_of(a.store) == [""]
