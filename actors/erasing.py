@@ -104,7 +104,7 @@ class Eraser:
 
     def held(self, number: str, *, after: int, limit: int) -> Held:
         """What the log holds of whoever has this number, LID or group's jid. Raises `BadNumber`."""
-        person = self._subjects.person(self._names(number))
+        person = self._subjects.person(self._aliases({canonical(normalise(number))}))
         records, reached = page(self._store, person, after=after, limit=limit)
         return Held(addresses=person.addresses, records=tuple(records), next=reached)
 
@@ -113,7 +113,7 @@ class Eraser:
 
         Raises `BadNumber`; `ErasureUnfinished` where it is on record and goes on by itself; `StoreError` where it is not.
         """
-        erasure = self._subjects.begin(self._names(number), now)
+        erasure = self._subjects.begin({canonical(normalise(number))}, now)
         deadline = time.monotonic() + OTHERS_PATIENCE_S
         position: int | None = None
         try:
@@ -207,7 +207,7 @@ class Eraser:
         if isinstance(current.stage, Begun):
             if behind := [name for name in working if others[name] not in current.stage.ready]:
                 return Standing(stage=current.stage, behind=tuple(sorted(behind)))
-            person = self._subjects.person(current.stage.addresses)
+            person = self._subjects.person({*current.stage.addresses, *current.stage.aliases})
             has_files = self._remains.has_media() or any(current.stage.ready.values()) or working < others.keys()
             media = dict.fromkeys(self._remains.media_of(self._store, person)) if has_files else ()
             owing: dict[str, Places] = dict.fromkeys({*others, self._machine})
@@ -235,6 +235,11 @@ class Eraser:
         """Clean what is here of what is left to these; how the erasure stands then, and what refused it and why."""
         stage = erasure.stage
         assert isinstance(stage, Destroyed), "before that there is nothing to clean"
+        if stage.left.get(self._machine, ()) is None and (more := self._aliases(stage.named) - set(stage.addresses)):
+            # Before the sessions that know them are cleaned: what refuses has to be tried again.
+            erasure = self._subjects.know(erasure, more)
+            stage = erasure.stage
+            assert isinstance(stage, Destroyed), "and stays so"
         cleaned: dict[str, tuple[str, ...]] = {}
         reasons: dict[str, str] = {}
         for machine in stage.left.keys() & machines:
@@ -267,20 +272,23 @@ class Eraser:
 
         Before the keys are destroyed: what is read from a spool afterwards would be somebody new's.
         """
-        life, known = self._store.company.life, set(begun.addresses)
+        life, aliases = self._store.company.life, set(begun.aliases)
         if is_first := life not in begun.ready:
-            known |= {name for each in begun.addresses for name in session_traces.aliases(self._directory, None, each)}
+            aliases |= self._aliases(begun.addresses)
         try:
-            self._remains.drop_spooled(self._subjects.person(known).addresses)
+            self._remains.drop_spooled(self._subjects.person({*begun.addresses, *aliases}).addresses)
         except (OSError, StoreError) as ex:
             raise ErasureUnfinished(f"The keys are not destroyed yet: a spool cannot be changed ({ex}).") from ex
         if not is_first:
             return erasure
-        return self._subjects.be_ready(erasure, life, known, has_files=self._remains.has_media())
+        return self._subjects.be_ready(erasure, life, aliases, has_files=self._remains.has_media())
 
-    def _names(self, number: str) -> Iterable[str]:
-        """The number, and what WhatsApp calls its owner besides."""
-        return session_traces.aliases(self._directory, self._database, canonical(normalise(number)))
+    def _aliases(self, named: Iterable[str]) -> set[str]:
+        """The addresses, and what WhatsApp calls their owner besides, as far as sessions here or in the database know it.
+
+        Not what it calls these again: a number that changed hands would lead to somebody else.
+        """
+        return {name for each in named for name in session_traces.aliases(self._directory, self._database, each)}
 
 
 class _Turn:

@@ -33,6 +33,9 @@ class Begun(msgspec.Struct, frozen=True, kw_only=True, tag="begun", omit_default
     """Whoever has these addresses is to be forgotten; the keys are still there."""
 
     addresses: tuple[str, ...]
+    """As they were named by whoever wants it."""
+    aliases: tuple[str, ...] = ()
+    """What nodes found in their session files beside these."""
     ready: dict[str, bool] = {}
     """Lives of nodes whose spools hold nothing of them, and whether files of messages are on that machine."""
 
@@ -42,6 +45,8 @@ class Destroyed(msgspec.Struct, frozen=True, kw_only=True, tag="destroyed", omit
 
     subjects: tuple[str, ...]
     addresses: tuple[str, ...] = ()
+    named: tuple[str, ...] = ()
+    """Those of the addresses that were named by whoever wants it."""
     left: dict[str, Places] = {}
     """By the names of machines. One that was cleaned but for what refused it has just that."""
     media: tuple[str, ...] = ()
@@ -105,16 +110,17 @@ def write_down(connection: Connection, erasure: Erasure) -> None:
 
 
 def be_ready(
-    connection: Connection, erasure: Erasure, life: str, addresses: Iterable[str], *, has_files: bool
+    connection: Connection, erasure: Erasure, life: str, aliases: Iterable[str], *, has_files: bool
 ) -> Erasure:
-    """The spools of a node hold nothing of them. Its files may know more `addresses` of theirs. How it stands then."""
+    """The spools of a node hold nothing of them. Its files may know more addresses of theirs. How it stands then."""
     now = find(connection, erasure.id)
     if now is None:
         return msgspec.structs.replace(erasure, stage=Destroyed(subjects=()))
     if not isinstance(now.stage, Begun):
         return now
-    known = {*now.stage.addresses, *addresses}
-    stage = Begun(addresses=tuple(sorted(known)), ready={**now.stage.ready, life: has_files})
+    known = {*now.stage.aliases, *aliases}.difference(now.stage.addresses)
+    ready = {**now.stage.ready, life: has_files}
+    stage = Begun(addresses=now.stage.addresses, aliases=tuple(sorted(known)), ready=ready)
     done = msgspec.structs.replace(now, stage=stage)
     write_down(connection, done)
     return done
@@ -137,11 +143,24 @@ def destroy(
         return msgspec.structs.replace(erasure, stage=Destroyed(subjects=()))
     if not isinstance(now.stage, Begun):
         return now
-    found = person(connection, {*addresses, *now.stage.addresses})
+    found = person(connection, {*addresses, *now.stage.addresses, *now.stage.aliases})
     connection.executemany("DELETE FROM subjects WHERE subject = ?", [(each,) for each in found.subjects])
     connection.executemany("DELETE FROM addresses WHERE address = ?", [(each,) for each in found.addresses])
-    unclean = Destroyed(subjects=found.subjects, addresses=found.addresses, left=dict(left), media=media)
+    unclean = Destroyed(
+        subjects=found.subjects, addresses=found.addresses, named=now.stage.addresses, left=dict(left), media=media
+    )
     done = msgspec.structs.replace(erasure, at=at, stage=unclean if left else Destroyed(subjects=found.subjects))
+    write_down(connection, done)
+    return done
+
+
+def know(connection: Connection, erasure: Erasure, aliases: Iterable[str]) -> Erasure:
+    """Whoever's keys were destroyed has these addresses, too; how it stands then."""
+    now = find(connection, erasure.id)
+    if now is None or not isinstance(now.stage, Destroyed):
+        return erasure
+    known = tuple(sorted({*now.stage.addresses, *aliases}))
+    done = msgspec.structs.replace(now, stage=msgspec.structs.replace(now.stage, addresses=known))
     write_down(connection, done)
     return done
 

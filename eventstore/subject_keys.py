@@ -126,10 +126,10 @@ class SubjectKeys:
             self.losses += 1
         return erasure
 
-    def be_ready(self, erasure: Erasure, life: str, addresses: Iterable[str], *, has_files: bool) -> Erasure:
+    def be_ready(self, erasure: Erasure, life: str, aliases: Iterable[str], *, has_files: bool) -> Erasure:
         """As `erasures.be_ready`."""
         with self._turn:
-            return self._write(lambda line: erasures.be_ready(line, erasure, life, addresses, has_files=has_files))
+            return self._write(lambda line: erasures.be_ready(line, erasure, life, aliases, has_files=has_files))
 
     def destroy(
         self,
@@ -148,6 +148,11 @@ class SubjectKeys:
                 return self._write(lambda line: erasures.destroy(line, erasure, addresses, at, left, media))
             finally:
                 self._lose()
+
+    def know(self, erasure: Erasure, aliases: Iterable[str]) -> Erasure:
+        """As `erasures.know`."""
+        with self._turn:
+            return self._write(lambda connection: erasures.know(connection, erasure, aliases))
 
     def strike(self, erasure: Erasure, cleaned: Mapping[str, tuple[str, ...]]) -> Erasure:
         """As `erasures.strike`."""

@@ -96,9 +96,9 @@ class Subjects:
         """Put on record that somebody is to be forgotten."""
         return self._keys.begin_erasure(addresses, at)
 
-    def be_ready(self, erasure: Erasure, life: str, addresses: Iterable[str], *, has_files: bool) -> Erasure:
-        """Put on record that the spools of a node hold nothing of them; `addresses` are what it knows them by. How it stands then."""
-        return self._keys.be_ready(erasure, life, addresses, has_files=has_files)
+    def be_ready(self, erasure: Erasure, life: str, aliases: Iterable[str], *, has_files: bool) -> Erasure:
+        """Put on record that the spools of a node hold nothing of them, and what else it knows them by; how it stands then."""
+        return self._keys.be_ready(erasure, life, aliases, has_files=has_files)
 
     def destroy(
         self,
@@ -114,6 +114,10 @@ class Subjects:
         Machines are `left` to be cleaned: they and the addresses stay on record until the last one was.
         """
         return self._keys.destroy(erasure, addresses, at, left, media)
+
+    def know(self, erasure: Erasure, aliases: Iterable[str]) -> Erasure:
+        """Put on record what a machine that is to be cleaned knows them by; how it stands then."""
+        return self._keys.know(erasure, aliases)
 
     def strike(self, erasure: Erasure, cleaned: Mapping[str, tuple[str, ...]]) -> Erasure:
         """Put on record which machines were cleaned, but for these places; how it stands then."""

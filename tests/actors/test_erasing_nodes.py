@@ -176,6 +176,35 @@ def test_a_node_that_was_down_is_named_and_learns_when_it_is_back_what_it_missed
             assert b.store.keys.unfinished_erasures() == []
 
 
+def test_a_node_that_was_down_goes_by_what_its_own_sessions_know_until_all_there_is_clean(start: Start) -> None:
+    with start("b") as b:
+        session(b.directory, (HER, HER_LID, "Dolores"))
+        parked = b.directory / "parked"
+        (parked / "2.json").mkdir(parents=True)  # reading it fails
+        (parked / "1.json").write_text(f"her wish, {HER_LID}")
+    with start("a") as a:
+        tell(a.store, message(HER, "her wish"))
+        assert a.eraser.erase(HER, NOW).awaited == ("b",)
+        with start("b") as b:
+            with pytest.raises(ErasureUnfinished, match=r"parked/2\.json|Is a directory"):
+                b.eraser.resume(LATER)
+            assert HER_LID.encode() not in everything(b.directory)
+            (parked / "2.json").rmdir()
+            (parked / "2.json").write_text(f"her next wish, {HER_LID}")
+            b.eraser.resume(LATER)
+            assert not (parked / "2.json").exists()
+            assert b.store.keys.unfinished_erasures() == []
+
+
+def test_who_has_a_number_or_lid_that_changed_hands_is_not_forgotten_with_who_had_it(start: Start) -> None:
+    with start("a") as a, start("b") as b:
+        tell(a.store, message(HER, "her wish"), message(HIM, "his wish"))
+        session(a.directory, (HER, HER_LID, "Dolores"))
+        session(b.directory, (HIM, HER_LID, "Jose"))
+        assert a.eraser.erase(HER, NOW).subjects == 1
+        assert text_of(a.store) == ["", "his wish"]
+
+
 def test_a_spool_that_another_node_cannot_change_keeps_the_keys_and_the_refusal_says_so(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
