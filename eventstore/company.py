@@ -72,7 +72,7 @@ class Company(Protocol):
         """All that were seen in the last day; none where there is no other."""
 
     def machines(self) -> dict[str, str | None]:
-        """All that worked here in the last 30 days or still have something, and the lives of those that work now."""
+        """All that worked here in the last 30 days, and the lives of those that work now."""
 
     def is_living(self, life: str, /) -> bool:
         """Whether somebody else who has this life still goes on with it."""

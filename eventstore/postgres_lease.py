@@ -5,6 +5,7 @@ All of it happens with the head row locked, which whoever appends locks, too: on
 
 import time
 from collections.abc import Callable
+from math import inf
 
 from chatbot_erp.eventstore.engine import Ask
 from chatbot_erp.eventstore.errors import StoreUnavailable
@@ -16,6 +17,9 @@ RENEWALS = 5
 """So often a lease is renewed before it would lapse."""
 
 LOOK_EVERY_S = 0.2
+
+SEEN_EVERY_S = 3600.0
+"""How often one that shares with nobody, and renews no lease, writes down that it works."""
 
 
 class Superseded(Exception):
@@ -41,7 +45,7 @@ class Tenure:
         self.losses = 0
         """How often keys were lost, as of the last transaction."""
         self.has_company = False
-        self._settled_at = 0.0
+        self._settled_at = -inf
         self._patient_until = self.until
 
     @property
@@ -83,11 +87,11 @@ class Tenure:
 
     def is_due(self) -> bool:
         """Whether it is time to look whether everything is in its place."""
-        return self.node.movable and boot_time() > self._settled_at + self.cadence_s
+        return boot_time() > self._settled_at + (self.cadence_s if self.node.movable else SEEN_EVERY_S)
 
     def hasten(self) -> None:
         """It is time."""
-        self._settled_at = 0.0
+        self._settled_at = -inf
 
     def settled(self, nodes: int) -> None:
         """Everything is in its place, or on its way; so many nodes live."""
@@ -150,10 +154,12 @@ def settle(connection: Connection, tenure: Tenure) -> None:
         ask = asking(connection)
         ask("lock_head")
         tenure.check(ask("standing_of_node", (tenure.node.name,)).fetchone())
-        if not tenure.is_patient() and (superseded := [name for (name,) in ask("supersede", (tenure.node.name,))]):
+        if not tenure.node.movable:
+            ask("be_seen", (tenure.node.name, tenure.epoch))
+        elif not tenure.is_patient() and (superseded := [name for (name,) in ask("supersede", (tenure.node.name,))]):
             ask("abandon", (superseded,))
         ask("forget_nodes")
-        nodes = _settle(ask)
+        nodes = _settle(ask) if tenure.node.movable else 1
     tenure.settled(nodes)
 
 

@@ -62,7 +62,10 @@ WHERE former.name = n.name AND n.name = %(name)s AND n.epoch = %(epoch)s AND n.l
 RETURNING former.lease_until < clock_timestamp();
 
 -- name: give_lease_back
-UPDATE nodes SET lease_until = '-infinity' WHERE name = %s AND epoch = %s;
+UPDATE nodes SET seen_at = clock_timestamp(), lease_until = '-infinity' WHERE name = %s AND epoch = %s;
+
+-- name: be_seen
+UPDATE nodes SET seen_at = clock_timestamp() WHERE name = %s AND epoch = %s;
 
 -- name: supersede
 -- Those whose lease has lapsed append nothing any more.
@@ -87,7 +90,9 @@ DELETE FROM nodes
 WHERE seen_at < now() - interval '30 days' AND NOT EXISTS (SELECT FROM placements WHERE node = nodes.name);
 
 -- name: machines
-SELECT name, epoch, lease_until > clock_timestamp() FROM nodes WHERE name <> '';
+-- Nobody waits for one that was not seen for so long, whatever it still has.
+SELECT name, epoch, lease_until > clock_timestamp() FROM nodes
+WHERE name <> '' AND seen_at >= now() - interval '30 days';
 
 -- name: living
 SELECT name, url, leaving FROM nodes WHERE lease_until <> '-infinity';

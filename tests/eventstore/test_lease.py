@@ -11,6 +11,7 @@ import msgspec
 import psycopg
 import pytest
 
+from chatbot_erp.eventstore import postgres_lease
 from chatbot_erp.eventstore.company import News, Seat
 from chatbot_erp.eventstore.errors import StoreError, StoreUnavailable, VersionConflict
 from chatbot_erp.eventstore.events import InstanceCreated, InstanceRemoved, MessageAccepted
@@ -268,6 +269,41 @@ def test_who_was_cut_off_when_one_that_shares_with_nobody_began_has_an_old_epoch
         assert c.company.machines()["a"] is None
         assert direct("SELECT epoch FROM nodes WHERE name = 'a'").fetchone() == (2,)  # type: ignore[attr-defined]
         assert c.company.reserve("t", "empresa_in_the_making")
+
+
+@pytest.mark.parametrize("node", [A, Node(name="alone")], ids=["a node", "one alone"])
+def test_nobody_knows_a_machine_any_more_that_was_not_seen_for_a_month_whatever_it_still_has(
+    database: str, directory: Path, direct: Direct, node: Node
+) -> None:
+    for lost in "bc":
+        opened(database, directory, Node(name=lost, movable=True), Signal()).close()
+    direct("INSERT INTO placements (stream, name, node, fixed) VALUES ('s', 'empresa_x', 'b', true)")
+    direct("UPDATE nodes SET seen_at = now() - interval '31 days'")
+    with opened(database, directory, node, Signal()) as store:
+        store.company.fix([])
+        assert list(store.company.machines()) == [node.name]
+        assert direct("SELECT count(*) FROM nodes WHERE name = 'c'").fetchone() == (0,)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("node", [A, Node(name="alone"), VISITOR], ids=["a node", "one alone", "a visitor"])
+def test_who_works_for_a_month_and_ends_is_remembered_from_its_end_on(
+    database: str, directory: Path, direct: Direct, node: Node
+) -> None:
+    with opened(database, directory, node, Signal()) as store:
+        store.company.fix([])
+        direct("UPDATE nodes SET seen_at = now() - interval '31 days'")
+    assert direct("SELECT count(*) FROM nodes WHERE seen_at > now() - interval '1 day'").fetchone() == (1,)  # type: ignore[attr-defined]
+
+
+def test_one_that_shares_with_nobody_is_seen_now_and_then_as_long_as_it_works(
+    database: str, directory: Path, direct: Direct, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_lease, "SEEN_EVERY_S", 0.0)
+    with opened(database, directory, Node(name="alone"), Signal()) as store:
+        direct("UPDATE nodes SET seen_at = now() - interval '31 days'")
+        store.company.fix([])
+        store.company.fix([])
+        assert "alone" in store.company.machines()
 
 
 def test_a_visitor_writes_beside_nodes_and_when_nobody_is_there_and_has_nothing(
