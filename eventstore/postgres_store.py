@@ -99,19 +99,26 @@ def _take(url: str, node: Node, wanted: Settings) -> Tenure:
         return postgres.connect(url, patience_ms=wanted.patience_ms, answer_s=wanted.answer_s)
 
     with closing(connect()) as connection:
-        if not postgres.is_up_to_date(connection):
-            # Not while a manager of an older version works with it.
-            postgres.own(connection, wanted.patience_ms)
-            postgres.migrate(connection)
+        _bring_up_to_date(connection, wanted.patience_ms)
     with closing(connect()) as connection:
         return take(connection, node, wanted.patience_ms / 1000)
 
 
+def _bring_up_to_date(connection: postgres.Connection, patience_ms: int) -> None:
+    """Not while a manager of an older version works with it: StoreUnavailable. Raises also LogTooNew, psycopg.Error."""
+    if not postgres.is_up_to_date(connection):
+        postgres.own(connection, patience_ms)
+        postgres.migrate(connection)
+
+
 def open_vault(url: str) -> Vault:
-    """The secrets in a database, made or migrated if need be. Raises LogTooNew, StoreUnavailable, StoreError."""
+    """The secrets in a database, made or migrated if need be.
+
+    Raises LogTooNew, StoreUnavailable (`locked`: managers of an older version work there), StoreError.
+    """
     try:
         with closing(postgres.connect(url)) as connection:
-            postgres.migrate(connection)
+            _bring_up_to_date(connection, postgres.PATIENCE_MS)
     except psycopg.Error as ex:
         raise postgres.meaning_of(ex) from ex
     return Vault(KeysConnection(url))

@@ -11,9 +11,11 @@ from typing import Self
 import psycopg
 import pytest
 
+from chatbot_erp.eventstore import postgres as postgres_rules
 from chatbot_erp.eventstore.addresses import canonical
 from chatbot_erp.eventstore.errors import LogCorrupt, LogTooNew, StoreError, StoreUnavailable
 from chatbot_erp.eventstore.events import MessageAccepted, PingSent
+from chatbot_erp.eventstore.lease import Node
 from chatbot_erp.eventstore.postgres_store import open_log, open_store, open_vault, verify
 from chatbot_erp.eventstore.store import EventStore, NewEvent, Settings
 from chatbot_erp.eventstore.subjects import Subjects
@@ -242,6 +244,17 @@ def test_an_older_manager_leaves_a_newer_schema_alone(
     for attempt in (lambda: open_store(database, directory), lambda: open_log(database), lambda: open_vault(database)):
         with pytest.raises(LogTooNew, match="schema 99"):
             attempt()
+
+
+def test_a_newer_program_that_looks_for_secrets_changes_no_schema_that_an_older_manager_works_with(
+    database: str, directory: Path, direct: Callable[[str], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_rules, "PATIENCE_MS", 0)
+    with open_store(database, directory, node=Node(name="a", movable=True)):
+        direct("DELETE FROM migrations WHERE number > 1")
+        with pytest.raises(StoreUnavailable, match="another manager works in this database"):
+            open_vault(database)
+        assert direct("SELECT max(number) FROM migrations").fetchone() == (1,)  # type: ignore[attr-defined]
 
 
 def test_an_event_that_was_changed_behind_the_stores_back_is_found(
