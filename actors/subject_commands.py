@@ -19,6 +19,7 @@ from chatbot_erp.actors.log_commands import line
 from chatbot_erp.actors.outbox import Outbox
 from chatbot_erp.actors.phone_numbers import normalise
 from chatbot_erp.actors.progress import progress
+from chatbot_erp.actors.spool import close_spools
 from chatbot_erp.eventstore.addresses import canonical
 from chatbot_erp.eventstore.database import FILE
 from chatbot_erp.eventstore.errors import NoLog, StoreUnavailable
@@ -71,6 +72,7 @@ def _erase(data_dir: Path, database: str | None, number: str, manager: Asked) ->
     try:
         with FileLock(data_dir / "manager.lock", timeout=0):
             _await_former_hosts(data_dir)
+            close_spools(data_dir)
             config = Config(data_dir=data_dir, database=database)
             Outbox(config).empty()
             with open_store(data_dir, database, VISITOR) as store, closing(open_vault(database or data_dir)) as vault:
@@ -81,8 +83,8 @@ def _erase(data_dir: Path, database: str | None, number: str, manager: Asked) ->
         if database is None or ex.trouble != "locked":
             raise
         raise click.ClickException(
-            "Nothing was erased: a manager has the database to itself, ask that one (DELETE /subjects/NUMBER); or somebody"
-            " else erases just now, try again."
+            "Nothing was erased. A manager has the database to itself, or managers of an older version work with it: ask"
+            " one of them (DELETE /subjects/NUMBER). Or somebody else erases just now: try again."
         ) from ex
     except ManagerError as ex:
         raise click.ClickException(str(ex)) from ex

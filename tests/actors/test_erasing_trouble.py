@@ -16,11 +16,14 @@ import pytest
 
 from chatbot_erp.actors import doctor
 from chatbot_erp.actors.config import Config
-from chatbot_erp.actors.erasing import Eraser
+from chatbot_erp.actors.erasing import Erased, Eraser
 from chatbot_erp.actors.errors import ErasureUnfinished
+from chatbot_erp.actors.frames import Said
 from chatbot_erp.actors.media_files import MediaFiles
 from chatbot_erp.actors.media_specs import media_in
 from chatbot_erp.actors.serve import Surroundings, open_house
+from chatbot_erp.actors.spool import PART, write_spool
+from chatbot_erp.actors.subject_commands import forget
 from chatbot_erp.eventstore.addresses import canonical
 from chatbot_erp.eventstore.errors import LogCorrupt
 from chatbot_erp.eventstore.store import EventStore
@@ -37,6 +40,7 @@ from erasing_world import (
     everything,
     message,
     session,
+    spoken,
     tell,
     text_of,
 )
@@ -85,6 +89,22 @@ def test_nothing_is_told_to_be_forgotten_while_a_spool_keeps_it(config: Config, 
     assert text_of(store) == [""]
     (event,) = store.read(types={"subject.erased"})
     assert event.recorded_at == LATER
+
+
+class Nobody:
+    def erase(self, number: str) -> Erased:
+        raise AssertionError("no manager runs on this data directory")
+
+
+def test_the_command_cleans_also_what_a_host_had_no_time_to_finish(config: Config) -> None:
+    with EventStore.open(config.data_dir) as store:
+        tell(store, message(HER, "her wish"))
+    spool = write_spool(
+        config.data_dir, "h", [Said(instance="shop", generation=1, number=1, observation=spoken("a spooled wish", HER))]
+    )
+    spool.rename(spool.with_suffix(PART))
+    forget(config.data_dir, None, HER, Nobody(), as_json=True)
+    assert b"a spooled wish" not in everything(config.data_dir)
 
 
 def test_a_damaged_session_keeps_no_key_and_no_other_session_from_being_cleaned(
