@@ -60,6 +60,7 @@ class SubjectKeys:
         self._ciphers: dict[tuple[str, str], AESGCM | None] = {}
         self._closed = False
         self._lost_by_all = 0
+        self._outdated = False
         self._heed: Callable[[], None] = lambda: None
         self.losses = 0
         """It grows when an erasure begins and when keys are destroyed: what was read before may hold what is erased now."""
@@ -76,16 +77,19 @@ class SubjectKeys:
 
     def locks(self, wanted: Sequence[Wanted]) -> list[Lock]:
         """What to lock with; keys that are new are on disk before this returns."""
+        self._catch_up()
         known = self._locks
         found = [known.get(each) for each in wanted]
         if None in found:
             self._make([each for each, lock in zip(wanted, found, strict=True) if lock is None])
             with self._turn:
+                self._renew()
                 found = [known.get(each) or self._lock_of(each) for each in wanted]
         return [lock for lock in found if lock is not None]
 
     def cipher(self, subject: str, period: str) -> AESGCM | None:
         """What opens the boxes of a subject and a day; None where a key was destroyed."""
+        self._catch_up()
         place = (subject, period)
         try:
             return self._ciphers[place]
@@ -95,6 +99,7 @@ class SubjectKeys:
 
     def lock_of_known(self, wanted: Wanted) -> Lock | None:
         """As `locks`, but for a party that is known already; None for any other, and then nothing was made."""
+        self._catch_up()
         if lock := self._locks.get(wanted):
             return lock
         with self._turn:  # in one: between two, an erasure would come, and a key be made for who was just forgotten
@@ -123,7 +128,7 @@ class SubjectKeys:
         erasure = Erasure(id=str(uuid4()), at=at, stage=Begun(addresses=tuple(sorted(addresses))))
         with self._turn:
             self._write(lambda connection: erasures.write_down(connection, erasure))
-            self.losses += 1
+            self._count_loss()
         return erasure
 
     def be_ready(self, erasure: Erasure, life: str, aliases: Iterable[str], *, has_files: bool) -> Erasure:
@@ -187,11 +192,11 @@ class SubjectKeys:
             self._forget()
 
     def notice(self, losses: int) -> None:
-        """Others lost keys as well, so often by now: what is known of them may be out of date."""
+        """Others lost keys as well, so often by now: what is known of them may be out of date. Waits for nobody."""
         if losses != self._lost_by_all:
             self._lost_by_all = losses
-            with self._turn:
-                self._lose()
+            self._outdated = True
+            self._count_loss()
             self._heed()
 
     def heed(self, noticed: Callable[[], None]) -> None:
@@ -233,6 +238,7 @@ class SubjectKeys:
 
     def _cipher_of(self, place: tuple[str, str]) -> AESGCM | None:
         """Has the turn."""
+        self._renew()
         if place in self._ciphers:
             return self._ciphers[place]
         if self._connection is None and not self._closed:
@@ -281,9 +287,26 @@ class SubjectKeys:
     def _lose(self) -> None:
         """Also after a failure: the keys may be gone all the same, where only the answer to COMMIT was lost."""
         self._forget()
-        self.losses += 1
+        self._count_loss()
+
+    def _count_loss(self) -> None:
+        with self._gate:
+            self.losses += 1
+
+    def _catch_up(self) -> None:
+        """Know nothing any more that others have destroyed, as far as that was noticed."""
+        if self._outdated:
+            with self._turn:
+                self._renew()
+
+    def _renew(self) -> None:
+        """Has the turn."""
+        if self._outdated:
+            self._forget()
 
     def _forget(self) -> None:
+        """Has the turn."""
+        self._outdated = False
         self._locks.clear()
         self._ciphers.clear()
 

@@ -1,7 +1,8 @@
 """Somebody is forgotten: by the destruction of keys, whatever interrupts it, and without a change of what is in the log."""
 
 import sqlite3
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,6 +22,7 @@ from chatbot_erp.eventstore.events import (
     SubjectErased,
     WebhookAbandoned,
 )
+from chatbot_erp.eventstore.keys_file import open_keys
 from chatbot_erp.eventstore.log_reader import LogReader
 from chatbot_erp.eventstore.records import ERASED, Attempt, Recorded
 from chatbot_erp.eventstore.store import EventStore, NewEvent
@@ -33,6 +35,7 @@ Facts = Callable[[Event], NewEvent]
 
 EVERYWHERE = pytest.mark.parametrize("engine", ["sqlite", "postgresql"], indirect=True)
 
+PATIENCE_S = 120.0
 NUMBER, LID, OTHER = "5511987654321", "200000000000001@lid", "5511999999999"
 HERS = {canonical(NUMBER), LID}
 
@@ -283,3 +286,54 @@ def test_who_is_forgotten_while_a_receiver_answers_gets_no_new_key(
         assert connection.intrude is None
     assert Subjects(store).person(HERS).subjects == ()
     assert canonical(NUMBER).encode() not in (directory / "keys.db").read_bytes()
+
+
+class Slow:
+    """A connection that waits in mid-transaction, as for a row that another node holds."""
+
+    def __init__(self, directory: Path) -> None:
+        self._connection = open_keys(directory)
+        self.is_waiting, self.may_go_on = threading.Event(), threading.Event()
+
+    @property
+    def in_transaction(self) -> bool:
+        return self._connection.in_transaction
+
+    def execute(self, statement: str, values: Sequence[Any] = (), /) -> Any:
+        if statement == "COMMIT":
+            self.is_waiting.set()
+            assert self.may_go_on.wait(PATIENCE_S)
+        return self._connection.execute(statement, values)
+
+    def executemany(self, statement: str, rows: Sequence[Sequence[Any]], /) -> Any:
+        return self._connection.executemany(statement, rows)
+
+    def rollback(self) -> None:
+        self._connection.rollback()
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def test_who_notices_that_others_lost_keys_waits_for_nobody_who_waits_for_the_database(directory: Path) -> None:
+    wanted = Wanted((canonical(NUMBER),), "2026-11-24")
+    directory.mkdir(exist_ok=True)
+    with closing(SubjectKeys.open(directory)) as keys, closing(SubjectKeys(slow := Slow(directory))) as others:
+        (lock,) = keys.locks([wanted])
+        assert others.cipher(lock.subject, wanted.period) is not None
+        writer = threading.Thread(target=others.join, args=([("x", "y")],), daemon=True)
+        writer.start()
+        assert slow.is_waiting.wait(PATIENCE_S)
+        before = others.losses
+        noticed = threading.Thread(target=others.notice, args=(1,), daemon=True)
+        noticed.start()
+        noticed.join(PATIENCE_S)
+        assert not noticed.is_alive()
+        assert others.losses == before + 1
+        slow.may_go_on.set()
+        writer.join(PATIENCE_S)
+        with closing(sqlite3.connect(directory / "keys.db")) as direct:
+            direct.execute("DELETE FROM subjects")
+            direct.commit()
+        others.notice(2)
+        assert others.cipher(lock.subject, wanted.period) is None
