@@ -23,9 +23,9 @@ from chatbot_erp.actors import session_traces, traces
 from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.errors import ErasureUnfinished, Unavailable
 from chatbot_erp.actors.phone_numbers import normalise
-from chatbot_erp.actors.remains import DATABASE, Remains
+from chatbot_erp.actors.remains import Remains
 from chatbot_erp.eventstore.addresses import canonical
-from chatbot_erp.eventstore.erasures import WHOEVER, Begun, Destroyed, Erasure, Expired, Places
+from chatbot_erp.eventstore.erasures import DATABASE, WHOEVER, Begun, Destroyed, Erasure, Expired, Places
 from chatbot_erp.eventstore.errors import StoreError
 from chatbot_erp.eventstore.events import SubjectErased
 from chatbot_erp.eventstore.records import Recorded
@@ -91,14 +91,16 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 class Eraser:
     """Any thread may call; what changes something waits for its turn. Methods may raise `StoreError`."""
 
-    def __init__(self, store: EventStore, config: Config, shelf: Vault | None = None) -> None:
-        """`shelf` is where nodes leave spools for each other, if anywhere."""
+    def __init__(
+        self, store: EventStore, config: Config, shelf: Vault | None = None, spools: "Lock | None" = None
+    ) -> None:
+        """`shelf` is where nodes leave spools for each other, if anywhere. Who has `spools` may touch spools."""
         self._store = store
         self._subjects = Subjects(store)
         self._directory = config.data_dir
         self._database = config.database
         self._machine = store.company.machine
-        self._remains = Remains(config, shelf)
+        self._remains = Remains(config, shelf, spools or Lock())
         self._turn = Lock()
         store.keys.heed(lambda: Thread(target=self._take_part, name="take-part", daemon=True).start())
 

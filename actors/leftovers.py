@@ -27,9 +27,9 @@ def take_spools(house: House, host: str = "") -> bool:
 
     Whether that is done, for all who are here. One instance that cannot take its words holds up nobody: its spools stay
     as they are for another time, or for another life if it is missing from this one. What of them is stored by then is
-    known.
+    known. Whoever calls has the spools of the house.
     """
-    missing = house.directory.missing()
+    missing = set(house.directory.missing())
     waiting = set(missing)
     for spool in read_spools(house.config.data_dir, host):
         for said in spool.words:
@@ -38,6 +38,8 @@ def take_spools(house: House, host: str = "") -> bool:
             actor = house.directory.actor(said.instance)
             if actor is None and _lives_elsewhere(house, said.instance):
                 waiting.add(said.instance)
+                if not house.config.share:
+                    missing.add(said.instance)  # nobody takes it in this life
                 continue
             observed = Observed(generation=said.generation, observation=said.observation, at=house.now())
             try:
@@ -67,15 +69,24 @@ def _lives_elsewhere(house: House, instance: str) -> bool:
         raise Refusal(f"Whose the words of {instance} are cannot be seen now: {ex}") from ex
 
 
+def bring_in(house: House) -> None:
+    """At the start: what sockets of former lives had in hand, here or on nodes. Raises `OSError`, `StoreError`."""
+    with house.spools:
+        done = _bring_in(house)
+    if not done:
+        take_beside(house)
+
+
 def take_beside(house: House, host: str = "") -> None:
-    """The same while the manager works, on a thread of its own, and again until it is done. This host has ended."""
+    """The same while the manager works, on a thread of its own, and again until it is done; or of this host, which has ended."""
 
     def take() -> None:
         try:
-            if host:
-                close_spools(house.config.data_dir, host)
-            done = take_spools(house, host)
-        except OSError as ex:
+            with house.spools:
+                if host:
+                    close_spools(house.config.data_dir, host)
+                done = _bring_in(house, host)
+        except (StoreError, OSError) as ex:
             log.warning("a spool waits", action="spool_waits", host=host, error=str(ex))
             done = False
         if not done:
@@ -92,9 +103,11 @@ def exchange_spools(house: House) -> None:
 
     def exchange() -> None:
         try:
-            spool_exchange.hand_over(house.config.data_dir, house.vault)
-            if take_over(house):
-                take_spools(house)
+            with house.spools:
+                if not _must_be_cleaned(house):
+                    spool_exchange.hand_over(house.config.data_dir, house.vault)
+                    if _take_over(house):
+                        take_spools(house)
         except (StoreError, OSError) as ex:
             log.warning("a spool waits", action="spool_waits", error=str(ex))
         house.alarms.set(EXCHANGE_EVERY_S, lambda: exchange_spools(house))
@@ -102,7 +115,24 @@ def exchange_spools(house: House) -> None:
     Thread(target=exchange, name="spools", daemon=True).start()
 
 
-def take_over(house: House) -> int:
+def _bring_in(house: House, host: str = "") -> bool:
+    """Whether it is done. Has the spools."""
+    if _must_be_cleaned(house):
+        return False
+    if not host:
+        if house.config.share:
+            spool_exchange.hand_over(house.config.data_dir, house.vault)
+        _take_over(house)
+    return take_spools(house, host)
+
+
+def _must_be_cleaned(house: House) -> bool:
+    """Whether words may be spooled of somebody who is forgotten: in the log they would be somebody new's."""
+    company = house.store.company
+    return any(each.keeps_spools_of(company.machine, company.life) for each in house.store.keys.unfinished_erasures())
+
+
+def _take_over(house: House) -> int:
     """Make spools of what other nodes handed over for this one; how many. Raises `OSError`, `StoreError`."""
     store = house.store
     return spool_exchange.take_over(

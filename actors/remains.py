@@ -4,40 +4,46 @@ Places are named below the data directory. All of it can be repeated.
 """
 
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 
 from chatbot_erp.actors import session_traces, spool_exchange, traces
 from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.media_files import MediaFiles
 from chatbot_erp.actors.media_specs import media_in
 from chatbot_erp.eventstore.addresses import written_forms
-from chatbot_erp.eventstore.erasures import Person
+from chatbot_erp.eventstore.erasures import SPOOLS, Person
 from chatbot_erp.eventstore.errors import StoreError
 from chatbot_erp.eventstore.events import MessageEdited, MessageReceived
 from chatbot_erp.eventstore.places import sessions_in
 from chatbot_erp.eventstore.subjects import Log, legible
 from chatbot_erp.eventstore.vault import Vault
 
-DATABASE, SPOOLS = "database", "spool"
-"""Stand among places for the WhatsApp sessions in the database, and for all spools together."""
+SPOOLS_PATIENCE_S = 30.0
 
 
 class Remains:
     """Any thread may call, one at a time."""
 
-    def __init__(self, config: Config, shelf: Vault | None) -> None:
-        """`shelf` is where nodes leave spools for each other, if anywhere."""
+    def __init__(self, config: Config, shelf: Vault | None, spools: Lock) -> None:
+        """`shelf` is where nodes leave spools for each other, if anywhere. Who has `spools` may touch them."""
         self._directory = config.data_dir
         self._database = config.database
         self._shelf = shelf
+        self._spools = spools
         self._files = MediaFiles(config)
 
     def drop_spooled(self, addresses: Collection[str]) -> None:
-        """Take them out of the spools. Raises `OSError`, `StoreError`."""
+        """Take them out of the spools, here and on their way between nodes. Raises `OSError`, `StoreError`.
+
+        While their keys are there: later a word of theirs on its way is one of a new life.
+        """
         forms = _forms_of(addresses)
-        traces.drop_spooled(self._directory, set(addresses), forms)
-        if self._shelf is not None:
-            spool_exchange.forget(self._shelf, set(addresses), forms)
+        with self._having_spools():
+            traces.drop_spooled(self._directory, set(addresses), forms)
+            if self._shelf is not None:
+                spool_exchange.forget(self._shelf, set(addresses), forms)
 
     def has_media(self) -> bool:
         """Whether there are files of messages, of whomever, on this machine."""
@@ -76,12 +82,22 @@ class Remains:
                     case "sessions":
                         session_traces.forget(path, forms)
                     case "spool":
-                        self.drop_spooled(addresses)
+                        with self._having_spools():
+                            traces.drop_spooled(self._directory, set(addresses), forms)
                     case "database" if self._database is not None:
                         sessions_in(self._database).forget(forms, session_traces.NAMES)
             except (OSError, StoreError) as ex:
                 refusals[place] = str(ex)
         return refusals
+
+    @contextmanager
+    def _having_spools(self) -> Iterator[None]:
+        if not self._spools.acquire(timeout=SPOOLS_PATIENCE_S):
+            raise OSError("they are just read into the log")
+        try:
+            yield
+        finally:
+            self._spools.release()
 
     def _below(self, path: Path) -> str:
         return str(path.relative_to(self._directory))

@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from threading import Thread
+from threading import Lock, Thread
 from types import FrameType
 from typing import Any, Protocol
 
@@ -23,7 +23,7 @@ import segno
 import structlog
 from filelock import FileLock, Timeout
 
-from chatbot_erp.actors import frames, people_frames, session_traces, spool_exchange, tidings, turns
+from chatbot_erp.actors import frames, people_frames, session_traces, tidings, turns
 from chatbot_erp.actors.alarms import Alarms
 from chatbot_erp.actors.commands import Observed
 from chatbot_erp.actors.config import Config
@@ -35,7 +35,7 @@ from chatbot_erp.actors.hosts import LATE_S, SocketHosts
 from chatbot_erp.actors.house import HostGone, House, Switchboard, hide_qr, utc_now
 from chatbot_erp.actors.housekeeping import forget_old_attempts, forget_old_content, postponed, tidy_media_now_and_then
 from chatbot_erp.actors.inquiries import Inquiries
-from chatbot_erp.actors.leftovers import exchange_spools, take_beside, take_over, take_spools
+from chatbot_erp.actors.leftovers import bring_in, exchange_spools
 from chatbot_erp.actors.logs import configure_logs
 from chatbot_erp.actors.manager import Manager
 from chatbot_erp.actors.outbox import Outbox
@@ -212,7 +212,8 @@ def open_house(
         store.company.fix([session.stem for session in sessions.glob("*.db")])
         await_former_hosts(config.data_dir, FORMER_HOSTS_PATIENCE_S)
         close_spools(config.data_dir)
-        eraser = Eraser(store, config, vault)
+        spools = Lock()
+        eraser = Eraser(store, config, vault, spools)
         with postponed():
             eraser.resume(utc_now())
         Outbox(config).empty()
@@ -222,15 +223,11 @@ def open_house(
         renewals = Renewals(alarms, store.company.leased_until)
         if node.movable:
             renewals.go_on()
-        supervisor = _start_supervisor(config, surroundings, store, vault, alarms, renewals, ending)
+        supervisor = _start_supervisor(config, surroundings, store, vault, spools, alarms, renewals, ending)
         house: Any = supervisor.ask(tidings.Introduce(), timeout=PATIENCE_S)
         stack.callback(_stop_supervisor, supervisor, ending)
         count: Any = supervisor.ask(tidings.Restore(), timeout=PATIENCE_S)
-        if node.movable:
-            spool_exchange.hand_over(config.data_dir, vault)
-        take_over(house)
-        if not take_spools(house):
-            take_beside(house)
+        bring_in(house)
         supervisor.ask(tidings.Resume(), timeout=PATIENCE_S)
         forget_old_attempts(house)
         tidy_media_now_and_then(house)
@@ -257,6 +254,7 @@ def _start_supervisor(
     surroundings: Surroundings,
     store: EventStore,
     vault: Vault,
+    spools: Lock,
     alarms: Alarms,
     renewals: Renewals,
     ending: Ending,
@@ -269,6 +267,7 @@ def _start_supervisor(
             config=config,
             store=store,
             vault=vault,
+            spools=spools,
             directory=directory,
             alarms=alarms,
             supervisor=supervisor,

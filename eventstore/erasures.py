@@ -8,6 +8,7 @@ transaction that keeps others from writing.
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import assert_never
 
 import msgspec
 
@@ -24,6 +25,9 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
 
 WHOEVER = ""
 """Stands among machines for what any of them can do that goes on with an erasure."""
+
+DATABASE, SPOOLS = "database", "spool"
+"""Stand among places for the WhatsApp sessions in the database, and for all spools together."""
 
 Places = tuple[str, ...] | None
 """What is to be cleaned, below a data directory; None: all that may speak of somebody."""
@@ -75,6 +79,19 @@ class Erasure(msgspec.Struct, frozen=True, kw_only=True):
         if not isinstance(self.stage, Destroyed):
             return ()
         return tuple(machine for machine, places in self.stage.left.items() if machine and places is None)
+
+    def keeps_spools_of(self, machine: str, life: str) -> bool:
+        """Whether the spools there may still hold words of theirs: none is read or handed over before they are cleaned."""
+        match self.stage:
+            case Begun(ready=ready):
+                return life not in ready
+            case Destroyed(left=left):
+                places = left.get(machine, ())
+                return places is None or SPOOLS in places
+            case Expired():
+                return False
+            case _:
+                assert_never(self.stage)
 
 
 _encode = msgspec.json.Encoder().encode

@@ -18,7 +18,7 @@ from chatbot_erp.actors.errors import ErasureUnfinished
 from chatbot_erp.actors.frames import Said
 from chatbot_erp.actors.media_files import MediaFiles
 from chatbot_erp.actors.media_specs import media_in
-from chatbot_erp.actors.spool import read_spools, write_spool
+from chatbot_erp.actors.spool import packed, read_spools, write_spool
 from chatbot_erp.actors.subject_commands import forget
 from chatbot_erp.eventstore.addresses import canonical
 from chatbot_erp.eventstore.lease import Node
@@ -203,6 +203,20 @@ def test_who_has_a_number_or_lid_that_changed_hands_is_not_forgotten_with_who_ha
         session(b.directory, (HIM, HER_LID, "Jose"))
         assert a.eraser.erase(HER, NOW).subjects == 1
         assert text_of(a.store) == ["", "his wish"]
+
+
+def test_a_node_that_was_down_leaves_alone_what_a_new_life_of_theirs_has_on_its_way(start: Start) -> None:
+    with start("b") as b:
+        leave_traces(b.directory)
+    with start("a") as a:
+        tell(a.store, message(HER, "her wish"))
+        assert a.eraser.erase(HER, NOW).awaited == ("b",)
+        on_its_way = packed(spooled())
+        a.vault.put("spool", "shop/new", on_its_way)
+        with start("b") as b:
+            b.eraser.resume(LATER)
+            assert is_clean(b.directory)
+            assert b.vault.all("spool") == {"shop/new": on_its_way}
 
 
 def test_a_spool_that_another_node_cannot_change_keeps_the_keys_and_the_refusal_says_so(

@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
+from threading import Lock
 from uuid import uuid4
 
 import msgspec
 import pytest
 
-from chatbot_erp.actors import doctor
+from chatbot_erp.actors import doctor, remains
 from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.erasing import Erased, Eraser
 from chatbot_erp.actors.errors import ErasureUnfinished
@@ -25,6 +26,7 @@ from chatbot_erp.actors.serve import Surroundings, open_house
 from chatbot_erp.actors.spool import PART, write_spool
 from chatbot_erp.actors.subject_commands import forget
 from chatbot_erp.eventstore.addresses import canonical
+from chatbot_erp.eventstore.erasures import Destroyed
 from chatbot_erp.eventstore.errors import LogCorrupt
 from chatbot_erp.eventstore.store import EventStore
 from chatbot_erp.eventstore.subjects import Subjects
@@ -89,6 +91,42 @@ def test_nothing_is_told_to_be_forgotten_while_a_spool_keeps_it(config: Config, 
     assert text_of(store) == [""]
     (event,) = store.read(types={"subject.erased"})
     assert event.recorded_at == LATER
+
+
+def test_a_spool_is_not_changed_while_somebody_reads_it(
+    config: Config, store: EventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remains, "SPOOLS_PATIENCE_S", 0.0)
+    tell(store, message(HER, "her wish"))
+    spool = write_spool(
+        config.data_dir, "h", [Said(instance="shop", generation=1, number=1, observation=spoken("a spooled wish", HER))]
+    )
+    spools = Lock()
+    eraser = Eraser(store, config, None, spools)
+    with spools, pytest.raises(ErasureUnfinished, match="not destroyed yet: .*they are just read"):
+        eraser.erase(HER, NOW)
+    assert spool.exists()
+    eraser.resume(LATER)
+    assert (spool.exists(), text_of(store)) == (False, [""])
+
+
+def test_a_spool_that_is_still_to_be_cleaned_is_not_read(config: Config) -> None:
+    said = Said(instance="shop", generation=1, number=1, observation=spoken("a spooled wish", HER))
+    spool = write_spool(config.data_dir, "h", [said, msgspec.structs.replace(said, observation=spoken("his", HIM))])
+    obstacle = spool.with_suffix(".new")
+    obstacle.mkdir()  # what is left of the spool cannot be written
+    with EventStore.open(config.data_dir) as store:
+        keys, machine = store.keys, store.company.machine
+        keys.destroy(keys.begin_erasure([canonical(HER)], NOW), [canonical(HER)], NOW, {machine: None})
+    with open_house(config, Surroundings(environment={}, prelude=None)) as manager:
+        (erasure,) = manager.store.keys.unfinished_erasures()
+        assert isinstance(erasure.stage, Destroyed)
+        assert list(erasure.stage.left.values()) == [("spool",)]
+    assert spool.exists()
+    obstacle.rmdir()
+    with open_house(config, Surroundings(environment={}, prelude=None)) as manager:
+        assert manager.store.keys.unfinished_erasures() == []
+    assert not spool.exists()
 
 
 class Nobody:

@@ -3,10 +3,12 @@
 import math
 from collections.abc import Iterator
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from queue import Queue
 
 import pytest
+from msgspec import structs
 
 from chatbot_erp.actors import frames, tidings
 from chatbot_erp.actors.commands import CreateInstance
@@ -111,7 +113,9 @@ def test_what_a_process_has_left_of_a_number_that_is_elsewhere_by_then_is_kept_f
     gone = frames.Said(instance="removed", generation=2, number=1, observation=received("moot"))
     kept = write_spool(world.config.data_dir, "old", [late])
     write_spool(world.config.data_dir, "older", [gone])
-    assert not take_spools(world.house)
+    sharing = replace(world.house, config=structs.replace(world.config, share=True))
+    assert not take_spools(sharing)
+    assert take_spools(world.house), "whoever shares with nobody has nothing to wait for in this life"
     assert [spool.path for spool in read_spools(world.config.data_dir)] == [kept]
 
 
