@@ -25,6 +25,7 @@ from chatbot_erp.actors.errors import ErasureUnfinished, Unavailable
 from chatbot_erp.actors.phone_numbers import normalise
 from chatbot_erp.actors.remains import Remains
 from chatbot_erp.eventstore.addresses import canonical
+from chatbot_erp.eventstore.company import VISITED
 from chatbot_erp.eventstore.erasures import DATABASE, WHOEVER, Begun, Destroyed, Erasure, Expired, Places
 from chatbot_erp.eventstore.errors import StoreError
 from chatbot_erp.eventstore.events import SubjectErased
@@ -40,6 +41,9 @@ OTHERS_PATIENCE_S = 60.0
 """How long the nodes that work may take to do their part."""
 
 LOOK_EVERY_S = 0.05
+
+VISIT = timedelta(hours=1)
+"""So long a visitor is given to clean its data directory; then whoever started it was told what refused."""
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True):
@@ -212,12 +216,11 @@ class Eraser:
             person = self._subjects.person({*current.stage.addresses, *current.stage.aliases})
             has_files = self._remains.has_media() or any(current.stage.ready.values()) or working < others.keys()
             media = dict.fromkeys(self._remains.media_of(self._store, person)) if has_files else ()
-            owing: dict[str, Places] = dict.fromkeys({*others, self._machine})
-            if self._machine != WHOEVER:
-                owing[WHOEVER] = (DATABASE,)
-            current = self._subjects.destroy(current, person.addresses, now, left=owing, media=tuple(media))
+            left = self._owed(others, None)
+            current = self._subjects.destroy(current, person.addresses, now, left=left, media=tuple(media))
+        current = self._assign(current, others)
         current, reasons = self._clean(current, {self._machine, WHOEVER})
-        current = self._forget_machines(current, others)
+        current = self._forget_machines(current, others, now)
         assert isinstance(current.stage, Destroyed), "and stays so"
         left = current.stage.left
         if position is None:
@@ -247,17 +250,33 @@ class Eraser:
         for machine in stage.left.keys() & machines:
             places = stage.left[machine]
             if places is None:
-                places = (*stage.media, *self._remains.places(), *((DATABASE,) if machine == WHOEVER else ()))
+                places = (*stage.media, *self._remains.places())
             refusals = self._remains.forget_in(places, stage.addresses)
             cleaned[machine] = tuple(refusals)
             reasons |= refusals
         changed = any(stage.left[machine] != refused for machine, refused in cleaned.items())
         return self._subjects.strike(erasure, cleaned) if changed else erasure, reasons
 
-    def _forget_machines(self, erasure: Erasure, others: Collection[str]) -> Erasure:
-        """Nobody waits any longer for those that were not seen for a month."""
+    def _owed(self, others: Iterable[str], places: Places) -> dict[str, Places]:
+        """What is to be cleaned where: these places on every machine, and the database, if there is one, by whoever comes."""
+        of_machines = places if places is None else tuple(each for each in places if each != DATABASE)
+        owed = {machine: of_machines for machine in (*others, self._machine) if of_machines != ()}
+        is_shared = self._database is not None and (places is None or DATABASE in places)
+        return {**owed, WHOEVER: (DATABASE,)} if is_shared else owed
+
+    def _assign(self, erasure: Erasure, others: Iterable[str]) -> Erasure:
+        """What an earlier manager left to whoever comes may lie on any machine."""
+        places = erasure.stage.left.get(WHOEVER, ()) if isinstance(erasure.stage, Destroyed) else ()
+        if places in ((), (DATABASE,)):
+            return erasure
+        return self._subjects.owe(erasure, self._owed(others, places))
+
+    def _forget_machines(self, erasure: Erasure, others: Collection[str], now: datetime) -> Erasure:
+        """Nobody waits any longer for those that were not seen for a month, nor for a visitor that has gone."""
         assert isinstance(erasure.stage, Destroyed), "before that nobody is waited for"
         gone = erasure.stage.left.keys() - {*others, self._machine, WHOEVER}
+        if now - erasure.at < VISIT:
+            gone -= {VISITED}
         return self._subjects.strike(erasure, dict.fromkeys(gone, ())) if gone else erasure
 
     def _outcome(self, erasure: Erasure, standing: Standing) -> Erased:

@@ -127,7 +127,7 @@ def rewrite_spool(spool: Spool, records: Iterable[Said | Strange], torn: bytes) 
 
 
 def read_spools(directory: Path, host: str = "") -> Iterator[Spool]:
-    """What is there, or what this host left, oldest first; without what a host may still be writing, or what goes meanwhile."""
+    """What is there, or what this host left, oldest first; without what a host may still be writing."""
     found = (directory / "spool").glob(f"{host}*{WHOLE}")
     for path in sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name)):
         records, torn = unpacked(path.read_bytes())

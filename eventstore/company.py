@@ -40,6 +40,9 @@ class News(msgspec.Struct, frozen=True):
     living: Mapping[str, str]
 
 
+VISITED = "/"
+"""Stands among machines for the data directory of a visitor. No node has such a name."""
+
 Hear = Callable[[News], None]
 
 
@@ -49,7 +52,7 @@ class Company(Protocol):
     node: str
     """The name of this one; empty where there is no other."""
     machine: str
-    """Under which all that ever worked here know this one's data directory; empty where they need not."""
+    """Under which all that ever worked here know this one's data directory; `VISITED` is that of whoever visits."""
     life: str
     """This node's present life; no other has the same."""
 
@@ -111,7 +114,8 @@ class Company(Protocol):
 class Alone:
     """The one manager of a data directory."""
 
-    node = machine = ""
+    node = ""
+    machine = "here"
 
     def __init__(self) -> None:
         self.life = str(uuid4())

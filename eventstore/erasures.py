@@ -24,7 +24,7 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
 
 
 WHOEVER = ""
-"""Stands among machines for what any of them can do that goes on with an erasure."""
+"""Stands among machines for the database, which any of them can clean that goes on with an erasure."""
 
 DATABASE, SPOOLS = "database", "spool"
 """Stand among places for the WhatsApp sessions in the database, and for all spools together."""
@@ -182,6 +182,17 @@ def know(connection: Connection, erasure: Erasure, aliases: Iterable[str]) -> Er
     return done
 
 
+def owe(connection: Connection, erasure: Erasure, left: Mapping[str, Places]) -> Erasure:
+    """These are to be cleaned, too, instead of what was left to whoever comes; how it stands then."""
+    now = find(connection, erasure.id)
+    if now is None or not isinstance(now.stage, Destroyed):
+        return erasure
+    of_machines = {machine: places for machine, places in now.stage.left.items() if machine != WHOEVER}
+    done = msgspec.structs.replace(now, stage=msgspec.structs.replace(now.stage, left={**left, **of_machines}))
+    write_down(connection, done)
+    return done
+
+
 def strike(connection: Connection, erasure: Erasure, cleaned: Mapping[str, tuple[str, ...]]) -> Erasure:
     """These machines were cleaned, but for what refused. The addresses go with the last of them."""
     now = find(connection, erasure.id)
@@ -223,6 +234,6 @@ def finish(connection: Connection, id_: str) -> None:
 def _read(id_: str, at: str, erased: str) -> Erasure:
     stage = _decoder.decode(erased)
     if isinstance(stage, Destroyed) and stage.addresses and not stage.left:
-        # An earlier manager's, which had no others beside it.
+        # An earlier manager's, which knew of no machines.
         stage = msgspec.structs.replace(stage, left={WHOEVER: None})
     return Erasure(id=id_, at=datetime.fromisoformat(at), stage=stage)

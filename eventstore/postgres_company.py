@@ -10,7 +10,7 @@ from typing import TypeVar
 import psycopg
 import structlog
 
-from chatbot_erp.eventstore.company import Hear, News, Seat, Seen
+from chatbot_erp.eventstore.company import VISITED, Hear, News, Seat, Seen
 from chatbot_erp.eventstore.engine import Ask
 from chatbot_erp.eventstore.errors import StoreError
 from chatbot_erp.eventstore.placement import Placement
@@ -53,7 +53,7 @@ class PostgresCompany:
         self._pause_s = min(LOOK_EVERY_S, tenure.cadence_s / 2)
         self._thread = threading.Thread(target=self._listen, name="node-news", daemon=True)
         self.node = tenure.node.name if tenure.node.movable else ""
-        self.machine = tenure.node.name
+        self.machine = tenure.node.name or VISITED
         self.life = tenure.life
         if tenure.node.movable:
             self._thread.start()

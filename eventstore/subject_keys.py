@@ -159,6 +159,11 @@ class SubjectKeys:
         with self._turn:
             return self._write(lambda connection: erasures.know(connection, erasure, aliases))
 
+    def owe(self, erasure: Erasure, left: Mapping[str, Places]) -> Erasure:
+        """As `erasures.owe`."""
+        with self._turn:
+            return self._write(lambda connection: erasures.owe(connection, erasure, left))
+
     def strike(self, erasure: Erasure, cleaned: Mapping[str, tuple[str, ...]]) -> Erasure:
         """As `erasures.strike`."""
         with self._turn:

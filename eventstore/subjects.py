@@ -119,6 +119,10 @@ class Subjects:
         """Put on record what a machine that is to be cleaned knows them by; how it stands then."""
         return self._keys.know(erasure, aliases)
 
+    def owe(self, erasure: Erasure, left: Mapping[str, Places]) -> Erasure:
+        """Put on record what is to be cleaned instead of what was left to whoever comes; how it stands then."""
+        return self._keys.owe(erasure, left)
+
     def strike(self, erasure: Erasure, cleaned: Mapping[str, tuple[str, ...]]) -> Erasure:
         """Put on record which machines were cleaned, but for these places; how it stands then."""
         return self._keys.strike(erasure, cleaned)

@@ -4,9 +4,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import click
 import psycopg
 import pytest
 from structlog.testing import capture_logs
@@ -277,6 +279,41 @@ def test_nobody_waits_for_a_machine_that_was_not_seen_for_a_month(start: Start, 
         with psycopg.connect(database, autocommit=True) as direct:
             direct.execute("DELETE FROM chatbot_erp.nodes WHERE name = 'b'")
         a.eraser.resume(LATER)
+        assert a.store.keys.unfinished_erasures() == []
+
+
+def test_what_an_earlier_manager_left_to_whoever_comes_is_cleaned_on_every_machine(start: Start) -> None:
+    with start("b") as b:
+        leave_traces(b.directory)
+    with start("a") as a:
+        leave_traces(a.directory)
+        erasure = a.store.keys.begin_erasure([canonical(HER)], NOW)
+        a.store.keys.destroy(
+            erasure, [canonical(HER), f"{HER_LID}@lid"], NOW, {"": ("parked/1.json", "sessions/shop.db")}
+        )
+        with pytest.raises(ErasureUnfinished, match=r"sessions/shop\.db of b"):
+            a.eraser.resume(LATER)
+        assert b"Dolores" not in everything(a.directory)
+        (left,) = a.store.keys.unfinished_erasures()
+        assert getattr(left.stage, "left", None) == {"b": ("parked/1.json", "sessions/shop.db")}
+        with start("b") as b:
+            b.eraser.resume(LATER)
+            assert b"Dolores" not in everything(b.directory)
+            assert b.store.keys.unfinished_erasures() == []
+
+
+def test_what_refuses_a_visitor_is_no_business_of_the_nodes(start: Start, database: str, tmp_path: Path) -> None:
+    (tmp_path / "copy" / "parked" / "1.json").mkdir(parents=True)  # reading it fails
+    with start("a") as a:
+        (a.directory / "parked").mkdir()
+        with pytest.raises(click.ClickException, match=r"The keys are destroyed, but"):
+            forget(tmp_path / "copy", database, HER, Nobody(), as_json=False)
+        written = a.directory / "parked" / "1.json"
+        written.write_text(f"her new wish, {HER}")
+        a.eraser.resume(datetime.now(UTC))
+        assert written.exists()
+        a.eraser.resume(datetime.now(UTC) + timedelta(hours=2))
+        assert written.exists()
         assert a.store.keys.unfinished_erasures() == []
 
 
