@@ -79,8 +79,8 @@ class House:
     latencies: Latencies = field(default_factory=Latencies)
     inquiries: Inquiries = field(default_factory=Inquiries)
     pulse: Pulse = field(default_factory=Pulse)
-    is_ending: Callable[[], bool] = lambda: False
     spools: Lock = field(default_factory=Lock)
     """Whoever has it may touch what is spooled: one who reads it into the log, or hands it over, or erases of it."""
+    is_ending: Callable[[], bool] = lambda: False
     now: Callable[[], datetime] = utc_now
     show_qr: Callable[[str, str], None] = hide_qr
