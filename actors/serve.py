@@ -196,8 +196,8 @@ def open_house(
 ) -> Iterator[Manager]:
     """Everything but HTTP: lock, log, actors, sockets. Raises `StoreError` or `Timeout` if it cannot be had.
 
-    `lost` is called when other nodes took over what this one had. `ending` says how long the end may take, from its
-    beginning if not given.
+    `lost` is called when other nodes took over what this one had. `ending`, where it is set, says how long the end may
+    take; else it has all its time.
     """
     config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     sessions = config.data_dir / "sessions"
@@ -355,7 +355,10 @@ def pass_on(house: House, host: HostProcess, word: frames.Said) -> None:
         actor.tell(tidings.Heard(observed=observed, number=word.number, oldest=word.oldest, host=host))
 
 
-def _stop_supervisor(supervisor: pykka.ActorRef[Any], ending: Ending) -> None:
+def _stop_supervisor(supervisor: pykka.ActorRef[Any], ending: Ending | None) -> None:
+    """Within the deadline of the end, if it has come; a start that fails takes one of its own."""
+    if ending is None or not ending.is_set():
+        ending = Ending()
     order = tidings.EndAll(hosts_until=ending.until(HOSTS_S), actors_until=ending.until(ACTORS_S))
     try:
         supervisor.ask(order, timeout=ending.left_s(END_S))

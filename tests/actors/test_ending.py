@@ -2,11 +2,15 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.ending import ACTORS_S, END_S, EXIT_HANGS, HOSTS_S, REQUESTS_S, Ending, shares
+from chatbot_erp.actors.serve import Surroundings, open_house
 
 
 class Clock:
@@ -34,6 +38,19 @@ def test_who_is_told_to_end_while_it_starts_has_all_the_time_when_it_has_started
     ending.set()
     clock.now += 600.0
     assert ending.until(END_S) == clock.now + END_S
+
+
+def test_a_start_that_fails_takes_nothing_of_the_time_of_the_end(tmp_path: Path) -> None:
+    (tmp_path / "spool" / "unreadable.spool").mkdir(parents=True)
+    clock = Clock()
+    ending = Ending(clock)
+    with (
+        pytest.raises(IsADirectoryError),
+        open_house(Config(data_dir=tmp_path), Surroundings(environment={}, prelude=None), ending=ending),
+    ):
+        pass
+    clock.now += 3600.0
+    assert ending.left_s(END_S) == END_S
 
 
 def test_each_part_ends_before_the_next_and_all_of_it_within_30_s() -> None:
