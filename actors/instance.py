@@ -228,6 +228,9 @@ def decide_fact(state: Instance, seen: frames.Fact) -> Events:
             )
             return (sent, *weigh(state, seen.message_id, Ack.SENT))
         case frames.SocketFailedToSend(command_id=command_id, reason="unknown", detail=detail):
+            # Who lost the socket may have said so already.
+            if command_id not in state.pending:
+                return ()
             return (MessageOutcomeUnknown(command_id=command_id, reason=without_numbers(detail)),)
         case frames.SocketFailedToSend(command_id=command_id, reason=reason, detail=detail):
             failed = MessageFailed(command_id=command_id, reason=reason, detail=without_numbers(detail))

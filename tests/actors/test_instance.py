@@ -243,6 +243,15 @@ def test_sends_in_flight_are_unknown_when_their_host_died() -> None:
     )
 
 
+@pytest.mark.parametrize("lost", [LoseSocket(generation=2, cause="host_hung"), DoubtPending(cause="host_hung")])
+def test_what_a_host_does_not_know_either_is_nothing_new_after_its_loss(lost: Command) -> None:
+    doubted = (*LIVE, ACCEPTED, *after(*LIVE, ACCEPTED, do=lost))
+    spooled = frames.SocketFailedToSend(command_id="c1", reason="unknown", detail="The socket closed.")
+    assert after(*doubted, do=seen(spooled)) == ()
+    refused = frames.SocketFailedToSend(command_id="c1", reason="refused", detail="why")
+    assert after(*doubted, do=seen(refused))[0] == MessageFailed(command_id="c1", reason="refused", detail="why")
+
+
 @pytest.mark.parametrize("cause", sorted(REMEDIES))
 def test_every_cause_of_a_loss_has_one_outcome(cause: str) -> None:
     events = after(*LIVE, do=seen(frames.SocketEnded(cause=cause)))
