@@ -185,7 +185,7 @@ class SocketHosts:
 
     def shared(self) -> list[HostProcess]:
         """Hosts that carry paired numbers and get new ones."""
-        return [host for name, host in self._shared.items() if name not in self._retiring]
+        return [host for name, host in self._shared.items() if name not in self._retiring | self._hung]
 
     def retire(self, name: str) -> None:
         """Give this host no more numbers; it ends when the last one has left."""

@@ -116,6 +116,16 @@ def test_one_that_is_removed_while_its_dial_hangs_leaves_its_neighbour_alone_and
     assert scene.hosts.processes() == []
 
 
+def test_a_host_that_is_given_up_gets_no_new_socket(scene: Scene) -> None:
+    scene.hosts.close("a")
+    scene.look_until(DIAL_PATIENCE_S + LATE_S)
+    assert scene.host.given_up
+    scene.hosts.closed("a", scene.host.name)
+    scene.hosts.open(PlaceSocket(instance="a", generation=2, pairing=False, session_from=None))
+    (_, other) = scene.born
+    assert isinstance(other.orders[-1], frames.OpenSocket)
+
+
 def test_a_host_whose_last_number_is_removed_while_its_dial_hangs_does_not_stay(scene: Scene) -> None:
     scene.hosts.close("a", unlink=True, erase=True)
     scene.hosts.close("b", unlink=True, erase=True)
