@@ -15,14 +15,20 @@ from typing import NoReturn
 
 from chatbot_erp.actors.frames import Said
 from chatbot_erp.actors.socket_host import SocketHost, neonize_sockets
-from chatbot_erp.actors.socket_words import Mouth
+from chatbot_erp.actors.socket_words import Ledger
 from chatbot_erp.actors.spool import give_room, keep_room, write_spool
 from chatbot_erp.actors.wa_port import SocketFactory
 
 log = logging.getLogger(__name__)
 
-SPOOL_PATIENCE_S, SPOOL_AGAIN_S = 3600.0, 0.1
+SPOOL_PATIENCE_S = 3600.0
 """A manager that lives, or the next one, ends a host sooner that does not end."""
+
+SPOOL_AGAIN_S, SPOOL_RARELY_S = 0.1, 3.0
+"""After so long a disk is tried again, first and at last: each time all of it is written."""
+
+SPOOLS = 9
+"""What is heard after so many is not waited for: a socket that goes on and on must not keep its host alive."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +77,8 @@ def run_host(pipe: Connection, setting: HostSetting) -> NoReturn:
         sockets = setting.sockets()
         if setting.prelude is not None:
             setting.prelude()
-        SocketHost(pipe, sockets, lambda words: _set_aside(setting, words)).serve(lambda mouth: _spool(setting, mouth))
+        host = SocketHost(pipe, sockets, lambda words: _set_aside(setting, words))
+        host.serve(lambda mouth: leave_spools(setting, mouth.ledger))
         status = 0
     except BaseException:
         log.exception("The host %s failed.", setting.name)
@@ -110,21 +117,32 @@ def _set_aside(setting: HostSetting, words: list[Said]) -> None:
     write_spool(setting.directory, f"{setting.name}-{time.time_ns()}", words)
 
 
-def _spool(setting: HostSetting, mouth: Mouth) -> None:
-    """Write what is unconfirmed: again and again, until the disk takes it or somebody ends this process."""
-    words = mouth.ledger.unconfirmed()
-    if not words:
-        give_room(setting.directory, setting.spool)
-        return
-    until = time.monotonic() + SPOOL_PATIENCE_S
-    failure: OSError | None = None
-    while time.monotonic() < until:
+def leave_spools(setting: HostSetting, ledger: Ledger) -> None:
+    """Write what is unconfirmed, and what sockets that do not close hear meanwhile, to a spool of its own each time.
+
+    Not over the one before: the room that was kept is used up, and half a spool must not take the place of a whole one.
+    """
+    for name in (setting.spool, *(f"{setting.spool}_{number}" for number in range(2, SPOOLS + 1))):
+        if not _spool(setting.directory, name, ledger):
+            break
+    give_room(setting.directory, setting.spool)
+
+
+def _spool(directory: Path, name: str, ledger: Ledger) -> bool:
+    """Whether there was something; tried again and again, until the disk takes it or somebody ends this process."""
+    until, pause_s = time.monotonic() + SPOOL_PATIENCE_S, SPOOL_AGAIN_S
+    while words := ledger.unconfirmed():
         try:
-            write_spool(setting.directory, setting.spool, words)
-            return
+            write_spool(directory, name, words)
         except OSError as ex:
-            if failure is None:
+            if time.monotonic() > until:
+                raise OSError(f"{len(words)} words could not be spooled, but for the first of them.") from ex
+            if pause_s == SPOOL_AGAIN_S:
                 log.error("%d words cannot be spooled, which is tried again: %s", len(words), ex)
-            failure = ex
-            time.sleep(SPOOL_AGAIN_S)
-    raise OSError(f"{len(words)} words could not be spooled, but for the first of them.") from failure
+            time.sleep(pause_s)
+            pause_s = min(2 * pause_s, SPOOL_RARELY_S)
+        else:
+            for instance, last in {word.instance: word.number for word in words}.items():
+                ledger.confirm(instance, last)
+            return True
+    return False
