@@ -6,7 +6,9 @@ Times are seconds after its beginning, or of monotonic time where that is said.
 import os
 import time
 from collections.abc import Callable
-from threading import Event, Thread
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from threading import Thread
 
 import structlog
 
@@ -33,13 +35,34 @@ SPOOLING_S = 5.0
 EXIT_HANGS = 70
 
 
-class Ending(Event):
-    """Set by the first signal. The end begins when this is first asked about it: who is still starting does that first."""
+class Ending:
+    """Set by the first signal. The end begins when this is first asked about it: who is still starting does that first.
+
+    A handler of signals runs in the middle of whatever the main thread does, and waits for no lock that this may hold:
+    an `Event` has one while it is waited for, a `SimpleQueue` has none.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        super().__init__()
         self._clock = clock
         self._begun_at: float | None = None
+        self._is_set = False
+        self._told: SimpleQueue[None] = SimpleQueue()
+
+    def is_set(self) -> bool:
+        """Whether this process is to end."""
+        return self._is_set
+
+    def set(self) -> None:
+        """Have it end. For a handler of signals, too."""
+        self._is_set = True
+        self._told.put(None)
+
+    def wait(self, timeout: float, /) -> bool:
+        """Whether it is to end, as soon as it is, and after this time at the latest. One thread may wait."""
+        if not self._is_set:
+            with suppress(Empty):
+                self._told.get(timeout=timeout)
+        return self._is_set
 
     def until(self, share_s: float) -> float:
         """The moment, of monotonic time, at which so many seconds of the end are over."""

@@ -4,10 +4,10 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, suppress
-from threading import Event
 
 import structlog
 
+from chatbot_erp.actors.ending import Ending
 from chatbot_erp.actors.manager import Manager
 from chatbot_erp.eventstore.errors import StoreUnavailable
 from chatbot_erp.eventstore.lease import Node
@@ -19,7 +19,7 @@ EXIT_SUPERSEDED = 75
 
 
 def await_turn(
-    stack: ExitStack, house: Callable[[], AbstractContextManager[Manager]], node: Node, ending: Event
+    stack: ExitStack, house: Callable[[], AbstractContextManager[Manager]], node: Node, ending: Ending
 ) -> Manager | None:
     """Open the house as soon as it may and the database can be had; None if the end comes first.
 
@@ -47,7 +47,7 @@ def _bury_strays() -> None:
             pass
 
 
-def begin_anew(node: Node, ending: Event) -> None:
+def begin_anew(node: Node, ending: Ending) -> None:
     """Others took over: what this process knows is the past. In its place comes one that joins them.
 
     One that shares with nobody ends, for somebody to start it when the database is free again. Runs in the store's thread.

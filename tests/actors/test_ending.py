@@ -1,8 +1,12 @@
 """How long the orderly end may take, and who has how much of it."""
 
+import itertools
 import subprocess
 import sys
 from pathlib import Path
+from threading import Event, Thread
+from types import FrameType
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,6 +15,7 @@ from hypothesis import strategies as st
 from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.ending import ACTORS_S, END_S, EXIT_HANGS, HOSTS_S, REQUESTS_S, Ending, shares
 from chatbot_erp.actors.serve import Surroundings, open_house
+from fake_sockets import PATIENCE_S
 
 
 class Clock:
@@ -51,6 +56,50 @@ def test_a_start_that_fails_takes_nothing_of_the_time_of_the_end(tmp_path: Path)
         pass
     clock.now += 3600.0
     assert ending.left_s(END_S) == END_S
+
+
+def test_a_signal_at_whatever_step_of_a_wait_is_heeded() -> None:
+    """A handler runs between two steps of what it interrupts, which goes on holding what it holds."""
+
+    def wait(place: int, heeded: list[bool]) -> None:
+        ending, steps = Ending(), itertools.count()
+
+        def step(frame: FrameType, event: str, argument: object) -> Any:
+            frame.f_trace_opcodes = True
+            if event == "opcode" and next(steps) == place:
+                sys.settrace(None)
+                ending.set()
+                heeded.append(ending.is_set())
+            return step
+
+        sys.settrace(step)
+        try:
+            ending.wait(0.001)
+        finally:
+            sys.settrace(None)
+
+    for place in itertools.count():
+        heeded: list[bool] = []
+        waiter = Thread(target=wait, args=(place, heeded), daemon=True)
+        waiter.start()
+        waiter.join(PATIENCE_S)
+        assert not waiter.is_alive(), f"hangs at step {place}"
+        if not heeded:
+            break
+    assert place > 10, "it is interrupted at every step there is"
+
+
+def test_who_waits_for_the_end_is_woken_by_it() -> None:
+    ending, woken = Ending(), Event()
+
+    def wait() -> None:
+        ending.wait(3600.0)
+        woken.set()
+
+    Thread(target=wait, daemon=True).start()
+    ending.set()
+    assert woken.wait(PATIENCE_S)
+    assert ending.wait(3600.0), "and whoever comes later"
 
 
 def test_each_part_ends_before_the_next_and_all_of_it_within_30_s() -> None:
