@@ -35,6 +35,10 @@ SPOOLING_S = 5.0
 EXIT_HANGS = 70
 
 
+class EndCame(Exception):
+    """Raised where something is given up because this process is to end."""
+
+
 class Ending:
     """Set by the first signal. The end begins when this is first asked about it: who is still starting does that first.
 
@@ -73,6 +77,12 @@ class Ending:
     def left_s(self, share_s: float) -> float:
         """How long it is until then; 0 if it is over."""
         return max(0.0, self.until(share_s) - self._clock())
+
+    def check(self) -> None:
+        """Between two steps of a start: raise `EndCame` where this process is to end, and see that it does."""
+        if self._is_set:
+            self.keep()
+            raise EndCame
 
     def keep(self) -> None:
         """Whatever hangs, a disk for example: end this process in time all the same, which the log survives."""

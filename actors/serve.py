@@ -197,8 +197,10 @@ def open_house(
     """Everything but HTTP: lock, log, actors, sockets. Raises `StoreError` or `Timeout` if it cannot be had.
 
     `lost` is called when other nodes took over what this one had. `ending`, where it is set, says how long the end may
-    take; else it has all its time.
+    take; else it has all its time. Where it comes before the house is open, that ends with the step that is under way
+    and `EndCame`.
     """
+    ending = ending or Ending()
     config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     sessions = config.data_dir / "sessions"
     sessions.mkdir(mode=0o700, exist_ok=True)
@@ -212,6 +214,7 @@ def open_house(
         if config.database is not None and config.sessions_pool is not None:
             sessions_in(config.sessions_pool, pooled=True).must_lead_to(config.database)
         store.company.fix([session.stem for session in sessions.glob("*.db")])
+        ending.check()
         await_former_hosts(config.data_dir, FORMER_HOSTS_PATIENCE_S)
         close_spools(config.data_dir)
         spools = Lock()
@@ -219,6 +222,7 @@ def open_house(
         with postponed():
             eraser.resume(utc_now())
         Outbox(config).empty()
+        ending.check()
         alarms = Alarms()
         alarms.start()
         stack.callback(alarms.stop)
@@ -228,9 +232,12 @@ def open_house(
         supervisor = _start_supervisor(config, surroundings, store, vault, spools, alarms, renewals, ending)
         house: Any = supervisor.ask(tidings.Introduce(), timeout=PATIENCE_S)
         stack.callback(_stop_supervisor, supervisor, ending)
-        count: Any = supervisor.ask(tidings.Restore(), timeout=PATIENCE_S)
+        count = take_step(supervisor, tidings.Restore(), ending)
+        ending.check()
         bring_in(house)
-        supervisor.ask(tidings.Resume(), timeout=PATIENCE_S)
+        ending.check()
+        take_step(supervisor, tidings.Resume(), ending)
+        ending.check()
         forget_old_attempts(house)
         tidy_media_now_and_then(house)
         if node.movable:
@@ -239,6 +246,17 @@ def open_house(
         log.info("restored", action="restored", instances=count)
         _look_for_room(config, count)
         yield Manager(house, eraser)
+
+
+def take_step(supervisor: pykka.ActorRef[Any], step: tidings.Restore | tidings.Resume, ending: Ending) -> Any:
+    """Have the supervisor take this step of the start; its answer. Raises `TimeoutError` where it hangs: this is the end."""
+    try:
+        return supervisor.ask(step, timeout=PATIENCE_S)
+    except pykka.Timeout:
+        ending.keep()
+        raise TimeoutError(
+            f"The start hangs (in {type(step).__name__}). See whether the disk or the database answers, and try again."
+        ) from None
 
 
 def _look_for_room(config: Config, numbers: int) -> None:
@@ -355,9 +373,9 @@ def pass_on(house: House, host: HostProcess, word: frames.Said) -> None:
         actor.tell(tidings.Heard(observed=observed, number=word.number, oldest=word.oldest, host=host))
 
 
-def _stop_supervisor(supervisor: pykka.ActorRef[Any], ending: Ending | None) -> None:
+def _stop_supervisor(supervisor: pykka.ActorRef[Any], ending: Ending) -> None:
     """Within the deadline of the end, if it has come; a start that fails takes one of its own."""
-    if ending is None or not ending.is_set():
+    if not ending.is_set():
         ending = Ending()
     order = tidings.EndAll(hosts_until=ending.until(HOSTS_S), actors_until=ending.until(ACTORS_S))
     try:

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, ExitStack, suppress
 
 import structlog
 
-from chatbot_erp.actors.ending import Ending
+from chatbot_erp.actors.ending import EndCame, Ending
 from chatbot_erp.actors.manager import Manager
 from chatbot_erp.eventstore.errors import StoreUnavailable
 from chatbot_erp.eventstore.lease import Node
@@ -30,6 +30,8 @@ def await_turn(
         _bury_strays()
         try:
             return stack.enter_context(house())
+        except EndCame:
+            break
         except StoreUnavailable as ex:
             if not node.movable:
                 raise

@@ -1,21 +1,31 @@
 """When the manager's process ends by itself."""
 
+import itertools
 import math
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from threading import Event
+from typing import Any
 from uuid import uuid4
 
+import pykka
+import pytest
+
+from chatbot_erp.actors import serve, tidings
 from chatbot_erp.actors.config import Config
+from chatbot_erp.actors.ending import Ending
 from chatbot_erp.actors.frames import Said
-from chatbot_erp.actors.serve import PULSE_PATIENCE_S, Surroundings, await_end, open_house
+from chatbot_erp.actors.serve import PULSE_PATIENCE_S, Surroundings, await_end, open_house, take_step
 from chatbot_erp.actors.spool import packed, write_spool
+from chatbot_erp.actors.turns import await_turn
 from chatbot_erp.eventstore.events import InstanceCreated, InstanceInvalidated, MessageReceived, Status
-from chatbot_erp.eventstore.lease import Node
+from chatbot_erp.eventstore.lease import ALONE, Node
 from chatbot_erp.eventstore.places import open_store, open_vault
 from chatbot_erp.eventstore.records import NewEvent
-from fake_sockets import received
+from fake_sockets import PATIENCE_S, received
 
 
 class Turns:
@@ -82,3 +92,52 @@ def test_one_that_shares_with_nobody_stores_what_sockets_of_nodes_left_in_the_da
         assert [event.text for event in told if isinstance(event, MessageReceived)] == ["Enquanto isso"]
     with closing(open_vault(database)) as vault:
         assert vault.all("spool") == {}
+
+
+class Signal(Ending):
+    """An end that comes at this step of the start."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__()
+        self.kept = False
+        self._before = step
+
+    def check(self) -> None:
+        self._before -= 1
+        if self._before < 0:
+            self.set()
+        super().check()
+
+    def keep(self) -> None:
+        self.kept = True
+
+
+def test_a_signal_that_comes_during_the_start_ends_it_with_the_step_that_is_under_way(tmp_path: Path) -> None:
+    config, surroundings = Config(data_dir=tmp_path), Surroundings(environment={}, prelude=None)
+    for step in itertools.count():
+        ending = Signal(step)
+        house = partial(open_house, config, surroundings, ending=ending)
+        with ExitStack() as stack:
+            manager = await_turn(stack, house, ALONE, ending)
+        assert (manager is None) == ending.kept
+        if manager is not None:
+            break
+    assert step > 3
+
+
+def test_a_start_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serve, "PATIENCE_S", 0.01)
+    goes_on, ending = Event(), Signal(0)
+
+    class Hangs(pykka.ThreadingActor):
+        use_daemon_thread = True
+
+        def on_receive(self, message: object) -> object:
+            return goes_on.wait(PATIENCE_S)
+
+    hangs: pykka.ActorRef[Any] = Hangs.start()
+    with pytest.raises(TimeoutError, match=r"The start hangs \(in Restore\)"):
+        take_step(hangs, tidings.Restore(), ending)
+    assert ending.kept, "whatever else hangs"
+    goes_on.set()
+    hangs.stop()
