@@ -256,6 +256,24 @@ def test_an_instance_whose_actor_fails_at_the_start_keeps_its_words_and_holds_up
         vault.close()
 
 
+def test_one_that_is_still_being_made_is_not_taken_for_one_that_hangs(
+    tmp_path: Path, alarms: Alarms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log has as long as it needs to say whether it is there."""
+    monkeypatch.setattr(lives_, "STUCK_S", -1.0)
+    with EventStore.open(tmp_path) as store:
+        vault = Vault.open(tmp_path)
+        house = house_in(tmp_path, store, vault, alarms)
+        lives = Lives(house)
+        actor = lives.start("a", "a", None, 0)
+        assert lives.ping() == []
+        actor.ask(CreateInstance(name="a", webhook_url="http://127.0.0.1:9/", session_from=None))
+        assert lives.ping() == ["a"]
+        lives.stop_webhooks()
+        lives.stop_all(time.monotonic() + 60)
+        vault.close()
+
+
 def test_who_answers_the_heartbeat_is_left_alone_and_who_does_not_is_named_once(
     tmp_path: Path, alarms: Alarms, monkeypatch: pytest.MonkeyPatch
 ) -> None:
