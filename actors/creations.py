@@ -16,18 +16,19 @@ log = structlog.get_logger()
 AGAIN_S = 1.0
 
 
-def settle(house: House, instance: str) -> None:
+def settle(house: House, instance: str, *, stopped: str | None = None) -> None:
     """Have the supervisor told `CreationSettled` when the log has said its last word; waits for nobody.
 
-    Harmless for one that is there, or forgotten already.
+    Harmless for one that is there, or forgotten already; but whoever was `stopped` for it (an urn) may have come to be
+    there since, and then another is wanted in its place.
     """
     actor = house.directory.actor(instance)
-    if actor is None or house.directory.seen(instance) is not None:
+    if actor is None or (house.directory.seen(instance) is not None and actor.actor_urn != stopped):
         return
     # What it was asked before it still takes, and nothing after that.
     actor.stop(block=False)
     if not actor.actor_stopped.is_set():
-        _again(house, instance)
+        _again(house, instance, actor.actor_urn)
         return
 
     def hear(answer: Future[None]) -> None:
@@ -35,15 +36,16 @@ def settle(house: House, instance: str) -> None:
         if answer.exception() is None:
             house.supervisor.tell(CreationSettled(instance=instance))
         else:
-            _again(house, instance)
+            _again(house, instance, actor.actor_urn)
 
     try:
         house.store.settled().add_done_callback(hear)
     except StoreClosed:
         log.warning("the next start finds out whether it is there", action="creation_in_doubt", instance=instance)
     except StoreError:
-        _again(house, instance)
+        _again(house, instance, actor.actor_urn)
 
 
-def _again(house: House, instance: str) -> None:
-    house.alarms.set(AGAIN_S, lambda: house.supervisor.tell(CreationDoubted(instance=instance)))
+def _again(house: House, instance: str, stopped: str) -> None:
+    doubted = CreationDoubted(instance=instance, stopped=stopped)
+    house.alarms.set(AGAIN_S, lambda: house.supervisor.tell(doubted))

@@ -147,10 +147,10 @@ class SupervisorActor(pykka.ThreadingActor):
                     self._successors.forget(instance)
             case tidings.ForgetInstance(instance=instance):
                 self._successors.forget(instance)
-            case tidings.CreationDoubted(instance=instance):
-                creations.settle(self._house, instance)
+            case tidings.CreationDoubted(instance=instance, stopped=stopped):
+                creations.settle(self._house, instance, stopped=stopped)
             case tidings.CreationSettled(instance=instance):
-                if not self._ending and self._house.directory.seen(instance) is None:
+                if not self._ending and not self._lives.is_alive(instance):
                     self._successors.replace(instance, "actor_failed", is_settled=True)
             case tidings.Placements(mine=mine):
                 if not self._ending:

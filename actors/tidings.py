@@ -38,9 +38,12 @@ class ForgetInstance(Tiding, frozen=True, kw_only=True):
 
 
 class CreationDoubted(Tiding, frozen=True, kw_only=True):
-    """Nobody knows whether its first event is stored: it is to be found out."""
+    """Nobody knows whether its first event is stored: it is to be found out. `stopped` is the urn of the actor that was
+    told to end for that, if one was.
+    """
 
     instance: str
+    stopped: str | None = None
 
 
 class CreationSettled(Tiding, frozen=True, kw_only=True):

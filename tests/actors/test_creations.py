@@ -1,5 +1,6 @@
 """What becomes of an instance whose creation the log has not confirmed in time."""
 
+import math
 import threading
 from collections.abc import Iterator
 from concurrent.futures import wait
@@ -8,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from chatbot_erp.actors import creations, frames, journal, tidings
+from chatbot_erp.actors import creations, frames, journal, lives, tidings
+from chatbot_erp.actors.commands import CreateInstance
 from chatbot_erp.actors.erasing import Eraser
 from chatbot_erp.actors.errors import NameTaken, OutcomeUnknown
 from chatbot_erp.actors.manager import Manager
@@ -92,6 +94,36 @@ def test_a_creation_stays_in_doubt_as_long_as_the_log_cannot_say(
     create_in_vain(manager)
     wait_until(lambda: not world.house.directory.has("shop"))
     assert world.mute.refusals == 0
+
+
+def test_one_that_comes_to_be_when_its_caller_has_given_up_has_an_actor_at_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(creations, "AGAIN_S", 0.01)
+    monkeypatch.setattr(lives, "STUCK_S", math.inf)
+    doubted = world.supervisor.ask(tidings.StartInstance(instance="shop", name="shop"))
+    may_go_on = threading.Event()
+    stand_still(world.store, may_go_on)
+    created = doubted.ask(CreateInstance(name="shop", webhook_url=URL, session_from=None), block=False)
+    world.supervisor.tell(tidings.CreationDoubted(instance="shop"))
+    world.supervisor.ask(tidings.Introduce())
+    assert not doubted.actor_stopped.is_set(), "it takes what it was asked before"
+    may_go_on.set()
+    created.get(timeout=PATIENCE_S)
+    wait_until(lambda: world.house.directory.actor("shop") not in (None, doubted))
+    host = world.born.get(timeout=PATIENCE_S)
+    world.say(host, "shop", 1, frames.SocketOfferedQr(qr="code", valid_s=60.0))
+    world.wait("shop", lambda view: view.status is Status.SCAN_QR_CODE)
+
+
+def test_who_was_put_in_the_place_of_one_that_was_in_doubt_is_left_alone(world: World) -> None:
+    world.create("shop")
+    actor = world.house.directory.actor("shop")
+    world.supervisor.tell(tidings.CreationDoubted(instance="shop", stopped="urn:of-the-former"))
+    world.supervisor.ask(tidings.Introduce())
+    assert actor is not None
+    assert actor.is_alive()
+    assert world.house.directory.actor("shop") == actor
 
 
 def test_one_whose_creation_was_only_told_too_late_is_left_alone(world: World) -> None:
