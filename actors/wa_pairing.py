@@ -1,5 +1,6 @@
 """How one number is linked with its phone: the codes that are shown, and when it is."""
 
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -46,6 +47,7 @@ class Pairing:
         self._report = report
         self._end = end
         self._code_good_until = 0.0
+        self._door = threading.Lock()
         self.is_due = wanted
 
     def offer(self, qr: str) -> None:
@@ -81,6 +83,11 @@ class Pairing:
         self._finish()
 
     def _finish(self) -> None:
+        """Once: two threads come here where a phone that has linked us connects late."""
+        with self._door:
+            self._keep_and_say_so()
+
+    def _keep_and_say_so(self) -> None:
         me = self._me()
         if not self.is_due or me is None or self._watch.is_over:
             return

@@ -73,7 +73,11 @@ class SessionFile:
 
     def keep(self, device: str) -> None:
         """The file is the number's alone."""
-        unmark(self._path, LAST_CAUSES)
+        try:
+            unmark(self._path, LAST_CAUSES)
+        except OSError as ex:
+            # Of a device that is linked nobody asks how it ended.
+            log.warning("Why a session had ended is still noted: %s", ex)
 
     def end(self, cause: str) -> None:
         try:

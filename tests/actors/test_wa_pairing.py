@@ -1,11 +1,13 @@
 """How a number is paired, with a library that obeys the test: codes, their end, and when it counts as linked."""
 
 import queue
+import time
 from pathlib import Path
 
 import pytest
 
 from chatbot_erp.actors import frames, wa_pairing
+from chatbot_erp.actors.wa_session import SessionFile
 from wa_scene import Scene, jid, neonize
 
 
@@ -90,6 +92,42 @@ def test_a_number_that_does_not_connect_after_pairing_is_paired_all_the_same(
     monkeypatch.setattr(wa_pairing, "PAIRED_PATIENCE_S", 0.01)
     pairing.hear(neonize.Device(JID=jid("5511", "s.whatsapp.net"), LID=jid("9", "lid")))
     pairing.client.hearing.login_word("success")
+    assert isinstance(pairing.next(), frames.SocketPaired)
+
+
+class SlowSession(SessionFile):
+    """Keeps a device so slowly that another may come in between."""
+
+    kept = 0
+
+    def keep(self, device: str) -> None:
+        self.kept += 1
+        until = time.monotonic() + 0.5
+        while self.kept == 1 and time.monotonic() < until:
+            time.sleep(0.01)
+
+
+def test_a_number_that_connects_when_its_patience_ends_is_paired_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wa_pairing, "PAIRED_PATIENCE_S", 0.0)
+    sessions: list[SlowSession] = []
+
+    def session_at(path: Path) -> SlowSession:
+        sessions.append(SlowSession(path))
+        return sessions[0]
+
+    pairing = Scene(tmp_path, pairing=True, session_at=session_at)
+    pairing.hear(neonize.Device(JID=jid("5511", "s.whatsapp.net"), LID=jid("9", "lid")))
+    for _ in range(2):
+        pairing.client.hearing.login_word("success")
+    assert isinstance(pairing.next(), frames.SocketPaired)
+    assert sessions[0].kept == 1
+
+
+def test_a_number_is_paired_where_the_end_of_its_former_device_stays_noted(pairing: Scene, tmp_path: Path) -> None:
+    (tmp_path / "s" / "a.db.logged_out").mkdir()
+    pairing.connect()
     assert isinstance(pairing.next(), frames.SocketPaired)
 
 

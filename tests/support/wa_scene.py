@@ -2,6 +2,7 @@
 
 import queue
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,14 @@ PATIENCE_S = 60.0
 class Scene:
     """A socket, its client, and what it reported."""
 
-    def __init__(self, directory: Path, *, pairing: bool, dial_error: str | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        pairing: bool,
+        dial_error: str | None = None,
+        session_at: Callable[[Path], Session] = SessionFile,
+    ) -> None:
         self.seen: queue.SimpleQueue[Observation] = queue.SimpleQueue()
         self.client: FakeClient
         order = OpenSocket(
@@ -34,7 +42,7 @@ class Scene:
             self.client.dial_error = dial_error
             return self.client
 
-        self.socket = WhatsAppSocket(order, self.seen.put, make, SessionFile(Path(order.session)))
+        self.socket = WhatsAppSocket(order, self.seen.put, make, session_at(Path(order.session)))
         self.socket.open()
 
     def hear(self, event: Any) -> None:
