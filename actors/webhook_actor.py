@@ -119,9 +119,6 @@ class WebhookActor(pykka.ThreadingActor):
     def _create_actor_inbox() -> Mailbox:
         return Mailbox()
 
-    def ping(self) -> None:
-        """Asked by proxy: says that the actor is alive, once the attempt that runs has ended."""
-
     def on_start(self) -> None:
         """Runs in the actor's thread. What the last life left is taken up without being asked."""
         self.actor_ref.tell(LookAgain())

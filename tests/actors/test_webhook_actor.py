@@ -12,7 +12,7 @@ import svix.webhooks
 from chatbot_erp.actors import webhook_actor, webhook_backlog
 from chatbot_erp.actors.webhook import signing_key
 from chatbot_erp.actors.webhook_credentials import Keys
-from chatbot_erp.actors.webhook_mail import Finish, RetryNow, Wake
+from chatbot_erp.actors.webhook_mail import Finish, Ping, RetryNow, Wake
 from chatbot_erp.eventstore.events import InstanceDisconnected, Status, WebhookAbandoned, WebhookDelivered
 from chatbot_erp.eventstore.records import ERASED
 from chatbot_erp.eventstore.subjects import Subjects
@@ -77,7 +77,7 @@ def test_a_dead_receiver_with_a_long_backlog_gets_one_probe_and_then_everything_
     number.append(*(message(text) for text in wanted))
     for _ in range(50):
         number.actor.tell(Wake())
-    number.actor.proxy().ping().get(timeout=30)
+    number.actor.ask(Ping(), timeout=30)
     at_least(receiver, 1)
     assert texts(receiver) == ["m0"]
     receiver.answer = lambda _: 200
@@ -96,7 +96,7 @@ def test_a_new_life_goes_on_with_the_retries_of_the_last_one(begin: Begin, recei
     receiver.answer = lambda _: 200
     number.live()
     number.hear("b")
-    number.actor.proxy().ping().get(timeout=30)
+    number.actor.ask(Ping(), timeout=30)
     assert texts(receiver) == ["a"], "the time of the retry is kept, whatever comes in"
     assert number.settled(2)[0] == WebhookDelivered(sequence=1, attempts=2, http_status=200)
     assert texts(receiver) == ["a", "a", "b"]
@@ -126,7 +126,7 @@ def test_nothing_is_told_twice_while_its_verdict_is_on_the_way(begin: Begin, rec
         number.hear(text)
     at_least(receiver, 100)
     number.actor.tell(RetryNow())
-    number.actor.proxy().ping().get(timeout=30)
+    number.actor.ask(Ping(), timeout=30)
     number.writing.set()
     number.settled(100)
     assert texts(receiver) == wanted
@@ -140,8 +140,8 @@ def test_a_log_that_takes_no_verdicts_stops_the_deliveries_at_a_bound(
     number.writing.clear()
     number.hear(*(f"m{n}" for n in range(300)))
     at_least(receiver, 64)
-    number.actor.proxy().ping().get(timeout=30)
-    number.actor.proxy().ping().get(timeout=30)
+    number.actor.ask(Ping(), timeout=30)
+    number.actor.ask(Ping(), timeout=30)
     assert len(receiver.deliveries()) == 64
     number.writing.set()
     number.settled(300)
@@ -157,7 +157,7 @@ def test_a_verdict_that_got_lost_is_reported_again(
     number.lives += 1
     number.hear("a")
     at_least(receiver, 1)
-    number.actor.proxy().ping().get(timeout=30)
+    number.actor.ask(Ping(), timeout=30)
     number.lives -= 1
     number.settled(1)
     assert texts(receiver) == ["a"]
@@ -232,7 +232,7 @@ def test_being_pinged_between_two_attempts_interrupts_no_backlog(begin: Begin, r
     number = begin()
     number.hear("a", "b", "c")
     assert begun.wait(30)
-    pong = number.actor.proxy().ping()
+    pong = number.actor.ask(Ping(), block=False)
     release.set()
     pong.get(timeout=30)
     number.settled(3)
@@ -246,7 +246,7 @@ def test_a_backlog_of_ten_thousand_is_never_in_memory(desk: Desk, begin: Begin, 
     at_least(receiver, 1)
     for _ in range(100):
         number.hear("more")
-    number.actor.proxy().ping().get(timeout=30)
+    number.actor.ask(Ping(), timeout=30)
     assert len(receiver.deliveries()) == 1
     assert desk.most_read <= webhook_backlog.BATCH
 
@@ -259,7 +259,7 @@ def test_a_removed_instance_says_when_nothing_is_left(begin: Begin, receiver: Re
     assert len(number.verdicts) == 2
     assert texts(receiver) == ["a", "b"]
     number.actor.tell(Wake())
-    number.actor.proxy().ping().get(timeout=30)
+    number.actor.ask(Ping(), timeout=30)
     assert number.drained.empty()
 
 

@@ -5,7 +5,7 @@ import pytest
 from chatbot_erp.actors import webhook, webhook_holds
 from chatbot_erp.actors.webhook_backlog import BATCH
 from chatbot_erp.actors.webhook_holds import Holds, hold_of
-from chatbot_erp.actors.webhook_mail import Wake
+from chatbot_erp.actors.webhook_mail import Ping, Wake
 from receiver import Receiver
 from webhook_world import Begin, Desk, at_least, texts, wait_until
 
@@ -19,7 +19,7 @@ def test_by_chat_a_receiver_that_recovered_is_told_at_once_what_every_chat_waits
     for n in range(8):
         number.hear(f"m{n}", f"n{n}", chat=f"{n}@lid")
     at_least(receiver, webhook_holds.BREAKER_AFTER)
-    number.actor.proxy().ping().get(timeout=60)
+    number.actor.ask(Ping(), timeout=60)
     receiver.answer = lambda _: 200
     number.hear("new", chat="new@lid")
     number.settled(17)
@@ -63,7 +63,7 @@ def test_by_chat_what_waits_from_the_last_life_is_told_when_something_gets_throu
     number.die()
     number.live()
     number.actor.tell(Wake())
-    number.actor.proxy().ping().get(timeout=60)
+    number.actor.ask(Ping(), timeout=60)
     assert texts(receiver) == ["a"]
     receiver.answer = lambda _: 200
     number.hear("b", chat="b@lid")

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from chatbot_erp.actors import webhook, webhook_holds
-from chatbot_erp.actors.webhook_mail import Finish, Wake
+from chatbot_erp.actors.webhook_mail import Finish, Ping, Wake
 from chatbot_erp.eventstore.events import EndpointReplayed, WebhookAbandoned, WebhookDelivered
 from chatbot_erp.eventstore.records import ERASED, MAIN
 from chatbot_erp.eventstore.store import Attempt, Redelivery
@@ -96,7 +96,7 @@ def test_by_chat_a_receiver_that_is_down_is_not_asked_for_every_chat(
     for n in range(50):
         number.hear(f"m{n}", chat=f"{n}@lid")
     at_least(receiver, webhook_holds.BREAKER_AFTER)
-    number.actor.proxy().ping().get(timeout=60)
+    number.actor.ask(Ping(), timeout=60)
     assert len(receiver.deliveries()) == webhook_holds.BREAKER_AFTER
     receiver.answer = lambda _: 200
     number.change()
@@ -120,7 +120,7 @@ def test_by_chat_a_removed_instance_is_drained_only_when_its_held_chats_are_too(
 def test_what_happens_during_a_pause_waits(begin: Begin, receiver: Receiver) -> None:
     number = begin(settings={"paused": True})
     number.hear("a", "b")
-    number.actor.proxy().ping().get(timeout=60)
+    number.actor.ask(Ping(), timeout=60)
     assert receiver.deliveries() == []
     number.change(paused=False)
     number.settled(2)
@@ -165,7 +165,7 @@ def test_a_disabled_endpoint_goes_on_where_it_stopped_however_long_that_was(begi
     assert number.disabled.get(timeout=60) == "gone"
     number.change(disabled="gone")
     number.hear("b")
-    number.actor.proxy().ping().get(timeout=60)
+    number.actor.ask(Ping(), timeout=60)
     assert texts(receiver) == ["a"]
     receiver.answer = lambda _: 200
     number.change(disabled=None)

@@ -8,7 +8,7 @@ import pytest
 
 from chatbot_erp.actors import webhook_actor, webhook_backlog
 from chatbot_erp.actors.alarms import Alarms
-from chatbot_erp.actors.webhook_mail import LookAgain, Wake
+from chatbot_erp.actors.webhook_mail import LookAgain, Ping, Wake
 from chatbot_erp.eventstore.records import MAIN
 from receiver import Receiver
 from webhook_world import Begin, Desk, Number, at_least, texts, wait_until
@@ -38,11 +38,11 @@ def test_new_events_behind_one_that_waits_cost_no_reading(
     number = begin(settings={"order": order})
     number.hear("a")
     at_least(receiver, 1)
-    number.actor.proxy().ping().get(timeout=60)
+    number.actor.ask(Ping(), timeout=60)
     before = desk.readings
     for text in "bcdef":
         number.hear(text)
-        number.actor.proxy().ping().get(timeout=60)
+        number.actor.ask(Ping(), timeout=60)
     assert desk.readings == before
     assert texts(receiver) == ["a"]
 
@@ -62,7 +62,7 @@ def test_a_clock_that_is_set_makes_no_storm_of_readings_by_chat(
         (failed,) = number.attempts()
         past = datetime.now(UTC) - timedelta(hours=1)
         desk.store.record_attempt(number.id, MAIN, 1, failed, past, about=None).result(60)
-        number.actor.proxy().ping().get(timeout=60)
+        number.actor.ask(Ping(), timeout=60)
         delays.set_for.clear()
         number.actor.tell(LookAgain())
         wait_until(lambda: delays.set_for != [])
@@ -88,7 +88,7 @@ def test_a_log_that_takes_no_verdicts_is_not_asked_without_a_pause_by_chat(
         wait_until(lambda: number.attempts() != [])
         a_while = timedelta(seconds=0.2)
         wait_until(lambda: desk.store.next_due(number.id, MAIN, after=datetime.now(UTC) - a_while) is None)
-        number.actor.proxy().ping().get(timeout=60)
+        number.actor.ask(Ping(), timeout=60)
         delays.set_for.clear()
         number.actor.tell(LookAgain())
         wait_until(lambda: delays.set_for != [])
@@ -107,15 +107,15 @@ def test_a_pause_has_no_verdict_reported_for_ever(
     number.hear("a")
     wait_until(lambda: number.reports > 0)
     number.change(paused=True)
-    number.actor.proxy().ping().get(timeout=60)
+    number.actor.ask(Ping(), timeout=60)
     number.writing.set()
     number.settled(1)
     number.actor.tell(LookAgain())
-    number.actor.proxy().ping().get(timeout=60)
+    number.actor.ask(Ping(), timeout=60)
     before = number.reports
     for _ in range(5):
         number.actor.tell(LookAgain())
-        number.actor.proxy().ping().get(timeout=60)
+        number.actor.ask(Ping(), timeout=60)
     assert number.reports == before
     assert texts(receiver) == ["a"]
 
@@ -132,7 +132,7 @@ def test_a_verdict_that_got_lost_is_reported_again_though_the_receiver_is_down_s
     number.lives += 1  # verdicts of this life reach nobody
     number.hear("a", "b")
     wait_until(lambda: len(number.attempts()) == 2)
-    number.actor.proxy().ping().get(timeout=60)
+    number.actor.ask(Ping(), timeout=60)
     number.lives -= 1
     number.actor.tell(Wake())
     number.settled(1)

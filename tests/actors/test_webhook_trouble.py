@@ -13,7 +13,7 @@ from werkzeug import Request, Response
 from chatbot_erp.actors import webhook, webhook_actor
 from chatbot_erp.actors.alarms import Alarms
 from chatbot_erp.actors.config import Config
-from chatbot_erp.actors.webhook_actor import WebhookActor
+from chatbot_erp.actors.webhook_actor import Ping, WebhookActor
 from chatbot_erp.actors.webhook_credentials import Keys
 from chatbot_erp.actors.webhook_mail import Finish, RetryNow, Wake
 from chatbot_erp.eventstore.errors import StoreUnavailable
@@ -49,7 +49,7 @@ def test_gone_is_remembered_by_the_next_life(begin: Begin, receiver: Receiver) -
     number.die()
     number.live()
     number.hear("b")
-    number.actor.proxy().ping().get(timeout=30)
+    number.actor.ask(Ping(), timeout=30)
     assert texts(receiver) == ["a"]
 
 
@@ -127,7 +127,7 @@ def test_something_new_is_a_reason_to_try_again_what_failed(
     if dies:
         number.die()
         number.live()
-    number.actor.proxy().ping().get(timeout=60)
+    number.actor.ask(Ping(), timeout=60)
     assert texts(receiver) == ["a"]
     receiver.answer = lambda _: 200
     number.hear("b")
@@ -152,7 +152,7 @@ def test_a_receiver_that_names_a_time_is_left_in_peace_until_then(
     number.change(url=httpserver.url_for("/webhook"))
     number.hear("a")
     first = moments.get(timeout=30)
-    number.actor.proxy().ping().get(timeout=30)
+    number.actor.ask(Ping(), timeout=30)
     number.hear("b")
     assert moments.get(timeout=60) - first >= 2.0
     number.settled(2)
@@ -165,7 +165,7 @@ def test_a_store_that_cannot_be_read_is_asked_again(
     number = begin()
     desk.refuse = StoreUnavailable("locked", "on purpose")
     number.hear("a")
-    number.actor.proxy().ping().get(timeout=30)
+    number.actor.ask(Ping(), timeout=30)
     desk.refuse = None
     number.settled(1)
     assert texts(receiver) == ["a"]
@@ -181,11 +181,11 @@ def test_a_store_that_takes_no_attempts_makes_no_storm(desk: Desk, begin: Begin,
     receiver.answer = answer
     number.hear("a")
     at_least(receiver, 1)
-    number.actor.proxy().ping().get(timeout=30)
+    number.actor.ask(Ping(), timeout=30)
     desk.refuse = None
     for _ in range(20):
         number.actor.tell(Wake())
-        number.actor.proxy().ping().get(timeout=30)
+        number.actor.ask(Ping(), timeout=30)
     assert len(receiver.deliveries()) == 1
     receiver.answer = lambda _: 200
     assert number.settled(1) == [WebhookDelivered(sequence=1, attempts=2, http_status=200)]
