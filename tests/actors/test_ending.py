@@ -113,12 +113,21 @@ def test_a_host_never_has_more_than_there_is(left_s: float) -> None:
     assert abs(in_order_s + spooling_s - max(0.0, left_s)) < 1e-9
 
 
-def test_an_end_that_hangs_is_one_all_the_same() -> None:
-    program = f"""
+def test_an_end_that_hangs_is_one_all_the_same(tmp_path: Path) -> None:
+    """The whole program is told to end as soon as it listens, and then something does not return for an hour."""
+    program = """
+import os, signal, sys
+from pathlib import Path
 from threading import Event
 from chatbot_erp.actors import ending
+from chatbot_erp.actors.config import Config
+from chatbot_erp.actors.manager import Manager
+from chatbot_erp.actors.serve import run
+
 ending.END_S = 0.1
-ending.Ending().keep()
-Event().wait({60 * 60})
+Manager.join = lambda manager, url: os.kill(os.getpid(), signal.SIGTERM)
+Manager.drain = lambda manager: Event().wait(3600)
+run(Config(data_dir=Path(sys.argv[1]), port=0), sandbox=False, sandbox_network=None)
 """
-    assert subprocess.run([sys.executable, "-c", program], check=False, timeout=600).returncode == EXIT_HANGS
+    ended = subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=False, timeout=600)
+    assert ended.returncode == EXIT_HANGS

@@ -128,7 +128,7 @@ def tree() -> str:
         f'    main["chatbot-erp serve<br/>ends itself if the supervisor is silent for {serve.PULSE_PATIENCE_S:.0f} s"]',
         f'    supervisor["SupervisorActor<br/>looks around every {supervisor_actor.LOOK_EVERY_S:.0f} s"]',
         f'    instance["InstanceActor, one for each number<br/>replaced if it fails, or is silent for {lives.STUCK_S:.0f} s"]',
-        '    webhook["WebhookActor, one for each endpoint<br/>replaced if it fails; goes on from the log"]',
+        '    webhook["WebhookActor, one for each endpoint<br/>replaced if it fails or hangs; goes on from the log"]',
         f'    host["socket host, a process for up to {config.numbers_per_host} numbers<br/>killed if silent for {silence}"]',
         '    socket["neonize socket, one for each number<br/>restarted by the table of remedies"]',
         '    store[("event log<br/>one writer")]',
