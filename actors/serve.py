@@ -204,7 +204,6 @@ def open_house(
     config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     sessions = config.data_dir / "sessions"
     sessions.mkdir(mode=0o700, exist_ok=True)
-    ending = ending or Ending()
     with ExitStack() as stack:
         stack.enter_context(FileLock(config.data_dir / "manager.lock", timeout=0))
         store = open_store(config.data_dir, config.database, node, lost)
