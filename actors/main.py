@@ -233,7 +233,8 @@ def _check_company(config: Config) -> None:
     if config.sessions == "files":
         raise click.UsageError("--share needs WhatsApp sessions where every node finds them: --sessions database.")
     try:
-        reached_at = urlsplit(config.advertise).hostname or "" if config.advertise else config.host
+        address = urlsplit(config.advertise) if config.advertise else None
+        reached_at = config.host if address is None else address.port != 0 and address.hostname or ""
     except ValueError:
         reached_at = ""
     if config.advertise and not (config.advertise.startswith(("http://", "https://")) and reached_at):

@@ -139,9 +139,9 @@ class Manager:
         supervisor = self._house.supervisor
 
         def hear(news: News) -> None:
-            self._told_of_nodes(news.living)
             with suppress(pykka.ActorDeadError):
                 supervisor.tell(tidings.Placements(mine=news.mine))
+            self._told_of_nodes(news.living)
 
         self.store.company.announce(url, hear)
 

@@ -172,6 +172,10 @@ class PostgresCompany:
             except (psycopg.Error, StoreError, OSError) as ex:
                 log.debug("the other nodes are not heard", action="nodes_unheard", error=str(ex))
                 self._ending.wait(RETRY_S)
+            except Exception:
+                # Without this thread there is no lease.
+                log.exception("the other nodes are not heard", action="nodes_unheard")
+                self._ending.wait(RETRY_S)
 
     def _follow(self, connection: Connection) -> None:
         ask = asking(connection)
@@ -194,4 +198,9 @@ class PostgresCompany:
         if standing is not None:
             self._noticed(standing[1])
         living = {name: url for name, url, _ in ask("living") if url}
-        self._hear(News(mine=tuple(self._mine(ask)), living=living))
+        news = News(mine=tuple(self._mine(ask)), living=living)
+        try:
+            self._hear(news)
+        except Exception:
+            # What somebody makes of it is no reason to let the lease lapse.
+            log.exception("news of the nodes were not taken", action="news_not_taken")

@@ -65,6 +65,8 @@ def as_option(variable: str) -> str:
         ((), "needs a --database"),
         (("--database", "postgresql://x", "--sandbox"), "share a network"),
         (("--database", "postgresql://x", "--advertise", "10.0.0.5:3000"), "is an address such as"),
+        (("--database", "postgresql://x", "--advertise", "http://10.0.0.5:30o0"), "is an address such as"),
+        (("--database", "postgresql://x", "--advertise", "http://10.0.0.5:70000"), "is an address such as"),
         (("--database", "postgresql://x", "--host", "0.0.0.0", "--api-key", "k"), "say --advertise"),
         (("--database", "postgresql://x", "--lease", "1"), "not in the range"),
     ],

@@ -134,6 +134,21 @@ def test_what_a_node_had_that_fell_silent_is_anothers_and_it_appends_nothing_mor
     assert verify(database).problem is None
 
 
+def test_whoever_stumbles_over_the_news_ends_no_renewal(database: str, directory: Path) -> None:
+    leases: list[float] = []
+    came = Semaphore(0)
+    with opened(database, directory, A, Signal()) as a:
+
+        def stumble(news: News) -> None:
+            leases.append(a.company.leased_until())
+            came.release()
+            raise ValueError("an address that nobody understands")
+
+        a.company.announce("http://a", stumble)
+        while len(set(leases)) < 3:
+            assert came.acquire(timeout=PATIENCE_S)
+
+
 def test_after_an_outage_that_was_longer_than_all_leases_nobody_is_taken_for_dead(
     database: str, directory: Path, direct: Direct, new: Facts, accepted: MessageAccepted
 ) -> None:
