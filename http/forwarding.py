@@ -6,9 +6,11 @@ from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from threading import Lock
+from typing import Any
 from urllib.parse import urlsplit
 from weakref import WeakSet
 
+import msgspec
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
@@ -17,7 +19,7 @@ from chatbot_erp.actors.directory import Directory
 from chatbot_erp.eventstore.company import Company, Seen
 from chatbot_erp.http.exchange import Request, Response
 from chatbot_erp.http.node_seal import Seal
-from chatbot_erp.http.problems import NO_NODE, NOT_ALLOWED, OUTCOME_UNKNOWN, RequestRefused
+from chatbot_erp.http.problems import NO_NODE, NOT_ALLOWED, OUTCOME_UNKNOWN, Problem, ProblemType, RequestRefused
 
 FORWARDED = "X-Chatbot-Erp-Forwarded"
 CONNECT_S = 2.0
@@ -25,7 +27,7 @@ GLANCE_S = 3.0
 """How long others are waited for where the answers of all are put together."""
 
 MOVE_PATIENCE_S = 3.0
-"""How long a call waits for an instance that is on its way from one node to another."""
+"""How long a call that changes something waits for an instance that is on its way from one node to another."""
 
 LOOK_EVERY_S = 0.05
 
@@ -120,20 +122,28 @@ class Forwarder:
             return []
         return [node for node in company.nodes() if node.alive and node.url and node.name != company.node]
 
-    def pass_on(self, url: str, req: Request, resp: Response) -> None:
-        """Have the node there answer. Raises `RequestRefused`: nothing was done, or it is unknown what was done."""
+    def pass_on(self, url: str, req: Request, resp: Response) -> bool:
+        """Have the node there answer; whether it did, or has what is asked for no more.
+
+        Raises `RequestRefused`: nothing was done, or it is unknown what was done.
+        """
         answer = self._ask(url, req)
+        if answer.status == NO_NODE.status and is_of(NO_NODE, answer.data):
+            return False
         resp.status = answer.status
         for name, value in answer.headers.items():
             if name.lower() == "set-cookie":
                 resp.append_header(name, value)
             elif name.lower() not in HOP_BY_HOP:
                 resp.set_header(name, value)
-        if has_body(req, answer):
+        if answer.status == NO_NODE.status:
+            resp.data = answer.data
+        elif has_body(req, answer):
             resp.stream = pieces(answer)
         else:
             answer.drain_conn()
         resp.complete = True
+        return True
 
     def ask_all(self, nodes: Collection[Seen], req: Request) -> dict[str, bytes | None]:
         """What each of these nodes answers to the same request, by its name; None where that is no success in time."""
@@ -157,23 +167,29 @@ class Forwarder:
     def _ask(self, url: str, req: Request) -> urllib3.BaseHTTPResponse:
         method = req.env["REQUEST_METHOD"]
         is_look = method in SAFE and req.uri_template in LOOKS
+        body: Any = req.stream
+        body.seek(0)  # it may be for somebody else next, or for here
         try:
-            return self._pool.request(
+            answer = self._pool.request(
                 method,
                 url + target(req),
                 headers=self._onward(req, method),
                 timeout=urllib3.Timeout(connect=CONNECT_S, read=LOOK_S if is_look else ANSWER_S),
-                body=req.bounded_stream if req.content_length else None,
+                body=body if req.content_length else None,
                 preload_content=False,
                 decode_content=False,
                 redirect=False,
             )
+            if answer.status == NO_NODE.status:
+                answer.read(cache_content=True)
         except (NewConnectionError, ConnectTimeoutError):
             raise RequestRefused(NO_NODE) from None
         except HTTPError:
             if method in SAFE:
                 raise RequestRefused(NO_NODE) from None
             raise RequestRefused(OUTCOME_UNKNOWN, "The node that has it fell silent; it may have done it.") from None
+        body.seek(0)
+        return answer
 
     def _onward(self, req: Request, method: str) -> dict[str, str]:
         """The headers of a request as another node is to see them."""
@@ -206,7 +222,8 @@ class Router:
             return
         deadline = time.monotonic() + MOVE_PATIENCE_S
         while self._is_moving(name, req, resp):
-            if time.monotonic() > deadline:
+            # Threads for looks are few, and those who look come again anyway.
+            if req.method in SAFE or time.monotonic() > deadline:
                 raise RequestRefused(NO_NODE)
             time.sleep(LOOK_EVERY_S)
 
@@ -228,12 +245,12 @@ class Router:
         seat = self._company.seat(name)
         if seat is None:
             return False
-        if seat.node == self._company.node or self._forwarder.is_forwarded(req):
+        if seat.node == self._company.node:
             return True
-        if not (seat.alive and seat.url):
+        # Who forwarded it here looks itself where it has gone.
+        if self._forwarder.is_forwarded(req) or not (seat.alive and seat.url):
             raise RequestRefused(NO_NODE)
-        self._forwarder.pass_on(seat.url, req, resp)
-        return False
+        return not self._forwarder.pass_on(seat.url, req, resp)
 
     def _place(self, req: Request, resp: Response) -> None:
         """A new instance is made where there are fewest, of those that can be reached and do not end."""
@@ -246,13 +263,12 @@ class Router:
             if node.name == own:
                 return
             try:
-                self._forwarder.pass_on(node.url, req, resp)
+                if self._forwarder.pass_on(node.url, req, resp):
+                    return
             except RequestRefused as ex:
                 if ex.kind is not NO_NODE:
                     raise
-                unreached = True
-            else:
-                return
+            unreached = True
         if unreached:
             raise RequestRefused(NO_NODE)
 
@@ -266,6 +282,13 @@ def target(req: Request) -> str:
 def has_body(req: Request, answer: urllib3.BaseHTTPResponse) -> bool:
     """Whether something follows the headers."""
     return req.env["REQUEST_METHOD"] != "HEAD" and answer.status not in (204, 304)
+
+
+def is_of(kind: ProblemType, document: bytes) -> bool:
+    """Whether this is a problem of that kind."""
+    with suppress(msgspec.MsgspecError):
+        return msgspec.json.decode(document, type=Problem).type == f"/problems/{kind.code}"
+    return False
 
 
 def pieces(answer: urllib3.BaseHTTPResponse) -> Iterator[bytes]:

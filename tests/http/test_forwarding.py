@@ -44,12 +44,14 @@ class Fellows(Alone):
         self.there = Seen("there", url, MOMENT, alive=True, instances=0)
         self.owner = "there"
         self.more: list[Seen] = []
+        self.sought: list[str] = []
         self.names = {"a": ("id-a", "there"), "b": ("id-b", "there")}
 
     def nodes(self) -> list[Seen]:
         return [Seen("here", "http://here", MOMENT, alive=True, instances=5), self.there, *self.more]
 
     def seat(self, name: str, /) -> Seat | None:
+        self.sought.append(name)
         if name not in self.names:
             return None
         return Seat(self.names[name][0], self.owner, self.there.url, self.there.alive)
@@ -149,9 +151,46 @@ def test_where_nobody_has_it_just_now_nothing_is_done_and_it_says_when_to_come_b
         assert int(got.headers["Retry-After"]) > 0
 
 
-def test_what_was_forwarded_once_is_not_forwarded_again(node: Serving) -> None:
-    got = ask(node, "GET", "/instances/a", headers=sealed("GET", "/instances/a"))
+def no_node(node: Serving) -> dict[str, Any]:
+    """What a node says of what it has no more."""
+    path = "/instances/a/restart"
+    got = ask(node, "POST", path, headers=sealed("POST", path))
     assert (got.status_code, got.json()["type"]) == (503, "/problems/no-node")
+    return {"response_data": got.content, "status": 503, "content_type": got.headers["Content-Type"]}
+
+
+def test_what_was_forwarded_once_is_neither_forwarded_again_nor_waited_for(node: Serving, fellows: Fellows) -> None:
+    no_node(node)
+    assert fellows.sought == ["a"]
+
+
+def test_a_call_that_comes_when_an_instance_has_just_gone_finds_it_where_it_is_then(
+    node: Serving, httpserver: HTTPServer
+) -> None:
+    gone = no_node(node)
+    seen: list[bytes] = []
+
+    def answer(request: Request) -> Response:
+        seen.append(request.get_data())
+        return Response(gone["response_data"], 503) if len(seen) < 3 else Response("sent", 200)
+
+    httpserver.expect_request("/instances/a/message", method="POST").respond_with_handler(answer)
+    assert ask(node, "POST", "/instances/a/message", data=b"12345").text == "sent"
+    assert seen == 3 * [b"12345"]
+
+
+def test_a_call_that_was_forwarded_in_vain_is_answered_here_when_the_instance_has_come(
+    node: Serving, manager: FakeManager, httpserver: HTTPServer
+) -> None:
+    gone = no_node(node)
+
+    def answer(request: Request) -> Response:
+        manager.bring("a", Status.CONNECTED)
+        return Response(gone["response_data"], 503)
+
+    httpserver.expect_ordered_request("/instances/a/messages", method="POST").respond_with_handler(answer)
+    got = ask(node, "POST", "/instances/a/messages", files={"message": b'{"to":"551","type":"nonsense"}'})
+    assert [each["field"] for each in got.json()["errors"]] == ["type"]  # the body was read, here, too
 
 
 def test_what_is_here_is_answered_here_and_what_is_nowhere_is_not_found(node: Serving, manager: FakeManager) -> None:
@@ -178,17 +217,18 @@ def test_a_call_waits_for_an_instance_that_comes_until_what_is_seen_of_it_is_tru
     instance = manager.bring("comes", Status.CONNECTED)
     directory = manager.directory
     directory.come(instance)
+    assert ask(node, "GET", "/instances/comes").json()["type"] == "/problems/no-node"  # who looks is not kept waiting
     with ThreadPoolExecutor() as pool:
-        look = pool.submit(ask, node, "GET", "/instances/comes")
+        call = pool.submit(ask, node, "POST", "/instances/comes/restart")
         manager.happen(instance, InstanceRestarted(cause="manager_started", generation=2, previous=Status.CONNECTED))
         directory.came(instance)
-        assert look.result(PATIENCE_S).json()["status"] == "INITIALIZING"
         assert ask(node, "GET", "/instances/comes").json()["status"] == "INITIALIZING"
-    assert directory.is_opening("comes", PATIENCE_S)
-    assert not directory.is_opening("comes", 0.0)
-    manager.happen(
-        instance, InstanceConnected(previous=Status.INITIALIZING, jid="1@s.whatsapp.net", lid=None, push_name="")
-    )
+        assert directory.is_opening("comes", PATIENCE_S)
+        assert not directory.is_opening("comes", 0.0)
+        manager.happen(
+            instance, InstanceConnected(previous=Status.INITIALIZING, jid="1@s.whatsapp.net", lid=None, push_name="")
+        )
+        assert call.result(PATIENCE_S).status_code == 202
     assert not directory.is_opening("comes", PATIENCE_S)
     assert not directory.is_coming("comes")
 
