@@ -59,8 +59,10 @@ _FOR_THE_LIBRARY = {
 _FOR_ITS_CONNECTIONS = {
     "target_session_attrs": "read-write",
     "search_path": SCHEMA,
-    # The library never closes its pools, of two connections a number: the server ends those that nobody uses.
+    # The library never closes its pools, of up to two connections each: the server ends those that nobody uses.
     "idle_session_timeout": "30000",
+    # A machine that froze or was cut off in the middle of a transaction keeps its rows locked no longer.
+    "idle_in_transaction_session_timeout": "10000",
 }
 
 

@@ -111,6 +111,8 @@ def test_the_librarys_address_keeps_what_its_driver_understands() -> None:
     ] == "verify-full"
     assert "user=me&password=s%20%2Bcrt" in address
     assert "binary_parameters=yes" in address
+    # Whoever freezes in a transaction keeps nobody waiting for its rows.
+    assert "idle_in_transaction_session_timeout=10000" in address
     assert not [word for word in ("keepalives", "tcp_user") if word in address]
 
 

@@ -39,14 +39,18 @@ def test_a_node_that_was_frozen_wakes_having_sent_and_written_nothing_and_joins_
     for name, phone in phones.items():
         a.pair(name, phone, receiver.url())
     (frozen,) = (name for name, node in homes(a, *phones).items() if node == "a")
-    os.kill(a.pid, signal.SIGSTOP)
+    # As with its machine.
+    processes = (a.pid, *a.host_pids())
+    for process in processes:
+        os.kill(process, signal.SIGSTOP)
     try:
         customer.send(phones[frozen].number, "Enquanto isso")
         wait_for(lambda: homes(b, *phones) == dict.fromkeys(phones, "b"), b)
         assert b.send(frozen, customer.number, "Olá").status_code == 200
         events = b.events(frozen)
     finally:
-        os.kill(a.pid, signal.SIGCONT)
+        for process in processes:
+            os.kill(process, signal.SIGCONT)
     wait_for(lambda: a.log.read_text().count("superseded") > 0, a, b)
     # What it had in hand, and could write down no more.
     receiver.wait_for(lambda payload: payload.get("message", {}).get("text") == "Enquanto isso", timeout_s=PATIENCE_S)

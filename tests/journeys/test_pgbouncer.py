@@ -75,6 +75,8 @@ def test_numbers_share_the_few_connections_of_a_pool_and_outlive_a_restart(
         log = manager.log.read_text()
     assert not list((tmp_path / "data/sessions").iterdir())
     assert max(seen) <= CONNECTIONS + POOL
+    with psycopg.connect(pool.url, autocommit=True) as connection:
+        assert connection.execute("SHOW idle_in_transaction_session_timeout").fetchone() == ("10s",)
     assert "connections_short" not in log
     assert "Traceback" not in log
 
