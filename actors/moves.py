@@ -1,8 +1,8 @@
 """Instances that come from other nodes and go to them. Used in the supervisor's thread only.
 
-Who goes is away only while its socket is closed here and opened there: its deliveries and what is on its way to WhatsApp
-come to an end before, while it still works. What callers want of it meanwhile is refused: it is done by nobody, and soon by
-the other node.
+Who goes is away only while its socket is closed here and opened there: its deliveries come to an end before, however slow a
+receiver is, while it does all else; then what is on its way to WhatsApp does. What callers want of it from then on is refused:
+it is done by nobody, and soon by the other node.
 """
 
 import contextlib
@@ -29,9 +29,12 @@ log = structlog.get_logger()
 AT_ONCE = 4
 """So many go at a time: each is to find the other node idle, and to be away for a moment only."""
 
+SLOW_S = 1.0
+"""Whose deliveries have not ended by then is in nobody's way: others begin to go."""
+
 LOOK_EVERY_S = 0.02
 PENDING_PATIENCE_S = 20.0
-"""How long is waited for deliveries and for messages that are on their way."""
+"""How long is waited for deliveries, and again for messages that are on their way."""
 
 
 @dataclass(slots=True)
@@ -39,8 +42,17 @@ class Leaving:
     """One that goes: how far it has come."""
 
     since: float
+    parting: bool = False
+    """Its deliveries have ended, and since then it does nothing for callers."""
     closing: bool = False
     quiet: pykka.Future[bool] | None = None
+
+    def age_s(self) -> float:
+        return time.monotonic() - self.since
+
+    def takes_a_turn(self) -> bool:
+        return self.parting or self.age_s() < SLOW_S
+
     stopping: bool = False
     given: bool = False
 
@@ -77,7 +89,9 @@ class Moves:
             if placement.wanted is None:
                 if not self._lives.has(instance) and instance not in self._house.directory.missing():
                     self._arrive(instance)
-            elif len(self._leaving) < AT_ONCE and (self._lives.has(instance) or not self._is_in_the_making(instance)):
+            elif self._has_room(Leaving.takes_a_turn) and (
+                self._lives.has(instance) or not self._is_in_the_making(instance)
+            ):
                 self._leave(instance)
 
     def look(self, instance: str) -> None:
@@ -120,16 +134,19 @@ class Moves:
 
     def _leave(self, instance: str) -> None:
         self._leaving[instance] = Leaving(time.monotonic())
-        self._house.directory.part(instance)
         self._lives.stop_deliveries(instance)
         log.info("an instance goes", action="instance_goes", instance=instance)
         self._look_again(instance)
 
     def _go_on(self, instance: str, leaving: Leaving) -> None:
         actor: Any = self._house.directory.actor(instance)
-        if not leaving.closing:
-            late = time.monotonic() - leaving.since > PENDING_PATIENCE_S
-            if late or not (self._lives.delivers(instance) or self._is_sending(instance)):
+        late = leaving.age_s() > PENDING_PATIENCE_S
+        if not leaving.parting:
+            if (late or not self._lives.delivers(instance)) and self._has_room(lambda each: each.parting):
+                leaving.parting, leaving.since = True, time.monotonic()
+                self._house.directory.part(instance)
+        elif not leaving.closing:
+            if late or not self._is_sending(instance):
                 leaving.closing = True
                 self._close(instance)
         elif self._hosts.has(instance):
@@ -142,6 +159,9 @@ class Moves:
         elif actor.actor_stopped.is_set():
             self._lives.part(instance)
             self._hosts.set_aside(instance)
+
+    def _has_room(self, counts: Callable[[Leaving], bool]) -> bool:
+        return sum(map(counts, self._leaving.values())) < AT_ONCE
 
     def _is_in_the_making(self, instance: str) -> bool:
         try:

@@ -1,30 +1,37 @@
 """The supervisor where several nodes share the log: numbers that go to another one, and come from it."""
 
 import math
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 from queue import Queue
+from threading import Event, Semaphore
 
 import pytest
 from msgspec import structs
+from pytest_httpserver import HTTPServer
+from werkzeug import Request, Response
 
 from chatbot_erp.actors import frames, tidings
 from chatbot_erp.actors.commands import CreateInstance
 from chatbot_erp.actors.house import utc_now
 from chatbot_erp.actors.leftovers import take_spools
+from chatbot_erp.actors.moves import AT_ONCE
 from chatbot_erp.actors.spool import read_spools, write_spool
+from chatbot_erp.actors.webhook_credentials import Credentials
 from chatbot_erp.eventstore.company import Alone
 from chatbot_erp.eventstore.lease import boot_time
 from chatbot_erp.eventstore.placement import Placement
+from chatbot_erp.eventstore.records import MAIN
 from fake_sockets import received
 from supervisor_world import PATIENCE_S, World
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    world = World(tmp_path)
+    world = World(tmp_path, webhook_timeout_s=10 * PATIENCE_S)
     yield world
     world.close()
 
@@ -54,6 +61,13 @@ class Fellows(Alone):
         return done
 
 
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def gone_to_another_node(world: World) -> Fellows:
     """The number "a" was here."""
     fellows = world.store.company = Fellows()
@@ -73,9 +87,8 @@ def test_a_number_goes_to_another_node_when_what_is_on_its_way_has_ended_and_all
     world.send("a", "c-1")
     going = tidings.Placements(mine=(Placement("a", "here", "there"),))
     world.supervisor.tell(going)
-    world.supervisor.ask(tidings.Introduce())
-    assert world.house.directory.is_leaving("a")
     host.next(frames.Transmit)
+    wait_until(lambda: world.house.directory.is_leaving("a"))
     assert host.orders.empty()  # not before there is a verdict
     sent = frames.SocketSent(
         command_id="c-1", message_id="M", jid="551@s.whatsapp.net", sent_at=utc_now(), kind="text", text="Olá"
@@ -90,6 +103,42 @@ def test_a_number_goes_to_another_node_when_what_is_on_its_way_has_ended_and_all
     assert not world.house.directory.has("a")
     told = [each.type for each in world.store.read(stream="a", types={"message.sent", "message.received"})]
     assert told == ["message.sent", "message.received"]
+
+
+def test_a_number_whose_receiver_is_slow_works_until_that_has_answered_and_is_in_nobodys_way(world: World) -> None:
+    fellows = world.store.company = Fellows()
+    slow, came, end = [f"slow-{n}" for n in range(AT_ONCE + 1)], Semaphore(0), Event()
+
+    def hang(request: Request) -> Response:
+        came.release()
+        end.wait(PATIENCE_S)
+        return Response()
+
+    def is_leaving(name: str) -> bool:
+        world.supervisor.tell(going)
+        return world.house.directory.is_leaving(name)
+
+    with HTTPServer(threaded=True) as receiver:
+        receiver.expect_request("/").respond_with_handler(hang)
+        host, world.webhook_url = None, receiver.url_for("/")
+        try:
+            for n, name in enumerate(slow):
+                Credentials(world.vault, name, MAIN).make()
+                host = world.connect(name, host if n % 2 else None)
+                world.say(host, name, 2, received("Olá"), number=1)
+            fast = world.connect("fast", host)
+            assert all(came.acquire(timeout=PATIENCE_S) for _ in slow)
+            going = tidings.Placements(mine=tuple(Placement(name, "here", "there") for name in (*slow, "fast")))
+            world.supervisor.tell(going)
+            world.supervisor.ask(tidings.Introduce())
+            assert not any(map(world.house.directory.is_leaving, slow))
+            wait_until(lambda: is_leaving("fast"))
+            fast.next(frames.CloseSocket)
+            world.say(fast, "fast", 2, frames.SocketClosed())
+            assert fellows.given.get(timeout=PATIENCE_S) == "fast"
+        finally:
+            end.set()
+        wait_until(lambda: sum(map(world.house.directory.is_leaving, slow)) == AT_ONCE)
 
 
 def test_a_number_that_comes_goes_on_where_the_log_has_it(world: World) -> None:

@@ -130,6 +130,7 @@ class World:
         self.alarms = LongAlarms().start()
         self.born: Queue[FakeHost] = Queue()
         self.barren = False
+        self.webhook_url = "http://127.0.0.1:9/"
         self.may_show = Event()
         self.may_show.set()
         self.showing = Event()
@@ -170,7 +171,7 @@ class World:
     def create(self, name: str) -> FakeHost:
         """A new number, and the host that was born for its pairing."""
         actor = self.supervisor.ask(tidings.StartInstance(instance=name, name=name))
-        actor.ask(CreateInstance(name=name, webhook_url="http://127.0.0.1:9/", session_from=None))
+        actor.ask(CreateInstance(name=name, webhook_url=self.webhook_url, session_from=None))
         return self.born.get(timeout=PATIENCE_S)
 
     def session(self, name: str) -> Path:
