@@ -13,6 +13,7 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import partial
+from threading import Thread
 from typing import Any, BinaryIO, assert_never
 from uuid import uuid4
 
@@ -363,14 +364,26 @@ class Manager:
 
         Returns when they have them, or after so long.
         """
-        company, deadline = self.store.company, time.monotonic() + patience_s
-        if not company.node:
+        if not self.store.company.node:
             return
         self.leaving = True
-        with suppress(StoreError):
-            company.leave()
-            while company.can_part() and time.monotonic() < deadline:
-                time.sleep(LOOK_EVERY_S)
+        deadline = time.monotonic() + patience_s
+        # A database that does not answer holds up no end.
+        handing_over = Thread(target=self._hand_over, args=(deadline,), name="hand-over", daemon=True)
+        handing_over.start()
+        handing_over.join(patience_s)
+
+    def _hand_over(self, deadline: float) -> None:
+        company, is_told = self.store.company, False
+        while time.monotonic() < deadline:
+            # The database may be away for a moment only.
+            with suppress(StoreError):
+                if not is_told:
+                    company.leave()
+                    is_told = True
+                if not company.can_part():
+                    return
+            time.sleep(LOOK_EVERY_S)
 
     def drain(self) -> None:
         """The end has begun: take no new work, restart nothing, let webhooks end with their present attempt."""

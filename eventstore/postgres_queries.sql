@@ -154,8 +154,8 @@ FROM placements AS p JOIN nodes AS n ON n.name = p.node WHERE p.name = %s;
 SELECT p.name, p.stream, p.node FROM placements AS p WHERE p.name IS NOT NULL;
 
 -- name: can_part
--- Whether a node has something that another one can be given.
-SELECT EXISTS (SELECT FROM placements WHERE node = %(name)s AND NOT fixed)
+-- Whether a node has something that another one can be given; a place for what was never made is nothing.
+SELECT EXISTS (SELECT FROM placements JOIN streams USING (stream) WHERE node = %(name)s AND NOT fixed)
    AND EXISTS (SELECT FROM nodes
                WHERE name <> %(name)s AND url <> '' AND NOT leaving AND lease_until > clock_timestamp());
 

@@ -199,12 +199,16 @@ def test_who_joins_is_given_a_share_when_it_is_let_go_of_and_who_ends_leaves_eve
 
 
 def test_who_leaves_hands_over_one_after_the_other_while_it_works_and_is_given_nothing_more(
-    database: str, directory: Path
+    database: str, directory: Path, new: Facts, created: Callable[[str], InstanceCreated]
 ) -> None:
     with opened(database, directory, B, Signal()) as b, opened(database, directory, A, Signal()) as a:
         at_b, at_a = Heard(b), Heard(a)
+        assert b.company.reserve("never made", "empresa_w")
+        assert not b.company.can_part()
+        b.company.forget("never made")
         for stream in "stu":
             assert b.company.reserve(stream, f"empresa_{stream}")
+            b.append(stream, 0, [new(created(f"empresa_{stream}"))], snapshot=b"1").result()
         b.company.fix(["t"])
         b.company.leave()
         at_b.until(lambda news: {(each.stream, each.wanted) for each in news.mine} >= {("s", "a"), ("u", "a")})
