@@ -115,6 +115,16 @@ def exchange_spools(house: House) -> None:
     Thread(target=exchange, name="spools", daemon=True).start()
 
 
+def leave_spools(house: House) -> None:
+    """What was set aside last need not wait for this machine to be back."""
+    try:
+        with house.spools:
+            if not _must_be_cleaned(house):
+                spool_exchange.hand_over(house.config.data_dir, house.vault)
+    except (StoreError, OSError) as ex:
+        log.warning("a spool waits", action="spool_waits", error=str(ex))
+
+
 def _bring_in(house: House, host: str = "") -> bool:
     """Whether it is done. Has the spools."""
     if _must_be_cleaned(house):

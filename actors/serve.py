@@ -35,7 +35,7 @@ from chatbot_erp.actors.hosts import LATE_S, SocketHosts
 from chatbot_erp.actors.house import HostGone, House, Switchboard, hide_qr, utc_now
 from chatbot_erp.actors.housekeeping import forget_old_attempts, forget_old_content, postponed, tidy_media_now_and_then
 from chatbot_erp.actors.inquiries import Inquiries
-from chatbot_erp.actors.leftovers import bring_in, exchange_spools
+from chatbot_erp.actors.leftovers import bring_in, exchange_spools, leave_spools
 from chatbot_erp.actors.logs import configure_logs
 from chatbot_erp.actors.manager import Manager
 from chatbot_erp.actors.outbox import Outbox
@@ -230,6 +230,8 @@ def open_house(
             renewals.go_on()
         supervisor = _start_supervisor(config, surroundings, store, vault, spools, alarms, renewals, ending)
         house: Any = supervisor.ask(tidings.Introduce(), timeout=PATIENCE_S)
+        if node.movable:
+            stack.callback(leave_spools, house)
         stack.callback(_stop_supervisor, supervisor, ending)
         count = take_step(supervisor, tidings.Restore(), ending)
         ending.check()

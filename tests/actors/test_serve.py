@@ -141,3 +141,21 @@ def test_a_start_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None
     assert ending.kept, "whatever else hangs"
     goes_on.set()
     hangs.stop()
+
+
+def test_a_node_that_ends_leaves_what_was_set_aside_last_in_the_database_and_not_on_its_machine(
+    tmp_path: Path, database: str
+) -> None:
+    created = InstanceCreated(name="um", webhook_url="http://127.0.0.1:9/", session_from=None)
+    new = NewEvent(id=str(uuid4()), event=created, recorded_at=datetime.now(UTC))
+    said = Said(instance="a", generation=0, number=1, observation=received("Por último"))
+    b = Node(name="b", movable=True)
+    config = Config(data_dir=tmp_path / "b", database=database, node="b", share=True, sessions="database")
+    with open_store(tmp_path / "a", database, Node(name="a", movable=True)) as store:
+        assert store.company.reserve("a", "um")
+        store.append("a", 0, [new], snapshot=b"to be folded").result()
+        with open_house(config, Surroundings(environment={}, prelude=None), b):
+            write_spool(config.data_dir, "last", [said])
+        with closing(open_vault(database)) as vault:
+            assert list(vault.all("spool")) == ["a/last"]
+    assert not list((config.data_dir / "spool").iterdir())
