@@ -175,8 +175,9 @@ class Directory:
         return time.monotonic() - self._came_at.get(entry.id, -within_s) < within_s
 
     def has(self, name: str) -> bool:
-        """Whether an instance of this name is here."""
-        return name in self._ids
+        """Whether an instance of this name is here, also one that could not be brought back."""
+        with self._lock:
+            return name in self._ids or name in self._missing.values()
 
     def leave(self, instance: str) -> None:
         """Forget the instance altogether."""

@@ -52,9 +52,10 @@ class Successors:
     def replace(self, instance: str, cause: str, *, is_settled: bool = False) -> None:
         """A new actor in the old place. It goes on with the socket that there is, or has one made.
 
-        One that the log does not know is forgotten, as soon as it `is_settled` that this is not to come.
+        One that the log does not know is forgotten, as soon as it `is_settled` that this is not to come. What another node
+        has by now is left alone.
         """
-        if self._is_moving(instance):
+        if self._is_moving(instance) or not self._house.store.company.has(instance):
             return
         state = self._lives.replace(instance)
         if state is None and not is_settled:

@@ -156,6 +156,22 @@ def test_a_number_that_comes_goes_on_where_the_log_has_it(world: World) -> None:
     assert fellows.given.empty()
 
 
+def test_what_another_node_has_by_now_gets_no_actor_in_its_place_here(world: World) -> None:
+    fellows = world.store.company = Fellows()
+    world.connect("a")
+    fellows.gone.add("a")
+    actor = world.house.directory.actor("a")
+    assert actor is not None
+    actor.stop()
+    world.supervisor.tell(tidings.RestartWanted(instance="a"))
+    world.supervisor.ask(tidings.Introduce())
+    assert world.house.directory.actor("a") is actor
+    fellows.gone.discard("a")
+    world.supervisor.tell(tidings.RestartWanted(instance="a"))
+    world.supervisor.ask(tidings.Introduce())
+    assert world.house.directory.actor("a") is not actor
+
+
 def test_what_a_process_has_left_of_a_number_that_is_elsewhere_by_then_is_kept_for_there(world: World) -> None:
     gone_to_another_node(world)
     late = frames.Said(instance="a", generation=2, number=9, observation=received("late"))

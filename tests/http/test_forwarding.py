@@ -200,6 +200,15 @@ def test_what_is_here_is_answered_here_and_what_is_nowhere_is_not_found(node: Se
     assert ask(node, "GET", "/instances/nobody/events").status_code == 404
 
 
+def test_what_is_here_and_could_not_be_brought_back_is_said_to_be_so(
+    node: Serving, fellows: Fellows, manager: FakeManager
+) -> None:
+    fellows.owner = "here"
+    manager.directory.miss("id-a", "a")
+    got = ask(node, "GET", "/instances/a")
+    assert (got.status_code, "cannot be read" in got.json()["detail"]) == (503, True)
+
+
 def test_who_shares_with_nobody_refuses_what_stays_with_another_machine(
     node: Serving, fellows: Fellows, manager: FakeManager
 ) -> None:
