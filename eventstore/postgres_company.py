@@ -151,6 +151,9 @@ class PostgresCompany:
     def _stand(self) -> None:
         """Have it written down how this node stands, and everything brought in its place."""
         self._readers.run(self._tenure.renew)
+        self._settle_soon()
+
+    def _settle_soon(self) -> None:
         self._tenure.hasten()
         self._errand(lambda ask: None)
 
@@ -197,6 +200,8 @@ class PostgresCompany:
         standing = ask("standing_of_node", (self._tenure.node.name,)).fetchone()
         if standing is not None:
             self._noticed(standing[1])
+        if not self._tenure.is_patient() and ask("is_one_silent", (self._tenure.node.name,)).fetchone()[0]:
+            self._settle_soon()
         living = {name: url for name, url, _ in ask("living") if url}
         news = News(mine=tuple(self._mine(ask)), living=living)
         try:

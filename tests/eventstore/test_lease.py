@@ -1,5 +1,6 @@
 """Who works with a shared log: the rules, and the rows in PostgreSQL that they rule."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -132,6 +133,24 @@ def test_what_a_node_had_that_fell_silent_is_anothers_and_it_appends_nothing_mor
         assert lost.wait(PATIENCE_S)
         b.append("s", 2, [new(accepted)], snapshot=b"3").result()
     assert verify(database).problem is None
+
+
+def test_who_sees_that_a_lease_has_lapsed_looks_at_once_what_is_to_be_taken(
+    database: str, directory: Path, direct: Direct, new: Facts, accepted: MessageAccepted
+) -> None:
+    opened(database, directory, A, Signal()).close()
+    with opened(database, directory, Node(name="b", movable=True, lease_s=2.0), Signal()) as b:
+        b.append("s", 0, [new(accepted)], snapshot=b"1").result()
+
+        def commits() -> int:
+            return sum(mark for (mark,) in direct("SELECT mark FROM writers"))  # type: ignore[attr-defined]
+
+        before, deadline = commits(), time.monotonic() + PATIENCE_S
+        while commits() == before:
+            assert time.monotonic() < deadline
+            # Again and again: it may have been its turn just then.
+            direct("UPDATE nodes SET lease_until = clock_timestamp() - interval '1 second' WHERE name = 'a'")
+            time.sleep(0.05)
 
 
 def test_whoever_stumbles_over_the_news_ends_no_renewal(database: str, directory: Path) -> None:
