@@ -187,6 +187,8 @@ class Backlog:
             or len(self._batch) >= AT_HAND
         ):
             self._through = None
+            if news is not None:
+                self._seen = max(self._seen, news.until)
             return
         self._batch.extend(delivery for delivery in news.deliveries if delivery.sequence > self._through)
         self._through = self._seen = max(self._through, news.until)

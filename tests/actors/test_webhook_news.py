@@ -41,6 +41,7 @@ INSTANCE = Instance(
     restarts=0,
     pending=(),
 )
+PICKY = Endpoint(id=MAIN, url="http://a/", since=LONG_AGO, events=("message.ack",))
 
 
 @dataclass
@@ -140,6 +141,17 @@ def test_who_knows_all_that_was_before_reads_nothing(store: EventStore) -> None:
     assert desk.readings == 1
 
 
+def test_who_is_told_nothing_of_what_others_are_told_reads_the_log_once(store: EventStore) -> None:
+    stream, desk = Stream(store, told=()), Desk(store)
+    stream.state = msgspec.structs.replace(stream.state, endpoints=(PICKY,))
+    stream.append(message("before it began"))
+    backlog = Backlog(stream.name, MAIN, desk, report=lambda told: None)
+    for _ in range(50):
+        backlog.hear(stream.news(*stream.append(message("for others"))))
+        assert take(backlog) is None
+    assert desk.readings == 1
+
+
 def test_what_was_on_its_way_when_somebody_was_forgotten_is_read_anew(store: EventStore) -> None:
     stream, desk = Stream(store), Desk(store)
     backlog = Backlog(stream.name, MAIN, desk, report=lambda told: None)
@@ -154,8 +166,7 @@ def test_what_was_on_its_way_when_somebody_was_forgotten_is_read_anew(store: Eve
 
 def test_an_endpoint_is_handed_only_what_it_is_to_be_told_and_knows_of_the_rest(store: EventStore) -> None:
     stream = Stream(store)
-    picky = Endpoint(id=MAIN, url="http://a/", since=LONG_AGO, events=("message.ack",))
-    stream.state = msgspec.structs.replace(stream.state, endpoints=(picky,))
+    stream.state = msgspec.structs.replace(stream.state, endpoints=(PICKY,))
     news = stream.news(*stream.append(message("a"), message("b")))
     assert news is not None
     assert (news.after, news.until, news.deliveries) == (0, 2, ())
