@@ -14,33 +14,19 @@ from hypothesis import strategies as st
 
 from chatbot_erp.actors.endpoint import Endpoint
 from chatbot_erp.actors.journal import Written
-from chatbot_erp.actors.state import Instance
 from chatbot_erp.actors.webhook import Answer
 from chatbot_erp.actors.webhook_backlog import Backlog
 from chatbot_erp.actors.webhook_mail import GoOn, Mailbox, Wake
 from chatbot_erp.actors.webhook_news import AT_HAND, Bulletin, News
 from chatbot_erp.actors.webhook_shapes import body
 from chatbot_erp.eventstore.codec import CODEC
-from chatbot_erp.eventstore.events import DELIVERED, Event, Status, WebhookDelivered
+from chatbot_erp.eventstore.events import DELIVERED, Event, WebhookDelivered
 from chatbot_erp.eventstore.records import MAIN, NewEvent, Recorded
 from chatbot_erp.eventstore.store import EventStore
-from webhook_world import LONG_AGO, Desk, message
+from webhook_world import LONG_AGO, STATE, Desk, message
 
 IDS = count(1)
 GOLDEN = Path(__file__).parents[1] / "eventstore" / "golden"
-INSTANCE = Instance(
-    name="n",
-    endpoints=(),
-    status=Status.CONNECTED,
-    reason=None,
-    since=LONG_AGO,
-    account=None,
-    paired=True,
-    session_from=None,
-    generation=1,
-    restarts=0,
-    pending=(),
-)
 PICKY = Endpoint(id=MAIN, url="http://a/", since=LONG_AGO, events=("message.ack",))
 
 
@@ -59,7 +45,7 @@ class Stream:
         self.name = f"stream-{next(IDS)}"
         self.store = store
         endpoints = tuple(Endpoint(id=each, url="http://a/", since=LONG_AGO) for each in told)
-        self.state = msgspec.structs.replace(INSTANCE, endpoints=endpoints)
+        self.state = msgspec.structs.replace(STATE, endpoints=endpoints)
         self.told = told
         self._version = 0
 
