@@ -1,4 +1,4 @@
-"""Delivers the events of one instance to one of its endpoints, in order, from the log.
+"""Delivers the events of one instance to one of its endpoints, in order: what is in the log, from memory where it can.
 
 An event is settled when the instance's actor, the one writer of its stream, has appended the verdict. A manager that
 dies between the receiver's answer and the verdict delivers again, with the same id: at least once.
@@ -37,7 +37,7 @@ from chatbot_erp.actors.webhook_backlog import Backlog, Outbox, Report, Verdict
 from chatbot_erp.actors.webhook_credentials import Keys
 from chatbot_erp.actors.webhook_holds import Hold, Holds, hold_of
 from chatbot_erp.actors.webhook_mail import Finish, GoOn, LookAgain, Mailbox, Ping, RetryNow, Wake
-from chatbot_erp.actors.webhook_post import Postman
+from chatbot_erp.actors.webhook_post import Postman, Withdrawn
 from chatbot_erp.actors.webhook_shapes import body
 from chatbot_erp.eventstore.errors import StoreClosed, StoreError
 from chatbot_erp.eventstore.events import WebhookAbandoned, WebhookDelivered
@@ -298,7 +298,10 @@ class WebhookActor(pykka.ThreadingActor):
             self._abandon(chat, head, attempts - 1, at, error="unreadable")
             return
         with spans.span("POST webhook", "client") as span:
-            outcome = self._post(endpoint, head, content, at)
+            try:
+                outcome = self._post(endpoint, head, content, at)
+            except Withdrawn:
+                return  # the next `head` says what has become of it
             if span.is_kept:
                 span.note({**self._of(head), **told(head, attempts, outcome)})
             if failed(outcome):
@@ -353,7 +356,7 @@ class WebhookActor(pykka.ThreadingActor):
         self._backlog.settle(head, at, outcome or nothing, verdict)
 
     def _post(self, endpoint: Endpoint, head: Delivery, content: bytes, at: datetime) -> Outcome:
-        """The outcome of a post, whatever happens."""
+        """The outcome of a post, whatever happens. Raises `Withdrawn` where it was not made, as it may be erased now."""
         try:
             if self._keys is None or self._keys.new is None:
                 self._keys = self._look_up_keys()
@@ -369,7 +372,10 @@ class WebhookActor(pykka.ThreadingActor):
                 name=self._name,
                 own={**self._keys.headers, **spans.headers()},
             )
-            return without_own(self._postman.post(endpoint.url, content, signed), self._keys.headers)
+            outcome = self._postman.post(endpoint.url, content, signed, withdrawn=lambda: self._backlog.stale)
+            return without_own(outcome, self._keys.headers)
+        except Withdrawn:
+            raise
         except Exception:
             # Ours, not the receiver's, and perhaps gone with the next version: retried like any other failure.
             log.exception("an attempt failed in itself", action="webhook_broken", **self._of(head))

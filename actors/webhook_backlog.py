@@ -152,7 +152,7 @@ class Backlog:
 
         With `held` those chats are passed over, and such as the store knows to be held.
         """
-        if self._losses != self._store.losses:
+        if self.stale:
             self._losses = self._store.losses
             self.refresh()  # what is in memory may have been erased since it was read
         if self.crowded or len(self._told) >= self._looked_at + AT_HAND:
@@ -163,6 +163,11 @@ class Backlog:
             self._read(held)
             head = self._next(held)
         return head
+
+    @property
+    def stale(self) -> bool:
+        """Whether something may have been erased since the present head was read."""
+        return self._losses != self._store.losses
 
     def refresh(self) -> None:
         """Have the next `head` read from the store."""
@@ -182,6 +187,8 @@ class Backlog:
             or len(self._batch) >= AT_HAND
         ):
             self._through = None
+            if news is not None:
+                self._seen = max(self._seen, news.until)
             return
         self._batch.extend(delivery for delivery in news.deliveries if delivery.sequence > self._through)
         self._through = self._seen = max(self._through, news.until)

@@ -25,7 +25,7 @@ class Denied(OSError):
 
 
 class BoundedSocket(socket.socket):
-    """A plain one. Once connected it never blocks: it waits with a `poll` of its own.
+    """A plain one. It waits with a `poll` of its own, until its deadline at most, whatever timeout others give it.
 
     The timeouts of Python's sockets cost two more system calls for each operation, and at each the interpreter lock is
     given away: eight times a post, with this four times.
@@ -45,11 +45,11 @@ class BoundedSocket(socket.socket):
             with suppress(BlockingIOError):
                 return super().recv_into(*args)
 
-    def sendall(self, data: Any, *args: Any) -> None:
+    def sendall(self, data: Any, flags: int = 0, /) -> None:
         rest = memoryview(data)
         while rest:
             try:
-                rest = rest[super().send(rest, *args) :]
+                rest = rest[super().send(rest, flags | socket.MSG_DONTWAIT) :]
             except BlockingIOError:
                 self._await(select.POLLOUT)
 
@@ -63,19 +63,24 @@ class BoundedSocket(socket.socket):
 class BoundedTls(ssl.SSLSocket):
     """One with TLS. Each operation ends at the deadline, however small the drops come."""
 
-    deadline: float
+    deadline: float | None = None
+    """None while it is made: `wrap_socket` itself reads from one that was reset meanwhile."""
 
     def recv(self, *args: Any) -> bytes:
-        self.settimeout(left(self.deadline))
+        self._bound()
         return super().recv(*args)
 
     def recv_into(self, *args: Any) -> int:
-        self.settimeout(left(self.deadline))
+        self._bound()
         return super().recv_into(*args)
 
     def sendall(self, *args: Any) -> None:
-        self.settimeout(left(self.deadline))
+        self._bound()
         super().sendall(*args)
+
+    def _bound(self) -> None:
+        if self.deadline is not None:
+            self.settimeout(left(self.deadline))
 
 
 def left(deadline: float) -> float:
@@ -127,7 +132,7 @@ def dial(host: str, port: int, deny: Deny, deadline: float) -> tuple[BoundedSock
 
 
 def secure(plain: BoundedSocket, host: str, context: ssl.SSLContext) -> BoundedTls:
-    """The connection with TLS, for the certificate of `host`. Raises ssl.SSLError, TimeoutError."""
+    """The connection with TLS, for the certificate of `host`. Raises ssl.SSLError, TimeoutError, ConnectionError."""
     try:
         plain.settimeout(left(plain.deadline))
         # The dot that tells a name server not to search stands in no certificate.
@@ -136,6 +141,9 @@ def secure(plain: BoundedSocket, host: str, context: ssl.SSLContext) -> BoundedT
         plain.close()
         raise
     assert isinstance(tls, BoundedTls), "`tls_context` says so."
+    if tls.version() is None:  # Python leaves out the handshake, and would write without TLS
+        tls.close()
+        raise ConnectionResetError("The other side hung up before the handshake.")
     tls.deadline = plain.deadline
     return tls
 

@@ -11,7 +11,7 @@ import select
 import socket
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from httptools import HttpParserError
@@ -32,6 +32,10 @@ RENEW_AFTER_S = 300.0
 
 
 TLS = tls_context()
+
+
+class Withdrawn(Exception):
+    """Raised in place of a post that is not to be made any more; nothing of it has left since that was asked."""
 
 
 class Line:
@@ -57,10 +61,14 @@ class Line:
         """Whether the other side has neither closed nor said anything unasked."""
         return not self._heard.poll(0)
 
-    def exchange(self, content: bytes, headers: Mapping[str, str], deadline: float) -> Reply:
+    def exchange(
+        self, content: bytes, headers: Mapping[str, str], deadline: float, withdrawn: Callable[[], bool]
+    ) -> Reply:
         """Post, and wait for the head of the answer and as much of the rest as is wanted and comes in time."""
         assert self._sock is not None, "It is open."
         self._sock.deadline = deadline
+        if withdrawn():
+            raise Withdrawn
         with suppress(BrokenPipeError):  # the receiver may have answered without reading on, and the answer counts
             self._sock.sendall(head(self.to, len(content), headers) + content)
         reply = Reply()
@@ -91,10 +99,13 @@ class Postman:
         """Whether a connection is kept."""
         return self._line is not None
 
-    def post(self, url: str, content: bytes, headers: Mapping[str, str]) -> Outcome:
+    def post(
+        self, url: str, content: bytes, headers: Mapping[str, str], *, withdrawn: Callable[[], bool] = lambda: False
+    ) -> Outcome:
         """POST and wait for the answer, `timeout_s` in all, whatever the receiver does. Never raises for its doings.
 
-        A 2xx counts once its head is here: of the rest only what comes in time, and 64 KiB, is read. The answer to a
+        `withdrawn` is asked whenever the content is about to be written, which a name server or a handshake may delay:
+        raises `Withdrawn` if so. A 2xx counts once its head is here: of the rest only what comes in time, and 64 KiB, is read. The answer to a
         redirect is not kept, because it may be another's than the URL's owner.
         """
         begun = time.monotonic()
@@ -106,14 +117,14 @@ class Postman:
             try:
                 if kept is None:
                     line.open(self._deny, self._tls, deadline)
-                reply = line.exchange(content, headers, deadline)
+                reply = line.exchange(content, headers, deadline, withdrawn)
             except (ConnectionError, HttpParserError):
                 # The other side may close an idle connection just as we write; that says nothing about the receiver.
                 if kept is None or time.monotonic() >= deadline:
                     raise
                 line = self._new(url)
                 line.open(self._deny, self._tls, deadline)
-                reply = line.exchange(content, headers, deadline)
+                reply = line.exchange(content, headers, deadline, withdrawn)
         except Exception as ex:
             self.close()
             error = class_of(ex)

@@ -1,5 +1,6 @@
 """Deliveries of instances to real receivers on 127.0.0.1, over the real store."""
 
+import socket
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -9,7 +10,7 @@ import pytest
 import standardwebhooks
 import svix.webhooks
 
-from chatbot_erp.actors import webhook_actor, webhook_backlog
+from chatbot_erp.actors import webhook_actor, webhook_backlog, webhook_dial
 from chatbot_erp.actors.webhook import signing_key
 from chatbot_erp.actors.webhook_credentials import Keys
 from chatbot_erp.actors.webhook_mail import Finish, Ping, RetryNow, Wake
@@ -307,3 +308,27 @@ def test_what_was_erased_while_it_waited_is_not_told_though_it_was_in_memory(
     assert texts(receiver) == ["his first", "his last"]
     assert number.verdicts[1] == WebhookAbandoned(sequence=2, attempts=0, error=ERASED)
     assert desk.store.dead_letters(number.id, limit=9) == []
+
+
+def test_what_is_erased_while_a_name_server_is_waited_for_does_not_leave(
+    begin: Begin, desk: Desk, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, answers = threading.Event(), threading.Event()
+
+    def look_up(host: str, port: int) -> list[tuple[int, object]]:
+        asked.set()
+        assert answers.wait(60)
+        return [(socket.AF_INET, ("127.0.0.1", port))]
+
+    monkeypatch.setattr(webhook_dial, "look_up", look_up)
+    number = begin(webhook_timeout_s=60.0)
+    number.change(url=receiver.url("/webhook").replace("127.0.0.1", "slow.example"))
+    number.hear("her secret", chat="2@s.whatsapp.net")
+    assert asked.wait(60)
+    subjects = Subjects(desk.store)
+    subjects.finish(subjects.destroy(subjects.begin(["2"], datetime.now(UTC)), ["2"], datetime.now(UTC)))
+    answers.set()
+    number.hear("his")
+    number.settled(2)
+    assert texts(receiver) == ["his"]
+    assert number.verdicts[0] == WebhookAbandoned(sequence=1, attempts=0, error=ERASED)

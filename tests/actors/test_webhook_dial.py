@@ -5,14 +5,15 @@ import socket
 import ssl
 import time
 from collections.abc import Iterator
-from threading import Thread
+from threading import Thread, Timer
 
 import pytest
 import trustme
 
 from chatbot_erp.actors import webhook_dial
 from chatbot_erp.actors.webhook import Answer, NoAnswer
-from chatbot_erp.actors.webhook_dial import tls_context
+from chatbot_erp.actors.webhook_address import Deny
+from chatbot_erp.actors.webhook_dial import BoundedSocket, dial, secure, tls_context
 from chatbot_erp.actors.webhook_post import Postman
 from scripted_receiver import OK, SOON_S, Hire, Listen, Peer, drips, post, says
 
@@ -78,6 +79,19 @@ def test_a_url_that_leads_nowhere_is_a_failure_like_any_other(hire: Hire, url: s
     assert outcome.error in (error, "timeout")
 
 
+def test_who_makes_the_socket_block_is_bound_by_the_deadline_all_the_same() -> None:
+    """As urllib3 does, which fetches files over it."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    sock, _ = dial("127.0.0.1", listener.getsockname()[1], Deny.of(()), time.monotonic() + 60)
+    sock.settimeout(None)
+    sock.deadline = time.monotonic() + 0.2
+    hang_up = Timer(SOON_S, listener.close)  # ends the test where the deadline does not
+    hang_up.start()
+    with contextlib.closing(sock), contextlib.closing(listener), pytest.raises(TimeoutError):
+        sock.sendall(b"x" * 60_000_000)
+    hang_up.cancel()
+
+
 # TLS
 
 
@@ -115,6 +129,13 @@ def test_a_certificate_of_another_name_or_authority_is_a_failure(
     assert isinstance(outcome, NoAnswer)
     assert outcome.error == "tls"
     assert tls_peer.requests.empty()
+
+
+def test_a_connection_that_is_gone_before_the_handshake_is_a_failure_like_any_other() -> None:
+    gone = BoundedSocket(socket.AF_INET, socket.SOCK_STREAM)
+    gone.deadline = time.monotonic() + 60
+    with pytest.raises(ConnectionError):
+        secure(gone, "localhost", tls_context())
 
 
 def test_a_handshake_that_hangs_is_cut_at_the_deadline(listen: Listen, postman: Postman) -> None:

@@ -14,33 +14,20 @@ from hypothesis import strategies as st
 
 from chatbot_erp.actors.endpoint import Endpoint
 from chatbot_erp.actors.journal import Written
-from chatbot_erp.actors.state import Instance
 from chatbot_erp.actors.webhook import Answer
 from chatbot_erp.actors.webhook_backlog import Backlog
 from chatbot_erp.actors.webhook_mail import GoOn, Mailbox, Wake
 from chatbot_erp.actors.webhook_news import AT_HAND, Bulletin, News
 from chatbot_erp.actors.webhook_shapes import body
 from chatbot_erp.eventstore.codec import CODEC
-from chatbot_erp.eventstore.events import DELIVERED, Event, Status, WebhookDelivered
+from chatbot_erp.eventstore.events import DELIVERED, Event, WebhookDelivered
 from chatbot_erp.eventstore.records import MAIN, NewEvent, Recorded
 from chatbot_erp.eventstore.store import EventStore
-from webhook_world import LONG_AGO, Desk, message
+from webhook_world import LONG_AGO, STATE, Desk, message
 
 IDS = count(1)
 GOLDEN = Path(__file__).parents[1] / "eventstore" / "golden"
-INSTANCE = Instance(
-    name="n",
-    endpoints=(),
-    status=Status.CONNECTED,
-    reason=None,
-    since=LONG_AGO,
-    account=None,
-    paired=True,
-    session_from=None,
-    generation=1,
-    restarts=0,
-    pending=(),
-)
+PICKY = Endpoint(id=MAIN, url="http://a/", since=LONG_AGO, events=("message.ack",))
 
 
 @dataclass
@@ -58,7 +45,7 @@ class Stream:
         self.name = f"stream-{next(IDS)}"
         self.store = store
         endpoints = tuple(Endpoint(id=each, url="http://a/", since=LONG_AGO) for each in told)
-        self.state = msgspec.structs.replace(INSTANCE, endpoints=endpoints)
+        self.state = msgspec.structs.replace(STATE, endpoints=endpoints)
         self.told = told
         self._version = 0
 
@@ -140,6 +127,17 @@ def test_who_knows_all_that_was_before_reads_nothing(store: EventStore) -> None:
     assert desk.readings == 1
 
 
+def test_who_is_told_nothing_of_what_others_are_told_reads_the_log_once(store: EventStore) -> None:
+    stream, desk = Stream(store, told=()), Desk(store)
+    stream.state = msgspec.structs.replace(stream.state, endpoints=(PICKY,))
+    stream.append(message("before it began"))
+    backlog = Backlog(stream.name, MAIN, desk, report=lambda told: None)
+    for _ in range(50):
+        backlog.hear(stream.news(*stream.append(message("for others"))))
+        assert take(backlog) is None
+    assert desk.readings == 1
+
+
 def test_what_was_on_its_way_when_somebody_was_forgotten_is_read_anew(store: EventStore) -> None:
     stream, desk = Stream(store), Desk(store)
     backlog = Backlog(stream.name, MAIN, desk, report=lambda told: None)
@@ -154,8 +152,7 @@ def test_what_was_on_its_way_when_somebody_was_forgotten_is_read_anew(store: Eve
 
 def test_an_endpoint_is_handed_only_what_it_is_to_be_told_and_knows_of_the_rest(store: EventStore) -> None:
     stream = Stream(store)
-    picky = Endpoint(id=MAIN, url="http://a/", since=LONG_AGO, events=("message.ack",))
-    stream.state = msgspec.structs.replace(stream.state, endpoints=(picky,))
+    stream.state = msgspec.structs.replace(stream.state, endpoints=(PICKY,))
     news = stream.news(*stream.append(message("a"), message("b")))
     assert news is not None
     assert (news.after, news.until, news.deliveries) == (0, 2, ())

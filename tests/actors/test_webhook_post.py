@@ -8,7 +8,7 @@ from queue import SimpleQueue
 import pytest
 
 from chatbot_erp.actors.webhook import Answer, NoAnswer
-from chatbot_erp.actors.webhook_post import KEEP_TEXT, Postman
+from chatbot_erp.actors.webhook_post import KEEP_TEXT, Postman, Withdrawn
 from chatbot_erp.actors.webhook_reply import READ_AT_MOST
 from scripted_receiver import OK, SOON_S, Hire, Listen, Script, drips, hang_up, post, says
 
@@ -57,6 +57,24 @@ def test_a_connection_that_the_receiver_closed_meanwhile_costs_no_attempt(listen
     assert isinstance(post(postman, peer.url), Answer)
     assert isinstance(post(postman, peer.url), Answer)
     assert peer.connections == 2
+
+
+def test_what_is_withdrawn_before_it_is_written_again_does_not_leave(listen: Listen, hire: Hire) -> None:
+    served: list[int] = []
+
+    def answer_once_then_hang_up(sock: socket.socket, _: bytes) -> None:
+        served.append(1)
+        if len(served) == 2:
+            raise EOFError
+        sock.sendall(OK)
+
+    peer, postman = listen(answer_once_then_hang_up), hire(timeout_s=60)
+    asked = iter([False, False, True])
+    postman.post(peer.url, b"{}", {}, withdrawn=lambda: next(asked))
+    with pytest.raises(Withdrawn):
+        postman.post(peer.url, b"{}", {}, withdrawn=lambda: next(asked))
+    assert {peer.closed.get(timeout=60), peer.closed.get(timeout=60)} == {1, 2}
+    assert peer.requests.qsize() == 2
 
 
 def test_what_a_receiver_says_to_an_idle_connection_is_not_taken_for_an_answer(listen: Listen, hire: Hire) -> None:

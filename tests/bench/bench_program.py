@@ -5,10 +5,12 @@
 
 Everything runs on 127.0.0.1 against the sandbox network, over REST and real webhooks. Callers, customers, receiver and
 sandbox are processes of their own: they share the machine with the program, but its costs are told apart. `--out` gets
-figures.json, tables.md and cost.svg. Figures are printed, not judged; `--quick` is for development (under a minute).
+figures.json (as they come), tables.md and cost.svg. Figures are printed, not judged; `--quick` is for development
+(under a minute).
 
 `--soak` measures nothing but whether memory, descriptors and threads stay where they are under steady traffic: it says
-so at the start, each minute and at the end, with what they grow by in an hour.
+so at the start, each minute and at the end, with what they grow by in an hour. Where something was lost, not told or
+refused it ends with exit code 1.
 """
 
 from __future__ import annotations
@@ -39,13 +41,18 @@ DIRECT_AT_MOST = 20
 
 
 class Notes:
-    """All figures of a run: what, under which circumstances, how much."""
+    """All figures of a run: what, under which circumstances, how much. `out` has them as they come."""
 
-    def __init__(self) -> None:
+    def __init__(self, out: Path | None) -> None:
         self.rows: list[dict[str, Any]] = []
+        self._out = out
+        if out is not None:
+            out.mkdir(parents=True, exist_ok=True)
 
     def __call__(self, what: str, circumstances: dict[str, Any], figures: dict[str, Any]) -> None:
         self.rows.append({"what": what, **circumstances, **figures})
+        if self._out is not None:
+            (self._out / "figures.json").write_text(json.dumps(self.rows, indent=1) + "\n")
         shown = {**circumstances, **figures}
         print(what, *(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in shown.items()), flush=True)
 
@@ -111,7 +118,7 @@ def main() -> None:
     asked.seconds = asked.seconds or (4.0 if asked.quick else 10.0)
     instances = asked.instances or ([200] if asked.soak else [5] if asked.quick else [5, 20, 50, 200])
     callers = asked.callers or ([16] if asked.quick else [16, 32])
-    note = Notes()
+    note = Notes(asked.out)
     note(
         "machine", {}, {"cores": os.cpu_count(), "python": platform.python_version(), "options": " ".join(asked.option)}
     )
@@ -124,11 +131,11 @@ def main() -> None:
         for count in instances:
             measure(note, count, callers, asked)
     if asked.out:
-        asked.out.mkdir(parents=True, exist_ok=True)
-        (asked.out / "figures.json").write_text(json.dumps(note.rows, indent=1) + "\n")
         (asked.out / "tables.md").write_text(tables.markdown(note.rows))
         (asked.out / "cost.svg").write_text(tables.plot(note.rows))
     print(tables.markdown(note.rows))
+    if any(row[what] for row in note.rows if row["what"] == "soak" for what in soak.LACKING):
+        sys.exit("Something was lost, not told or refused.")
 
 
 if __name__ == "__main__":

@@ -16,11 +16,14 @@ import msgspec
 from chatbot_erp.actors.alarms import Alarms
 from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.endpoint import Endpoint
+from chatbot_erp.actors.journal import Written
+from chatbot_erp.actors.state import Instance
 from chatbot_erp.actors.webhook import signing_key
 from chatbot_erp.actors.webhook_actor import RetryNow, Verdict, WebhookActor
 from chatbot_erp.actors.webhook_credentials import Keys
 from chatbot_erp.actors.webhook_mail import Wake
-from chatbot_erp.eventstore.events import Event, MessageReceived
+from chatbot_erp.actors.webhook_news import Bulletin
+from chatbot_erp.eventstore.events import Event, MessageReceived, Status
 from chatbot_erp.eventstore.records import (
     MAIN,
     Attempt,
@@ -37,6 +40,20 @@ SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 NEW_SECRET = "whsec_" + base64.b64encode(bytes(range(32, 64))).decode()
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 IDS = itertools.count(1)
+STATE = Instance(
+    name="empresa_x",
+    endpoints=(Endpoint(id=MAIN, url="http://a/", since=LONG_AGO),),
+    status=Status.CONNECTED,
+    reason=None,
+    since=LONG_AGO,
+    account=None,
+    paired=True,
+    session_from=None,
+    generation=1,
+    restarts=0,
+    pending=(),
+)
+"""Of an instance that tells one endpoint everything."""
 
 
 class Desk:
@@ -143,6 +160,7 @@ class Number:
         self.drained: SimpleQueue[str] = SimpleQueue()
         self.disabled: SimpleQueue[str] = SimpleQueue()
         self._version = 0
+        self._heard = 0
         self._lock = threading.RLock()
         self._settled = threading.Condition()
         self._mail: SimpleQueue[tuple[Verdict, int] | None] = SimpleQueue()
@@ -184,17 +202,20 @@ class Number:
         self.endpoint = msgspec.structs.replace(self.endpoint, since=datetime.now(UTC), **settings)
         self.actor.tell(RetryNow())
 
-    def append(self, *events: Event, again: tuple[Redelivery, ...] = ()) -> None:
+    def append(self, *events: Event, again: tuple[Redelivery, ...] = ()) -> tuple[Recorded, ...]:
         new = [
             NewEvent(id=f"{self.id}-{next(IDS)}", event=each, recorded_at=datetime.now(UTC), redeliveries=again)
             for each in events
         ]
-        self._append(new)
+        return self._append(new)
 
     def hear(self, *texts: str, chat: str = "1@s.whatsapp.net") -> None:
-        """Messages come in."""
-        self.append(*(message(text, chat) for text in texts))
-        self.actor.tell(Wake())
+        """Messages come in, and are handed on as an instance's actor does; of each third call only that it came."""
+        losses = self.desk.losses
+        records = self.append(*(message(text, chat) for text in texts))
+        self._heard += 1
+        news = Bulletin([Written(record, STATE) for record in records], losses).of(MAIN)
+        self.actor.tell(Wake(None if self._heard % 3 == 0 else news))
 
     def settled(self, count: int, timeout_s: float = 60.0) -> list[Verdict]:
         """Wait for this many verdicts in the log."""
@@ -217,9 +238,11 @@ class Number:
         for each in told:
             self._mail.put(each)
 
-    def _append(self, new: list[NewEvent]) -> None:
+    def _append(self, new: list[NewEvent]) -> tuple[Recorded, ...]:
         with self._lock:
-            self._version = self.desk.store.append(self.id, self._version, new, snapshot=b"x").result(10).version
+            appended = self.desk.store.append(self.id, self._version, new, snapshot=b"x").result(60)
+            self._version = appended.version
+            return appended.records
 
     def _write(self) -> None:
         while (told := self._mail.get()) is not None:

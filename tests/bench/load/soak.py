@@ -14,6 +14,8 @@ SETTLED_AFTER = 0.25
 """Of the time: what grows before that are caches, and what a first message leaves behind."""
 
 GROWING = ("manager_mb", "hosts_mb", "descriptors", "threads")
+LACKING = ("lost", "untold", "failed")
+"""What there is to be none of."""
 
 
 def standing(world: World) -> dict[str, float]:
@@ -31,23 +33,22 @@ def standing(world: World) -> dict[str, float]:
 def soak(world: World, minutes: float, per_s: float, note: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
     """Half of the messages out and half in, for so long; `note` is told how things stand at the start and each minute.
 
-    Gives what was lost and refused in all, and by how much each of `GROWING` grows in an hour (least squares).
+    Gives what was lost, untold and refused in all (`LACKING`), and by how much each of `GROWING` grows in an hour (least squares).
     """
     rows = [{"minute": 0.0, **standing(world)}]
     note(rows[0])
-    lost = failed = 0
+    lacking = dict.fromkeys(LACKING, 0)
     while (minute := rows[-1]["minute"]) < minutes:
         seconds = min(LOOK_EVERY_S, (minutes - minute) * 60)
         carried = paced(world, per_s, seconds)
-        lost, failed = lost + carried["lost"], failed + carried["failed"]
+        lacking = {what: count + carried[what] for what, count in lacking.items()}
         rows.append({"minute": minute + seconds / 60, **carried, **standing(world)})
         note(rows[-1])
     late = [row for row in rows if row["minute"] >= minutes * SETTLED_AFTER]
     at = [row["minute"] / 60 for row in late]
     return {
         "minutes": rows[-1]["minute"],
-        "lost": lost,
-        "failed": failed,
+        **lacking,
         **{f"{what}_an_hour": slope(at, [row[what] for row in late]) for what in GROWING},
     }
 

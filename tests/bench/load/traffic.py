@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 from load.world import Script, World
 
 CUSTOMERS = 8
+ACKS = 2
+"""Of each send: delivered and read. The second is the last that is heard of it."""
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -23,8 +26,7 @@ def sends(world: World, callers: int, size: int, seconds: float) -> dict[str, An
         script.begin(calls(world, callers, size, seconds, 0))
         answer = script.finish()
     sent = answer["statuses"].get("200", 0)
-    # The second ack of each send is the last that is heard of it.
-    late_s = world.settle("message.ack", told.get("message.ack", 0) + 2 * sent)
+    late_s = world.settle("message.ack", told.get("message.ack", 0) + ACKS * sent)
     cost = world.cost() - before
     webhooks = sum(world.seen()["counts"].values()) - sum(told.values())
     return {
@@ -54,23 +56,30 @@ def receives(world: World, seconds: float) -> dict[str, Any]:
 
 
 def paced(world: World, per_s: float, seconds: float) -> dict[str, Any]:
-    """Half of the messages out, half of them in, at a pace that nobody queues at."""
-    told, before = world.seen()["counts"].get("message.received", 0), world.cost()
+    """Half of the messages out, half of them in, at a pace that nobody queues at.
+
+    `lost` are messages that were written and not told; `untold` what is to be told of those sent, and was not.
+    """
+    told, before = Counter(world.seen()["counts"]), world.cost()
     with ExitStack() as stack:
         caller = stack.enter_context(Script("caller", world.manager.url))
         customer = stack.enter_context(Script("customer", world.network.control_url))
         caller.begin(calls(world, 8, 40, seconds, per_s / 2))
         customer.begin(letters(world, seconds, per_s / 2))
         customer_says, caller_says = customer.finish(), caller.finish()
-    world.settle("message.received", told + customer_says["written"])
+    sent = caller_says["statuses"].get("200", 0)
+    due = {"message.received": customer_says["written"], "message.sent": sent, "message.ack": ACKS * sent}
+    for event, count in due.items():
+        world.settle(event, told[event] + count)
     cost = world.cost() - before
     seen = world.seen()
+    missing = {event: told[event] + count - seen["counts"].get(event, 0) for event, count in due.items()}
     delays = seen["latencies"]
-    sent = caller_says["statuses"].get("200", 0)
     return {
         "per_s": (sent + customer_says["written"]) / seconds,
         "failed": sum(caller_says["statuses"].values()) - sent,
-        "lost": told + customer_says["written"] - seen["counts"].get("message.received", 0),
+        "lost": missing["message.received"],
+        "untold": missing["message.sent"] + missing["message.ack"],
         "send_p50_ms": percentile(caller_says["took"], 0.5) * 1000,
         "send_p99_ms": percentile(caller_says["took"], 0.99) * 1000,
         "webhook_p50_ms": percentile(delays, 0.5) * 1000,
