@@ -185,6 +185,7 @@ class Directory:
             self._leaving.discard(instance)
             self._coming.discard(instance)
             self._came_at.pop(instance, None)
+            self._missing.pop(instance, None)
             entry = self._entries.pop(instance, None)
             if entry is not None and self._ids.get(entry.name) == instance:
                 del self._ids[entry.name]

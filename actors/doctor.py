@@ -254,7 +254,7 @@ def log(place: Place, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -
     if erasures:
         seen = f"{len(erasures)} not finished, the oldest of {erasures[0].at:%Y-%m-%d %H:%M}"
         advice = "A running manager goes on with it every ten minutes; its log says `erasure_stuck`, and why."
-        if uncleaned := sorted(set().union(*(each.uncleaned for each in erasures))):
+        if isinstance(place, str) and (uncleaned := sorted(set().union(*(each.uncleaned for each in erasures)))):
             advice += f" These nodes clean their machines as soon as they work: {', '.join(uncleaned)}."
         yield Finding(what="erasures", health=Health.DOUBTFUL, seen=seen, advice=advice)
     if not outdated:

@@ -42,6 +42,8 @@ those of another in the end."""
 LOOK_S = 0.1
 """How soon whoever waits for a child sees that nobody wants it any more."""
 
+UNWANTED = "Nobody waits for a socket host any more."
+
 Life = Callable[[Connection, Any], NoReturn]
 
 _lock = threading.Lock()
@@ -67,7 +69,7 @@ class Child:
         until = time.monotonic() + patience_s
         while not self._is_told(LOOK_S):
             if given_up():
-                raise InterruptedError("Nobody waits for a socket host any more.")
+                raise InterruptedError(UNWANTED)
             if time.monotonic() >= until:
                 raise TimeoutError("The nursery of the socket hosts does not answer.")
 
@@ -159,10 +161,12 @@ def bear(
     key = frozenset(environment.items())
     with _lock:
         if given_up():
-            raise InterruptedError("Nobody wants a socket host any more.")
+            raise InterruptedError(UNWANTED)
         if (nursery := _nurseries.pop(key, None)) is not None:
             with contextlib.suppress(OSError):
                 return _bear_or_end(key, nursery, pipe, life, setting, given_up)
+            if given_up():
+                raise InterruptedError(UNWANTED)
         return _bear_or_end(key, Nursery(environment), pipe, life, setting, given_up)
 
 

@@ -253,7 +253,8 @@ class SocketHosts:
         try:
             host = self._new(self._pairing) if request.pairing else self._roomy(request.instance)
         except OSError as ex:
-            log.error("no process for a socket", action="host_not_born", instance=request.instance, error=str(ex))
+            if not isinstance(ex, InterruptedError):  # the end has come
+                log.error("no process for a socket", action="host_not_born", instance=request.instance, error=str(ex))
             self.unplaced.append(request)
             return
         self._slots[request.instance] = Slot(host, request.generation, self._clock(), request.pairing)

@@ -242,8 +242,8 @@ class Lives:
         stuck = []
         for instance, webhooks in self._webhooks.items():
             actor = self._house.directory.actor(instance)
-            if actor is not None and self._house.directory.endpoints(instance):
-                # One that has none is still being made: creations.py looks after it.
+            if actor is not None and (self._house.directory.endpoints(instance) or not actor.is_alive()):
+                # One that lives and has none is still being made: creations.py looks after it.
                 self.tell(instance, tidings.Ping())
                 if self._owes(actor.actor_urn, former, now, STUCK_S):
                     stuck.append(instance)

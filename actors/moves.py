@@ -111,6 +111,8 @@ class Moves:
     def given(self, instance: str) -> None:
         """It is let go of; or it could not be, and is tried again when the node is told that it has it still."""
         self._leaving.pop(instance, None)
+        if not self._house.store.company.has(instance):
+            self._house.directory.leave(instance)  # also one that could not be brought back here
 
     def _arrive(self, instance: str) -> None:
         try:

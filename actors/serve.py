@@ -254,10 +254,13 @@ def take_step(supervisor: pykka.ActorRef[Any], step: tidings.Restore | tidings.R
     try:
         return supervisor.ask(step, timeout=PATIENCE_S)
     except pykka.Timeout:
-        ending.keep()
-        raise TimeoutError(
+        hangs = (
             f"The start hangs (in {type(step).__name__}). See whether the disk or the database answers, and try again."
-        ) from None
+        )
+        # The supervisor that hangs may hold up the end as well: nobody would hear of the error then.
+        log.critical(hangs, action="start_hangs")
+        ending.keep()
+        raise TimeoutError(hangs) from None
 
 
 def _look_for_room(config: Config, numbers: int) -> None:

@@ -1,5 +1,6 @@
 """`chatbot-erp instances`, `send` and `qr`: a running manager, asked from a terminal."""
 
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from io import StringIO
@@ -20,16 +21,21 @@ from chatbot_erp.client.shapes import Instance, Summary
 T = TypeVar("T")
 
 LOOK_EVERY_S = 0.5
+MOVE_LOOKS = 20
+"""So often a number is looked for that is on its way from one node to another."""
+INTERRUPTED = 130
 LINKING, LINKED = ("INITIALIZING", "SCAN_QR_CODE"), ("CONNECTED", "DEGRADED")
 COLOURS = {"CONNECTED": "green", "DEGRADED": "yellow", "INVALID": "red", "DISCONNECTED": "red"}
 
 
 def asking(run: Callable[[], T]) -> T:
-    """Run a command; what the manager refuses is one line for people."""
+    """Run a command; what the manager refuses is one line for people, and Ctrl-C ends it with 130."""
     try:
         return run()
     except ClientError as ex:
         raise click.ClickException(str(ex)) from ex
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
 
 
 def show_instances(client: Client, *, as_json: bool) -> None:
@@ -53,10 +59,22 @@ def _still_there(client: Client, summaries: Iterable[Summary]) -> Iterator[Insta
     """All that is known of each; one that was removed since it was listed is left out."""
     for each in summaries:
         try:
-            yield client.instance(each.name)
+            yield _look_for(client, each.name)
         except Refused as ex:
             if ex.problem.status != 404:
                 raise
+
+
+def _look_for(client: Client, name: str) -> Instance:
+    """An instance, also where it has just gone to another node."""
+    for _ in range(MOVE_LOOKS):
+        try:
+            return client.instance(name)
+        except Refused as ex:
+            if ex.problem.type.rpartition("/")[2] != "no-node":
+                raise
+        time.sleep(LOOK_EVERY_S)
+    return client.instance(name)
 
 
 def send_text(client: Client, name: str, number: str, text: str, *, idempotency_key: str | None, as_json: bool) -> None:
@@ -73,7 +91,7 @@ def show_qr(client: Client, name: str, *, as_json: bool) -> bool:
     if as_json:
         return _tell_qr(client, name)
     with Live(console=Console(), transient=True, auto_refresh=False) as screen:
-        while (instance := client.instance(name)).status in LINKING:
+        while (instance := _look_for(client, name)).status in LINKING:
             screen.update(_picture(instance), refresh=True)
             time.sleep(LOOK_EVERY_S)
     user = f" as {instance.user.jid}" if instance.user else ""
@@ -84,7 +102,7 @@ def show_qr(client: Client, name: str, *, as_json: bool) -> bool:
 def _tell_qr(client: Client, name: str) -> bool:
     last = None
     while True:
-        instance = client.instance(name)
+        instance = _look_for(client, name)
         if (now := (instance.status, instance.qr)) != last:
             print(msgspec.json.encode(instance).decode(), flush=True)
             last = now

@@ -274,6 +274,18 @@ def test_one_that_is_still_being_made_is_not_taken_for_one_that_hangs(
         vault.close()
 
 
+def test_one_that_died_while_it_was_made_is_not_left_alone(
+    tmp_path: Path, alarms: Alarms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lives_, "STUCK_S", -1.0)
+    with EventStore.open(tmp_path) as store:
+        vault = Vault.open(tmp_path)
+        lives = Lives(house_in(tmp_path, store, vault, alarms))
+        lives.start("a", "a", None, 0).stop()
+        assert lives.ping() == ["a"]
+        vault.close()
+
+
 def test_who_answers_the_heartbeat_is_left_alone_and_who_does_not_is_named_once(
     tmp_path: Path, alarms: Alarms, monkeypatch: pytest.MonkeyPatch
 ) -> None:

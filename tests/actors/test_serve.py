@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import pykka
 import pytest
+from structlog.testing import capture_logs
 
 from chatbot_erp.actors import serve, tidings
 from chatbot_erp.actors.config import Config
@@ -136,9 +137,10 @@ def test_a_start_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None
             return goes_on.wait(PATIENCE_S)
 
     hangs: pykka.ActorRef[Any] = Hangs.start()
-    with pytest.raises(TimeoutError, match=r"The start hangs \(in Restore\)"):
+    with capture_logs() as logged, pytest.raises(TimeoutError, match=r"The start hangs \(in Restore\)"):
         take_step(hangs, tidings.Restore(), ending)
     assert ending.kept, "whatever else hangs"
+    assert [each["action"] for each in logged] == ["start_hangs"], "the end may hang before the error is told"
     goes_on.set()
     hangs.stop()
 

@@ -10,7 +10,7 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from chatbot_erp.client import shapes
+from chatbot_erp.client import commands, shapes
 from chatbot_erp.client.api import PAGE, Client, Refused, Unreachable
 from chatbot_erp.client.commands import show_instances
 from chatbot_erp.http.openapi import document
@@ -101,6 +101,31 @@ def test_an_instance_that_is_removed_while_all_are_shown_is_left_out(
     show_instances(Client(httpserver.url_for("/")), as_json=True)
     (line,) = capsys.readouterr().out.splitlines()
     assert msgspec.json.decode(line)["name"] == "here"
+
+
+def test_one_that_is_on_its_way_to_another_node_is_looked_for_again(
+    httpserver: HTTPServer, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commands, "LOOK_EVERY_S", 0.0)
+    moves = {"type": "/problems/no-node", "title": "At no node.", "status": 503}
+    summary = {"id": "i", "name": "a", "status": "CONNECTED"}
+    details = {"since": "2026-01-01T00:00:00Z", "webhookUrl": "http://x/", "restarts": 0, "reason": None, "node": "n"}
+    httpserver.expect_request("/instances").respond_with_json([summary])
+    httpserver.expect_oneshot_request("/instances/a").respond_with_json(moves, 503)
+    httpserver.expect_request("/instances/a").respond_with_json(
+        summary | details | {"user": None, "qr": None, "qrExpiresAt": None}
+    )
+    show_instances(Client(httpserver.url_for("/")), as_json=True)
+    assert '"name":"a"' in capsys.readouterr().out
+
+
+def test_ctrl_c_ends_a_command_that_asks_a_manager_with_130() -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as ended:
+        commands.asking(interrupted)
+    assert ended.value.code == 130
 
 
 def test_a_refusal_says_its_type_and_its_sentence(httpserver: HTTPServer) -> None:

@@ -207,6 +207,8 @@ def test_what_is_here_and_could_not_be_brought_back_is_said_to_be_so(
     manager.directory.miss("id-a", "a")
     got = ask(node, "GET", "/instances/a")
     assert (got.status_code, "cannot be read" in got.json()["detail"]) == (503, True)
+    manager.directory.leave("id-a")
+    assert not manager.directory.has("a"), "another node has it by now, which may well read it"
 
 
 def test_who_shares_with_nobody_refuses_what_stays_with_another_machine(
