@@ -47,6 +47,7 @@ export function form(attributes, onSubmit, ...children) {
   const wrong = h("p", { class: "wrong", role: "alert" });
   const made = h("form", { ...attributes, submit: async (event) => {
     event.preventDefault();
+    const held = document.activeElement;
     const buttons = [...made.querySelectorAll("button")].filter((button) => !button.disabled);
     for (const button of buttons) button.disabled = true;
     wrong.textContent = "";
@@ -56,6 +57,7 @@ export function form(attributes, onSubmit, ...children) {
       wrong.textContent = problem.message;
     } finally {
       for (const button of buttons) button.disabled = false;
+      if (document.activeElement === document.body) held.focus(); // a button that is disabled lets go of it
     }
   } }, ...children, wrong);
   return made;

@@ -12,6 +12,7 @@ import { WebhookCard } from "./webhook.js";
 import { t, time } from "./words.js";
 
 const LOOK_AGAIN_MS = 250;
+const FORGETTING = ["subject.erased", "content.expired"];
 
 export class Instance {
   #name;
@@ -66,8 +67,18 @@ export class Instance {
 
   /** Something happened, here or elsewhere; null: something may have. */
   take(events) {
+    if (events?.some((event) => FORGETTING.includes(event.type))) this.#readAgain();
     // Where there is none (any more), what happens elsewhere may be that one is made under this name.
     if (!events || !this.#view || events.some((event) => event.stream === this.#view.id)) this.#pace.soon();
+  }
+
+  /** What stands on the screen may not be there any more. */
+  #readAgain() {
+    const old = this.#timeline;
+    this.#timeline = new Timeline(this.#name);
+    old.close();
+    old.element.replaceWith(this.#timeline.element);
+    this.#pace.soon();
   }
 
   async refresh() {
@@ -95,7 +106,7 @@ export class Instance {
       return;
     }
     this.#state.replaceChildren(badge(view.status), " ", because(view.reason), " ", t("since", { time: time(view.since) }));
-    const account = view.user ? [view.user.jid.split("@")[0], view.user.pushName].filter(Boolean).join(" · ") : t("noAccount");
+    const account = view.user ? [...new Set([view.user.jid.split("@")[0], view.user.pushName])].filter(Boolean).join(" · ") : t("noAccount");
     this.#facts.replaceChildren(...facts([[t("account"), account], [t("restarts"), view.restarts],
       ...(view.retryAt ? [[t("retryAt"), time(view.retryAt)]] : []), [t("node"), view.node]]));
   }

@@ -14,7 +14,10 @@ export function keep({ id, name, webhookSecret }) {
   } }, t("copy"));
   const card = h("section", { class: "card secret", "aria-labelledby": `secret-${id}` },
     h("h3", { id: `secret-${id}` }, t("secret", { name })), h("code", {}, webhookSecret), h("p", { class: "quiet" }, t("secretNote")),
-    h("div", { class: "buttons" }, copy, h("button", { type: "button", click: () => forget(id) }, t("secretKept"))));
+    h("div", { class: "buttons" }, copy, h("button", { type: "button", click: () => {
+      card.closest(".instance").querySelector("h2").focus(); // who has no mouse goes on from there
+      forget(id);
+    } }, t("secretKept"))));
   cards.set(id, card);
 }
 

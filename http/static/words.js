@@ -235,7 +235,8 @@ export function told(event) {
   const key = event.type === "message.acknowledged" ? `event.${event.type}.${event.data.ack}` : `event.${event.type}`;
   const kind = KIND[event.type] ?? "reason";
   const words = t(key, { ...parts(event.data), reason: why(event.data.reason, kind), cause: why(event.data.cause, kind) });
-  return words === key ? event.type : words;
+  if (words === key) return event.type;
+  return event.data.erased ? words[0].toLocaleUpperCase(locale) + words.slice(1) : words; // no name is ever changed
 }
 
 /** Why something was refused and what to do: in the manager's own words, which are English, or in ours. */

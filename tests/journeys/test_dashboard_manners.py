@@ -10,7 +10,7 @@ from typing import Any, get_args
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from httptools import HttpParserError
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from browser import DASHBOARD_KEY, NewVisitor, Visitor, go_to, said, signed_in
 from chatbot_erp.actors.endpoint import Why
@@ -264,8 +264,28 @@ def test_everybody_can_use_it_on_every_screen(
     check_access(visitor)
     visitor.visit("/docs")
     expect(page.locator("#operations details").first).to_be_visible()
-    expect(page.locator("#operations")).not_to_contain_text("`")
     check_access(visitor)
+    creation = open_operation(page, "/instances/create")
+    expect(creation).not_to_contain_text("`")
+    check_access(visitor)
+
+
+def test_the_page_of_the_api_says_what_a_body_consists_of_and_what_an_answer_has(new_visitor: NewVisitor) -> None:
+    messages = open_operation(new_visitor().visit("/docs"), "/instances/{name}/messages")
+    messages.locator("summary").filter(has_text="SendText").click()
+    rows = messages.get_by_role("row")
+    expect(rows.filter(has_text="disappearsAfter")).to_have_count(1)
+    expect(rows.filter(has_text="disappearsAfter")).to_contain_text("integer, 0 to 7776000, default 0")
+    expect(rows.filter(has_text="quoted.messageId")).to_contain_text("required")
+    expect(rows.filter(has_text="Retry-After")).to_contain_text("Seconds after which")
+
+
+def open_operation(page: Page, path: str) -> Locator:
+    """A call in the page of the API, drawn."""
+    operation = page.locator("#operations > details").filter(has=page.get_by_text(path, exact=True))
+    operation.locator("> summary").click()
+    expect(operation.get_by_text("Headers of the answers")).to_be_visible()
+    return operation
 
 
 def check_access(visitor: Visitor) -> None:

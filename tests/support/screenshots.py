@@ -95,6 +95,7 @@ def take(browser: Browser, manager: ManagerProcess) -> None:
     page = Visitor(browser, manager.url, color_scheme="light", **WIDE).visit("/docs")
     summary = page.locator("#operations details summary").filter(has_text="/message").first
     summary.click()
+    expect(page.get_by_text("Headers of the answers")).to_be_visible()
     summary.evaluate("element => element.scrollIntoView()")
     keep(page, "api")
 
