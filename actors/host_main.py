@@ -122,16 +122,21 @@ def leave_spools(setting: HostSetting, ledger: Ledger) -> None:
 
     Not over the one before: the room that was kept is used up, and half a spool must not take the place of a whole one.
     """
+    spooled: dict[str, int] = {}
     for name in (setting.spool, *(f"{setting.spool}_{number}" for number in range(2, SPOOLS + 1))):
-        if not _spool(setting.directory, name, ledger):
+        if not _spool(setting.directory, name, ledger, spooled):
             break
     give_room(setting.directory, setting.spool)
 
 
-def _spool(directory: Path, name: str, ledger: Ledger) -> bool:
-    """Whether there was something; tried again and again, until the disk takes it or somebody ends this process."""
+def _spool(directory: Path, name: str, ledger: Ledger, spooled: dict[str, int]) -> bool:
+    """Whether there was something; tried again and again, until the disk takes it or somebody ends this process.
+
+    `spooled` has the last number of each instance that is on disk. That confirms nothing: a manager that lives would take
+    what is heard next before what is in the spool.
+    """
     until, pause_s = time.monotonic() + SPOOL_PATIENCE_S, SPOOL_AGAIN_S
-    while words := ledger.unconfirmed():
+    while words := [word for word in ledger.unconfirmed() if word.number > spooled.get(word.instance, 0)]:
         try:
             write_spool(directory, name, words)
         except OSError as ex:
@@ -142,7 +147,6 @@ def _spool(directory: Path, name: str, ledger: Ledger) -> bool:
             time.sleep(pause_s)
             pause_s = min(2 * pause_s, SPOOL_RARELY_S)
         else:
-            for instance, last in {word.instance: word.number for word in words}.items():
-                ledger.confirm(instance, last)
+            spooled.update((word.instance, word.number) for word in words)
             return True
     return False

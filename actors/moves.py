@@ -45,6 +45,8 @@ class Leaving:
     parting: bool = False
     """Its deliveries have ended, and since then it does nothing for callers."""
     closing: bool = False
+    stopping: bool = False
+    given: bool = False
     quiet: pykka.Future[bool] | None = None
 
     def age_s(self) -> float:
@@ -52,9 +54,6 @@ class Leaving:
 
     def takes_a_turn(self) -> bool:
         return self.parting or self.age_s() < SLOW_S
-
-    stopping: bool = False
-    given: bool = False
 
 
 class Moves:
@@ -77,8 +76,9 @@ class Moves:
         self._leaving: dict[str, Leaving] = {}
 
     def has(self, instance: str) -> bool:
-        """Whether it goes: nobody begins anything with it any more."""
-        return instance in self._leaving
+        """Whether it parts: nobody begins anything with it any more. Until its deliveries have ended it does all else."""
+        leaving = self._leaving.get(instance)
+        return leaving is not None and (leaving.parting or leaving.given)
 
     def see(self, mine: Sequence[Placement]) -> None:
         """This is what the node has; some of it others shall have."""

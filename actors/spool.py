@@ -92,13 +92,15 @@ def packed(records: Iterable[Said | Strange]) -> bytes:
     return b"".join(_RECORD.pack(len(frame), zlib.crc32(frame)) + frame for frame in frames)
 
 
-def write_packed(directory: Path, name: str, content: bytes) -> Path:
-    """As `write_spool`, of words that are packed already."""
+def write_packed(directory: Path, name: str, content: bytes, *, written_ns: int | None = None) -> Path:
+    """As `write_spool`, of words that are packed already, and that others wrote at `written_ns`: its place is where that was."""
     path, part = _path(directory, name, WHOLE), _path(directory, name, PART)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with suppress(FileNotFoundError):
         _path(directory, name, ROOM).replace(part)
     _write(part, content)
+    if written_ns is not None:
+        os.utime(part, ns=(written_ns, written_ns))
     part.replace(path)
     _sync_directory(path.parent)
     return path

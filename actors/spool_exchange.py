@@ -30,11 +30,13 @@ def hand_over(directory: Path, vault: Vault) -> None:
     """
     for spool in read_spools(directory):
         words: dict[str, list[Said]] = {}
+        written_ns = spool.path.stat().st_mtime_ns
         for word in spool.words:
             words.setdefault(word.instance, []).append(word)
         for instance, said in words.items():
             # One that came back has the instance in its name already: it goes under the same name again.
-            vault.put(KIND, f"{instance}/{spool.path.stem.removesuffix(f'-{instance}')}", packed(said))
+            name = spool.path.stem.removesuffix(f"-{instance}")
+            vault.put(KIND, f"{instance}/{written_ns:020}/{name}", packed(said))
         if spool.damage is None:
             spool.remove()
         else:
@@ -47,15 +49,23 @@ def take_over(directory: Path, vault: Vault, is_mine: Callable[[str], bool], is_
     It can be repeated; raises also OSError.
     """
     taken = 0
-    for owner, content in vault.all(KIND).items():
+    for owner, content in sorted(vault.all(KIND).items(), key=lambda each: _written_ns(each[0])):
         instance, _, name = owner.partition("/")
         if is_mine(instance):
-            write_packed(directory, f"{Path(name).name}-{instance}", content)
+            write_packed(directory, f"{Path(name).name}-{instance}", content, written_ns=_written_ns(owner))
             taken += 1
         elif not is_gone(instance):
             continue
         vault.delete(KIND, owner)
     return taken
+
+
+def _written_ns(owner: str) -> int:
+    """When the spool was written that is kept under this name; 0 where an earlier version of the program handed it over."""
+    match owner.split("/"):
+        case [_, written_ns, _] if written_ns.isdecimal():
+            return int(written_ns)
+    return 0
 
 
 def forget(vault: Vault, addresses: Collection[str], forms: Collection[str]) -> None:

@@ -40,10 +40,10 @@ class Vault:
         return bytes(found[0][0]) if found else None
 
     def all(self, kind: str, /) -> dict[str, bytes]:
-        """Every secret of a kind, by owner."""
+        """Every secret of a kind, by owner and in the order of owners."""
         return {
             str(owner): bytes(secret)
-            for owner, secret in self._execute("SELECT owner, secret FROM secrets WHERE kind = ?", kind)
+            for owner, secret in self._execute("SELECT owner, secret FROM secrets WHERE kind = ? ORDER BY owner", kind)
         }
 
     def delete(self, kind: str, owner: str, /) -> bool:

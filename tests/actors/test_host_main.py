@@ -20,8 +20,8 @@ class Listening(Ledger):
         super().__init__()
         self._meanwhile = list(meanwhile)
 
-    def hear(self, text: str) -> None:
-        self.enter("a", 1, received(text))
+    def hear(self, text: str, instance: str = "a") -> None:
+        self.enter(instance, 1, received(text))
 
     def unconfirmed(self, instance: str | None = None) -> list[Said]:
         words = super().unconfirmed(instance)
@@ -75,6 +75,16 @@ def test_a_socket_that_goes_on_and_on_does_not_keep_its_host_alive(setting: Host
     ledger.hear("one")
     leave_spools(setting, ledger)
     assert texts(setting.directory) == ["one", *["more"] * (SPOOLS - 1)]
+
+
+def test_what_is_heard_after_the_spool_says_over_the_pipe_that_there_are_words_before_it(setting: HostSetting) -> None:
+    ledger = Listening(lambda: ledger.hear("first of another", "b"))
+    ledger.hear("one")
+    ledger.hear("two")
+    leave_spools(setting, ledger)
+    assert texts(setting.directory) == ["one", "two", "first of another"]
+    late = ledger.enter("a", 1, received("late"))
+    assert (late.number, late.oldest) == (3, 1)
 
 
 def test_a_host_that_owes_nothing_leaves_nothing(setting: HostSetting) -> None:

@@ -1,12 +1,13 @@
 """What sockets had in hand when their node ended, on its way to who has their instances now."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from chatbot_erp.actors.frames import Said
-from chatbot_erp.actors.spool import PART, close_spools, read_spools, write_spool
+from chatbot_erp.actors.spool import PART, close_spools, packed, read_spools, write_spool
 from chatbot_erp.actors.spool_exchange import hand_over, take_over
 from chatbot_erp.eventstore.vault import Vault
 from fake_sockets import received
@@ -62,6 +63,31 @@ def test_what_comes_back_again_and_again_keeps_its_name(tmp_path: Path, vault: V
         take_over(tmp_path, vault, is_mine="a".__eq__, is_gone=lambda instance: False)
         names.append([each.name for each in path.parent.iterdir()])
     assert names == [["host-a.spool"]] * 3
+
+
+def test_what_was_said_first_comes_first_however_spools_are_called_and_however_often_they_come_back(
+    tmp_path: Path, vault: Vault
+) -> None:
+    names = ["z", "m", "a", "b"]
+    for number, name in enumerate(names, 1):
+        path = write_spool(tmp_path, name, [said("a", number)])
+        os.utime(path, ns=(10**number, 10**number))
+    for _ in range(2):
+        hand_over(tmp_path, vault)
+        take_over(tmp_path, vault, is_mine="a".__eq__, is_gone=lambda instance: False)
+    assert [(spool.path.stem, spool.words[0].number) for spool in read_spools(tmp_path)] == [
+        (f"{name}-a", number) for number, name in enumerate(names, 1)
+    ]
+
+
+def test_what_an_earlier_version_handed_over_is_taken_and_comes_before_all_that_was_written_since(
+    tmp_path: Path, vault: Vault
+) -> None:
+    write_spool(tmp_path, "host", [said("a", 2)])
+    hand_over(tmp_path, vault)
+    vault.put("spool", "a/old", packed([said("a", 1)]))
+    assert take_over(tmp_path, vault, is_mine="a".__eq__, is_gone=lambda instance: False) == 2
+    assert [spool.path.stem for spool in read_spools(tmp_path)] == ["old-a", "host-a"]
 
 
 def test_the_name_of_a_spool_is_no_way_out_of_its_directory(tmp_path: Path, vault: Vault) -> None:

@@ -14,7 +14,7 @@ from msgspec import structs
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from chatbot_erp.actors import frames, tidings
+from chatbot_erp.actors import frames, moves, tidings
 from chatbot_erp.actors.commands import CreateInstance
 from chatbot_erp.actors.house import utc_now
 from chatbot_erp.actors.leftovers import take_spools
@@ -139,6 +139,44 @@ def test_a_number_whose_receiver_is_slow_works_until_that_has_answered_and_is_in
         finally:
             end.set()
         wait_until(lambda: sum(map(world.house.directory.is_leaving, slow)) == AT_ONCE)
+
+
+def test_a_number_whose_deliveries_have_not_ended_is_healed_and_restarted_before_it_goes(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(moves, "PENDING_PATIENCE_S", 10 * PATIENCE_S)
+    fellows, came, end = Fellows(), Event(), Event()
+    world.store.company = fellows
+
+    def hang(request: Request) -> Response:
+        came.set()
+        end.wait(PATIENCE_S)
+        return Response()
+
+    with HTTPServer(threaded=True) as receiver:
+        receiver.expect_request("/").respond_with_handler(hang)
+        world.webhook_url = receiver.url_for("/")
+        Credentials(world.vault, "a", MAIN).make()
+        try:
+            host = world.connect("a")
+            world.say(host, "a", 2, received("Olá"), number=1)
+            assert came.wait(PATIENCE_S)
+            world.supervisor.tell(tidings.Placements(mine=(Placement("a", "here", "there"),)))
+            world.supervisor.tell(tidings.RestartWanted(instance="a"))
+            host.next(frames.CloseSocket)
+            world.say(host, "a", 2, frames.SocketClosed())
+            host = world.open("a", 3, host)
+            actor = world.house.directory.actor("a")
+            assert actor is not None
+            actor.stop()
+            world.supervisor.tell(tidings.RestartWanted(instance="a"))
+            world.supervisor.ask(tidings.Introduce())
+            assert world.house.directory.actor("a") is not actor
+            assert fellows.given.empty()
+        finally:
+            end.set()
+        wait_until(lambda: world.house.directory.is_leaving("a") or not fellows.given.empty())
+    assert world.log_causes("a")[:2] == ["paired", "requested"]
 
 
 def test_a_number_that_comes_goes_on_where_the_log_has_it(world: World) -> None:
