@@ -265,9 +265,9 @@ class Eraser:
         return {**owed, WHOEVER: (DATABASE,)} if is_shared else owed
 
     def _assign(self, erasure: Erasure, others: Iterable[str]) -> Erasure:
-        """What an earlier manager left to whoever comes may lie on any machine."""
+        """What was left before machines had names may lie on any: the data directory has moved into the database since."""
         places = erasure.stage.left.get(WHOEVER, ()) if isinstance(erasure.stage, Destroyed) else ()
-        if places in ((), (DATABASE,)):
+        if self._machine == WHOEVER or places in ((), (DATABASE,)):
             return erasure
         return self._subjects.owe(erasure, self._owed(others, places))
 

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import msgspec
 
+from chatbot_erp.eventstore.erasures import WHOEVER
 from chatbot_erp.eventstore.placement import Placement
 
 
@@ -52,7 +53,8 @@ class Company(Protocol):
     node: str
     """The name of this one; empty where there is no other."""
     machine: str
-    """Under which all that ever worked here know this one's data directory; `VISITED` is that of whoever visits."""
+    """Under which all that ever worked here know this one's data directory; `VISITED` is that of whoever visits, `WHOEVER`
+    where there is no other: its data directory may get a name."""
     life: str
     """This node's present life; no other has the same."""
 
@@ -115,7 +117,7 @@ class Alone:
     """The one manager of a data directory."""
 
     node = ""
-    machine = "here"
+    machine = WHOEVER
 
     def __init__(self) -> None:
         self.life = str(uuid4())

@@ -24,7 +24,8 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
 
 
 WHOEVER = ""
-"""Stands among machines for the database, which any of them can clean that goes on with an erasure."""
+"""Stands among machines for the one there is; where they have names, for what any of them can clean that goes on with an
+erasure: the database."""
 
 DATABASE, SPOOLS = "database", "spool"
 """Stand among places for the WhatsApp sessions in the database, and for all spools together."""
@@ -86,8 +87,8 @@ class Erasure(msgspec.Struct, frozen=True, kw_only=True):
             case Begun(ready=ready):
                 return life not in ready
             case Destroyed(left=left):
-                places = left.get(machine, ())
-                return places is None or SPOOLS in places
+                of_it = (left.get(each, ()) for each in (machine, WHOEVER))
+                return any(places is None or SPOOLS in places for places in of_it)
             case Expired():
                 return False
             case _:

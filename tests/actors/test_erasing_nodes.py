@@ -24,7 +24,7 @@ from chatbot_erp.actors.spool import packed, read_spools, write_spool
 from chatbot_erp.actors.subject_commands import forget
 from chatbot_erp.eventstore.addresses import canonical
 from chatbot_erp.eventstore.lease import Node
-from chatbot_erp.eventstore.places import open_store, open_vault
+from chatbot_erp.eventstore.places import move, open_store, open_vault
 from chatbot_erp.eventstore.store import EventStore
 from chatbot_erp.eventstore.vault import Vault
 from erasing_world import (
@@ -300,6 +300,35 @@ def test_what_an_earlier_manager_left_to_whoever_comes_is_cleaned_on_every_machi
             b.eraser.resume(LATER)
             assert b"Dolores" not in everything(b.directory)
             assert b.store.keys.unfinished_erasures() == []
+
+
+@pytest.mark.parametrize("reached", ["refused", "cut off"])
+def test_what_was_left_before_an_installation_moved_into_a_database_is_cleaned_by_the_nodes(
+    start: Start, database: str, tmp_path: Path, reached: str
+) -> None:
+    directory = tmp_path / "a"
+    obstacle = directory / "parked" / "1.json"
+    with EventStore.open(directory) as alone:
+        tell(alone, message(HER, "her wish"), message(HIM, "his wish"))
+        if reached == "refused":
+            obstacle.mkdir(parents=True)  # reading it fails
+            with pytest.raises(ErasureUnfinished, match=r"are destroyed, but"):
+                Eraser(alone, Config(data_dir=directory)).erase(HER, NOW)
+            obstacle.rmdir()
+        else:
+            keys = alone.keys
+            keys.destroy(
+                keys.begin_erasure([canonical(HER)], NOW), [canonical(HER)], NOW, {alone.company.machine: None}
+            )
+    leave_traces(directory)
+    move(directory, database)
+    with start("a") as a:
+        a.eraser.resume(LATER)
+        assert not obstacle.exists()
+        if reached == "cut off":
+            assert numbers_spooled(directory) == [1]
+            assert b"Dolores" not in everything(directory / "sessions")
+        assert a.store.keys.unfinished_erasures() == []
 
 
 def test_what_refuses_a_visitor_is_no_business_of_the_nodes(start: Start, database: str, tmp_path: Path) -> None:

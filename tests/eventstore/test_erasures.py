@@ -16,6 +16,8 @@ from chatbot_erp.eventstore.erasures import Begun, Destroyed, Erasure, Expired, 
         (Destroyed(subjects=(), left={"a": None}), True),
         (Destroyed(subjects=(), left={"a": ("parked/1.json", "spool")}), True),
         (Destroyed(subjects=(), left={"a": ("parked/1.json",), "b": None}), False),
+        (Destroyed(subjects=(), left={"": None}), True),
+        (Destroyed(subjects=(), left={"": ("database",), "b": None}), False),
         (Expired(before="2026-11-24"), False),
     ],
 )
