@@ -7,11 +7,10 @@ subjects where that was found out late; it is erased as one.
 
 import sqlite3
 import threading
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from secrets import token_bytes, token_hex
-from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 from uuid import uuid4
 
@@ -21,7 +20,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from chatbot_erp.eventstore import erasures
 from chatbot_erp.eventstore.database import unavailable
-from chatbot_erp.eventstore.erasures import Begun, Erasure, Expired, Person, Places
+from chatbot_erp.eventstore.erasures import Begun, Erasure, Person
 from chatbot_erp.eventstore.errors import StoreClosed, StoreUnavailable
 from chatbot_erp.eventstore.keys_file import Connection, open_keys, open_keys_to_read
 
@@ -131,50 +130,16 @@ class SubjectKeys:
             self._count_loss()
         return erasure
 
-    def be_ready(self, erasure: Erasure, life: str, aliases: Iterable[str], *, has_files: bool) -> Erasure:
-        """As `erasures.be_ready`."""
+    def write(self, change: Callable[[Connection], T]) -> T:
+        """What `change` does is on disk, or nothing of it. It destroys no keys."""
         with self._turn:
-            return self._write(lambda line: erasures.be_ready(line, erasure, life, aliases, has_files=has_files))
+            return self._write(change)
 
-    def destroy(
-        self,
-        erasure: Erasure,
-        addresses: Iterable[str],
-        at: datetime,
-        left: Mapping[str, Places] = MappingProxyType({}),
-        media: tuple[str, ...] = (),
-    ) -> Erasure:
-        """Destroy the keys of whoever has these addresses; these stay on record while machines are `left` to be cleaned.
-
-        What is read from now on is empty. A message of theirs that is being appended at this very moment is erased, too.
-        """
+    def destroy(self, change: Callable[[Connection], T]) -> T:
+        """As `write`, where keys are destroyed: what was locked with them is empty for whoever reads it from now on."""
         with self._turn:
             try:
-                return self._write(lambda line: erasures.destroy(line, erasure, addresses, at, left, media))
-            finally:
-                self._lose()
-
-    def know(self, erasure: Erasure, aliases: Iterable[str]) -> Erasure:
-        """As `erasures.know`."""
-        with self._turn:
-            return self._write(lambda connection: erasures.know(connection, erasure, aliases))
-
-    def owe(self, erasure: Erasure, left: Mapping[str, Places]) -> Erasure:
-        """As `erasures.owe`."""
-        with self._turn:
-            return self._write(lambda connection: erasures.owe(connection, erasure, left))
-
-    def strike(self, erasure: Erasure, cleaned: Mapping[str, tuple[str, ...]]) -> Erasure:
-        """As `erasures.strike`."""
-        with self._turn:
-            return self._write(lambda connection: erasures.strike(connection, erasure, cleaned))
-
-    def expire(self, before: str, at: datetime) -> Erasure | None:
-        """Destroy the keys of all days before this one (YYYY-MM-DD); None where there are none."""
-        erasure = Erasure(id=str(uuid4()), at=at, stage=Expired(before=before))
-        with self._turn:
-            try:
-                return self._write(lambda connection: erasures.expire(connection, erasure, before))
+                return self._write(change)
             finally:
                 self._lose()
 
@@ -185,11 +150,6 @@ class SubjectKeys:
     def erasure(self, id_: str) -> Erasure | None:
         """One of them, as it stands now."""
         return self._read(lambda connection: erasures.find(connection, id_), None)
-
-    def finish_erasure(self, id_: str) -> None:
-        """The event is in the log, and nothing else is left to do."""
-        with self._turn:
-            self._write(lambda connection: erasures.finish(connection, id_))
 
     def forget(self) -> None:
         """Read every key anew: another server may have taken over that never had some of them."""

@@ -9,7 +9,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from types import MappingProxyType
 from typing import Protocol, assert_never
+from uuid import uuid4
 
+from chatbot_erp.eventstore import erasures
 from chatbot_erp.eventstore.erasures import Begun, Destroyed, Erasure, Expired, Person, Places
 from chatbot_erp.eventstore.errors import LogCorrupt, StoreError, VersionConflict
 from chatbot_erp.eventstore.events import ContentExpired, Event, SubjectErased
@@ -98,7 +100,7 @@ class Subjects:
 
     def be_ready(self, erasure: Erasure, life: str, aliases: Iterable[str], *, has_files: bool) -> Erasure:
         """Put on record that the spools of a node hold nothing of them, and what else it knows them by; how it stands then."""
-        return self._keys.be_ready(erasure, life, aliases, has_files=has_files)
+        return self._keys.write(lambda line: erasures.be_ready(line, erasure, life, aliases, has_files=has_files))
 
     def destroy(
         self,
@@ -111,21 +113,22 @@ class Subjects:
     ) -> Erasure:
         """Destroy the keys of whoever has any of these addresses: nobody can read any more what was theirs.
 
-        Machines are `left` to be cleaned: they and the addresses stay on record until the last one was.
+        A message of theirs that is being appended at this very moment is erased, too. Machines are `left` to be cleaned:
+        they and the addresses stay on record until the last one was.
         """
-        return self._keys.destroy(erasure, addresses, at, left, media)
+        return self._keys.destroy(lambda line: erasures.destroy(line, erasure, addresses, at, left, media))
 
     def know(self, erasure: Erasure, aliases: Iterable[str]) -> Erasure:
         """Put on record what a machine that is to be cleaned knows them by; how it stands then."""
-        return self._keys.know(erasure, aliases)
+        return self._keys.write(lambda line: erasures.know(line, erasure, aliases))
 
     def owe(self, erasure: Erasure, left: Mapping[str, Places]) -> Erasure:
         """Put on record what is to be cleaned instead of what was left to whoever comes; how it stands then."""
-        return self._keys.owe(erasure, left)
+        return self._keys.write(lambda line: erasures.owe(line, erasure, left))
 
     def strike(self, erasure: Erasure, cleaned: Mapping[str, tuple[str, ...]]) -> Erasure:
         """Put on record which machines were cleaned, but for these places; how it stands then."""
-        return self._keys.strike(erasure, cleaned)
+        return self._keys.write(lambda line: erasures.strike(line, erasure, cleaned))
 
     def again(self, erasure: Erasure) -> Erasure | None:
         """How it stands now; None where it is finished."""
@@ -133,7 +136,8 @@ class Subjects:
 
     def expire(self, before: str, at: datetime) -> Erasure | None:
         """Destroy the keys of all days before one (YYYY-MM-DD, UTC); None where that was done already."""
-        return self._keys.expire(before, at)
+        erasure = Erasure(id=str(uuid4()), at=at, stage=Expired(before=before))
+        return self._keys.destroy(lambda line: erasures.expire(line, erasure, before))
 
     def unfinished(self) -> list[Erasure]:
         """Erasures of which something is left to do."""
@@ -147,7 +151,7 @@ class Subjects:
 
     def end(self, erasure: Erasure) -> None:
         """Nothing of it is left to do: it is on record."""
-        self._keys.finish_erasure(erasure.id)
+        self._keys.write(lambda line: erasures.finish(line, erasure.id))
 
     def record(self, erasure: Erasure) -> int | None:
         """Append the event of what was destroyed, once; its position. None where nothing was: then there is no event."""

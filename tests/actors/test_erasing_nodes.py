@@ -26,6 +26,7 @@ from chatbot_erp.eventstore.addresses import canonical
 from chatbot_erp.eventstore.lease import Node
 from chatbot_erp.eventstore.places import move, open_store, open_vault
 from chatbot_erp.eventstore.store import EventStore
+from chatbot_erp.eventstore.subjects import Subjects
 from chatbot_erp.eventstore.vault import Vault
 from erasing_world import (
     HER,
@@ -140,9 +141,10 @@ def test_what_a_node_began_and_died_another_finishes_and_the_dead_one_cleans_its
         a.store.keys.heed(lambda: None)
         a.store.company.close()
         b.store.keys.heed(lambda: None)
-        erasure = a.store.keys.begin_erasure([canonical(HER)], NOW)
+        people, hers = Subjects(a.store), [canonical(HER)]
+        erasure = people.begin(hers, NOW)
         if reached == "destroyed":
-            a.store.keys.destroy(erasure, [canonical(HER)], NOW, {"a": None, "b": None, "": ("database",)})
+            people.destroy(erasure, hers, NOW, left={"a": None, "b": None, "": ("database",)})
         a.store.close()
         b.eraser.resume(LATER)
         assert text_of(b.store) == [""]
@@ -245,7 +247,7 @@ def test_a_spool_that_another_node_cannot_change_keeps_the_keys_and_the_refusal_
 def test_what_was_begun_is_finished_by_nodes_that_all_began_anew_since(start: Start) -> None:
     with start("a") as a:
         tell(a.store, message(HER, "her wish"))
-        a.store.keys.begin_erasure([canonical(HER)], NOW)
+        Subjects(a.store).begin([canonical(HER)], NOW)
     with start("a") as a, start("b") as b:
         with capture_logs() as logged:
             a.eraser.resume(LATER)
@@ -287,10 +289,8 @@ def test_what_an_earlier_manager_left_to_whoever_comes_is_cleaned_on_every_machi
         leave_traces(b.directory)
     with start("a") as a:
         leave_traces(a.directory)
-        erasure = a.store.keys.begin_erasure([canonical(HER)], NOW)
-        a.store.keys.destroy(
-            erasure, [canonical(HER), f"{HER_LID}@lid"], NOW, {"": ("parked/1.json", "sessions/shop.db")}
-        )
+        people, hers = Subjects(a.store), [canonical(HER), f"{HER_LID}@lid"]
+        people.destroy(people.begin([canonical(HER)], NOW), hers, NOW, left={"": ("parked/1.json", "sessions/shop.db")})
         with pytest.raises(ErasureUnfinished, match=r"sessions/shop\.db of b"):
             a.eraser.resume(LATER)
         assert b"Dolores" not in everything(a.directory)
@@ -316,10 +316,8 @@ def test_what_was_left_before_an_installation_moved_into_a_database_is_cleaned_b
                 Eraser(alone, Config(data_dir=directory)).erase(HER, NOW)
             obstacle.rmdir()
         else:
-            keys = alone.keys
-            keys.destroy(
-                keys.begin_erasure([canonical(HER)], NOW), [canonical(HER)], NOW, {alone.company.machine: None}
-            )
+            people, hers = Subjects(alone), [canonical(HER)]
+            people.destroy(people.begin(hers, NOW), hers, NOW, left={alone.company.machine: None})
     leave_traces(directory)
     move(directory, database)
     with start("a") as a:

@@ -116,8 +116,8 @@ def test_a_spool_that_is_still_to_be_cleaned_is_not_read(config: Config) -> None
     obstacle = spool.with_suffix(".new")
     obstacle.mkdir()  # what is left of the spool cannot be written
     with EventStore.open(config.data_dir) as store:
-        keys, machine = store.keys, store.company.machine
-        keys.destroy(keys.begin_erasure([canonical(HER)], NOW), [canonical(HER)], NOW, {machine: None})
+        people, hers = Subjects(store), [canonical(HER)]
+        people.destroy(people.begin(hers, NOW), hers, NOW, left={store.company.machine: None})
     with open_house(config, Surroundings(environment={}, prelude=None)) as manager:
         (erasure,) = manager.store.keys.unfinished_erasures()
         assert isinstance(erasure.stage, Destroyed)

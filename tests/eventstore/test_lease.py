@@ -20,6 +20,7 @@ from chatbot_erp.eventstore.lease import ALONE, VISITOR, Lease, Node, decide
 from chatbot_erp.eventstore.postgres_store import open_store, verify
 from chatbot_erp.eventstore.store import EventStore, NewEvent, Settings
 from chatbot_erp.eventstore.subject_keys import Wanted
+from chatbot_erp.eventstore.subjects import Subjects
 
 Facts = Callable[..., NewEvent]
 Direct = Callable[[str], object]
@@ -377,8 +378,8 @@ def test_a_key_that_one_node_destroys_is_forgotten_by_the_others(database: str, 
         Heard(a)
         (lock,) = a.keys.locks([maria])
         assert b.keys.cipher(lock.subject, maria.period) is not None
-        erasure = a.keys.begin_erasure(maria.owners, NOON)
-        a.keys.destroy(erasure, maria.owners, NOON)
+        people = Subjects(a)
+        people.destroy(people.begin(maria.owners, NOON), maria.owners, NOON)
         at_b.until(lambda news: b.keys.cipher(lock.subject, maria.period) is None)
 
 
