@@ -1,4 +1,4 @@
-"""A webhook world: a real store, receivers, and numbers and postmen that deliver to them."""
+"""A data directory with a real store, and a webhook world: receivers, and numbers and postmen that deliver to them."""
 
 import ssl
 from collections.abc import Iterator
@@ -9,12 +9,24 @@ import pytest
 
 from chatbot_erp.actors import webhook, webhook_actor
 from chatbot_erp.actors.alarms import Alarms
+from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.webhook_address import Deny
 from chatbot_erp.actors.webhook_post import TLS, Postman
 from chatbot_erp.eventstore.store import EventStore
 from receiver import Receiver
 from scripted_receiver import Hire, Listen, Peer, Script
 from webhook_world import Begin, Desk, Number
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    return Config(data_dir=tmp_path / "data", media_keep_days=30)
+
+
+@pytest.fixture
+def store(config: Config) -> Iterator[EventStore]:
+    with EventStore.open(config.data_dir) as store:
+        yield store
 
 
 @pytest.fixture

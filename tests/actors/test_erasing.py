@@ -2,7 +2,6 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -38,17 +37,6 @@ from erasing_world import (
     tell,
     text_of,
 )
-
-
-@pytest.fixture
-def config(tmp_path: Path) -> Config:
-    return Config(data_dir=tmp_path / "data", media_keep_days=30)
-
-
-@pytest.fixture
-def store(config: Config) -> Iterator[EventStore]:
-    with EventStore.open(config.data_dir) as store:
-        yield store
 
 
 def test_every_file_beside_the_log_lets_go_of_her_and_keeps_what_is_of_others(

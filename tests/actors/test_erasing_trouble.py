@@ -5,7 +5,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -46,17 +45,6 @@ from erasing_world import (
     tell,
     text_of,
 )
-
-
-@pytest.fixture
-def config(tmp_path: Path) -> Config:
-    return Config(data_dir=tmp_path / "data", media_keep_days=30)
-
-
-@pytest.fixture
-def store(config: Config) -> Iterator[EventStore]:
-    with EventStore.open(config.data_dir) as store:
-        yield store
 
 
 def test_an_erasure_that_a_file_refuses_is_finished_later(config: Config, store: EventStore) -> None:
