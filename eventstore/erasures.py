@@ -6,7 +6,7 @@ Where several nodes share the keys each of them writes down there what is done o
 transaction that keeps others from writing.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import assert_never
 
@@ -174,35 +174,40 @@ def destroy(
 
 def know(connection: Connection, erasure: Erasure, aliases: Iterable[str]) -> Erasure:
     """Whoever's keys were destroyed has these addresses, too; how it stands then."""
-    now = find(connection, erasure.id)
-    if now is None or not isinstance(now.stage, Destroyed):
-        return erasure
-    known = tuple(sorted({*now.stage.addresses, *aliases}))
-    done = msgspec.structs.replace(now, stage=msgspec.structs.replace(now.stage, addresses=known))
-    write_down(connection, done)
-    return done
+
+    def known(stage: Destroyed) -> Destroyed:
+        return msgspec.structs.replace(stage, addresses=tuple(sorted({*stage.addresses, *aliases})))
+
+    return _amend(connection, erasure, known)
 
 
 def owe(connection: Connection, erasure: Erasure, left: Mapping[str, Places]) -> Erasure:
     """These are to be cleaned, too, instead of what was left to whoever comes; how it stands then."""
-    now = find(connection, erasure.id)
-    if now is None or not isinstance(now.stage, Destroyed):
-        return erasure
-    of_machines = {machine: places for machine, places in now.stage.left.items() if machine != WHOEVER}
-    done = msgspec.structs.replace(now, stage=msgspec.structs.replace(now.stage, left={**left, **of_machines}))
-    write_down(connection, done)
-    return done
+
+    def owed(stage: Destroyed) -> Destroyed:
+        of_machines = {machine: places for machine, places in stage.left.items() if machine != WHOEVER}
+        return msgspec.structs.replace(stage, left={**left, **of_machines})
+
+    return _amend(connection, erasure, owed)
 
 
 def strike(connection: Connection, erasure: Erasure, cleaned: Mapping[str, tuple[str, ...]]) -> Erasure:
     """These machines were cleaned, but for what refused. The addresses go with the last of them."""
+
+    def struck(stage: Destroyed) -> Destroyed:
+        left = {machine: cleaned.get(machine, places) for machine, places in stage.left.items()}
+        left = {machine: places for machine, places in left.items() if places != ()}
+        return msgspec.structs.replace(stage, left=left) if left else Destroyed(subjects=stage.subjects)
+
+    return _amend(connection, erasure, struck)
+
+
+def _amend(connection: Connection, erasure: Erasure, change: Callable[[Destroyed], Destroyed]) -> Erasure:
+    """Where it is still under way; how it stands then."""
     now = find(connection, erasure.id)
     if now is None or not isinstance(now.stage, Destroyed):
         return erasure
-    left = {machine: cleaned.get(machine, places) for machine, places in now.stage.left.items()}
-    left = {machine: places for machine, places in left.items() if places != ()}
-    stage = msgspec.structs.replace(now.stage, left=left) if left else Destroyed(subjects=now.stage.subjects)
-    done = msgspec.structs.replace(now, stage=stage)
+    done = msgspec.structs.replace(now, stage=change(now.stage))
     write_down(connection, done)
     return done
 
