@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
+import psycopg
 import pytest
 
 from chatbot_erp.eventstore.events import (
@@ -22,6 +23,7 @@ from chatbot_erp.eventstore.places import verify
 from chatbot_erp.eventstore.postgres_store import open_store as open_postgres
 from chatbot_erp.eventstore.store import EventStore, NewEvent, Settings
 from chatbot_erp.eventstore.walk import Report
+from node_stores import Direct
 
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
@@ -131,3 +133,11 @@ def hold() -> Hold:
             wait([errand])  # its result would be told behind the callback
 
     return begin
+
+
+@pytest.fixture
+def direct(database: str) -> Iterator[Direct]:
+    """Runs a statement past the store."""
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("SET search_path = chatbot_erp")
+        yield lambda statement: connection.execute(statement.encode())
