@@ -97,7 +97,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     checkpoint_events: int = 10_000
     checkpoint_period: timedelta = timedelta(minutes=5)
     checkpoint_quiet: timedelta = timedelta(minutes=1)
-    """A log in which nothing has happened for so long gets a checkpoint of its end. Not in PostgreSQL."""
+    """A log in which nothing has happened for so long gets a checkpoint of its end."""
     readers: int = 4
     """Reads that run at once; others wait."""
 
