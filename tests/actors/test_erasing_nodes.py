@@ -35,6 +35,7 @@ from erasing_world import (
     IMAGE,
     LATER,
     NOW,
+    Nobody,
     everything,
     message,
     session,
@@ -342,11 +343,6 @@ def test_what_refuses_a_visitor_is_no_business_of_the_nodes(start: Start, databa
         a.eraser.resume(datetime.now(UTC) + timedelta(hours=2))
         assert written.exists()
         assert a.store.keys.unfinished_erasures() == []
-
-
-class Nobody:
-    def erase(self, number: str) -> erasing.Erased:
-        raise AssertionError("no manager runs on this data directory")
 
 
 def test_the_command_erases_beside_nodes_that_work_and_takes_nothing_from_them(

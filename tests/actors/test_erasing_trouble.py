@@ -16,7 +16,7 @@ import pytest
 
 from chatbot_erp.actors import doctor, remains
 from chatbot_erp.actors.config import Config
-from chatbot_erp.actors.erasing import Erased, Eraser
+from chatbot_erp.actors.erasing import Eraser
 from chatbot_erp.actors.errors import ErasureUnfinished
 from chatbot_erp.actors.frames import Said
 from chatbot_erp.actors.media_files import MediaFiles
@@ -37,6 +37,7 @@ from erasing_world import (
     IMAGE,
     LATER,
     NOW,
+    Nobody,
     damage,
     everything,
     message,
@@ -115,11 +116,6 @@ def test_a_spool_that_is_still_to_be_cleaned_is_not_read(config: Config) -> None
     with open_house(config, Surroundings(environment={}, prelude=None)) as manager:
         assert manager.store.keys.unfinished_erasures() == []
     assert not spool.exists()
-
-
-class Nobody:
-    def erase(self, number: str) -> Erased:
-        raise AssertionError("no manager runs on this data directory")
 
 
 def test_the_command_cleans_also_what_a_host_had_no_time_to_finish(config: Config) -> None:

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import msgspec
 
+from chatbot_erp.actors.erasing import Erased
 from chatbot_erp.actors.frames import SocketReceived
 from chatbot_erp.eventstore.events import Event, MessageReceived
 from chatbot_erp.eventstore.store import EventStore, NewEvent
@@ -20,6 +21,13 @@ HER_LID = "200000000000001"
 IMAGE = msgspec.Raw(
     b'{"imageMessage":{"directPath":"/a","mediaKey":"AAAA","fileSHA256":"AAAA","fileEncSHA256":"AAAA"}}'
 )
+
+
+class Nobody:
+    """Stands where a manager would that is asked to erase somebody."""
+
+    def erase(self, number: str) -> Erased:
+        raise AssertionError("no manager runs on this data directory")
 
 
 def message(number: str, text: str, *, lid: str | None = None, raw: msgspec.Raw = IMAGE) -> MessageReceived:
