@@ -1,4 +1,4 @@
-"""A webhook world: a real store, receivers, and numbers and postmen that deliver to them."""
+"""The worlds that tests of actors share: one of an instance, and one of receivers with numbers and postmen that deliver to them."""
 
 import ssl
 from collections.abc import Iterator
@@ -12,9 +12,18 @@ from chatbot_erp.actors.alarms import Alarms
 from chatbot_erp.actors.webhook_address import Deny
 from chatbot_erp.actors.webhook_post import TLS, Postman
 from chatbot_erp.eventstore.store import EventStore
+from instance_world import World
 from receiver import Receiver
 from scripted_receiver import Hire, Listen, Peer, Script
 from webhook_world import Begin, Desk, Number
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """Of one instance."""
+    world = World(tmp_path)
+    yield world
+    world.close()
 
 
 @pytest.fixture
