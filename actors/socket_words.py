@@ -86,7 +86,6 @@ class Mouth:
 
     def __init__(self, pipe: Connection) -> None:
         self.ledger = Ledger()
-        self.broken = threading.Event()
         self._pipe = pipe
         self._words: queue.SimpleQueue[Word | None] = queue.SimpleQueue()
         self._order = threading.Lock()
@@ -126,7 +125,6 @@ class Mouth:
             try:
                 self._pipe.send_bytes(encode_frame(words))
             except (OSError, ValueError):
-                self.broken.set()
                 return
 
     def _next(self) -> list[Word]:

@@ -15,6 +15,7 @@ from struct import Struct
 import msgspec
 
 from chatbot_erp.actors.frames import Said, decode_word, encode_frame
+from chatbot_erp.eventstore.database import sync_directory
 
 _RECORD = Struct(">II")
 
@@ -102,7 +103,7 @@ def write_packed(directory: Path, name: str, content: bytes, *, written_ns: int 
     if written_ns is not None:
         os.utime(part, ns=(written_ns, written_ns))
     part.replace(path)
-    _sync_directory(path.parent)
+    sync_directory(path.parent)
     return path
 
 
@@ -125,7 +126,7 @@ def rewrite_spool(spool: Spool, records: Iterable[Said | Strange], torn: bytes) 
     _write(draft, content)
     os.utime(draft, ns=(seen.st_atime_ns, seen.st_mtime_ns))
     draft.replace(spool.path)
-    _sync_directory(spool.path.parent)
+    sync_directory(spool.path.parent)
 
 
 def read_spools(directory: Path, host: str = "") -> Iterator[Spool]:
@@ -172,11 +173,3 @@ def _record_at(content: bytes, place: int) -> bytes | None:
         return None
     frame = content[place + _RECORD.size : place + _RECORD.size + length]
     return frame if len(frame) == length and zlib.crc32(frame) == checksum else None
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -142,7 +142,6 @@ class Successors:
 
     def close_quietly(self, instance: str) -> None:
         """Nobody hears of it: it goes to another node."""
-        self._healer.forget(instance)
         self._openings.forget(instance)
         self._hosts.close(instance)
 

@@ -159,6 +159,8 @@ class SupervisorActor(pykka.ThreadingActor):
                 if not self._ending:
                     self._moves.look(instance)
             case tidings.HandedOver(instance=instance):
+                # Only now: it may have lost something until its actor had ended.
+                self._healer.forget(instance)
                 self._moves.given(instance)
             case tidings.Drain():
                 self._drain()

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from contextlib import closing, suppress
 from pathlib import Path
 
+from chatbot_erp.eventstore.database import sync_directory
+
 
 def create_session_file(path: Path) -> None:
     """Make an empty session in WAL mode, which stays with the file, before the library opens it.
@@ -26,11 +28,7 @@ def mark(path: Path, word: str) -> None:
     It is the name of an empty file beside it: there is none that is half written, and it needs next to no disk.
     """
     _marked(path, word).touch(mode=0o600)
-    descriptor = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_directory(path.parent)
 
 
 def mark_of(path: Path, words: Iterable[str]) -> str | None:

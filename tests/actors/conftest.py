@@ -1,4 +1,4 @@
-"""A data directory with a real store, and a webhook world: receivers, and numbers and postmen that deliver to them."""
+"""What tests of actors share: a real store, the world of one instance, and one of receivers with numbers and postmen."""
 
 import ssl
 from collections.abc import Iterator
@@ -13,6 +13,7 @@ from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.webhook_address import Deny
 from chatbot_erp.actors.webhook_post import TLS, Postman
 from chatbot_erp.eventstore.store import EventStore
+from instance_world import World
 from receiver import Receiver
 from scripted_receiver import Hire, Listen, Peer, Script
 from webhook_world import Begin, Desk, Number
@@ -27,6 +28,14 @@ def config(tmp_path: Path) -> Config:
 def store(config: Config) -> Iterator[EventStore]:
     with EventStore.open(config.data_dir) as store:
         yield store
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """Of one instance."""
+    world = World(tmp_path)
+    yield world
+    world.close()
 
 
 @pytest.fixture

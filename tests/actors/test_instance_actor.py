@@ -1,9 +1,7 @@
 """The shell of an instance over a real event store."""
 
 import dataclasses
-from collections.abc import Iterator
 from concurrent.futures import Future
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,14 +19,6 @@ from chatbot_erp.actors.tallies import DISREGARDED
 from chatbot_erp.actors.webhook_mail import Wake
 from chatbot_erp.eventstore.records import Delivery
 from instance_world import NOW, PATIENCE_S, World, received
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    world = World(tmp_path)
-    yield world
-    world.shown.set()
-    world.close()
 
 
 def sent(command_id: str) -> frames.SocketSent:

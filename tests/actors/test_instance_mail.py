@@ -1,7 +1,5 @@
 """How much may wait for an instance, and what overtakes it."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -19,14 +17,6 @@ from chatbot_erp.actors.errors import Unavailable
 from chatbot_erp.actors.instance_mail import ROOM, ROOM_FOR_REMOVALS, Mailbox
 from chatbot_erp.eventstore.records import MAIN
 from instance_world import PATIENCE_S, World, received
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    world = World(tmp_path)
-    yield world
-    world.shown.set()
-    world.close()
 
 
 def test_more_requests_than_there_is_room_for_are_refused_at_once(world: World) -> None:

@@ -30,19 +30,6 @@ from chatbot_erp.eventstore.store import EventStore, NewEvent
 from instance_world import NOW, PATIENCE_S, World, received
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    world = World(tmp_path)
-    yield world
-    world.shown.set()
-    world.close()
-
-
-def parked(world: World) -> list[Any]:
-    folder = world.house.config.data_dir / "parked"
-    return [msgspec.json.decode(path.read_bytes()) for path in sorted(folder.glob("*.json"))]
-
-
 def ids_received(world: World) -> list[str]:
     return [record.event.message_id for record in world.store.read(types={"message.received"}, limit=100)]  # type: ignore[attr-defined]
 
@@ -76,12 +63,22 @@ class SickStore:
         return getattr(self._store, name)
 
 
-def test_a_verdict_that_is_told_again_and_again_while_the_disk_refuses_is_owed_once(world: World) -> None:
+@pytest.fixture
+def sick(world: World) -> Iterator[tuple[Any, SickStore]]:
+    """The instance with a store whose appends can be refused."""
     store = SickStore(world.store)
-    house = dataclasses.replace(world.house, store=cast(EventStore, store))
     world.actor.stop()
     (head,) = world.store.open_streams()
+    house = dataclasses.replace(world.house, store=cast(EventStore, store))
     actor: Any = InstanceActor.start("i", house, world.webhooks, rebuild(world.store, head), head.version)
+    yield actor, store
+    actor.stop()
+
+
+def test_a_verdict_that_is_told_again_and_again_while_the_disk_refuses_is_owed_once(
+    world: World, sick: tuple[Any, SickStore]
+) -> None:
+    actor, store = sick
     store.sick = True
     verdict = WebhookDelivered(sequence=1, attempts=1, http_status=200)
     told = tidings.Settled(verdicts=(RecordVerdict(verdict=verdict),))
@@ -95,19 +92,6 @@ def test_a_verdict_that_is_told_again_and_again_while_the_disk_refuses_is_owed_o
     actor.ask(tidings.Introduce())
     assert store.offered.count(verdict) == 1
     assert world.types().count("webhook.delivered") == 1
-    actor.stop()
-
-
-@pytest.fixture
-def sick(world: World) -> Iterator[tuple[Any, SickStore]]:
-    """The instance with a store whose appends can be refused."""
-    store = SickStore(world.store)
-    world.actor.stop()
-    (head,) = world.store.open_streams()
-    house = dataclasses.replace(world.house, store=cast(EventStore, store))
-    actor: Any = InstanceActor.start("i", house, world.webhooks, rebuild(world.store, head), head.version)
-    yield actor, store
-    actor.stop()
 
 
 def hold(world: World, actor: Any) -> None:
@@ -157,7 +141,7 @@ def test_an_actor_whose_disk_does_not_answer_before_a_vote_goes_on_with_no_guess
     world.shown.set()
     while not isinstance(world.supervisor_heard.get(timeout=PATIENCE_S), tidings.ActorFailed):
         pass
-    assert not parked(world)
+    assert not world.parked()
     assert not [order for order in list(world.host.orders.queue) if isinstance(order, frames.Confirm)]
 
 

@@ -1,11 +1,7 @@
 """What one message, one caller or one bad moment must not do to an instance."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
 
-import msgspec
 import pytest
 
 from chatbot_erp.actors import frames, tidings
@@ -21,19 +17,6 @@ from chatbot_erp.eventstore.events import Status
 from instance_world import PATIENCE_S, World, received
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    world = World(tmp_path)
-    yield world
-    world.shown.set()
-    world.close()
-
-
-def parked(world: World) -> list[Any]:
-    folder = world.house.config.data_dir / "parked"
-    return [msgspec.json.decode(path.read_bytes()) for path in sorted(folder.glob("*.json"))]
-
-
 def received_texts(world: World) -> list[str]:
     return [record.event.text for record in world.store.read(types={"message.received"}, limit=100)]  # type: ignore[attr-defined]
 
@@ -45,8 +28,8 @@ def test_what_can_never_be_stored_is_parked_confirmed_and_passed_over(world: Wor
     world.tell(received("m3"), 3)
     while world.host.next(frames.Confirm).number != 3:
         pass
-    assert [each["kind"] for each in parked(world)] == ["SocketReceived"]
-    assert "\\ud800" in parked(world)[0]["command"]
+    assert [each["kind"] for each in world.parked()] == ["SocketReceived"]
+    assert "\\ud800" in world.parked()[0]["command"]
     assert received_texts(world) == ["Oi", "Oi"]
     assert world.house.tallies.read()[("parked", "SocketReceived")] == 1
     assert not [told for told in list(world.supervisor_heard.queue) if isinstance(told, tidings.ActorFailed)]
@@ -61,7 +44,7 @@ def test_poison_in_a_batch_costs_the_others_nothing(world: World) -> None:
     while world.host.next(frames.Confirm).number != 20:
         pass
     assert received_texts(world) == [str(number) for number in range(1, 21) if number != 10]
-    assert len(parked(world)) == 1
+    assert len(world.parked()) == 1
 
 
 def test_what_cannot_even_be_decided_is_parked_after_what_was_heard_before_is_stored(world: World) -> None:
@@ -72,7 +55,7 @@ def test_what_cannot_even_be_decided_is_parked_after_what_was_heard_before_is_st
     while world.host.next(frames.Confirm).number != 3:
         pass
     assert received_texts(world) == ["Oi", "Oi"]
-    assert [each["error"] for each in parked(world)] == ["ValueError('99 is not a valid Ack')"]
+    assert [each["error"] for each in world.parked()] == ["ValueError('99 is not a valid Ack')"]
 
 
 def test_a_caller_whose_text_cannot_be_stored_is_told_so_and_the_actor_lives(world: World) -> None:
@@ -90,7 +73,7 @@ def test_a_restart_that_comes_after_the_removal_is_moot(world: World) -> None:
     world.actor.tell(LoseSocket(generation=1, cause="host_died"))
     world.actor.ask(tidings.Introduce())
     assert world.types()[-1] == "instance.removed"
-    assert not parked(world)
+    assert not world.parked()
 
 
 @pytest.mark.parametrize(
@@ -109,7 +92,7 @@ def test_what_a_socket_still_says_after_the_removal_is_confirmed_and_no_trouble(
     world.tell(word, 1)
     assert world.host.next(frames.Confirm).number == 1
     assert world.types()[-1] == "instance.removed"
-    assert not parked(world)
+    assert not world.parked()
 
 
 def test_the_time_of_a_ban_is_seen_and_gone_with_it(world: World) -> None:

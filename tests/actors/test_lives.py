@@ -3,7 +3,8 @@
 import dataclasses
 import sqlite3
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from queue import Queue
@@ -12,6 +13,7 @@ from typing import Any
 
 import pykka
 import pytest
+from msgspec import structs
 
 from chatbot_erp.actors import lives as lives_
 from chatbot_erp.actors import tidings
@@ -62,15 +64,32 @@ class Nobody(pykka.ThreadingActor):
         """Nothing follows."""
 
 
-def house_in(directory: Path, store: EventStore, vault: Vault, alarms: Alarms) -> House:
-    return House(
-        config=Config(data_dir=directory),
-        store=store,
-        vault=vault,
-        directory=Directory(),
-        alarms=alarms,
-        supervisor=Nobody.start(),
-    )
+@pytest.fixture
+def house(tmp_path: Path, alarms: Alarms) -> Iterator[House]:
+    with EventStore.open(tmp_path) as store, closing(Vault.open(tmp_path)) as vault:
+        yield House(
+            config=Config(data_dir=tmp_path),
+            store=store,
+            vault=vault,
+            directory=Directory(),
+            alarms=alarms,
+            supervisor=Nobody.start(),
+        )
+
+
+def anew(house: House) -> House:
+    """The same in another life, which knows of nobody yet."""
+    return dataclasses.replace(house, directory=Directory())
+
+
+@contextmanager
+def living(house: House) -> Iterator[Lives]:
+    lives = Lives(house)
+    try:
+        yield lives
+    finally:
+        lives.stop_webhooks()
+        lives.stop_all(time.monotonic() + 60)
 
 
 def create(house: House, lives: Lives, instance: str) -> pykka.ActorRef[Any]:
@@ -86,32 +105,23 @@ def create(house: House, lives: Lives, instance: str) -> pykka.ActorRef[Any]:
     return actor
 
 
-def test_what_is_secret_about_what_was_removed_is_forgotten_by_the_next_life_at_the_latest(
-    tmp_path: Path, alarms: Alarms
-) -> None:
+def test_what_is_secret_about_what_was_removed_is_forgotten_by_the_next_life_at_the_latest(house: House) -> None:
     """The last one ended after the removal, and before it had forgotten."""
-    with EventStore.open(tmp_path) as store:
-        vault = Vault.open(tmp_path)
-        house = house_in(tmp_path, store, vault, alarms)
-        former = Lives(house)
+    store, vault = house.store, house.vault
+    with living(house) as former:
         stays, gone = create(house, former, "stays"), create(house, former, "gone")
         stays.ask(RemoveEndpoint(endpoint="crm"))
         gone.ask(RemoveInstance(unlink=True))
         Credentials(vault, "in-the-making", MAIN).make()
         wait_until(lambda: {head.stream for head in store.open_streams()} == {"stays"})
-        former.stop_webhooks()
-        former.stop_all(time.monotonic() + 60)
-        lives = Lives(house_in(tmp_path, store, vault, alarms))
+    with living(anew(house)) as lives:
         lives.restore()
         kept = {kind: set(vault.all(kind)) for kind in ("webhook", "webhook_former", "webhook_headers")}
-        assert kept == {
-            "webhook": {"stays", "in-the-making"},
-            "webhook_former": {"stays"},
-            "webhook_headers": {"stays"},
-        }
-        lives.stop_webhooks()
-        lives.stop_all(time.monotonic() + 60)
-        vault.close()
+    assert kept == {
+        "webhook": {"stays", "in-the-making"},
+        "webhook_former": {"stays"},
+        "webhook_headers": {"stays"},
+    }
 
 
 def make_unreadable(directory: Path, instance: str) -> None:
@@ -124,20 +134,15 @@ def make_unreadable(directory: Path, instance: str) -> None:
 
 
 def test_an_instance_that_cannot_be_read_is_missing_keeps_what_it_has_and_holds_up_nobody(
-    tmp_path: Path, alarms: Alarms
+    tmp_path: Path, house: House
 ) -> None:
-    with EventStore.open(tmp_path) as store:
-        vault = Vault.open(tmp_path)
-        house = house_in(tmp_path, store, vault, alarms)
-        former = Lives(house)
+    with living(house) as former:
         for instance in ("lost", "other"):
             create(house, former, instance)
-        former.stop_webhooks()
-        former.stop_all(time.monotonic() + 60)
-        secrets = set(vault.all("webhook"))
-        make_unreadable(tmp_path, "lost")
-        house = house_in(tmp_path, store, vault, alarms)
-        lives = Lives(house)
+    secrets = set(house.vault.all("webhook"))
+    make_unreadable(tmp_path, "lost")
+    house = anew(house)
+    with living(house) as lives:
         assert lives.restore() == 1
         assert [view.name for view in house.directory.views()] == ["other"]
         with pytest.raises(Unavailable, match="lost"):
@@ -146,24 +151,17 @@ def test_an_instance_that_cannot_be_read_is_missing_keeps_what_it_has_and_holds_
             lives.start("new", "lost", None, 0)
         with pytest.raises(InstanceNotFound):
             house.directory.find("new")
-        assert set(vault.all("webhook")) == secrets
+        assert set(house.vault.all("webhook")) == secrets
         assert house.directory.missing() == {"lost"}
-        lives.stop_webhooks()
-        lives.stop_all(time.monotonic() + 60)
-        vault.close()
 
 
 def test_what_was_received_for_an_instance_that_is_missing_waits_for_a_life_that_has_it(
-    tmp_path: Path, alarms: Alarms
+    tmp_path: Path, house: House
 ) -> None:
-    with EventStore.open(tmp_path) as store:
-        vault = Vault.open(tmp_path)
-        house = house_in(tmp_path, store, vault, alarms)
-        former = Lives(house)
+    with living(house) as former:
         create(house, former, "lost")
-        former.stop_webhooks()
-        former.stop_all(time.monotonic() + 60)
-        vault.close()
+    house.vault.close()
+    house.store.close()
     make_unreadable(tmp_path, "lost")
     kept, read = (
         write_spool(tmp_path, name, [Said(instance=name, generation=1, number=1, observation=received("m"))])
@@ -187,57 +185,39 @@ class Reluctant(Directory):
         super().publish(instance, state, qr)
 
 
-def test_an_instance_that_is_slow_to_answer_is_seen_with_what_it_was_in_the_last_life(
-    tmp_path: Path, alarms: Alarms
-) -> None:
+def test_an_instance_that_is_slow_to_answer_is_seen_with_what_it_was_in_the_last_life(house: House) -> None:
     """Else nobody would have a socket made for it, and it would come up as connected."""
-    with EventStore.open(tmp_path) as store:
-        vault = Vault.open(tmp_path)
-        house = house_in(tmp_path, store, vault, alarms)
-        former = Lives(house)
+    with living(house) as former:
         create(house, former, "slow")
-        former.stop_webhooks()
-        former.stop_all(time.monotonic() + 60)
-        reluctant = Reluctant()
-        lives = Lives(dataclasses.replace(house, directory=reluctant))
-        (head,) = store.open_streams()
+    reluctant = Reluctant()
+    with living(dataclasses.replace(house, directory=reluctant)) as lives:
+        (head,) = house.store.open_streams()
         with pytest.raises(pykka.Timeout):
             lives.start("slow", "slow", lives.rebuild_or_miss(head), head.version, patience_s=0)
         seen = reluctant.seen("slow")
         assert seen is not None
         assert seen.status is Status.INITIALIZING
         reluctant.may.set()
-        lives.stop_webhooks()
-        lives.stop_all(time.monotonic() + 60)
-        vault.close()
 
 
-def test_of_two_that_have_one_name_one_is_missing_and_the_start_goes_on(tmp_path: Path, alarms: Alarms) -> None:
-    with EventStore.open(tmp_path) as store:
-        vault = Vault.open(tmp_path)
-        for instance in ("one", "two"):
-            lives = Lives(house_in(tmp_path, store, vault, alarms))
+def test_of_two_that_have_one_name_one_is_missing_and_the_start_goes_on(house: House) -> None:
+    for instance in ("one", "two"):
+        with living(anew(house)) as lives:
             command = CreateInstance(name="n", webhook_url="http://127.0.0.1:9/", session_from=None)
             lives.start(instance, "n", None, 0).ask(command)
-            lives.stop_webhooks()
-            lives.stop_all(time.monotonic() + 60)
-        house = house_in(tmp_path, store, vault, alarms)
-        lives = Lives(house)
+    with living(house) as lives:
         assert lives.restore() == 1
         assert house.directory.missing() == {"two"}
         assert house.directory.view("n").id == "one"
-        lives.stop_webhooks()
-        lives.stop_all(time.monotonic() + 60)
-        vault.close()
 
 
 def test_an_instance_whose_actor_fails_at_the_start_keeps_its_words_and_holds_up_nobodys(
-    tmp_path: Path, alarms: Alarms
+    tmp_path: Path, house: House
 ) -> None:
-    with EventStore.open(tmp_path) as store:
-        vault = Vault.open(tmp_path)
-        house = house_in(tmp_path, store, vault, alarms)
-        lives = Lives(house)
+    def told() -> list[str]:
+        return [each.stream for each in house.store.read(types={"message.received"})]
+
+    with living(house) as lives:
         create(house, lives, "failing").stop()
         create(house, lives, "sound")
         kept, taken = (
@@ -246,63 +226,47 @@ def test_an_instance_whose_actor_fails_at_the_start_keeps_its_words_and_holds_up
         )
         take_spools(house)
         assert (kept.exists(), taken.exists()) == (True, False)
-        assert [each.stream for each in store.read(types={"message.received"})] == ["sound"]
+        assert told() == ["sound"]
         lives.replace("failing")
         take_spools(house)
         assert not kept.exists()
-        assert [each.stream for each in store.read(types={"message.received"})] == ["sound", "failing"]
-        lives.stop_webhooks()
-        lives.stop_all(time.monotonic() + 60)
-        vault.close()
+        assert told() == ["sound", "failing"]
 
 
 def test_one_that_is_still_being_made_is_not_taken_for_one_that_hangs(
-    tmp_path: Path, alarms: Alarms, monkeypatch: pytest.MonkeyPatch
+    house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The log has as long as it needs to say whether it is there."""
     monkeypatch.setattr(lives_, "STUCK_S", -1.0)
-    with EventStore.open(tmp_path) as store:
-        vault = Vault.open(tmp_path)
-        house = house_in(tmp_path, store, vault, alarms)
-        lives = Lives(house)
+    with living(house) as lives:
         actor = lives.start("a", "a", None, 0)
         assert lives.ping() == []
         actor.ask(CreateInstance(name="a", webhook_url="http://127.0.0.1:9/", session_from=None))
         assert lives.ping() == ["a"]
-        lives.stop_webhooks()
-        lives.stop_all(time.monotonic() + 60)
-        vault.close()
 
 
-def test_one_that_died_while_it_was_made_is_not_left_alone(
-    tmp_path: Path, alarms: Alarms, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_that_died_while_it_was_made_is_not_left_alone(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lives_, "STUCK_S", -1.0)
-    with EventStore.open(tmp_path) as store:
-        vault = Vault.open(tmp_path)
-        lives = Lives(house_in(tmp_path, store, vault, alarms))
+    with living(house) as lives:
         lives.start("a", "a", None, 0).stop()
         assert lives.ping() == ["a"]
-        vault.close()
 
 
 def test_who_answers_the_heartbeat_is_left_alone_and_who_does_not_is_named_once(
-    tmp_path: Path, alarms: Alarms, monkeypatch: pytest.MonkeyPatch
+    house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lives_, "STUCK_S", 0.0)
-    with EventStore.open(tmp_path) as store:
-        vault = Vault.open(tmp_path)
-        listener = Listener.start()
-        heard: Any = listener.ask(tidings.Introduce())
-        config = Config(data_dir=tmp_path, webhook_timeout_s=0.0)
-        house = dataclasses.replace(house_in(tmp_path, store, vault, alarms), supervisor=listener, config=config)
+    listener = Listener.start()
+    heard: Any = listener.ask(tidings.Introduce())
+    config = structs.replace(house.config, webhook_timeout_s=0.0)
+    house = dataclasses.replace(house, supervisor=listener, config=config)
 
-        def hear(kind: type[Any]) -> Any:
-            while not isinstance(told := heard.get(timeout=60), kind):
-                pass
-            return told
+    def hear(kind: type[Any]) -> Any:
+        while not isinstance(told := heard.get(timeout=60), kind):
+            pass
+        return told
 
-        lives = Lives(house)
+    with living(house) as lives:
         create(house, lives, "a")
         assert lives.ping() == []
         for _ in range(3):
@@ -316,7 +280,4 @@ def test_who_answers_the_heartbeat_is_left_alone_and_who_does_not_is_named_once(
         assert {(told.endpoint, told.cause) for told in due} == {(MAIN, "webhook_stuck"), ("crm", "webhook_stuck")}
         assert all(lives.replace_webhook("a", told.endpoint) for told in due)
         assert not any(lives.replace_webhook("a", told.endpoint) for told in due)
-        lives.stop_webhooks()
-        lives.stop_all(time.monotonic() + 60)
-        listener.stop()
-        vault.close()
+    listener.stop()

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from queue import Queue
 from threading import Event, Semaphore
@@ -177,6 +178,22 @@ def test_a_number_whose_deliveries_have_not_ended_is_healed_and_restarted_before
             end.set()
         wait_until(lambda: world.house.directory.is_leaving("a") or not fellows.given.empty())
     assert world.log_causes("a")[:2] == ["paired", "requested"]
+
+
+def test_what_a_number_loses_while_it_goes_is_not_made_good_here_when_it_has_gone(world: World) -> None:
+    fellows = world.store.company = Fellows()
+    host = world.connect("a")
+    world.supervisor.tell(tidings.Placements(mine=(Placement("a", "here", "there"),)))
+    host.next(frames.CloseSocket)
+    retry_at = utc_now() + timedelta(hours=2)
+    world.supervisor.tell(tidings.SocketLost(instance="a", cause="temporarily_banned", retry_at=retry_at))
+    world.say(host, "a", 2, frames.SocketClosed())
+    assert fellows.given.get(timeout=PATIENCE_S) == "a"
+    world.supervisor.ask(tidings.Introduce())
+    (due,) = world.alarms.long
+    due()
+    world.supervisor.ask(tidings.Introduce())
+    assert ("restarts", "temporarily_banned") not in world.house.tallies.read()
 
 
 def test_a_number_that_comes_goes_on_where_the_log_has_it(world: World) -> None:

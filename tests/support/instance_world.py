@@ -7,6 +7,7 @@ from queue import Queue
 from threading import Event
 from typing import Any
 
+import msgspec
 import pykka
 
 from chatbot_erp.actors import frames, tidings
@@ -107,7 +108,12 @@ class World:
     def types(self) -> list[str]:
         return [record.type for record in self.store.read(limit=1000)]
 
+    def parked(self) -> list[Any]:
+        folder = self.house.config.data_dir / "parked"
+        return [msgspec.json.decode(path.read_bytes()) for path in sorted(folder.glob("*.json"))]
+
     def close(self) -> None:
+        self.shown.set()
         for ref in (self.actor, self.webhook, self.supervisor):
             ref.stop()
         self.alarms.stop()
