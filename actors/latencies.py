@@ -1,6 +1,7 @@
 """How long things take, in seconds, as Prometheus keeps it: observed by actors, collected by any thread."""
 
 from collections.abc import Iterator
+from functools import cache
 
 from prometheus_client import Histogram
 from prometheus_client.metrics_core import Metric
@@ -28,15 +29,12 @@ class Latencies:
             buckets=RECEIVER_S,
             registry=None,
         )
-        self._by_outcome: dict[str, Histogram] = {}
+        self._webhook_by = cache(self.webhook.labels)
 
     def observe_post(self, outcome: Outcome) -> None:
         """Count one attempt at a receiver."""
         kind = outcome.error if isinstance(outcome, NoAnswer) else f"{outcome.status // 100}xx"
-        counted = self._by_outcome.get(kind)
-        if counted is None:
-            counted = self._by_outcome[kind] = self.webhook.labels(kind)
-        counted.observe(outcome.duration_ms / 1000)
+        self._webhook_by(kind).observe(outcome.duration_ms / 1000)
 
     def collect(self) -> Iterator[Metric]:
         """What Prometheus shall be told."""

@@ -16,7 +16,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
 from chatbot_erp.actors.directory import Directory
-from chatbot_erp.eventstore.company import Company, Seen
+from chatbot_erp.eventstore.company import Company
 from chatbot_erp.http.exchange import Request, Response
 from chatbot_erp.http.node_seal import Seal
 from chatbot_erp.http.problems import NO_NODE, NOT_ALLOWED, OUTCOME_UNKNOWN, Problem, ProblemType, RequestRefused
@@ -115,13 +115,6 @@ class Forwarder:
             raise RequestRefused(NOT_ALLOWED, f"{FORWARDED} is for calls between nodes.")
         return True
 
-    def others(self, req: Request) -> list[Seen]:
-        """The other nodes that live, where it is this one's part to ask them. Raises as `is_forwarded`."""
-        company = self.company
-        if not company.node or self.is_forwarded(req):
-            return []
-        return [node for node in company.nodes() if node.alive and node.url and node.name != company.node]
-
     def pass_on(self, url: str, req: Request, resp: Response) -> bool:
         """Have the node there answer; whether it did, or has what is asked for no more.
 
@@ -145,10 +138,12 @@ class Forwarder:
         resp.complete = True
         return True
 
-    def ask_all(self, nodes: Collection[Seen], req: Request) -> dict[str, bytes | None]:
-        """What each of these nodes answers to the same request, by its name; None where that is no success in time."""
-        asked = {node.name: self._glances.submit(self._glance, node.url, req) for node in nodes}
-        return {name: future.result() for name, future in asked.items()}
+    def ask_others(self, req: Request) -> list[bytes]:
+        """What the other nodes that live answer to the same request; nothing of one that does not succeed in time."""
+        nodes = self.company.nodes()
+        others = [node.url for node in nodes if node.alive and node.url and node.name != self.company.node]
+        asked = [self._glances.submit(self._glance, url, req) for url in others]
+        return [answer for each in asked if (answer := each.result()) is not None]
 
     def _glance(self, url: str, req: Request) -> bytes | None:
         timeout = urllib3.Timeout(connect=CONNECT_S, read=GLANCE_S)

@@ -28,11 +28,9 @@ class Instances:
         found = {view.name: payloads.summary(view) for view in self._manager.directory.views()}
         company = self._manager.store.company
         if company.node and not self._forwarder.is_forwarded(req):
-            for answer in self._forwarder.ask_all(self._forwarder.others(req), req).values():
-                if answer is not None:
-                    found |= {
-                        each.name: each for each in msgspec.json.decode(answer, type=list[payloads.InstanceSummary])
-                    }
+            for answer in self._forwarder.ask_others(req):
+                theirs = msgspec.json.decode(answer, type=list[payloads.InstanceSummary])
+                found |= {each.name: each for each in theirs}
             # Those of nodes that did not answer.
             for name, (instance, _) in company.seats().items():
                 found.setdefault(name, payloads.InstanceSummary(id=instance, name=name, status=Status.DISCONNECTED))

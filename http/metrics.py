@@ -7,6 +7,7 @@ thousands of series. `GET /instances` and the log say which one.
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import version
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Histogram, ProcessCollector, generate_latest
@@ -36,14 +37,14 @@ class Metrics:
     def __init__(self, manager: Manager) -> None:
         self._registry = CollectorRegistry()
         self._registry.register(Census(manager))
-        self._calls = Histogram(
+        calls = Histogram(
             "chatbot_erp_http_seconds",
             "From a request's head to its answer, by route.",
             labelnames=("method", "route", "status"),
             buckets=CALL_S,
             registry=self._registry,
         )
-        self._by_answer: dict[tuple[str, str, int], Histogram] = {}
+        self._calls_by = cache(calls.labels)
         ProcessCollector(registry=self._registry)
 
     def on_get(self, req: Request, resp: Response) -> None:
@@ -56,11 +57,7 @@ class Metrics:
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a call. `route` is the template of its path, of which there are few; callers invent methods."""
-        answer = (method if method in METHODS else "other", route, status // 100)
-        counted = self._by_answer.get(answer)
-        if counted is None:
-            counted = self._by_answer[answer] = self._calls.labels(*answer[:2], f"{answer[2]}xx")
-        counted.observe(seconds)
+        self._calls_by(method if method in METHODS else "other", route, f"{status // 100}xx").observe(seconds)
 
 
 class Census(Collector):

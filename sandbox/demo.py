@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import requests
 from rich.console import Console
@@ -95,6 +95,12 @@ def stay() -> None:
         signal.pause()
 
 
+def launch(*options: str, log: IO[bytes]) -> subprocess.Popen[str]:
+    """`chatbot-erp serve`. Ctrl-C is for this process: it sees to an orderly end of that one."""
+    command = [sys.executable, "-m", "chatbot_erp.actors.main", "serve", *options]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True)
+
+
 def end(process: subprocess.Popen[str]) -> None:
     """SIGTERM, and in the end SIGKILL."""
     try:
@@ -108,16 +114,8 @@ def end(process: subprocess.Popen[str]) -> None:
 @contextlib.contextmanager
 def manager(data_dir: Path) -> Iterator[tuple[str, Network]]:
     """`chatbot-erp serve --sandbox`; its address, and the network it runs on."""
-    command = [sys.executable, "-m", "chatbot_erp.actors.main", "serve", "--sandbox", "--data-dir", str(data_dir)]
     log = (data_dir.parent / "manager.log").open("ab")
-    process = subprocess.Popen(
-        # Ctrl-C is for this process: it sees to an orderly end of the other one.
-        [*command, "--port", free_port()],
-        stdout=subprocess.PIPE,
-        stderr=log,
-        text=True,
-        start_new_session=True,
-    )
+    process = launch("--sandbox", "--data-dir", str(data_dir), "--port", free_port(), log=log)
     assert process.stdout is not None
     network = None
     try:

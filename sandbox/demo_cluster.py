@@ -6,8 +6,6 @@ With `--once` it ends when everything was shown; otherwise the nodes go on until
 from __future__ import annotations
 
 import contextlib
-import subprocess
-import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -18,7 +16,7 @@ import requests
 from rich.table import Table
 
 from chatbot_erp.sandbox.client import Network, Phone
-from chatbot_erp.sandbox.demo import console, end, stage, stay, step
+from chatbot_erp.sandbox.demo import console, end, launch, stage, stay, step
 
 NODES = "abc"
 NUMBERS = 12
@@ -46,14 +44,9 @@ class Node:
     def __init__(self, name: str, folder: Path, database: str, network: Network) -> None:
         self.name = name
         self._log = (folder / f"{name}.log").open("ab")
-        command = [sys.executable, "-m", "chatbot_erp.actors.main", "serve", "--share", "--node", name, "--port", "0"]
-        command += ["--data-dir", str(folder / name), "--sandbox-network", network.control_url]
-        self._process = subprocess.Popen(
-            [*command, "--database", database],
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            text=True,
-            start_new_session=True,
+        place = ("--node", name, "--data-dir", str(folder / name), "--database", database)
+        self._process = launch(
+            *("--share", *place, "--sandbox-network", network.control_url, "--port", "0"), log=self._log
         )
         try:
             self.url = self._address()

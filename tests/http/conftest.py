@@ -51,6 +51,7 @@ from chatbot_erp.eventstore.records import NewEvent, Redelivery
 from chatbot_erp.eventstore.store import EventStore
 from chatbot_erp.eventstore.walk import Report
 from chatbot_erp.http.app import create_app
+from chatbot_erp.http.serving import Serving, start_http
 from fake_inquiries import FakeInquiries
 
 LARGEST_FILE = 4 << 20
@@ -350,6 +351,20 @@ def playground() -> FakePlayground:
 def sandbox_api(manager: FakeManager, config: Config, playground: FakePlayground) -> Caller:
     """The API of a manager on the sandbox network."""
     return Caller(manager, config, playground)
+
+
+@pytest.fixture
+def start(manager: FakeManager) -> Iterator[Callable[..., Serving]]:
+    started: list[Serving] = []
+
+    def start(*, threads: int = 4, api_key: str | None = None, **more: Any) -> Serving:
+        started.append(start_http(manager, Config(port=0, http_threads=threads, api_key=api_key), **more))
+        return started[-1]
+
+    manager.bring("a", Status.CONNECTED)
+    yield start
+    for server in started:
+        server.stop()
 
 
 @pytest.fixture

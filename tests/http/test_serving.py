@@ -1,68 +1,23 @@
-"""The server over real sockets on 127.0.0.1: what waitress does for us, and what we do for waitress."""
+"""The server over real sockets on 127.0.0.1: how it starts, answers, refuses and stops."""
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
-from threading import Barrier, Event, Semaphore, Thread
-from typing import TYPE_CHECKING, Any
+from threading import Event, Thread
+from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
 
 from chatbot_erp.actors.config import Config
-from chatbot_erp.actors.errors import InstanceNotFound
-from chatbot_erp.eventstore.events import Status
-from chatbot_erp.http.channel import UPLOADS_AT_ONCE, UPLOADS_OF_ONE
-from chatbot_erp.http.exchange import LARGEST_BODY
-from chatbot_erp.http.people_operations import PEOPLE_AND_GROUPS
-from chatbot_erp.http.serving import CHANGING_THREADS, LOOKING_THREADS, WAITING_CALLS, Serving, start_http
+from chatbot_erp.http.serving import LOOKING_THREADS, Serving, start_http
+from http_caller import MESSAGE, PATIENCE_S, ask, assert_problem, hear, say, send
 
 if TYPE_CHECKING:
     from tests.http.conftest import FakeManager
-
-PATIENCE_S = 60.0
-MESSAGE = msgspec.json.encode({"number": "5591999999999", "message": "Olá!"})
-
-Answer = tuple[int, dict[str, str], bytes]
-
-
-@pytest.fixture
-def start(manager: FakeManager) -> Iterator[Callable[..., Serving]]:
-    started: list[Serving] = []
-
-    def start(*, threads: int = 4, api_key: str | None = None, **more: Any) -> Serving:
-        started.append(start_http(manager, Config(port=0, http_threads=threads, api_key=api_key), **more))
-        return started[-1]
-
-    manager.bring("a", Status.CONNECTED)
-    yield start
-    for server in started:
-        server.stop()
-
-
-def ask(
-    server: Serving, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
-) -> Answer:
-    connection = HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE_S)
-    try:
-        connection.request(method, path, body, headers or {})
-        answer = connection.getresponse()
-        return answer.status, dict(answer.getheaders()), answer.read()
-    finally:
-        connection.close()
-
-
-def send(server: Serving, **headers: str) -> Answer:
-    return ask(server, "POST", "/instances/a/message", MESSAGE, {"Content-Type": "application/json", **headers})
-
-
-def say(server: Serving, octets: bytes) -> socket.socket:
-    connection = socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE_S)
-    connection.sendall(octets)
-    return connection
 
 
 def hold(begun: Event, go_on: Event, done: Event | None = None) -> Callable[[], None]:
@@ -75,24 +30,6 @@ def hold(begun: Event, go_on: Event, done: Event | None = None) -> Callable[[], 
             done.set()
 
     return hold
-
-
-def hear(connection: socket.socket) -> Answer:
-    """The one answer on a connection that the server then closes."""
-    with connection:
-        whole = b""
-        while chunk := connection.recv(65536):
-            whole += chunk
-    head, _, body = whole.partition(b"\r\n\r\n")
-    first, *lines = head.decode().split("\r\n")
-    return int(first.split()[1]), dict(line.split(": ", 1) for line in lines), body
-
-
-def assert_problem(answer: Answer, status: int, code: str) -> None:
-    problem = msgspec.json.decode(answer[2])
-    assert (answer[0], problem["status"], problem["type"]) == (status, status, f"/problems/{code}")
-    assert answer[1]["Content-Type"] == "application/problem+json"
-    assert problem["instance"] == f"urn:uuid:{answer[1]['X-Request-Id']}"
 
 
 def test_a_free_port_is_found_and_told(start: Callable[..., Serving]) -> None:
@@ -127,199 +64,6 @@ def test_an_answer_comes_in_one_piece(start: Callable[..., Serving]) -> None:
 def test_an_answer_without_a_body_has_its_head(start: Callable[..., Serving]) -> None:
     server = start()
     assert ask(server, "HEAD", "/livez")[::2] == (200, b"")
-
-
-def test_sends_run_at_once_and_do_not_keep_others_waiting(start: Callable[..., Serving], manager: FakeManager) -> None:
-    server = start(threads=16)
-    together = Barrier(17)
-
-    def meet_twice() -> None:
-        together.wait(PATIENCE_S)
-        together.wait(PATIENCE_S)
-
-    manager.on_send = meet_twice
-    with ThreadPoolExecutor(20) as callers:
-        sends = [callers.submit(send, server) for _ in range(16)]
-        together.wait(PATIENCE_S)
-        # All sixteen threads are in the middle of a send now, and more wait behind them.
-        manager.on_send = lambda: None
-        waiting = [callers.submit(send, server) for _ in range(4)]
-        assert ask(server, "GET", "/livez")[0] == 200
-        assert ask(server, "GET", "/instances/a")[0] == 200
-        assert ask(server, "POST", "/instances/a/restart")[0] == 202
-        together.wait(PATIENCE_S)
-        assert {each.result()[0] for each in sends + waiting} == {200}
-
-
-def test_questions_of_deaf_numbers_keep_neither_looks_nor_changes_waiting(
-    start: Callable[..., Serving], manager: FakeManager
-) -> None:
-    server = start(threads=2 * (LOOKING_THREADS + CHANGING_THREADS))
-    asked, answered = Semaphore(0), Event()
-
-    def be_deaf() -> None:
-        asked.release()
-        assert answered.wait(PATIENCE_S)
-
-    manager.inquiries.on_ask = be_deaf
-    asking = [("GET", "groups"), ("DELETE", "blocklist/5591999999999")] * max(LOOKING_THREADS, CHANGING_THREADS)
-    with ThreadPoolExecutor(len(asking)) as callers:
-        questions = [callers.submit(ask, server, method, f"/instances/a/{path}") for method, path in asking]
-        for _ in questions:
-            assert asked.acquire(timeout=PATIENCE_S)
-        for method, path, status in (
-            ("GET", "/livez", 200),
-            ("GET", "/readyz", 200),
-            ("GET", "/instances/a", 200),
-            ("POST", "/instances/a/restart", 202),
-            ("DELETE", "/instances/a", 204),
-        ):
-            assert ask(server, method, path)[0] == status
-        answered.set()
-        assert {each.result()[0] for each in questions} == {200}
-
-
-def test_every_call_that_waits_for_somebody_else_is_one_that_waits() -> None:
-    others = ("/audit/verify", "/subjects/{number}", "/instances/{name}/webhook/test")
-    for path in (*(each.path for each in PEOPLE_AND_GROUPS), *others):
-        assert WAITING_CALLS.fullmatch(path), path
-    for path in ("/instances/media", "/instances/message", "/instances/groups/restart", "/instances/{name}/events"):
-        assert not WAITING_CALLS.fullmatch(path)
-
-
-def test_health_is_told_while_everything_else_stands_still(
-    start: Callable[..., Serving], manager: FakeManager, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    server = start()
-    begun, go_on = Semaphore(0), Event()
-
-    def stand_still(_: str) -> None:
-        begun.release()
-        assert go_on.wait(PATIENCE_S)
-        raise InstanceNotFound
-
-    monkeypatch.setattr(manager.directory, "view", stand_still)
-    monkeypatch.setattr(manager, "restart", stand_still)
-    asking = [("GET", "/instances/a")] * LOOKING_THREADS + [("POST", "/instances/a/restart")] * CHANGING_THREADS
-    with ThreadPoolExecutor(len(asking)) as callers:
-        waiting = [callers.submit(ask, server, method, path) for method, path in asking]
-        for _ in waiting:
-            assert begun.acquire(timeout=PATIENCE_S)
-        assert ask(server, "GET", "/livez")[0] == 200
-        assert ask(server, "GET", "/readyz")[0] == 200
-        go_on.set()
-        assert {each.result()[0] for each in waiting} == {404}
-
-
-def test_fifty_equal_requests_at_once_send_one_message(start: Callable[..., Serving], manager: FakeManager) -> None:
-    server = start(threads=16)
-    manager.calls.clear()
-    with ThreadPoolExecutor(50) as callers:
-        answers = [
-            each.result() for each in [callers.submit(send, server, **{"Idempotency-Key": "k"}) for _ in range(50)]
-        ]
-    assert len(manager.calls) == 1
-    bodies = {body for status, _, body in answers if status == 200}
-    assert len(bodies) == 1
-    assert {status for status, _, _ in answers} <= {200, 409}
-    status, headers, body = send(server, **{"Idempotency-Key": "k"})
-    assert (status, {body}, headers["Idempotent-Replay"]) == (200, bodies, "true")
-
-
-def test_a_body_of_the_allowed_size_is_read_and_one_byte_more_is_not(start: Callable[..., Serving]) -> None:
-    server = start()
-    body = b'{"name": "' + b"x" * (LARGEST_BODY - 12) + b'"}'
-    assert ask(server, "POST", "/instances/create", body)[0] == 422
-    assert_problem(ask(server, "POST", "/instances/create", body + b" "), 413, "content-too-large")
-
-
-def test_a_body_that_is_far_too_large_is_refused_before_it_is_read(start: Callable[..., Serving]) -> None:
-    head = b"POST /instances/create HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2147483648\r\n\r\n"
-    assert_problem(hear(say(start(), head + b"x" * 4 * LARGEST_BODY)), 413, "content-too-large")
-
-
-def test_a_chunked_body_has_the_same_bound(start: Callable[..., Serving]) -> None:
-    head = b"POST /instances/create HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
-    chunk = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
-    assert_problem(hear(say(start(), head + 40 * chunk)), 413, "content-too-large")
-
-
-UPLOAD = b"POST /instances/a/messages HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-
-
-def test_a_file_to_be_sent_may_be_larger_than_other_bodies(start: Callable[..., Serving], manager: FakeManager) -> None:
-    server = start()
-    body = b'{"to": "5591999999999", "type": "document", "data": "' + b"QUJD" * (LARGEST_BODY // 2) + b'"}'
-    headers = {"Content-Type": "application/json"}
-    assert ask(server, "POST", "/instances/a/messages", body, headers)[0] == 200
-    chunks = (body[at : at + LARGEST_BODY] for at in range(0, len(body), LARGEST_BODY))
-    assert ask(server, "POST", "/instances/a/messages", chunks, headers)[0] == 200  # type: ignore[arg-type]
-    assert manager.uploaded == [b"ABC" * (LARGEST_BODY // 2)] * 2
-    assert_problem(hear(say(server, UPLOAD + b"Content-Length: 2147483648\r\n\r\n")), 413, "content-too-large")
-
-
-def test_a_file_that_takes_longer_because_it_is_large_is_waited_for(start: Callable[..., Serving]) -> None:
-    server = start(request_patience_s=0.2)
-    with say(server, UPLOAD + b"Content-Length: 104857600\r\n\r\n{") as large:
-        assert_problem(hear(say(server, UPLOAD + b"Content-Length: 100\r\n\r\n{")), 408, "request-timeout")
-        large.settimeout(0.0)
-        with pytest.raises(BlockingIOError):
-            large.recv(1)
-
-
-def test_the_slow_files_of_one_number_leave_room_for_those_of_others(start: Callable[..., Serving]) -> None:
-    server = start()
-    arriving = [say(server, UPLOAD + b"Content-Length: 9999999\r\n\r\n{") for _ in range(UPLOADS_OF_ONE)]
-    assert ask(server, "GET", "/livez")[0] == 200
-    assert_problem(hear(say(server, UPLOAD + b"Content-Length: 9999999\r\n\r\n{")), 503, "too-many-uploads")
-    with say(server, UPLOAD.replace(b"/a/", b"/b/") + b"Content-Length: 9999999\r\n\r\n{") as admitted:
-        assert ask(server, "GET", "/livez")[0] == 200
-        admitted.settimeout(0.0)
-        with pytest.raises(BlockingIOError):
-            admitted.recv(1)
-    for each in arriving:
-        each.close()
-
-
-def test_a_file_too_many_is_told_to_come_later(start: Callable[..., Serving]) -> None:
-    server = start()
-    head = [UPLOAD.replace(b"/a/", f"/n{number // UPLOADS_OF_ONE}/".encode()) for number in range(UPLOADS_AT_ONCE)]
-    arriving = [say(server, each + b"Content-Length: 9999999\r\n\r\n{") for each in head]
-    # The server's one thread reads what came before this first.
-    assert ask(server, "GET", "/livez")[0] == 200
-    answer = hear(say(server, UPLOAD + b"Transfer-Encoding: chunked\r\n\r\n1\r\n"))
-    assert_problem(answer, 503, "too-many-uploads")
-    assert answer[1]["Retry-After"] == "5"
-    assert send(server)[0] == 200
-    arriving.pop().close()
-    assert ask(server, "GET", "/livez")[0] == 200
-    arriving.append(say(server, UPLOAD + b"Content-Length: 9999999\r\n\r\n{"))
-    assert ask(server, "GET", "/livez")[0] == 200
-    arriving[-1].settimeout(0.0)
-    with pytest.raises(BlockingIOError):
-        arriving[-1].recv(1)
-    for each in arriving:
-        each.close()
-
-
-def test_a_file_of_somebody_without_a_key_is_not_even_taken_in(start: Callable[..., Serving]) -> None:
-    server = start(api_key="right")
-    head = UPLOAD + b"Content-Length: 9999999\r\n"
-    answer = hear(say(server, head + b"\r\n{"))
-    assert_problem(answer, 401, "unauthenticated")
-    assert answer[1]["Www-Authenticate"].startswith("Bearer")
-    assert_problem(hear(say(server, head + b"X-API-Key: wrong\r\n\r\n{")), 401, "unauthenticated")
-    with say(server, head + b"X-API-Key: right\r\n\r\n{") as admitted:
-        assert ask(server, "GET", "/livez")[0] == 200
-        admitted.settimeout(0.0)
-        with pytest.raises(BlockingIOError):
-            admitted.recv(1)
-
-
-def test_who_goes_on_talking_after_a_refusal_is_cut_off(start: Callable[..., Serving]) -> None:
-    head = b"POST /instances/create HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2147483648\r\n\r\n"
-    with say(start(), head) as connection, pytest.raises(OSError, match="reset|[Bb]roken"):
-        connection.sendall(b"x" * 1000 * LARGEST_BODY)
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,26 @@ def test_verify_finds_a_log_whole_and_names_the_first_position_that_was_changed(
     assert "Position 1 " in found.stdout
 
 
+def test_the_log_is_read_in_pages_by_instance_and_by_type(manager: ManagerProcess) -> None:
+    ids = {name: manager.create(name)["id"] for name in ("a", "b")}
+    for name in ids:
+        manager.wait_event(name, "instance.pairing_offered")
+
+    def page(**wanted: Any) -> Any:
+        return manager.call("GET", "/events", params=wanted).json()
+
+    read, after = [], 0
+    while (found := page(after=after, limit=2))["events"]:
+        assert len(found["events"]) <= 2
+        read += found["events"]
+        after = found["next"]
+    assert [event["position"] for event in read] == list(range(1, len(read) + 1))
+    assert [event["stream"] for event in page(type="instance.created")["events"]] == [*ids.values()]
+    of_one = page(instance="b", type=["instance.created", "instance.pairing_offered"])["events"][:2]
+    assert of_one == manager.events("b", "instance.created", "instance.pairing_offered")[:2]
+    assert {event["stream"] for event in of_one} == {ids["b"]}
+
+
 def test_a_log_that_is_not_there_is_one_clear_line(tmp_path: Path, network: Network) -> None:
     empty = ManagerProcess(tmp_path / "data", network)
     for command in ("events", "verify"):

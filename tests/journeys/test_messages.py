@@ -4,8 +4,10 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
+import requests
 import standardwebhooks
 import svix.webhooks
 
@@ -216,6 +218,42 @@ def test_the_same_idempotency_key_sends_once(manager: ManagerProcess, new_phone:
     assert manager.send("empresa_x", customer.number, "fim").status_code == 200
     customer.receive(text="fim")
     assert [message.text for message in customer.inbox()] == ["Olá", "fim"]
+
+
+def test_a_key_whose_send_was_killed_in_its_middle_is_answered_so_for_ever_and_sends_nothing(
+    manager: ManagerProcess, new_phone: NewPhone
+) -> None:
+    shop, customer = new_phone("Empresa X"), new_phone("Maria")
+    manager.pair("empresa_x", shop)
+    assert manager.send("empresa_x", customer.number, "primeira").status_code == 200
+    key = {"Idempotency-Key": "pedido-42"}
+
+    def send_to_nowhere() -> None:
+        with suppress(requests.ConnectionError):
+            manager.send("empresa_x", customer.number, "segunda", headers=key)
+
+    shop.fault(Silence())
+    caller = threading.Thread(target=send_to_nowhere)
+    caller.start()
+    manager.wait_event("empresa_x", "message.accepted", count=2)
+    running = manager.send("empresa_x", customer.number, "segunda", headers=key)
+    assert (running.status_code, running.json()["type"]) == (409, "/problems/idempotency-key-running")
+    connected = len(manager.events("empresa_x", "instance.connected"))
+    (host,) = manager.host_pids()
+    manager.kill()
+    with suppress(ProcessLookupError):
+        os.kill(host, signal.SIGKILL)
+    caller.join()
+    shop.heal()
+    manager.start()
+    manager.wait_event("empresa_x", "instance.connected", count=connected + 1)
+    for _ in range(2):
+        answer = manager.send("empresa_x", customer.number, "segunda", headers=key)
+        assert (answer.status_code, answer.json()["type"]) == (504, "/problems/outcome-unknown")
+    assert manager.send("empresa_x", customer.number, "outra", headers=key).status_code == 422
+    assert manager.send("empresa_x", customer.number, "terceira").status_code == 200
+    customer.receive(text="terceira")
+    assert [message.text for message in customer.inbox()] == ["primeira", "terceira"]
 
 
 def test_one_slow_number_does_not_hold_up_another(manager: ManagerProcess, new_phone: NewPhone) -> None:

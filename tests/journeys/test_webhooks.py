@@ -10,7 +10,7 @@ import standardwebhooks
 
 from chatbot_erp.sandbox.client import Network, Phone
 from manager_process import ManagerProcess
-from receiver import Delivery, Receiver
+from receiver import ELSEWHERE, Delivery, Receiver
 
 NewPhone = Callable[[str], Phone]
 MESSAGES = {"webhook": {"events": ["message.received"]}}
@@ -127,6 +127,21 @@ def test_a_rejected_message_is_a_dead_letter_and_the_next_one_goes_on(
     control(manager, "POST", "/redrive", json={})
     receiver.wait_for(lambda payload: text(payload) == "mau", count=2)
     assert await_standing(manager, lambda shown: shown["backlog"] == 0)["deadLetters"] == 0
+
+
+def test_a_redirect_is_tried_again_and_not_followed_and_a_new_url_is_told_what_comes_next(
+    manager: ManagerProcess, receiver: Receiver
+) -> None:
+    receiver.answer = lambda _: 200 if receiver.deliveries("/old") else 307
+    manager.create("empresa_x", receiver.url("/old"))
+    first, again, *_ = receiver.wait_for(lambda _: True, path="/old", count=2)
+    assert (first.status, again.status) == (307, 200)
+    assert (again.id, again.body) == (first.id, first.body)
+    answer = manager.call("PATCH", "/instances/empresa_x", json={"webhookUrl": receiver.url("/new")})
+    assert (answer.status_code, answer.json()["webhookUrl"]) == (200, receiver.url("/new"))
+    assert manager.call("POST", "/instances/empresa_x/restart").status_code == 202
+    receiver.wait_for(lambda payload: payload["instance"].get("status") == "INITIALIZING", path="/new")
+    assert receiver.deliveries(ELSEWHERE) == []
 
 
 def test_under_deny_private_no_inner_address_is_taken_nor_dialled(

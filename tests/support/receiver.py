@@ -10,6 +10,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
 
+ELSEWHERE = "/elsewhere"
+"""Where a redirect leads."""
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
@@ -58,6 +61,8 @@ class Receiver:
                 receiver._take(replace(delivery, status=status))
                 self.send_response(status)
                 self.send_header("Content-Length", "0")
+                if 300 <= status < 400:
+                    self.send_header("Location", ELSEWHERE)
                 self.end_headers()
 
             def log_message(self, *args: object) -> None:
