@@ -85,8 +85,6 @@ class Outbox(Protocol):
         stream: str,
         endpoint: str,
         successes: Sequence[tuple[int, Attempt, Recorded]],
-        *,
-        in_passing: bool,
     ) -> Future[None]: ...
 
     def release_deliveries(self, stream: str, endpoint: str, sequence: int | None = None) -> Future[None]: ...
@@ -214,9 +212,7 @@ class Backlog:
         if successes := self._unrecorded:
             self._unrecorded = []
             # The verdicts follow, and bring a commit along.
-            self._await(
-                lambda: self._store.record_successes(self._instance, self._endpoint, successes, in_passing=True)
-            )
+            self._await(lambda: self._store.record_successes(self._instance, self._endpoint, successes))
         if untold:
             with suppress(pykka.ActorDeadError):  # `remind` will find its successor
                 self._report(untold)

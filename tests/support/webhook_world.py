@@ -126,11 +126,9 @@ class Desk:
         stream: str,
         endpoint: str,
         successes: Sequence[tuple[int, Attempt, Recorded]],
-        *,
-        in_passing: bool = False,
     ) -> Future[None]:
         self._check()
-        return self.store.record_successes(stream, endpoint, successes, in_passing=in_passing)
+        return self.store.record_successes(stream, endpoint, successes)
 
     def release_deliveries(self, stream: str, endpoint: str, sequence: int | None = None) -> Future[None]:
         self._check()
