@@ -134,7 +134,7 @@ class Backlog:
         return bool(self._told)
 
     @property
-    def has_news(self) -> bool:
+    def has_untold(self) -> bool:
         """Whether there is something for `tell`."""
         return bool(self._untold)
 
