@@ -17,6 +17,7 @@ import structlog
 
 from chatbot_erp.actors.webhook import Answer, NoAnswer, Outcome
 from chatbot_erp.actors.webhook_news import AT_HAND, News
+from chatbot_erp.eventstore.attempts import OUTAGE_GAP
 from chatbot_erp.eventstore.errors import StoreError
 from chatbot_erp.eventstore.events import WebhookAbandoned, WebhookDelivered
 from chatbot_erp.eventstore.records import Attempt, Delivery, Recorded, RecordedAttempt
@@ -35,8 +36,6 @@ TOLD_AT_ONCE = 32
 
 REMIND_AFTER_S = 30.0
 RELEASE_PATIENCE_S = 5.0
-OUTAGE_GAP_S = 36 * 3600.0
-"""Longer than any wait between two attempts: with so much time between them, two failures are two outages."""
 
 Verdict = WebhookDelivered | WebhookAbandoned
 Report = Callable[[Sequence[tuple[Verdict, int]]], None]
@@ -264,7 +263,7 @@ class Backlog:
         """Since when the receiver has done nothing but fail, if it failed at `at` too."""
         with suppress(StoreError):
             outage = self._store.outage(self._instance, self._endpoint)
-            if outage is not None and (at - outage[1]).total_seconds() < OUTAGE_GAP_S:
+            if outage is not None and at - outage[1] < OUTAGE_GAP:
                 return min(outage[0], at)
         return at
 
