@@ -31,10 +31,11 @@ class JournalBroken(Exception):
 
 
 class Written(msgspec.Struct, frozen=True):
-    """An event that is now in the log, and the state after it."""
+    """An event that is now in the log, the state after it, and the endpoints that are told if it is one to be told."""
 
     record: Recorded
     state: State
+    recipients: tuple[str, ...]
 
 
 class Staged(msgspec.Struct, frozen=True):
@@ -144,7 +145,10 @@ class Journal:
             self._version = appended.version
             if len(appended.records) < len(events):  # some were in the log already
                 states = self._fold((record.event, record.recorded_at) for record in appended.records)
-            written += map(Written, appended.records, states)
+            told = {event.id: event.recipients for event in events}
+            written += [
+                Written(record, state, told[record.id]) for record, state in zip(appended.records, states, strict=True)
+            ]
             self.state = states[-1] if states else self.state
         for each in staged:
             each.settle(None)

@@ -14,7 +14,6 @@ from typing import Any, Literal, assert_never
 import pykka
 import structlog
 
-from chatbot_erp.actors import spans
 from chatbot_erp.actors.alarms import Alarm, Alarms
 from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.endpoint import Endpoint
@@ -28,16 +27,15 @@ from chatbot_erp.actors.webhook import (
     Outcome,
     Patience,
     RetryAt,
-    headers,
     next_step,
-    without_own,
 )
 from chatbot_erp.actors.webhook_address import Deny
 from chatbot_erp.actors.webhook_backlog import Backlog, Outbox, Report, Verdict
+from chatbot_erp.actors.webhook_courier import Courier, failed, place_of
 from chatbot_erp.actors.webhook_credentials import Keys
 from chatbot_erp.actors.webhook_holds import Hold, Holds, hold_of
 from chatbot_erp.actors.webhook_mail import Finish, GoOn, LookAgain, Mailbox, Ping, RetryNow, Wake
-from chatbot_erp.actors.webhook_post import Postman, Withdrawn
+from chatbot_erp.actors.webhook_post import Postman
 from chatbot_erp.actors.webhook_shapes import body
 from chatbot_erp.eventstore.errors import StoreClosed, StoreError
 from chatbot_erp.eventstore.events import WebhookAbandoned, WebhookDelivered
@@ -98,16 +96,14 @@ class WebhookActor(pykka.ThreadingActor):
         self._alarms = alarms
         self._retry_for_s = config.webhook_retry_for_s
         self._settings = settings
-        self._look_up_keys = keys
         self._say_drained = drained
         self._say_disabled = disabled
         self._say_failed = failed
         self._say_alive = alive
-        self._observe = observe
         self._draw = draw
         self._backlog = Backlog(instance, endpoint, store, report)
         self._postman = Postman(timeout_s=config.webhook_timeout_s, deny=Deny.of(config.webhook_deny))
-        self._keys: Keys | None = None
+        self._courier = Courier(name, self._postman, keys=keys, observe=observe)
         self._holds = Holds()
         self._born_at = time.monotonic()
         self._has_looked_back = False
@@ -138,11 +134,11 @@ class WebhookActor(pykka.ThreadingActor):
             self._say_failed()
 
     def on_receive(self, message: object) -> None:
-        if isinstance(message, Ping):
-            # Work that stopped for it has a `GoOn` behind it.
-            self._say_alive(self.actor_urn)
-            return
         match message:
+            case Ping():
+                # Work that stopped for it has a `GoOn` behind it.
+                self._say_alive(self.actor_urn)
+                return
             case Wake(news=news):
                 self._backlog.hear(news)
                 self._consider_probe()
@@ -150,7 +146,7 @@ class WebhookActor(pykka.ThreadingActor):
                 pass
             case LookAgain():
                 self._alarm = None
-                if not self._backlog.has_news:
+                if not self._backlog.has_untold:
                     self._backlog.hear(None)
                 self._backlog.tell()
             case RetryNow():
@@ -169,7 +165,7 @@ class WebhookActor(pykka.ThreadingActor):
         try:
             while not inbox.urgent:
                 if not self._step():
-                    if self._backlog.has_news:
+                    if self._backlog.has_untold:
                         self._look_in(SETTLING_S)
                     return
             self.actor_ref.tell(GoOn())
@@ -262,7 +258,7 @@ class WebhookActor(pykka.ThreadingActor):
 
     def _begin_anew(self) -> None:
         """The next attempt is made at once and by the present settings, whatever made the head wait."""
-        self._keys = None
+        self._courier.renew()
         self._holds.clear()
         self._backlog.release()
 
@@ -297,16 +293,11 @@ class WebhookActor(pykka.ThreadingActor):
             log.exception("an event cannot be told", action="webhook_poison", **self._of(head))
             self._abandon(chat, head, attempts - 1, at, error="unreadable")
             return
-        with spans.span("POST webhook", "client") as span:
-            try:
-                outcome = self._post(endpoint, head, content, at)
-            except Withdrawn:
-                return  # the next `head` says what has become of it
-            if span.is_kept:
-                span.note({**self._of(head), **told(head, attempts, outcome)})
-            if failed(outcome):
-                span.fail()
-        self._observe(outcome)
+        outcome = self._courier.attempt(
+            endpoint, head, content, attempts=attempts, at=at, withdrawn=lambda: self._backlog.stale
+        )
+        if outcome is None:
+            return  # it may be erased; the next `head` says what has become of it
         now = datetime.now(UTC)
         step = next_step(
             outcome,
@@ -355,53 +346,5 @@ class WebhookActor(pykka.ThreadingActor):
         nothing = NoAnswer(error=error, detail="", address="", duration_ms=0)
         self._backlog.settle(head, at, outcome or nothing, verdict)
 
-    def _post(self, endpoint: Endpoint, head: Delivery, content: bytes, at: datetime) -> Outcome:
-        """The outcome of a post, whatever happens. Raises `Withdrawn` where it was not made, as it may be erased now."""
-        try:
-            if self._keys is None or self._keys.new is None:
-                self._keys = self._look_up_keys()
-            signing = self._keys.at(at)
-            if not signing:
-                return NoAnswer(error="no_secret", detail="", address="", duration_ms=0)
-            signed = headers(
-                content,
-                event_id=head.record.id,
-                at=at,
-                keys=signing,
-                instance=self._id,
-                name=self._name,
-                own={**self._keys.headers, **spans.headers()},
-            )
-            outcome = self._postman.post(endpoint.url, content, signed, withdrawn=lambda: self._backlog.stale)
-            return without_own(outcome, self._keys.headers)
-        except Withdrawn:
-            raise
-        except Exception:
-            # Ours, not the receiver's, and perhaps gone with the next version: retried like any other failure.
-            log.exception("an attempt failed in itself", action="webhook_broken", **self._of(head))
-            return NoAnswer(error="internal", detail="", address="", duration_ms=0)
-
     def _of(self, head: Delivery) -> dict[str, Any]:
-        return {
-            "instance": self._id,
-            "endpoint": self._endpoint,
-            "sequence": head.sequence,
-            "position": head.record.position,
-        }
-
-
-def told(head: Delivery, attempts: int, outcome: Outcome) -> dict[str, str | int | None]:
-    """What a trace shows of an attempt; `command_id` is the id of the request that the event is about."""
-    return {
-        "event_id": head.record.id,
-        "event_type": head.record.type,
-        "command_id": getattr(head.record.event, "command_id", None),
-        "attempts": attempts,
-        "http.response.status_code": None if isinstance(outcome, NoAnswer) else outcome.status,
-        "error.type": outcome.error if isinstance(outcome, NoAnswer) else None,
-    }
-
-
-def failed(outcome: Outcome) -> bool:
-    """Whether an attempt came to anything but success."""
-    return isinstance(outcome, NoAnswer) or not 200 <= outcome.status < 300
+        return place_of(self._endpoint, head)

@@ -17,6 +17,7 @@ import structlog
 
 from chatbot_erp.actors.webhook import Answer, NoAnswer, Outcome
 from chatbot_erp.actors.webhook_news import AT_HAND, News
+from chatbot_erp.eventstore.attempts import OUTAGE_GAP
 from chatbot_erp.eventstore.errors import StoreError
 from chatbot_erp.eventstore.events import WebhookAbandoned, WebhookDelivered
 from chatbot_erp.eventstore.records import Attempt, Delivery, Recorded, RecordedAttempt
@@ -35,8 +36,6 @@ TOLD_AT_ONCE = 32
 
 REMIND_AFTER_S = 30.0
 RELEASE_PATIENCE_S = 5.0
-OUTAGE_GAP_S = 36 * 3600.0
-"""Longer than any wait between two attempts: with so much time between them, two failures are two outages."""
 
 Verdict = WebhookDelivered | WebhookAbandoned
 Report = Callable[[Sequence[tuple[Verdict, int]]], None]
@@ -85,8 +84,6 @@ class Outbox(Protocol):
         stream: str,
         endpoint: str,
         successes: Sequence[tuple[int, Attempt, Recorded]],
-        *,
-        in_passing: bool,
     ) -> Future[None]: ...
 
     def release_deliveries(self, stream: str, endpoint: str, sequence: int | None = None) -> Future[None]: ...
@@ -121,14 +118,12 @@ class Backlog:
         self._passed: set[int] = set()
         self._read_at = datetime.now(UTC)
         self._losses = store.losses
-        self._through: int | None = None
-        """All that waits up to this sequence number is in memory; None where the store must be asked."""
         self._seen = 0
         """The last sequence number that is known to be in the store."""
+        self._is_all = False
+        """Whether all that waits up to that is in memory; else the store must be asked."""
         self._told: dict[Key, Told] = {}
         """Oldest first. What is in the log by now is dropped now and then."""
-        self._looked_at = 0
-        """How many of them were not in the log when that was done last."""
         self._untold: list[tuple[Verdict, int]] = []
         self._unrecorded: list[tuple[int, Attempt, Recorded]] = []
 
@@ -138,7 +133,7 @@ class Backlog:
         return bool(self._told)
 
     @property
-    def has_news(self) -> bool:
+    def has_untold(self) -> bool:
         """Whether there is something for `tell`."""
         return bool(self._untold)
 
@@ -155,11 +150,11 @@ class Backlog:
         if self.stale:
             self._losses = self._store.losses
             self.refresh()  # what is in memory may have been erased since it was read
-        if self.crowded or len(self._told) >= self._looked_at + AT_HAND:
+        if self.crowded:
             self._drop_settled()
         if self.crowded:
             return None
-        if (head := self._next(held)) is None and self._through is None:
+        if (head := self._next(held)) is None and not self._is_all:
             self._read(held)
             head = self._next(held)
         return head
@@ -172,26 +167,25 @@ class Backlog:
     def refresh(self) -> None:
         """Have the next `head` read from the store."""
         self._batch.clear()
-        self._through = None
+        self._is_all = False
 
     def hear(self, news: News | None) -> None:
         """There is more in the store: this where it is known, and all before it too, else `head` looks what it is.
 
         Whoever appends something says so afterwards. To look for it once more without that was half of all readings.
         """
-        if (
-            news is None
-            or self._through is None
-            or news.after > self._through
-            or news.losses != self._store.losses
-            or len(self._batch) >= AT_HAND
-        ):
-            self._through = None
-            if news is not None:
-                self._seen = max(self._seen, news.until)
+        if news is None:
+            self._is_all = False
             return
-        self._batch.extend(delivery for delivery in news.deliveries if delivery.sequence > self._through)
-        self._through = self._seen = max(self._through, news.until)
+        self._is_all = (
+            self._is_all
+            and news.after <= self._seen
+            and news.losses == self._store.losses
+            and len(self._batch) < AT_HAND
+        )
+        if self._is_all:
+            self._batch.extend(delivery for delivery in news.deliveries if delivery.sequence > self._seen)
+        self._seen = max(self._seen, news.until)
 
     def settle(self, head: Delivery, at: datetime, outcome: Outcome, verdict: Verdict) -> None:
         """The attempt at `at` was the last: never show the event again. `tell` says so to others."""
@@ -214,9 +208,7 @@ class Backlog:
         if successes := self._unrecorded:
             self._unrecorded = []
             # The verdicts follow, and bring a commit along.
-            self._await(
-                lambda: self._store.record_successes(self._instance, self._endpoint, successes, in_passing=True)
-            )
+            self._await(lambda: self._store.record_successes(self._instance, self._endpoint, successes))
         if untold:
             with suppress(pykka.ActorDeadError):  # `remind` will find its successor
                 self._report(untold)
@@ -271,7 +263,7 @@ class Backlog:
         """Since when the receiver has done nothing but fail, if it failed at `at` too."""
         with suppress(StoreError):
             outage = self._store.outage(self._instance, self._endpoint)
-            if outage is not None and (at - outage[1]).total_seconds() < OUTAGE_GAP_S:
+            if outage is not None and at - outage[1] < OUTAGE_GAP:
                 return min(outage[0], at)
         return at
 
@@ -297,14 +289,13 @@ class Backlog:
         self._batch.extend(found)
         self._seen = max((self._seen, *(delivery.sequence for delivery in found)))
         # By chat there may be more as soon as a chat is held no longer.
-        self._through = self._seen if held is None and len(found) < BATCH else None
+        self._is_all = held is None and len(found) < BATCH
 
     def _drop_settled(self) -> None:
         """Verdicts that are in the log by now are on their way no more."""
         if self._told:
             waiting = self._store.still_waiting(self._instance, self._endpoint, self._told.keys())
             self._told = {key: told for key, told in self._told.items() if key in waiting}
-        self._looked_at = len(self._told)
 
     def _keep(self, head: Delivery, at: datetime, outcome: Outcome, due: datetime | None) -> None:
         """Record an attempt that failed, after those before it."""

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 import msgspec
 
-from chatbot_erp.actors.endpoint import recipients
 from chatbot_erp.actors.journal import Written
 from chatbot_erp.eventstore.deliveries import chat_of
 from chatbot_erp.eventstore.records import Delivery
@@ -43,7 +42,7 @@ class Bulletin:
         self._after, self._until, self._losses = sequences[0] - 1, sequences[-1], losses
         self._told = [
             (
-                recipients(each.state.endpoints, record.event) if each.state is not None else (),
+                each.recipients,
                 Delivery(
                     sequence=sequence,
                     chat=chat_of(record.stream, record.event),

@@ -38,8 +38,8 @@ class Ask(Protocol):
 class Writer(Protocol):
     """Commits groups of work, each durable before its future resolves. Any thread may call."""
 
-    def submit(self, work: "Work", /, *, in_passing: bool = False) -> None:
-        """Queue `work`; `in_passing`, it is written with what is submitted next. Raises StoreClosed, StoreOverloaded."""
+    def submit(self, work: "Work", /) -> None:
+        """Queue `work`. Raises StoreClosed, StoreOverloaded."""
 
     def trouble(self) -> "StoreUnavailable | None":
         """Why writes fail now."""

@@ -4,7 +4,7 @@ import threading
 from collections import deque
 
 from chatbot_erp.eventstore.errors import StoreClosed, StoreOverloaded
-from chatbot_erp.eventstore.work import Bounds, Outcomes, Work
+from chatbot_erp.eventstore.work import Append, Bounds, Outcomes, Work
 
 
 class Inbox:
@@ -20,15 +20,15 @@ class Inbox:
     def __len__(self) -> int:
         return len(self._queue)
 
-    def submit(self, work: Work, *, in_passing: bool = False) -> None:
-        """Queue `work`; `in_passing`, it is taken with what is submitted next. Raises StoreClosed, StoreOverloaded."""
+    def submit(self, work: Work) -> None:
+        """Queue `work`. Raises StoreClosed, StoreOverloaded."""
         with self._arrival:
             if self.is_closed:
                 raise StoreClosed
             if len(self._queue) >= self._bounds.queue:
                 raise StoreOverloaded(len(self._queue))
             self._queue.append(work)
-            if not in_passing:
+            if isinstance(work, Append) or not work.in_passing:
                 self._arrival.notify()
 
     def wait(self, patience_s: float | None = None) -> bool:

@@ -328,20 +328,16 @@ class EventStore:
         stream: str,
         endpoint: str,
         successes: Sequence[tuple[int, Attempt, Recorded]],
-        *,
-        in_passing: bool = False,
     ) -> Future[None]:
         """Keep attempts that went well, each with the sequence of its delivery and its event, as `record_attempt` does.
 
-        `in_passing` spares them a commit of their own: they are written with whatever is written next.
+        They bring no commit of their own: they are written with whatever is written next.
         """
         sealed = [
             (sequence, *attempt_log.seal(self._sealer, stream, endpoint, sequence, attempt, about))
             for sequence, attempt, about in successes
         ]
-        return self._errand(
-            lambda ask: attempt_log.record_successes(ask, stream, endpoint, sealed), in_passing=in_passing
-        )
+        return self._errand(lambda ask: attempt_log.record_successes(ask, stream, endpoint, sealed), in_passing=True)
 
     def release_deliveries(self, stream: str, endpoint: str, sequence: int | None = None) -> Future[None]:
         """What failed, all of it or the delivery of this number, has to wait for its time no longer."""
@@ -393,6 +389,6 @@ class EventStore:
         self.close()
 
     def _errand(self, run: Callable[[Ask], T], *, in_passing: bool = False) -> Future[T]:
-        errand = Errand(Future(), run)
-        self._writer.submit(errand, in_passing=in_passing)
+        errand = Errand(Future(), run, in_passing)
+        self._writer.submit(errand)
         return errand.future

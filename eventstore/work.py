@@ -50,6 +50,8 @@ class Errand(msgspec.Struct):
 
     future: Future[Any]
     run: Callable[[Ask], Any]
+    in_passing: bool = False
+    """It brings no commit of its own: it is written with what is submitted next."""
 
 
 Work = Append | Errand

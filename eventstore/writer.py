@@ -70,9 +70,9 @@ class Writer:
             self._thread.join()
             raise
 
-    def submit(self, work: Work, /, *, in_passing: bool = False) -> None:
+    def submit(self, work: Work, /) -> None:
         """As `Inbox.submit`."""
-        self._inbox.submit(work, in_passing=in_passing)
+        self._inbox.submit(work)
 
     def trouble(self) -> StoreUnavailable | None:
         """Why writes fail now."""

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from chatbot_erp.actors import frames, tidings
 from chatbot_erp.actors.commands import ConfigurePacing, CreateInstance, RestartInstance, SendMessage
 from chatbot_erp.actors.contents import Text
+from chatbot_erp.actors.endpoint import ConfigureEndpoint
 from chatbot_erp.actors.erasing import Eraser
 from chatbot_erp.actors.errors import InstanceNotOperational, OutcomeUnknown, SendingTooFast, Unavailable
 from chatbot_erp.actors.instance_actor import MOST_PENDING, InstanceActor
@@ -17,7 +18,7 @@ from chatbot_erp.actors.manager import Manager
 from chatbot_erp.actors.pacing import UNPACED, Pacing
 from chatbot_erp.actors.tallies import DISREGARDED
 from chatbot_erp.actors.webhook_mail import Wake
-from chatbot_erp.eventstore.records import Delivery
+from chatbot_erp.eventstore.records import MAIN, Delivery
 from instance_world import NOW, PATIENCE_S, World, received
 
 
@@ -50,16 +51,29 @@ def test_a_receiver_is_handed_what_was_stored_with_no_number_missing_between(wor
     world.connect()
     for number in range(1, 4):
         world.tell(received(f"m{number}"), number)
-    handed: list[Delivery] = []
+    deliveries = handed(world, 4)
+    assert [each.sequence for each in deliveries] == [1, 2, 3, 4]
+    assert [each.record.id for each in deliveries] == [each.record.id for each in world.store.deliveries("i", limit=10)]
+
+
+def test_a_receiver_is_handed_only_what_it_wants_and_no_number_is_missing(world: World) -> None:
+    world.actor.ask(ConfigureEndpoint(endpoint=MAIN, events=("message.received",)))
+    world.connect()
+    world.tell(received("m"), 1)
+    assert [(each.sequence, each.record.type) for each in handed(world, 2)] == [(2, "message.received")]
+
+
+def handed(world: World, last: int) -> list[Delivery]:
+    """What the receiver is handed of the numbers from 1 to `last`."""
+    deliveries: list[Delivery] = []
     until = 0
-    while until < 4:
+    while until < last:
         message = world.webhook_heard.get(timeout=PATIENCE_S)
         if isinstance(message, Wake) and message.news is not None:
             assert message.news.after == until
-            handed += message.news.deliveries
+            deliveries += message.news.deliveries
             until = message.news.until
-    assert [each.sequence for each in handed] == [1, 2, 3, 4]
-    assert [each.record.id for each in handed] == [each.record.id for each in world.store.deliveries("i", limit=10)]
+    return deliveries
 
 
 def test_a_word_said_again_is_stored_once(world: World) -> None:

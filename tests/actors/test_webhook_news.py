@@ -7,12 +7,10 @@ from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chatbot_erp.actors.endpoint import Endpoint
 from chatbot_erp.actors.journal import Written
 from chatbot_erp.actors.webhook import Answer
 from chatbot_erp.actors.webhook_backlog import Backlog
@@ -23,11 +21,10 @@ from chatbot_erp.eventstore.codec import CODEC
 from chatbot_erp.eventstore.events import DELIVERED, Event, WebhookDelivered
 from chatbot_erp.eventstore.records import MAIN, NewEvent, Recorded
 from chatbot_erp.eventstore.store import EventStore
-from webhook_world import LONG_AGO, STATE, Desk, message
+from webhook_world import Desk, message
 
 IDS = count(1)
 GOLDEN = Path(__file__).parents[1] / "eventstore" / "golden"
-PICKY = Endpoint(id=MAIN, url="http://a/", since=LONG_AGO, events=("message.ack",))
 
 
 @dataclass
@@ -44,8 +41,6 @@ class Stream:
     def __init__(self, store: EventStore, *, told: tuple[str, ...] = (MAIN,)) -> None:
         self.name = f"stream-{next(IDS)}"
         self.store = store
-        endpoints = tuple(Endpoint(id=each, url="http://a/", since=LONG_AGO) for each in told)
-        self.state = msgspec.structs.replace(STATE, endpoints=endpoints)
         self.told = told
         self._version = 0
 
@@ -59,7 +54,7 @@ class Stream:
         return appended.records
 
     def news(self, *records: Recorded, losses: int | None = None) -> News | None:
-        written = [Written(record, self.state) for record in records]
+        written = [Written(record, None, self.told) for record in records]
         return Bulletin(written, self.store.losses if losses is None else losses).of(MAIN)
 
 
@@ -129,7 +124,6 @@ def test_who_knows_all_that_was_before_reads_nothing(store: EventStore) -> None:
 
 def test_who_is_told_nothing_of_what_others_are_told_reads_the_log_once(store: EventStore) -> None:
     stream, desk = Stream(store, told=()), Desk(store)
-    stream.state = msgspec.structs.replace(stream.state, endpoints=(PICKY,))
     stream.append(message("before it began"))
     backlog = Backlog(stream.name, MAIN, desk, report=lambda told: None)
     for _ in range(50):
@@ -151,8 +145,7 @@ def test_what_was_on_its_way_when_somebody_was_forgotten_is_read_anew(store: Eve
 
 
 def test_an_endpoint_is_handed_only_what_it_is_to_be_told_and_knows_of_the_rest(store: EventStore) -> None:
-    stream = Stream(store)
-    stream.state = msgspec.structs.replace(stream.state, endpoints=(PICKY,))
+    stream = Stream(store, told=())
     news = stream.news(*stream.append(message("a"), message("b")))
     assert news is not None
     assert (news.after, news.until, news.deliveries) == (0, 2, ())

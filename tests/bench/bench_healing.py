@@ -18,13 +18,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "support")]
 
 from chatbot_erp.actors.supervision import REMEDIES
 from chatbot_erp.actors.wa_watch import FLAPS
 from chatbot_erp.sandbox.client import Network
 from chatbot_erp.sandbox.faults import Drop
 from fault_matrix import FAULTS, Course, Fault, Number, all_events, await_connected, await_event, moment, play, position
+from load.processes import descriptors, threads
 from manager_process import ManagerProcess
 from receiver import Receiver
 
@@ -67,16 +68,8 @@ def percentile(values: list[float], share: float) -> float:
 
 def usage(pid: int) -> dict[str, int]:
     """What a process uses: MiB, descriptors, threads."""
-    status = Path(f"/proc/{pid}/status").read_text()
-
-    def value(name: str) -> int:
-        return int(status.partition(f"{name}:")[2].split()[0])
-
-    return {
-        "MiB": value("VmRSS") // 1024,
-        "descriptors": len(os.listdir(f"/proc/{pid}/fd")),
-        "threads": value("Threads"),
-    }
+    resident_kb = int(Path(f"/proc/{pid}/status").read_text().partition("VmRSS:")[2].split()[0])
+    return {"MiB": resident_kb // 1024, "descriptors": descriptors([pid]), "threads": threads([pid])}
 
 
 def matrix() -> None:

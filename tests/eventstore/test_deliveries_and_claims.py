@@ -101,13 +101,13 @@ def test_one_of_many_who_claim_at_once_gets_the_key(store: EventStore, noon: dat
     assert len({claim.owner for claim in claims if isinstance(claim, Running)}) == 1
 
 
-def test_successes_that_are_recorded_in_passing_are_in_the_log_with_what_comes_next(
+def test_successes_are_recorded_in_passing_with_what_comes_next(
     store: EventStore, new: Facts, sent: MessageSent, noon: datetime
 ) -> None:
     store.append("a", 0, [new(sent)], snapshot=b"1").result()
     (delivery,) = store.deliveries("a", limit=1)
     attempt = Attempt(at=noon, duration_ms=7, http_status=200, error="", address="127.0.0.1:9", answer="")
-    recorded = store.record_successes("a", "main", [(1, attempt, delivery.record)], in_passing=True)
+    recorded = store.record_successes("a", "main", [(1, attempt, delivery.record)])
     store.append("a", 1, [new(sent)], snapshot=b"2").result()
     assert recorded.result(60) is None
     assert [each.sequence for each in store.attempts("a", limit=10)] == [1]

@@ -17,13 +17,12 @@ from chatbot_erp.actors.alarms import Alarms
 from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.endpoint import Endpoint
 from chatbot_erp.actors.journal import Written
-from chatbot_erp.actors.state import Instance
 from chatbot_erp.actors.webhook import signing_key
 from chatbot_erp.actors.webhook_actor import RetryNow, Verdict, WebhookActor
 from chatbot_erp.actors.webhook_credentials import Keys
 from chatbot_erp.actors.webhook_mail import Wake
 from chatbot_erp.actors.webhook_news import Bulletin
-from chatbot_erp.eventstore.events import Event, MessageReceived, Status
+from chatbot_erp.eventstore.events import Event, MessageReceived
 from chatbot_erp.eventstore.records import (
     MAIN,
     Attempt,
@@ -40,20 +39,6 @@ SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 NEW_SECRET = "whsec_" + base64.b64encode(bytes(range(32, 64))).decode()
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 IDS = itertools.count(1)
-STATE = Instance(
-    name="empresa_x",
-    endpoints=(Endpoint(id=MAIN, url="http://a/", since=LONG_AGO),),
-    status=Status.CONNECTED,
-    reason=None,
-    since=LONG_AGO,
-    account=None,
-    paired=True,
-    session_from=None,
-    generation=1,
-    restarts=0,
-    pending=(),
-)
-"""Of an instance that tells one endpoint everything."""
 
 
 class Desk:
@@ -126,11 +111,9 @@ class Desk:
         stream: str,
         endpoint: str,
         successes: Sequence[tuple[int, Attempt, Recorded]],
-        *,
-        in_passing: bool = False,
     ) -> Future[None]:
         self._check()
-        return self.store.record_successes(stream, endpoint, successes, in_passing=in_passing)
+        return self.store.record_successes(stream, endpoint, successes)
 
     def release_deliveries(self, stream: str, endpoint: str, sequence: int | None = None) -> Future[None]:
         self._check()
@@ -214,7 +197,7 @@ class Number:
         losses = self.desk.losses
         records = self.append(*(message(text, chat) for text in texts))
         self._heard += 1
-        news = Bulletin([Written(record, STATE) for record in records], losses).of(MAIN)
+        news = Bulletin([Written(record, None, (MAIN,)) for record in records], losses).of(MAIN)
         self.actor.tell(Wake(None if self._heard % 3 == 0 else news))
 
     def settled(self, count: int, timeout_s: float = 60.0) -> list[Verdict]:

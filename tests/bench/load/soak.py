@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from statistics import linear_regression
 from typing import Any
 
 from load.processes import descendants, descriptors, pss_mb, threads
@@ -55,6 +57,4 @@ def soak(world: World, minutes: float, per_s: float, note: Callable[[dict[str, A
 
 def slope(at: Sequence[float], values: Sequence[float]) -> float:
     """Of the line that fits best; nan where there are no two moments."""
-    middle, mean = sum(at) / len(at), sum(values) / len(values)
-    spread = sum((x - middle) ** 2 for x in at)
-    return sum((x - middle) * (y - mean) for x, y in zip(at, values, strict=True)) / spread if spread else float("nan")
+    return linear_regression(at, values).slope if len(at) > 1 else math.nan
