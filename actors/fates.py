@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from chatbot_erp.actors.authors import Origin, Written, counts, may_be_one, names, origin
 from chatbot_erp.eventstore.events import (
@@ -67,24 +68,25 @@ def fate_of(event: Event) -> Fate | None:
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """One message, sent or received. Its `jid` is the chat, or the number as the caller wrote it until that is known."""
+    """One message, sent or received."""
 
-    command_id: str | None
-    message_id: str | None
-    jid: str
-    fate: Fate
-    ack: Ack | None
-    reason: str | None
-    at: datetime
-    """When its fate last changed."""
+    command_id: Annotated[str | None, Meta(description="The id that its send got; null for what was received.")]
+    message_id: Annotated[str | None, Meta(description="WhatsApp's id; null until the server has the message.")]
+    jid: Annotated[str, Meta(description="The chat, or the number as the caller wrote it until that is known.")]
+    fate: Annotated[Fate, Meta(description="How far it has come; in a group the farthest that anybody has.")]
+    ack: Annotated[Ack | None, Meta(description="The acknowledgement, 0 error to 4 played; null before there is one.")]
+    reason: Annotated[str | None, Meta(description="The log's word for why it failed or is unknown; else null.")]
+    at: Annotated[datetime, Meta(description="When `fate` last changed.")]
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Something that happened to a message. `participant` is whose device says so, where the chat is a group."""
+    """Something that happened to a message."""
 
-    fate: Fate
-    at: datetime
-    participant: str | None = None
+    fate: Annotated[Fate, Meta(description="How far it came by this.")]
+    at: Annotated[datetime, Meta(description="When it was put on record.")]
+    participant: Annotated[
+        str | None, Meta(description="Whose device says so, where the chat is a group; else null.")
+    ] = None
 
 
 class Story(msgspec.Struct, frozen=True, kw_only=True):

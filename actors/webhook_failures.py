@@ -10,15 +10,21 @@ from chatbot_erp.eventstore.events import MessageFailed, MessageOutcomeUnknown
 
 
 class WebhookFailure(Shape, frozen=True, kw_only=True):
-    """A send that got no acknowledgement, and why: `type` as a caller who had waited would have got it."""
+    """A send that got no acknowledgement, and why."""
 
     command_id: Annotated[str, Meta(description="The id that a send got which was answered with 202.")]
     outcome: Annotated[
         Literal["failed", "unknown"],
         Meta(description="`failed`: certainly not sent. `unknown`: nobody can say; it is never repeated by itself."),
     ]
-    type: Annotated[str, Meta(examples=["/problems/not-on-whatsapp"])]
-    detail: str
+    type: Annotated[
+        str,
+        Meta(
+            description="The problem that a caller who had waited would have got.",
+            examples=["/problems/not-on-whatsapp"],
+        ),
+    ]
+    detail: Annotated[str, Meta(description="Why, for people.")]
 
 
 class MessageFailedWebhook(WebhookEvent, frozen=True, kw_only=True, tag="message.failed"):

@@ -7,40 +7,42 @@ from msgspec import UNSET, Meta, UnsetType
 from chatbot_erp.actors.webhook_shape import Shape, WebhookEvent, WebhookInstance
 from chatbot_erp.eventstore.events import GroupUpdated
 
+GroupJid = Annotated[str, Meta(description="The group's address.", examples=["120363000000000000@g.us"])]
+
 
 class WebhookGroup(Shape, frozen=True, kw_only=True):
     """Which group, as it is called and who is in it. People are jids, or LIDs where WhatsApp shows no number."""
 
-    jid: Annotated[str, Meta(examples=["120363000000000000@g.us"])]
-    subject: str
-    description: str
-    participants: tuple[str, ...]
+    jid: GroupJid
+    subject: Annotated[str, Meta(description="Its name.")]
+    description: Annotated[str, Meta(description="What it is for; empty where nobody has said.")]
+    participants: Annotated[tuple[str, ...], Meta(description="Everybody in it.")]
 
 
 class WebhookGroupChange(Shape, frozen=True, kw_only=True):
     """What is different in a group. Settings that are not there stayed as they were."""
 
-    jid: Annotated[str, Meta(examples=["120363000000000000@g.us"])]
+    jid: GroupJid
     by: Annotated[str | None, Meta(description="Who changed it, where WhatsApp says so.")]
-    subject: str | UnsetType = UNSET
-    description: str | UnsetType = UNSET
+    subject: Annotated[str | UnsetType, Meta(description="Its new name.")] = UNSET
+    description: Annotated[str | UnsetType, Meta(description="What it is for now; empty: nobody says.")] = UNSET
     announce: Annotated[bool | UnsetType, Meta(description="Only admins write.")] = UNSET
     locked: Annotated[bool | UnsetType, Meta(description="Only admins edit.")] = UNSET
     ephemeral: Annotated[int | UnsetType, Meta(description="Messages vanish after so many seconds; 0: never.")] = UNSET
-    joined: tuple[str, ...]
-    left: tuple[str, ...]
-    promoted: tuple[str, ...]
-    demoted: tuple[str, ...]
-    invite_reset: bool
-    deleted: bool
+    joined: Annotated[tuple[str, ...], Meta(description="Who came, or was added.")]
+    left: Annotated[tuple[str, ...], Meta(description="Who went, or was removed.")]
+    promoted: Annotated[tuple[str, ...], Meta(description="Who is an admin now.")]
+    demoted: Annotated[tuple[str, ...], Meta(description="Who is no admin any more.")]
+    invite_reset: Annotated[bool, Meta(description="The invitation link is another one; the link itself is not told.")]
+    deleted: Annotated[bool, Meta(description="There is no such group any more.")]
 
 
 class GroupJoinedWebhook(WebhookEvent, frozen=True, kw_only=True, tag="group.joined"):
-    """The number is in a group now: founded by it, added to it, or by an invitation (`reason` "invite")."""
+    """The number is in a group now: founded by it, added to it, or by an invitation."""
 
     instance: WebhookInstance
     group: WebhookGroup
-    reason: str
+    reason: Annotated[str, Meta(description="`invite` where it came by an invitation, else empty.")]
 
 
 class GroupUpdatedWebhook(WebhookEvent, frozen=True, kw_only=True, tag="group.updated"):

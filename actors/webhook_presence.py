@@ -5,16 +5,18 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from chatbot_erp.actors.webhook_shape import Jid, Shape, WebhookEvent, WebhookInstance
+from chatbot_erp.actors.webhook_shape import JidAlt, Person, Shape, WebhookEvent, WebhookInstance
 from chatbot_erp.eventstore.events import PresenceChanged, PresenceState
 
 
 class WebhookPresence(Shape, frozen=True, kw_only=True):
-    """Who, and what of them; `jid` and `jidAlt` are two addresses of one person."""
+    """Who, and what of them."""
 
-    jid: Jid
-    jid_alt: str | None
-    state: PresenceState
+    jid: Person
+    jid_alt: JidAlt
+    state: Annotated[
+        PresenceState, Meta(description="`available` has WhatsApp open; `paused` ends typing or recording.")
+    ]
     last_seen: Annotated[
         Annotated[datetime, Meta(tz=True)] | None, Meta(description="Where an unavailable person shows it.")
     ]

@@ -15,7 +15,7 @@ from chatbot_erp.actors.webhook_groups import (
     group_change,
 )
 from chatbot_erp.actors.webhook_presence import PresenceChangedWebhook, presence
-from chatbot_erp.actors.webhook_shape import Jid, Shape, WebhookEvent, WebhookInstance, WebhookNotice
+from chatbot_erp.actors.webhook_shape import Jid, JidAlt, Person, Shape, WebhookEvent, WebhookInstance, WebhookNotice
 from chatbot_erp.eventstore.events import (
     DELIVERED,
     Ack,
@@ -37,6 +37,7 @@ from chatbot_erp.eventstore.events import (
 )
 from chatbot_erp.eventstore.records import Recorded
 
+MessageId = Annotated[str, Meta(description="WhatsApp's id of the message.")]
 Participant = Annotated[str | UnsetType, Meta(description="In a group, who it was. Not there in other chats.")]
 
 _SAID = {
@@ -62,17 +63,17 @@ ReceivedMessage = Annotated[
 class WebhookStatus(WebhookInstance, frozen=True, kw_only=True):
     """Whose status changed, and how."""
 
-    status: Annotated[Status, Meta(examples=["DISCONNECTED"])]
-    previous: Annotated[Status, Meta(examples=["CONNECTED"])]
+    status: Annotated[Status, Meta(description="From now on.", examples=["DISCONNECTED"])]
+    previous: Annotated[Status, Meta(description="Until now.", examples=["CONNECTED"])]
 
 
 class WebhookSender(Shape, frozen=True, kw_only=True):
-    """Where a message came from; `jid` and `jidAlt` are two addresses of one chat."""
+    """Where a message came from."""
 
     jid: Jid
-    jid_alt: str | None
-    message_id: str
-    push_name: str
+    jid_alt: JidAlt
+    message_id: MessageId
+    push_name: Annotated[str, Meta(description="The name that the sender goes by; empty where it came without one.")]
     participant: Participant = UNSET
 
 
@@ -80,15 +81,15 @@ class WebhookMessageId(Shape, frozen=True, kw_only=True):
     """Which message it is about."""
 
     jid: Jid
-    message_id: str
+    message_id: MessageId
     participant: Participant = UNSET
 
 
 class WebhookAck(Shape, frozen=True, kw_only=True):
     """How far a message has come."""
 
-    status: Annotated[Ack, Meta(examples=[2])]
-    name: Annotated[str, Meta(examples=["delivered"])]
+    status: Annotated[Ack, Meta(description="0 error, 1 sent, 2 delivered, 3 read, 4 played.", examples=[2])]
+    name: Annotated[str, Meta(description="The same as a word.", examples=["delivered"])]
 
 
 class WebhookTest(WebhookNotice, frozen=True, kw_only=True, tag="webhook.test"):
@@ -139,24 +140,23 @@ class MessageRevokedWebhook(WebhookEvent, frozen=True, kw_only=True, tag="messag
 
 
 class MessageUndecryptableWebhook(WebhookEvent, frozen=True, kw_only=True, tag="message.undecryptable"):
-    """A message came that could not be read. Often its sender's device sends it again: then `message.received` follows.
-
-    `unavailable`: WhatsApp keeps its content from linked devices; it is to be seen on the phone.
-    """
+    """A message came that could not be read. Often its sender's device sends it again: then `message.received` follows."""
 
     instance: WebhookInstance
     whatsapp: WebhookSender
-    unavailable: bool
+    unavailable: Annotated[
+        bool, Meta(description="WhatsApp keeps its content from linked devices; it is to be seen on the phone.")
+    ]
 
 
 class WebhookCall(Shape, frozen=True, kw_only=True):
     """Who calls, and how."""
 
-    id: str
-    jid: Jid
-    jid_alt: str | None
+    id: Annotated[str, Meta(description="WhatsApp's id of the call.")]
+    jid: Person
+    jid_alt: JidAlt
     group: Annotated[str | None, Meta(description="The group that is called; null for a call to this number alone.")]
-    video: bool
+    video: Annotated[bool, Meta(description="With a picture.")]
 
 
 class CallReceivedWebhook(WebhookEvent, frozen=True, kw_only=True, tag="call.received"):
@@ -170,7 +170,7 @@ class InstanceStatusWebhook(WebhookEvent, frozen=True, kw_only=True, tag="instan
     """The status of an instance changed."""
 
     instance: WebhookStatus
-    reason: Annotated[str | None, Meta(examples=["dropped"])]
+    reason: Annotated[str | None, Meta(description="Why; null where all is well.", examples=["dropped"])]
 
 
 Told = (

@@ -2,9 +2,9 @@
 
 from chatbot_erp.actors.people import People
 from chatbot_erp.http import chat_payloads
+from chatbot_erp.http.bodies import parse
 from chatbot_erp.http.exchange import Request, Response
 from chatbot_erp.http.media import json_body
-from chatbot_erp.http.payloads import parse
 
 
 class ReadMarks:

@@ -7,6 +7,7 @@ import msgspec
 from chatbot_erp.actors import contents as c
 from chatbot_erp.actors.outbox import Parcel
 from chatbot_erp.actors.sending import Draft
+from chatbot_erp.http.bodies import faults, why_not_json
 from chatbot_erp.http.message_payloads import (
     BY_TYPE,
     AnyRequest,
@@ -28,7 +29,6 @@ from chatbot_erp.http.message_payloads import (
     SendVoice,
     WithFile,
 )
-from chatbot_erp.http.payloads import faults, why_not_json
 from chatbot_erp.http.problems import INVALID, MALFORMED_JSON, FieldError, RequestRefused
 
 

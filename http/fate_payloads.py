@@ -13,27 +13,33 @@ from chatbot_erp.http.payloads import Id, Moment, Payload
 class AcceptedMessage(Payload, frozen=True, kw_only=True):
     """A message on record that is sent as soon as can be; `location` tells what has become of it."""
 
-    id: Id
-    status: Annotated[str, Meta(examples=["accepted"])]
-    location: Annotated[str, Meta(examples=["/instances/empresa_x/messages/6f1c2f0e-8a53-4c57-9a55-0f6d6e0a9b11"])]
+    id: Annotated[Id, Meta(description="Names the message until WhatsApp does: `commandId` in what is told of it.")]
+    status: Annotated[str, Meta(description="Always `accepted`.", examples=["accepted"])]
+    location: Annotated[
+        str,
+        Meta(
+            description="The path that tells what has become of it.",
+            examples=["/instances/empresa_x/messages/6f1c2f0e-8a53-4c57-9a55-0f6d6e0a9b11"],
+        ),
+    ]
 
 
 class MessageFate(Payload, frozen=True, kw_only=True):
-    """What became of a message. In a group `fate` is the farthest that anybody has come."""
+    """What became of a message."""
 
     id: Annotated[str | None, Meta(description="The id that a 202 gave; null for what was received.")]
     message_id: Annotated[str | None, Meta(description="WhatsApp's id; null until the server has the message.")]
     jid: Annotated[
         str, Meta(description="The chat; the number as it was accepted until WhatsApp has named the account.")
     ]
-    fate: Fate
+    fate: Annotated[Fate, Meta(description="How far it has come; in a group the farthest that anybody has.")]
     status: Annotated[
         Ack | None, Meta(description="The acknowledgement, 0 error to 4 played; null before there is one.")
     ]
     type: Annotated[
         str | None, Meta(description="The problem that a caller who had waited would have got; null where all is well.")
     ]
-    reason: str | None
+    reason: Annotated[str | None, Meta(description="The log's word for why it failed or is unknown; else null.")]
     at: Annotated[Moment, Meta(description="When `fate` last changed.")]
     steps: Annotated[list[Step], Meta(description="What has happened to it, in order.")]
 

@@ -9,7 +9,7 @@ from chatbot_erp.actors.directory import InstanceView
 from chatbot_erp.actors.manager import Manager
 from chatbot_erp.eventstore.events import Status
 from chatbot_erp.eventstore.records import MAIN
-from chatbot_erp.http import payloads, queries, webhook_payloads
+from chatbot_erp.http import bodies, payloads, queries, webhook_payloads
 from chatbot_erp.http.auth import check_reach
 from chatbot_erp.http.exchange import Request, Response
 from chatbot_erp.http.forwarding import Forwarder
@@ -48,9 +48,9 @@ class OneInstance:
         self._show(req, resp, self._manager.directory.view(name))
 
     def on_patch(self, req: Request, resp: Response, name: str) -> None:
-        change = payloads.parse(json_body(req), webhook_payloads.ChangeRequest)
+        change = bodies.parse(json_body(req), webhook_payloads.ChangeRequest)
         if change == webhook_payloads.ChangeRequest():
-            raise payloads.nothing_to_change("Give this field, `webhook` or `pacing`.", "webhookUrl")
+            raise bodies.nothing_to_change("Give this field, `webhook` or `pacing`.", "webhookUrl")
         if change.webhook_url is not UNSET or change.webhook is not UNSET:
             wanted = webhook_payloads.EndpointChange()
             if change.webhook is not UNSET:
@@ -82,7 +82,7 @@ class Creation(Concealing):
         self._instance = instance
 
     def on_post(self, req: Request, resp: Response) -> None:
-        wanted = payloads.parse(json_body(req), payloads.CreateRequest)
+        wanted = bodies.parse(json_body(req), payloads.CreateRequest)
         check_reach(req.grant, wanted.name)
         resp.send(payloads.created(self._manager.create(wanted.name, wanted.webhook_url)), status=201)
 

@@ -2,7 +2,7 @@
 
 from chatbot_erp.actors.errors import BadContent, BadMessage, BadNumber, MessageNotFound, NotOnWhatsApp
 from chatbot_erp.actors.manager import Manager
-from chatbot_erp.http import drafts, fate_payloads, payloads
+from chatbot_erp.http import bodies, drafts, fate_payloads, payloads
 from chatbot_erp.http.deferred import defer, wants_deferral
 from chatbot_erp.http.exchange import Incoming, Request, Response
 from chatbot_erp.http.history import stream_of
@@ -19,7 +19,7 @@ class Messages:
         self._manager = manager
 
     def on_post(self, req: Request, resp: Response, name: str) -> None:
-        letter = payloads.parse(json_body(req), payloads.MessageRequest)
+        letter = bodies.parse(json_body(req), payloads.MessageRequest)
         if wants_deferral(req):
             defer(resp, name, self._manager.accept_text(name, letter.number, letter.message))
         else:

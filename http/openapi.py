@@ -108,7 +108,16 @@ def _schemas(operations: list[Operation]) -> tuple[dict[Any, Json], dict[str, Js
             if kind and not isinstance(kind, list | str)
         ]
     found, components = msgspec.json.schema_components(types, ref_template=REF)
+    for component in components.values():
+        _describe_tag(component)
     return {repr(kind): _exclusive(schema) for kind, schema in zip(types, found, strict=True)}, components
+
+
+def _describe_tag(component: Json) -> None:
+    """The word that tells a type from others is the library's doing, and the only field that says nothing of itself."""
+    for field in component.get("properties", {}).values():
+        if len(field.get("enum", ())) == 1:
+            field.setdefault("description", f"Always `{field['enum'][0]}`: it says which kind this is.")
 
 
 def _exclusive(schema: Json) -> Json:

@@ -4,7 +4,7 @@ from collections import OrderedDict
 from uuid import uuid4
 
 from chatbot_erp.actors.manager import Manager
-from chatbot_erp.http import payloads, qr_images
+from chatbot_erp.http import bodies, payloads, qr_images
 from chatbot_erp.http.exchange import Request, Response
 from chatbot_erp.http.idempotency import Concealing
 from chatbot_erp.http.media import choose, json_body
@@ -40,7 +40,7 @@ class PairingCodes(Concealing):
         self._answers: OrderedDict[str, bytes] = OrderedDict()
 
     def on_post(self, req: Request, resp: Response, name: str) -> None:
-        phone = payloads.parse(json_body(req), payloads.PairingRequest)
+        phone = bodies.parse(json_body(req), payloads.PairingRequest)
         resp.send(payloads.PairingCode(code=self._manager.pairing_code(name, phone.number)))
 
     def conceal(self, body: bytes) -> bytes:

@@ -4,10 +4,8 @@ Fields that nobody knows are ignored, so that callers of other gateways and of l
 that names no known field is refused, so that a misspelt one is not taken for done.
 """
 
-import json
-import re
 from datetime import UTC, datetime
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
@@ -20,15 +18,25 @@ from chatbot_erp.actors.rebuild import LAST_OF_MESSAGES
 from chatbot_erp.actors.state import Account, Instance, Removed
 from chatbot_erp.eventstore.events import Ack, Status
 from chatbot_erp.eventstore.records import Recorded
-from chatbot_erp.http.problems import INVALID, MALFORMED_JSON, FieldError, RequestRefused
 
-_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
-
-T = TypeVar("T", bound=msgspec.Struct)
-
-Name = Annotated[str, Meta(examples=["empresa_x"], extra_json_schema={"pattern": "^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$"})]
-Id = Annotated[str, Meta(extra_json_schema={"format": "uuid"})]
-Url = Annotated[str, Meta(examples=["http://api_mensagem/webhook/whatsapp"], extra_json_schema={"format": "uri"})]
+Name = Annotated[
+    str,
+    Meta(
+        description="What calls name the instance by.",
+        examples=["empresa_x"],
+        extra_json_schema={"pattern": "^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$"},
+    ),
+]
+Id = Annotated[str, Meta(description="A UUID.", extra_json_schema={"format": "uuid"})]
+InstanceId = Annotated[Id, Meta(description="The instance's id: a UUID that no other one ever gets.")]
+Url = Annotated[
+    str,
+    Meta(
+        description="Where events are posted: http or https.",
+        examples=["http://api_mensagem/webhook/whatsapp"],
+        extra_json_schema={"format": "uri"},
+    ),
+]
 Number = Annotated[
     str,
     Meta(
@@ -37,7 +45,22 @@ Number = Annotated[
     ),
 ]
 Moment = Annotated[datetime, Meta(tz=True)]
-Jid = Annotated[str, Meta(examples=["559199999999@s.whatsapp.net"])]
+Jid = Annotated[
+    str,
+    Meta(
+        description="WhatsApp's address: `…@s.whatsapp.net` of a person, `…@g.us` of a group.",
+        examples=["559199999999@s.whatsapp.net"],
+    ),
+]
+JidOrNone = Annotated[Jid | None, Meta(description="The address by number; null where WhatsApp does not show it.")]
+LidOrNone = Annotated[
+    str | None, Meta(description="The same one's address without the number, `…@lid`; null where it is not known.")
+]
+MessageId = Annotated[str, Meta(description="WhatsApp's id of the message.")]
+Since = Annotated[Moment, Meta(description="When the status last changed.")]
+Restarts = Annotated[
+    int, Meta(description="New sockets after a loss or on request; none for pairing or a start of the manager.")
+]
 
 
 class Payload(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -55,13 +78,23 @@ class MessageRequest(Payload, frozen=True, kw_only=True):
     """A text and who shall get it."""
 
     number: Number
-    message: Annotated[str, Meta(examples=["Olá!"], extra_json_schema={"minLength": 1, "maxLength": 65536})]
+    message: Annotated[
+        str,
+        Meta(
+            description="The words, in characters of Unicode.",
+            examples=["Olá!"],
+            extra_json_schema={"minLength": 1, "maxLength": 65536},
+        ),
+    ]
 
 
 class Pacing(Payload, frozen=True, kw_only=True):
     """How fast an instance sends; what outruns it is 429. Whatever is left out is off."""
 
-    per_minute: Annotated[float, Meta(gt=0, le=6000)] | None = None
+    per_minute: Annotated[
+        Annotated[float, Meta(gt=0, le=6000)] | None,
+        Meta(description="How many messages a minute in the long run; null: any number."),
+    ] = None
     burst: Annotated[int, Meta(ge=1, le=1000, description="So many may go at once after a rest.")] = 1
     typing: Annotated[
         float, Meta(ge=0, le=15, description="Seconds that it is seen typing before a text, or recording before voice.")
@@ -77,7 +110,7 @@ class PairingRequest(Payload, frozen=True, kw_only=True):
 class InstanceSummary(Payload, frozen=True, kw_only=True):
     """An instance at a glance."""
 
-    id: Id
+    id: InstanceId
     name: Name
     status: Status
 
@@ -86,29 +119,32 @@ class CreatedInstance(InstanceSummary, frozen=True, kw_only=True):
     """A new instance. `webhookSecret` is shown this once; null when the answer is repeated after its deletion."""
 
     webhook_url: Url
-    webhook_secret: Annotated[str, Meta(examples=["whsec_…"])] | None
+    webhook_secret: Annotated[
+        Annotated[str, Meta(examples=["whsec_…"])] | None,
+        Meta(description="What its webhooks are signed with (Standard Webhooks). Keep it."),
+    ]
 
 
 class User(Payload, frozen=True, kw_only=True):
     """The WhatsApp account of an instance."""
 
     jid: Jid
-    lid: str | None
-    push_name: str
+    lid: LidOrNone
+    push_name: Annotated[str, Meta(description="The name that its owner gave it; empty where it is not known.")]
 
 
 class InstanceState(Payload, frozen=True, kw_only=True):
     """An instance as the log knows it."""
 
-    id: Id
+    id: InstanceId
     name: Name
     status: Annotated[Status | None, Meta(description="null once the instance is removed")]
     reason: Annotated[str | None, Meta(description="Why it is INVALID, DISCONNECTED, DEGRADED or removed.")]
-    since: Moment
+    since: Since
     webhook_url: Url
-    user: User | None
-    restarts: int
-    removed: bool
+    user: Annotated[User | None, Meta(description="The account it was linked to; null where there was none.")]
+    restarts: Restarts
+    removed: Annotated[bool, Meta(description="Whether it was removed by then.")]
     messages: Annotated[
         list[Message],
         Meta(description=f"Those of the last {LAST_OF_MESSAGES:,} events about messages, and what had become of each."),
@@ -118,19 +154,19 @@ class InstanceState(Payload, frozen=True, kw_only=True):
 class InstanceDetails(Payload, frozen=True, kw_only=True):
     """All that can be known of an instance now. `qr` is a credential: whoever scans it links the number."""
 
-    id: Id
+    id: InstanceId
     name: Name
     status: Status
     reason: Annotated[str | None, Meta(description="Why it is INVALID, DISCONNECTED or DEGRADED.")]
-    since: Moment
+    since: Since
     webhook_url: Url
-    user: User | None
+    user: Annotated[User | None, Meta(description="The account it is linked to; null where there is none.")]
     qr: Annotated[
         str | None,
         Meta(description="The text of the QR code, while one waits for the phone. Only for keys that may manage."),
     ]
-    qr_expires_at: Moment | None
-    restarts: int
+    qr_expires_at: Annotated[Moment | None, Meta(description="When another code takes its place; null without one.")]
+    restarts: Restarts
     retry_at: Annotated[
         Moment | None,
         Meta(description="When it is tried next, after a loss, a ban or in quarantine; null where nothing is planned."),
@@ -142,16 +178,16 @@ class InstanceDetails(Payload, frozen=True, kw_only=True):
 class PairingCode(Payload, frozen=True, kw_only=True):
     """What to type into the phone instead of scanning. A credential."""
 
-    code: Annotated[str, Meta(examples=["ABCD-1234"])]
+    code: Annotated[str, Meta(description="Eight characters, for a few minutes.", examples=["ABCD-1234"])]
 
 
 class SentMessage(Payload, frozen=True, kw_only=True):
     """WhatsApp's server has the message (ack 1)."""
 
-    message_id: str
-    jid: Jid
-    status: Annotated[Ack, Meta(examples=[1])]
-    timestamp: Moment
+    message_id: MessageId
+    jid: Annotated[Jid, Meta(description="The chat it went to, as WhatsApp names the account.")]
+    status: Annotated[Ack, Meta(description="The acknowledgement, 1 sent: what follows is told.", examples=[1])]
+    timestamp: Annotated[Moment, Meta(description="When WhatsApp's server had it, by its own clock.")]
 
 
 class LoggedEvent(Payload, frozen=True, kw_only=True):
@@ -160,15 +196,15 @@ class LoggedEvent(Payload, frozen=True, kw_only=True):
     position: Annotated[int, Meta(description="Place in the whole log, from 1, without gaps.")]
     stream: Annotated[str, Meta(description="The instance's id.")]
     version: Annotated[int, Meta(description="Place in the instance's own log, from 1, without gaps.")]
-    id: str
-    type: Annotated[str, Meta(examples=["message.acknowledged"])]
+    id: Annotated[str, Meta(description="The event's own id: that of its webhook, where one is told.")]
+    type: Annotated[str, Meta(description="What kind of thing happened.", examples=["message.acknowledged"])]
     data: Annotated[
         msgspec.Raw,
         Meta(
             description="What happened, as it was stored.", examples=[{"messageId": "3EB0C767D0A8F5B1D2E4", "ack": 2}]
         ),
     ]
-    recorded_at: Moment
+    recorded_at: Annotated[Moment, Meta(description="When it was put on record, by the manager's clock.")]
     sequence: Annotated[int | None, Meta(description="Number of its webhook delivery; null where no webhook is told.")]
     hash: Annotated[str, Meta(description="SHA-256 of the log up to and including this event.")]
 
@@ -176,87 +212,24 @@ class LoggedEvent(Payload, frozen=True, kw_only=True):
 class EventPage(Payload, frozen=True, kw_only=True):
     """A page of the log."""
 
-    events: list[LoggedEvent]
+    events: Annotated[list[LoggedEvent], Meta(description="By position, the oldest first.")]
     next: Annotated[int, Meta(description="Give it as `after` for the next page.")]
 
 
 class Node(Payload, frozen=True, kw_only=True):
-    """A manager. `alive`: it was heard of lately, and what it has is not given to others."""
+    """A manager."""
 
-    name: str
-    url: str
-    instances: int
-    seen_at: Moment
-    alive: bool
+    name: Annotated[str, Meta(description="Its `--node`.", examples=["node-1"])]
+    url: Annotated[str, Meta(description="Where the others reach it: its `--advertise`.")]
+    instances: Annotated[int, Meta(description="How many it has.")]
+    seen_at: Annotated[Moment, Meta(description="When it was last heard of.")]
+    alive: Annotated[bool, Meta(description="It was heard of lately, and what it has is not given to others.")]
 
 
 class Health(Payload, frozen=True, kw_only=True):
     """Good news."""
 
-    status: Annotated[str, Meta(examples=["ready"])]
-
-
-def parse(body: bytes, kind: type[T]) -> T:
-    """The body as `kind`. Raises `RequestRefused`: not JSON at all, or `errors` that name each wrong field."""
-    try:
-        return msgspec.json.decode(body, type=kind)
-    except msgspec.ValidationError as ex:
-        raise RequestRefused(INVALID, "The body is not what this call takes.", faults(body, kind)) from ex
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as ex:
-        raise RequestRefused(MALFORMED_JSON, why_not_json(body, ex)) from ex
-
-
-def why_not_json(body: bytes, ex: Exception) -> str:
-    """A sentence for people; it never repeats what was sent."""
-    if not body.strip():
-        return "The body is empty."
-    if isinstance(ex, UnicodeDecodeError):
-        return "The body is not UTF-8."
-    if isinstance(ex, RecursionError):
-        return "The body is nested too deep."
-    return "A text in the body is not valid Unicode (a lone surrogate)." if _is_lenient_json(body) else f"{ex}."
-
-
-def _is_lenient_json(body: bytes) -> bool:
-    """Whether all that is wrong are halves of characters: Python's own reader takes them, and msgspec misnames them."""
-    try:
-        json.loads(body)
-    except (ValueError, RecursionError):
-        return False
-    return _HALF.search(body) is not None
-
-
-def faults(body: bytes, kind: type[msgspec.Struct]) -> list[FieldError]:
-    """Everything that is wrong with a body, not only the first thing. Raises `RequestRefused` if it is not JSON."""
-    found = []
-    try:
-        given = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-        for field in msgspec.structs.fields(kind):
-            name = field.encode_name
-            if name not in given and field.required:
-                found.append(FieldError(field=name, location="body", detail="It is required."))
-            elif name in given and (fault := fault_of(given[name], field.type)):
-                found.append(FieldError(field=name, location="body", detail=fault))
-    except msgspec.ValidationError:
-        return [FieldError(field="", location="body", detail="Expected an object.")]
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as ex:
-        raise RequestRefused(MALFORMED_JSON, why_not_json(body, ex)) from ex
-    return found
-
-
-def nothing_to_change(detail: str, *fields: str) -> RequestRefused:
-    """What a change is that names none of the `fields` that can be changed."""
-    known = [FieldError(field=field, location="body", detail=detail) for field in fields]
-    return RequestRefused(INVALID, "The body names nothing that can be changed.", known)
-
-
-def fault_of(value: msgspec.Raw, kind: object) -> str | None:
-    """Why a value is not of a kind, or None."""
-    try:
-        msgspec.json.decode(value, type=kind)
-    except msgspec.ValidationError as ex:
-        return f"{ex}."
-    return None
+    status: Annotated[str, Meta(description="`alive`, or `ready` for new work.", examples=["ready"])]
 
 
 def summary(view: InstanceView) -> InstanceSummary:

@@ -4,9 +4,9 @@ from msgspec import UNSET
 
 from chatbot_erp.actors.people import People
 from chatbot_erp.http import people_payloads, queries
+from chatbot_erp.http.bodies import nothing_to_change, parse
 from chatbot_erp.http.exchange import Request, Response
 from chatbot_erp.http.media import jpeg_body, json_body
-from chatbot_erp.http.payloads import nothing_to_change, parse
 
 
 class ContactChecks:

@@ -6,9 +6,10 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from chatbot_erp.actors import questions as q
-from chatbot_erp.http.payloads import Jid, Number, Payload
+from chatbot_erp.http.payloads import Jid, JidOrNone, LidOrNone, Number, Payload
 
-GroupJid = Annotated[str, Meta(examples=["120363000000000000@g.us"])]
+GroupJid = Annotated[str, Meta(description="The group's address.", examples=["120363000000000000@g.us"])]
+Subject = Annotated[str, Meta(description="The group's name.")]
 Ephemeral = Literal[0, 86_400, 604_800, 7_776_000]
 """What WhatsApp offers: never, a day, a week, 90 days."""
 
@@ -16,74 +17,83 @@ Ephemeral = Literal[0, 86_400, 604_800, 7_776_000]
 class ContactCheckRequest(Payload, frozen=True, kw_only=True):
     """Numbers to look for."""
 
-    numbers: Annotated[list[Number], Meta(extra_json_schema={"minItems": 1, "maxItems": 100})]
+    numbers: Annotated[
+        list[Number],
+        Meta(description="Who is looked for.", extra_json_schema={"minItems": 1, "maxItems": 100}),
+    ]
 
 
 class CheckedContact(Payload, frozen=True, kw_only=True):
     """A number as it was given, and the account that it reaches."""
 
-    number: str
-    exists: bool
-    jid: Jid | None
-    lid: str | None
+    number: Annotated[str, Meta(description="As it was given.")]
+    exists: Annotated[bool, Meta(description="Whether it is on WhatsApp.")]
+    jid: Annotated[JidOrNone, Meta(description="The account that it reaches; null where there is none.")]
+    lid: LidOrNone
 
 
 class CheckedContacts(Payload, frozen=True, kw_only=True):
-    """In the order of the request."""
+    """Who is on WhatsApp."""
 
-    contacts: list[CheckedContact]
+    contacts: Annotated[list[CheckedContact], Meta(description="In the order of the request.")]
 
 
 class Picture(Payload, frozen=True, kw_only=True):
-    """Where WhatsApp serves a picture, for some days; `id` changes with the picture."""
+    """A picture that is set."""
 
-    id: str
-    url: str
+    id: Annotated[str, Meta(description="It changes with the picture.")]
+    url: Annotated[str, Meta(description="Where WhatsApp serves it, for some days.")]
 
 
 class Contact(Payload, frozen=True, kw_only=True):
-    """What somebody shows. Names are those this number has seen; "" where it has seen none."""
+    """What somebody shows."""
 
     jid: Jid
-    lid: str | None
-    about: str
+    lid: LidOrNone
+    about: Annotated[str, Meta(description="What they say of themselves; empty where it is hidden.")]
     picture: Annotated[Picture | None, Meta(description="null where none is set, or it is hidden.")]
-    push_name: str
-    business_name: str
+    push_name: Annotated[str, Meta(description="The name they gave themselves; empty where this number saw none.")]
+    business_name: Annotated[str, Meta(description="A business's verified name; empty where this number saw none.")]
     devices: Annotated[int, Meta(description="The phone and what is linked to it.")]
 
 
 class BlockedContact(Payload, frozen=True, kw_only=True):
-    """Somebody who is blocked; `jid` is null where WhatsApp shows the LID only."""
+    """Somebody who is blocked."""
 
-    jid: Jid | None
-    lid: str | None
+    jid: JidOrNone
+    lid: LidOrNone
 
 
 class Blocklist(Payload, frozen=True, kw_only=True):
     """Everybody whose messages do not arrive."""
 
-    blocked: list[BlockedContact]
+    blocked: Annotated[list[BlockedContact], Meta(description="In no particular order.")]
 
 
 class ProfileChange(Payload, frozen=True, kw_only=True):
     """What the number shows of itself from now on."""
 
-    about: Annotated[str | UnsetType, Meta(extra_json_schema={"maxLength": 139})] = UNSET
+    about: Annotated[
+        str | UnsetType, Meta(description="What it says of itself.", extra_json_schema={"maxLength": 139})
+    ] = UNSET
 
 
 class NewGroup(Payload, frozen=True, kw_only=True):
-    """A group to be founded. The number itself need not be named."""
+    """A group to be founded."""
 
-    subject: Annotated[str, Meta(examples=["Pedidos"], extra_json_schema={"minLength": 1, "maxLength": 100})]
-    participants: tuple[Number, ...] = ()
+    subject: Annotated[Subject, Meta(examples=["Pedidos"], extra_json_schema={"minLength": 1, "maxLength": 100})]
+    participants: Annotated[tuple[Number, ...], Meta(description="Who shall be in it; the number is by itself.")] = ()
 
 
 class GroupChange(Payload, frozen=True, kw_only=True):
     """What is to be different; what is left out stays."""
 
-    subject: Annotated[str | UnsetType, Meta(extra_json_schema={"minLength": 1, "maxLength": 100})] = UNSET
-    description: Annotated[str | UnsetType, Meta(extra_json_schema={"maxLength": 2048})] = UNSET
+    subject: Annotated[
+        str | UnsetType, Meta(description="Its name.", extra_json_schema={"minLength": 1, "maxLength": 100})
+    ] = UNSET
+    description: Annotated[
+        str | UnsetType, Meta(description="What it is for; empty takes it off.", extra_json_schema={"maxLength": 2048})
+    ] = UNSET
     announce: Annotated[bool | UnsetType, Meta(description="Only admins write.")] = UNSET
     locked: Annotated[bool | UnsetType, Meta(description="Only admins edit.")] = UNSET
     ephemeral: Annotated[
@@ -92,38 +102,40 @@ class GroupChange(Payload, frozen=True, kw_only=True):
 
 
 class GroupMember(Payload, frozen=True, kw_only=True):
-    """Somebody in a group; `jid` is null where WhatsApp shows the LID only."""
+    """Somebody in a group."""
 
-    jid: Jid | None
-    lid: str | None
-    role: q.Rank
+    jid: JidOrNone
+    lid: LidOrNone
+    role: Annotated[q.Rank, Meta(description="`superadmin`: an admin whom no other can remove.")]
 
 
 class GroupDetails(Payload, frozen=True, kw_only=True):
     """A group as the number may see it."""
 
     jid: GroupJid
-    subject: str
-    description: str
-    owner: str | None
-    announce: bool
-    locked: bool
-    ephemeral: int
-    participants: list[GroupMember]
+    subject: Subject
+    description: Annotated[str, Meta(description="What it is for; empty where nobody has said.")]
+    owner: Annotated[str | None, Meta(description="Who founded it, a JID or LID; null where WhatsApp does not say.")]
+    announce: Annotated[bool, Meta(description="Only admins write.")]
+    locked: Annotated[bool, Meta(description="Only admins edit.")]
+    ephemeral: Annotated[int, Meta(description="Messages vanish after so many seconds; 0: never.")]
+    participants: Annotated[list[GroupMember], Meta(description="Everybody in it, this number too.")]
 
 
 class ParticipantsChange(Payload, frozen=True, kw_only=True):
     """What to do to whom."""
 
-    action: q.MemberChange
-    participants: Annotated[list[Number], Meta(extra_json_schema={"minItems": 1, "maxItems": 256})]
+    action: Annotated[q.MemberChange, Meta(description="`promote` makes an admin, `demote` a member again.")]
+    participants: Annotated[
+        list[Number], Meta(description="To whom.", extra_json_schema={"minItems": 1, "maxItems": 256})
+    ]
 
 
 class ParticipantResult(Payload, frozen=True, kw_only=True):
     """What became of one of them."""
 
-    participant: str
-    done: bool
+    participant: Annotated[str, Meta(description="By the name the request gave.")]
+    done: Annotated[bool, Meta(description="Whether WhatsApp did it.")]
     error: Annotated[
         int | None,
         Meta(description="WhatsApp's code: 403 may only be invited, 404 not there or not on WhatsApp, 409 already in."),
@@ -131,21 +143,33 @@ class ParticipantResult(Payload, frozen=True, kw_only=True):
 
 
 class ParticipantResults(Payload, frozen=True, kw_only=True):
-    """In the order of the request."""
+    """What became of a change."""
 
-    results: list[ParticipantResult]
+    results: Annotated[list[ParticipantResult], Meta(description="In the order of the request.")]
 
 
 class Invitation(Payload, frozen=True, kw_only=True):
-    """Whoever has the link can enter the group."""
+    """A way into a group."""
 
-    link: Annotated[str, Meta(examples=["https://chat.whatsapp.com/AbCdEfGhIjKlMnOpQrStUv"])]
+    link: Annotated[
+        str,
+        Meta(
+            description="A credential: whoever has it can enter.",
+            examples=["https://chat.whatsapp.com/AbCdEfGhIjKlMnOpQrStUv"],
+        ),
+    ]
 
 
 class JoinRequest(Payload, frozen=True, kw_only=True):
-    """An invitation: the link, or the code in it."""
+    """An invitation."""
 
-    invite: Annotated[str, Meta(examples=["https://chat.whatsapp.com/AbCdEfGhIjKlMnOpQrStUv"])]
+    invite: Annotated[
+        str,
+        Meta(
+            description="The link, or the code at its end.",
+            examples=["https://chat.whatsapp.com/AbCdEfGhIjKlMnOpQrStUv"],
+        ),
+    ]
 
 
 class JoinedGroup(Payload, frozen=True, kw_only=True):

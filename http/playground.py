@@ -7,9 +7,9 @@ from typing import Protocol
 from chatbot_erp.actors.errors import InstanceNotOperational
 from chatbot_erp.actors.manager import Manager
 from chatbot_erp.actors.phone_numbers import digits
+from chatbot_erp.http.bodies import parse
 from chatbot_erp.http.exchange import Request, Response
 from chatbot_erp.http.media import json_body
-from chatbot_erp.http.payloads import parse
 from chatbot_erp.http.playground_payloads import ContactMessage, ContactMessageRequest, FaultRequest, ScanRequest
 from chatbot_erp.http.problems import NO_QR, SANDBOX_REFUSED, RequestRefused
 

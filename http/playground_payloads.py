@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from chatbot_erp.http.payloads import Number, Payload
+from chatbot_erp.http.payloads import MessageId, Number, Payload
 
 FaultName = Literal[
     "drop", "stream_error", "replaced", "logged_out", "silence", "refuse", "banned", "slow_acks", "refuse_send"
@@ -21,16 +21,21 @@ class ContactMessageRequest(Payload, frozen=True, kw_only=True):
     """A text, and the contact who sends it to the instance."""
 
     number: Number
-    message: Annotated[str, Meta(examples=["Olá!"])]
+    message: Annotated[str, Meta(description="The words.", examples=["Olá!"])]
 
 
 class ContactMessage(Payload, frozen=True, kw_only=True):
     """The message is on its way to the instance."""
 
-    message_id: str
+    message_id: MessageId
 
 
 class FaultRequest(Payload, frozen=True, kw_only=True):
     """What shall go wrong."""
 
-    fault: FaultName
+    fault: Annotated[
+        FaultName,
+        Meta(
+            description="`silence`, `refuse` and `slow_acks` last until all are ended; the others happen once.",
+        ),
+    ]

@@ -20,21 +20,25 @@ CHALLENGE = 'Bearer realm="chatbot-erp"'
 class FieldError(msgspec.Struct, frozen=True, kw_only=True):
     """Which part of the request to mend."""
 
-    field: str
-    location: Literal["body", "query"] = msgspec.field(name="in")
-    detail: str
+    field: Annotated[str, msgspec.Meta(description="Its name; empty where the whole body is meant.")]
+    location: Annotated[Literal["body", "query"], msgspec.Meta(description="Where it stands.")] = msgspec.field(
+        name="in"
+    )
+    detail: Annotated[str, msgspec.Meta(description="What is wrong with it, a sentence.")]
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Why a request was not carried out, and what to do about it."""
 
     type: Annotated[str, msgspec.Meta(description="Stable; relative to this manager, which explains it there.")]
-    title: str
-    status: int
-    detail: str
+    title: Annotated[str, msgspec.Meta(description="What the type means, a sentence.")]
+    status: Annotated[int, msgspec.Meta(description="That of the answer.")]
+    detail: Annotated[str, msgspec.Meta(description="What was wrong this time, a sentence.")]
     action: Annotated[str, msgspec.Meta(description="What the caller can do.")]
     instance: Annotated[str, msgspec.Meta(description="This request's own id, in every log line about it.")]
-    errors: list[FieldError] = []
+    errors: Annotated[
+        list[FieldError], msgspec.Meta(description="The fields that are wrong; not there where none is.")
+    ] = []
 
 
 class ProblemType(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ from chatbot_erp.http.payloads import Payload
 class SignInRequest(Payload, frozen=True, kw_only=True):
     """A key, from the dashboard."""
 
-    key: str
+    key: Annotated[str, Meta(description="An API key, as calls send it.")]
 
 
 class SessionView(Payload, frozen=True, kw_only=True):
@@ -19,7 +19,7 @@ class SessionView(Payload, frozen=True, kw_only=True):
 
     signed_in: Annotated[bool, Meta(description="Also true where no key is needed.")]
     needs_key: Annotated[bool, Meta(description="false where the manager serves every program of its machine.")]
-    scopes: list[Scope]
+    scopes: Annotated[list[Scope], Meta(description="What the key allows; `manage` stands there with all it includes.")]
     instances: Annotated[list[str] | None, Meta(description="The key is for these only; null: all.")]
     sandbox: Annotated[bool, Meta(description="Whether WhatsApp is the built-in loopback network.")]
 

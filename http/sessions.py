@@ -14,9 +14,9 @@ import msgspec
 
 from chatbot_erp.actors.api_keys import Grant, digest
 from chatbot_erp.http.auth import Caller, Doorkeeper, cookie_of, is_own_origin, session_of
+from chatbot_erp.http.bodies import parse
 from chatbot_erp.http.exchange import Request, Response
 from chatbot_erp.http.media import json_body
-from chatbot_erp.http.payloads import parse
 from chatbot_erp.http.problems import FOREIGN_ORIGIN, RequestRefused
 from chatbot_erp.http.session_payloads import SignInRequest, session
 

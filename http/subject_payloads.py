@@ -16,7 +16,7 @@ class SubjectPage(Payload, frozen=True, kw_only=True):
         tuple[str, ...],
         Meta(description="All names they are known under: digits, in Brazil without the ninth one, or a LID."),
     ]
-    events: list[LoggedEvent]
+    events: Annotated[list[LoggedEvent], Meta(description="By position, the oldest first.")]
     next: Annotated[int | None, Meta(description="Give it as `after` for the next page; null: this is the last.")]
 
 
@@ -35,11 +35,11 @@ class Erasure(Payload, frozen=True, kw_only=True):
 class SignedCheckpoint(Payload, frozen=True, kw_only=True):
     """The owner of `key` says that the chain had this hash at this position. Keep it elsewhere."""
 
-    position: int
-    hash: str
-    at: Moment
-    key: str
-    signature: str
+    position: Annotated[int, Meta(description="The event it was signed behind.")]
+    hash: Annotated[str, Meta(description="The chain's hash there, SHA-256 in hex.")]
+    at: Annotated[Moment, Meta(description="When it was signed.")]
+    key: Annotated[str, Meta(description="The public key that signed it (Ed25519, hex).")]
+    signature: Annotated[str, Meta(description="The signature, in hex.")]
 
 
 class AuditReport(Payload, frozen=True, kw_only=True):
@@ -48,8 +48,8 @@ class AuditReport(Payload, frozen=True, kw_only=True):
     whole: Annotated[bool, Meta(description="Whether everything fits.")]
     events: Annotated[int, Meta(description="How many events from the first one on fit.")]
     hash: Annotated[str, Meta(description="The chain's hash after them.")]
-    streams: int
-    checkpoints: int
+    streams: Annotated[int, Meta(description="How many streams those are of.")]
+    checkpoints: Annotated[int, Meta(description="How many checkpoints they were compared with.")]
     keys: Annotated[tuple[str, ...], Meta(description="Public keys that signed the checkpoints (Ed25519, hex).")]
     checkpoint: Annotated[SignedCheckpoint | None, Meta(description="The newest one.")]
     position: Annotated[int | None, Meta(description="The first position that does not fit.")]

@@ -16,9 +16,9 @@ from falcon.media import MultipartFormHandler
 from chatbot_erp.actors.errors import BadMedia
 from chatbot_erp.actors.media_specs import file_name
 from chatbot_erp.actors.outbox import Outbox, Parcel
+from chatbot_erp.http.bodies import why_not_json
 from chatbot_erp.http.exchange import LARGEST_BODY, Incoming, Request
 from chatbot_erp.http.media import check_json
-from chatbot_erp.http.payloads import why_not_json
 from chatbot_erp.http.problems import CONTENT_TOO_LARGE, INVALID, MALFORMED_JSON, FieldError, RequestRefused
 
 PIECE = 256 * 1024

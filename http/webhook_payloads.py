@@ -14,6 +14,10 @@ from chatbot_erp.eventstore.records import LARGEST_POSITION, Attempt, DeadLetter
 from chatbot_erp.http.payloads import Id, Moment, Pacing, Payload, Url
 from chatbot_erp.http.problems import INVALID, RequestRefused
 
+BEHIND = "What waits behind an event that fails: all, or its chat."
+PAUSED = "Nothing is posted; what happens meanwhile waits."
+RETRIED = "Seconds that an event is retried; null: `--webhook-retry-for`."
+REJECTED = "Seconds that an event which the receiver rejects (4xx) may hold up those behind it."
 Kinds = Annotated[list[str], Meta(description="Which events are told; none is all.", examples=[["message.received"]])]
 Position = Annotated[int, Meta(ge=1, le=LARGEST_POSITION)]
 
@@ -23,9 +27,7 @@ class EndpointChange(Payload, frozen=True, kw_only=True):
 
     url: Url | UnsetType = UNSET
     events: Kinds | UnsetType = UNSET
-    order: (
-        Annotated[Order, Meta(description="What waits behind an event that fails: all, or its chat.")] | UnsetType
-    ) = UNSET
+    order: Annotated[Order, Meta(description=BEHIND)] | UnsetType = UNSET
     headers: (
         Annotated[
             dict[str, str],
@@ -33,17 +35,9 @@ class EndpointChange(Payload, frozen=True, kw_only=True):
         ]
         | UnsetType
     ) = UNSET
-    paused: Annotated[bool, Meta(description="Post nothing; what happens meanwhile waits.")] | UnsetType = UNSET
-    retry_for_s: (
-        Annotated[float | None, Meta(description="How long an event is retried; null: --webhook-retry-for.")]
-        | UnsetType
-    ) = UNSET
-    reject_after_s: (
-        Annotated[
-            float, Meta(description="How long an event that the receiver rejects (4xx) may hold up those behind it.")
-        ]
-        | UnsetType
-    ) = UNSET
+    paused: Annotated[bool, Meta(description=PAUSED)] | UnsetType = UNSET
+    retry_for_s: Annotated[float | None, Meta(description=RETRIED)] | UnsetType = UNSET
+    reject_after_s: Annotated[float, Meta(description=REJECTED)] | UnsetType = UNSET
 
 
 def check_change(change: EndpointChange) -> None:
@@ -57,13 +51,15 @@ class ChangeRequest(Payload, frozen=True, kw_only=True):
 
     webhook_url: Url | UnsetType = UNSET
     webhook: EndpointChange | UnsetType = UNSET
-    pacing: Pacing | None | UnsetType = UNSET
+    pacing: Annotated[
+        Pacing | None | UnsetType, Meta(description="How fast it sends; null: as fast as it is told to.")
+    ] = UNSET
 
 
 class Cursor(Payload, frozen=True, kw_only=True):
-    """How far an endpoint has come: everything up to this number is settled."""
+    """How far an endpoint has come."""
 
-    sequence: int
+    sequence: Annotated[int, Meta(description="Everything up to this number is settled.")]
     latest: Annotated[int, Meta(description="The last number that the instance has given.")]
 
 
@@ -71,9 +67,9 @@ class DeliveryAttempt(Payload, frozen=True, kw_only=True):
     """One try to deliver an event."""
 
     sequence: Annotated[int | None, Meta(description="The event's number; null for a test.")]
-    at: Moment
-    duration_ms: int
-    http_status: int | None
+    at: Annotated[Moment, Meta(description="When it was made.")]
+    duration_ms: Annotated[int, Meta(description="How long it took, in milliseconds.")]
+    http_status: Annotated[int | None, Meta(description="What the receiver answered; null where nothing came.")]
     error: Annotated[str, Meta(description="Class of the failure; empty when it went well.", examples=["timeout"])]
     address: Annotated[str, Meta(description="What was dialled; empty if nothing was.", examples=["203.0.113.7:443"])]
     answer: Annotated[str, Meta(description="The first KiB of the receiver's answer.")]
@@ -82,20 +78,22 @@ class DeliveryAttempt(Payload, frozen=True, kw_only=True):
 class WebhookDetails(Payload, frozen=True, kw_only=True):
     """An endpoint: its settings, and how its deliveries stand."""
 
-    endpoint: str
+    endpoint: Annotated[str, Meta(description="Its id; `main` is the one that webhookUrl leads to.")]
     endpoints: Annotated[list[str], Meta(description="All of the instance's endpoints.")]
     url: Url
     events: Kinds
-    order: Order
+    order: Annotated[Order, Meta(description=BEHIND)]
     headers: Annotated[list[str], Meta(description="The names; values are never shown.")]
-    paused: bool
-    retry_for_s: float | None
-    reject_after_s: float
+    paused: Annotated[bool, Meta(description=PAUSED)]
+    retry_for_s: Annotated[float | None, Meta(description=RETRIED)]
+    reject_after_s: Annotated[float, Meta(description=REJECTED)]
     disabled: Annotated[
         Why | None, Meta(description="Why nothing is posted: it answered 410, failed for 5 days, or was disabled.")
     ]
     since: Annotated[Moment, Meta(description="When a setting last changed.")]
-    old_secret_until: Moment | None
+    old_secret_until: Annotated[
+        Moment | None, Meta(description="Until when the secret of before signs as well; null where none does.")
+    ]
     cursor: Cursor
     backlog: Annotated[int, Meta(description="Events that wait.")]
     oldest_at: Annotated[Moment | None, Meta(description="When the oldest of them happened.")]
@@ -104,22 +102,30 @@ class WebhookDetails(Payload, frozen=True, kw_only=True):
         Literal["closed", "open", "half-open"],
         Meta(description="open: nothing is posted until nextAttemptAt; half-open: the probe is due."),
     ]
-    failing_since: Moment | None
-    next_attempt_at: Moment | None
+    failing_since: Annotated[
+        Moment | None, Meta(description="When the failures began that no success has ended; null where there are none.")
+    ]
+    next_attempt_at: Annotated[
+        Moment | None,
+        Meta(description="When what failed is tried again; null where nothing failed or nothing is posted."),
+    ]
     attempts: Annotated[list[DeliveryAttempt], Meta(description="The last ones, newest first.")]
 
 
 class NewEndpoint(Payload, frozen=True, kw_only=True):
-    """The endpoint's state; `webhookSecret` is there, this once, where the call made it."""
+    """What an endpoint is after a change."""
 
     webhook: WebhookDetails
-    webhook_secret: Annotated[str | UnsetType, Meta(examples=["whsec_…"])] = UNSET
+    webhook_secret: Annotated[
+        str | UnsetType,
+        Meta(description="What it signs with. There this once, where the call made it.", examples=["whsec_…"]),
+    ] = UNSET
 
 
 class TestResult(Payload, frozen=True, kw_only=True):
     """What came of a test event."""
 
-    delivered: bool
+    delivered: Annotated[bool, Meta(description="Whether the receiver took it (2xx).")]
     attempt: DeliveryAttempt
 
 
@@ -127,57 +133,65 @@ class ReplayRequest(Payload, frozen=True, kw_only=True):
     """Which events are to be told again; all conditions together."""
 
     after: Annotated[int, Meta(ge=0, le=LARGEST_POSITION, description="Only events behind this position.")] = 0
-    until: Annotated[int, Meta(ge=1, le=LARGEST_POSITION, description="Only events up to this position.")] | None = None
-    since: Annotated[Moment, Meta(description="Only what was recorded from then on.")] | None = None
-    before: Annotated[Moment, Meta(description="Only what was recorded until then.")] | None = None
+    until: Annotated[Position | None, Meta(description="Only events up to this position; null: to the end.")] = None
+    since: Annotated[Moment | None, Meta(description="Only what was recorded from then on; null: ever.")] = None
+    before: Annotated[Moment | None, Meta(description="Only what was recorded until then; null: until now.")] = None
     events: Annotated[tuple[str, ...], Meta(description="Only these; none: what the endpoint is told anyway.")] = ()
 
 
 class RedriveRequest(Payload, frozen=True, kw_only=True):
     """Which dead letters are to be told again; all conditions together, and all where there is none."""
 
-    positions: Annotated[list[Position], Meta(max_length=MOST_AGAIN)] | None = None
+    positions: Annotated[
+        Annotated[list[Position], Meta(max_length=MOST_AGAIN)] | None,
+        Meta(description="Only those of these events; null: of all."),
+    ] = None
     after: Annotated[int, Meta(ge=0, le=LARGEST_POSITION, description="Only those behind this position.")] = 0
 
 
 class Queued(Payload, frozen=True, kw_only=True):
-    """So many events will be told again, with their old ids, before what waits."""
+    """What will be told again, with its old ids, before what waits."""
 
-    queued: int
+    queued: Annotated[int, Meta(description="How many events.")]
     next: Annotated[int | None, Meta(description="There is more: ask again with this as `after`.")]
 
 
 class Letter(Payload, frozen=True, kw_only=True):
     """A delivery that was given up."""
 
-    position: int
-    sequence: int
-    id: Id
-    type: Annotated[str, Meta(examples=["message.received"])]
+    position: Annotated[int, Meta(description="The event's place in the log: what `resend` and `redrive` take.")]
+    sequence: Annotated[int, Meta(description="The event's number, as its webhook has it.")]
+    id: Annotated[Id, Meta(description="The event's id, as its webhook has it.")]
+    type: Annotated[str, Meta(description="What the event is in the log.", examples=["message.received"])]
     at: Annotated[Moment, Meta(description="When it was given up.")]
-    attempts: int
-    error: str
+    attempts: Annotated[int, Meta(description="How often it was tried.")]
+    error: Annotated[str, Meta(description="Class of the last failure.", examples=["http_422"])]
 
 
 class DeadLetterPage(Payload, frozen=True, kw_only=True):
     """A page of what was given up."""
 
-    dead_letters: list[Letter]
+    dead_letters: Annotated[list[Letter], Meta(description="By position, the oldest first.")]
     next: Annotated[int, Meta(description="Give it as `after` for the next page.")]
 
 
 class SecretRequest(Payload, frozen=True, kw_only=True):
     """A rotation of the signing secret."""
 
-    secret: Annotated[str, Meta(description="One of your own: whsec_ and base64 of 24 to 64 bytes.")] | None = None
-    overlap_s: Annotated[float, Meta(description="How long the old one signs as well.")] = 86_400.0
+    secret: Annotated[
+        str | None, Meta(description="One of your own: whsec_ and base64 of 24 to 64 bytes; null: one is made.")
+    ] = None
+    overlap_s: Annotated[float, Meta(description="Seconds that the old one signs as well.")] = 86_400.0
 
 
 class NewSecret(Payload, frozen=True, kw_only=True):
     """The secret that signs from now on, shown this once."""
 
-    webhook_secret: Annotated[str, Meta(examples=["whsec_…"])] | None
-    old_until: Moment
+    webhook_secret: Annotated[
+        Annotated[str, Meta(examples=["whsec_…"])] | None,
+        Meta(description="Keep it; null where the answer is repeated."),
+    ]
+    old_until: Annotated[Moment, Meta(description="Until when the one of before signs as well.")]
 
 
 def command(change: EndpointChange, endpoint: str) -> ConfigureEndpoint:

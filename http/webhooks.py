@@ -5,7 +5,7 @@ from msgspec import UNSET
 
 from chatbot_erp.actors.house import utc_now
 from chatbot_erp.actors.manager import Manager
-from chatbot_erp.http import payloads, queries, webhook_payloads
+from chatbot_erp.http import bodies, queries, webhook_payloads
 from chatbot_erp.http.exchange import Request, Response
 from chatbot_erp.http.idempotency import Concealing
 from chatbot_erp.http.media import json_body
@@ -22,7 +22,7 @@ class Webhook:
 
     def on_patch(self, req: Request, resp: Response, name: str) -> None:
         endpoint = queries.endpoint(req)
-        change = payloads.parse(json_body(req), webhook_payloads.EndpointChange)
+        change = bodies.parse(json_body(req), webhook_payloads.EndpointChange)
         webhook_payloads.check_change(change)
         wanted = webhook_payloads.command(change, endpoint)
         secret = self._manager.webhooks.configure(name, wanted, change.headers)
@@ -52,7 +52,7 @@ class Replay:
         self._manager = manager
 
     def on_post(self, req: Request, resp: Response, name: str) -> None:
-        wanted = payloads.parse(json_body(req), webhook_payloads.ReplayRequest)
+        wanted = bodies.parse(json_body(req), webhook_payloads.ReplayRequest)
         again = self._manager.webhooks.replay(
             name,
             queries.endpoint(req),
@@ -97,7 +97,7 @@ class Secret(Concealing):
         self._manager = manager
 
     def on_post(self, req: Request, resp: Response, name: str) -> None:
-        wanted = payloads.parse(json_body(req), webhook_payloads.SecretRequest)
+        wanted = bodies.parse(json_body(req), webhook_payloads.SecretRequest)
         secret, until = self._manager.webhooks.rotate(name, queries.endpoint(req), wanted.secret, wanted.overlap_s)
         resp.send(webhook_payloads.NewSecret(webhook_secret=secret, old_until=until))
 
@@ -135,7 +135,7 @@ class Redrive:
         self._manager = manager
 
     def on_post(self, req: Request, resp: Response, name: str) -> None:
-        wanted = payloads.parse(json_body(req) or b"{}", webhook_payloads.RedriveRequest)
+        wanted = bodies.parse(json_body(req) or b"{}", webhook_payloads.RedriveRequest)
         again = self._manager.webhooks.redrive(
             name, queries.endpoint(req), positions=wanted.positions, after=wanted.after
         )

@@ -124,6 +124,19 @@ def test_every_body_has_examples_that_its_schema_allows(document: Any) -> None:
             OAS31Validator(whole, format_checker=OAS31Validator.FORMAT_CHECKER).validate(shown["value"])
 
 
+def test_every_field_says_what_it_is(document: Any) -> None:
+    components = document["components"]["schemas"]
+
+    def says(field: Any) -> bool:
+        meant = components[field["$ref"].rpartition("/")[2]] if "$ref" in field else {}
+        return bool(field.get("description") or meant.get("description"))
+
+    fields = {
+        f"{name}.{key}": field for name, kind in components.items() for key, field in kind.get("properties", {}).items()
+    }
+    assert [name for name, field in fields.items() if not says(field)] == []
+
+
 def bodies(document: Any) -> Iterator[tuple[str, Any]]:
     """Every JSON body of a call, an answer or a webhook, problems left out."""
     for where, item in (document["paths"] | document["webhooks"]).items():
