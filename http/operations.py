@@ -203,10 +203,12 @@ OPERATIONS = (
         method="GET",
         path="/events/stream",
         scope=READ,
+        narrows=True,
         tag=HISTORY,
         summary="What happens, as it happens",
         description="Server-Sent Events: `id` is the position, `data` an event as `GET /events` shows it. It begins"
-        " behind `Last-Event-ID`, else `after`, else now. An `id` alone is a heartbeat.",
+        " behind `Last-Event-ID`, else `after`, else now. An `id` alone is a heartbeat. A key for some instances hears of"
+        " those, and when something is forgotten (`subject.erased`, `content.expired`).",
         answer=["text/event-stream"],
         parameters=("after", "type", "instance", "Last-Event-ID"),
         problems=(*ONE, *LATER, p.INVALID, p.TOO_MANY_STREAMS),

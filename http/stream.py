@@ -12,6 +12,8 @@ from threading import BoundedSemaphore
 import msgspec
 
 from chatbot_erp.actors.manager import Manager
+from chatbot_erp.eventstore.events import EVENT_NAMES, ContentExpired, SubjectErased
+from chatbot_erp.eventstore.store import EventStore, Recorded
 from chatbot_erp.http import payloads, queries
 from chatbot_erp.http.exchange import Request, Response
 from chatbot_erp.http.history import stream_of
@@ -27,6 +29,12 @@ GLANCE_S = 1.0
 """How soon a stream notices that its consumer has left or may hear no more, or that the manager stops."""
 
 RECONNECT_MS = 2000
+
+FORGETTING = frozenset({EVENT_NAMES[SubjectErased], EVENT_NAMES[ContentExpired]})
+"""What is of no instance, and tells whoever has read of any that some of it can be read no more."""
+
+Share = Callable[[list[Recorded]], list[Recorded]]
+"""What a consumer may hear of events."""
 
 
 class EventStream:
@@ -52,7 +60,9 @@ class EventStream:
         if not self._room.acquire(blocking=False):
             raise RequestRefused(TOO_MANY_STREAMS, f"{STREAMS} streams are open already.")
         gone = req.env.get("waitress.client_disconnected", lambda: False)
-        told = tell(self._manager, stream, types, after, self._heartbeat_s, gone, lambda: self._still_opens(req))
+        names = req.grant.instances if req.grant is not None else None
+        share = everything if names is None else share_of(names, self._manager.store)
+        told = tell(self._manager, stream, types, share, after, self._heartbeat_s, gone, lambda: self._still_opens(req))
         resp.stream = Held(told, self._room)
 
 
@@ -89,17 +99,38 @@ def beginning(req: Request, manager: Manager) -> int:
     return after
 
 
+def everything(records: list[Recorded]) -> list[Recorded]:
+    """What a consumer hears who may hear all."""
+    return records
+
+
+def share_of(names: Collection[str], store: EventStore) -> Share:
+    """What a key hears that is for some instances only: what happens to them, and when something is forgotten.
+
+    To those that have the names now and later, and not to those that had them before: they may have been another's.
+    """
+    former = {stream for name in names for stream in store.streams_named(name)[1:]}
+
+    def share(records: list[Recorded]) -> list[Recorded]:
+        own = {stream for name in names for stream in store.streams_named(name)} - former
+        return [record for record in records if record.stream in own or record.type in FORGETTING]
+
+    return share
+
+
 def tell(
     manager: Manager,
     stream: str | None,
     types: Collection[str],
+    share: Share,
     after: int,
     heartbeat_s: float,
     gone: Callable[[], bool],
     still_opens: Callable[[], bool],
 ) -> Iterator[bytes]:
     """Chunks of Server-Sent Events, until the consumer has left, may hear no more, or the manager stops."""
-    yield f"retry: {RECONNECT_MS}\n\n".encode()
+    # With a position from the start a consumer whose connection breaks before anything happens misses nothing either.
+    yield f"retry: {RECONNECT_MS}\nid: {after}\n\n".encode()
     said_at = asked_at = time.monotonic()
     while not (manager.draining or gone()):
         if time.monotonic() - asked_at >= GLANCE_S:
@@ -108,19 +139,18 @@ def tell(
             asked_at = time.monotonic()
         head = manager.store.head()
         records = manager.store.read(after=after, limit=PAGE, stream=stream, types=types)
-        if records:
-            after = records[-1].position
-            # One by one: a consumer that does not keep up then has little waiting for it.
-            yield from (frame(payloads.logged(record)) for record in records)
+        # Where there is none, nothing that matches stands between here and the head of before the reading.
+        after = records[-1].position if records else max(after, head)
+        # One by one: a consumer that does not keep up then has little waiting for it.
+        for record in share(records) if records else ():
+            yield frame(payloads.logged(record))
             said_at = time.monotonic()
-            continue
-        # Nothing that matches stands between here and the head of before the reading.
-        after = max(after, head)
         if time.monotonic() - said_at >= heartbeat_s:
             # An id without data is no event, but the consumer will come back with it.
             yield f"id: {after}\n\n".encode()
             said_at = time.monotonic()
-        manager.store.await_beyond(after, min(GLANCE_S, heartbeat_s))
+        if not records:
+            manager.store.await_beyond(after, min(GLANCE_S, heartbeat_s))
 
 
 def frame(event: payloads.LoggedEvent) -> bytes:

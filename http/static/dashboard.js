@@ -86,8 +86,8 @@ function drawHouse(session) {
 
   live = new Live(session, {
     onKind: drawLiveness,
-    onNews: async (events) => {
-      shown?.take(events);
+    onNews: async (events, missed = false) => {
+      shown?.take(events, missed);
       if (events === null) await list.refresh();
       else listPace.soon();
     },

@@ -65,20 +65,11 @@ export class Instance {
     if (matchMedia("(max-width: 55rem)").matches) this.#title.focus();
   }
 
-  /** Something happened, here or elsewhere; null: something may have. */
-  take(events) {
-    if (events?.some((event) => FORGETTING.includes(event.type))) this.#readAgain();
+  /** Something happened, here or elsewhere; null: something may have, and be forgotten, where nobody was listening. */
+  take(events, missed) {
+    if (missed || events?.some((event) => FORGETTING.includes(event.type))) this.#timeline?.readAgain().catch(() => {});
     // Where there is none (any more), what happens elsewhere may be that one is made under this name.
     if (!events || !this.#view || events.some((event) => event.stream === this.#view.id)) this.#pace.soon();
-  }
-
-  /** What stands on the screen may not be there any more. */
-  #readAgain() {
-    const old = this.#timeline;
-    this.#timeline = new Timeline(this.#name);
-    old.close();
-    old.element.replaceWith(this.#timeline.element);
-    this.#pace.soon();
   }
 
   async refresh() {

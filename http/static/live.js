@@ -1,4 +1,4 @@
-// What is new: pushed by the manager where the key may hear of all instances, else looked for every two seconds.
+// What is new: pushed by the manager, and where it has no room for one more stream looked for every two seconds.
 // Only while somebody can see it: a browser has six connections to one server for all of its tabs together, and each
 // stream holds one of them.
 
@@ -15,8 +15,12 @@ export class Live {
   #round = 0;
   #gathered = [];
   #over = false;
+  #missed = false;
 
-  /** `onNews(events)` gets what happened, or null where something may have; `onKind` how news come at present. */
+  /**
+   * `onNews(events, missed)` gets what happened, or null where something may have, and whether nobody was listening for
+   * a while; `onKind` how news come at present.
+   */
   constructor(session, listeners) {
     this.#session = session;
     this.#listeners = listeners;
@@ -39,12 +43,11 @@ export class Live {
 
   #onSight = () => {
     this.#rest();
-    if (document.hidden) return;
-    if (this.#session.instances === null) this.#listen();
-    else this.#look();
+    if (!document.hidden) this.#listen();
   };
 
   #rest() {
+    this.#missed ||= this.#stream !== null;
     this.#stream?.close();
     this.#stream = null;
     clearTimeout(this.#timer);
@@ -57,8 +60,9 @@ export class Live {
     this.#stream = stream;
     stream.onopen = () => {
       this.#listeners.onKind("live");
-      // What happened before it was open, or while it was not, it does not tell.
-      this.#listeners.onNews(null).catch(() => {});
+      // What happened before it was open, or while there was none, it does not tell.
+      this.#listeners.onNews(null, this.#missed).catch(() => {});
+      this.#missed = false;
     };
     stream.onerror = () => {
       // A browser comes back by itself after a break, but not after an answer that is no stream.

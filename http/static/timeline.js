@@ -50,6 +50,19 @@ export class Timeline {
     return this.#reading;
   }
 
+  /** Read it once more: what stands here may have been forgotten. The chosen moment stays, if it is on the last page. */
+  async readAgain() {
+    while (this.#reading) await this.#reading.catch(() => {}); // it may have begun before
+    const chosen = this.#events[this.#chosen]?.position;
+    this.#events = [];
+    this.#after = null;
+    this.#chosen = null;
+    this.#room = PAGE;
+    await this.refresh();
+    const index = this.#events.findIndex(({ position }) => position === chosen);
+    if (index >= 0) this.#choose(index);
+  }
+
   close() {
     clearTimeout(this.#settling);
     this.#pace.end();

@@ -92,6 +92,9 @@ def test_a_key_for_one_instance_reaches_no_other(
             assert call(sandbox_api, operation, other, key).status_code == 403
     elif operation.path == "/instances":
         assert [each["name"] for each in call(sandbox_api, operation, "", key).json] == ["a"]
+    elif operation.path == "/events/stream":
+        assert call(sandbox_api, operation, "", key).status_code == 200
+        assert sandbox_api.get("/events/stream?instance=b", headers=key).status_code == 403
     else:
         assert call(sandbox_api, operation, "", key).status_code == 403
     assert all(called[1] == "a" for called in manager.calls)

@@ -16,7 +16,7 @@ from tests.http.conftest import MOMENT
 
 from chatbot_erp.actors.api_keys import Scope
 from chatbot_erp.actors.config import Config
-from chatbot_erp.eventstore.events import PingSent, Status
+from chatbot_erp.eventstore.events import PingSent, Status, SubjectErased
 from chatbot_erp.eventstore.store import EventStore, NewEvent
 from chatbot_erp.http import channel, stream
 from chatbot_erp.http.serving import Serving, start_http
@@ -130,11 +130,50 @@ def test_filters_are_those_of_the_log(server: Serving, manager: FakeManager) -> 
         assert ear.answer.status == 404
 
 
+def test_a_key_for_some_instances_hears_of_those_and_that_something_is_forgotten(
+    guarded: Serving, manager: FakeManager
+) -> None:
+    key, _ = manager.keys.create(frozenset({Scope.READ}), frozenset({"a", "later"}), "", MOMENT)
+    with listening(guarded, **{"X-API-Key": key}) as ear:
+        manager.bring("b", Status.CONNECTED)
+        for n in range(2 * stream.PAGE):
+            ping(manager, "b", str(n))
+        ping(manager, "a", "of its own")
+        manager.bring("later", Status.CONNECTED)
+        manager.store.append("privacy", 0, [forgotten()], snapshot=b"").result()
+        heard = [msgspec.json.decode(ear.frame()["data"]) for _ in range(3)]
+    later = manager.directory.find("later").id
+    assert [(each["type"], each["stream"]) for each in heard] == [
+        ("ping.sent", manager.directory.find("a").id),
+        ("instance.created", later),
+        ("subject.erased", "privacy"),
+    ]
+    with listening(guarded, "/events/stream?instance=b", **{"X-API-Key": key}) as other:
+        assert other.answer.status == 403
+
+
+def test_a_key_for_some_instances_does_not_hear_of_those_that_had_the_name_before(
+    guarded: Serving, manager: FakeManager
+) -> None:
+    key, _ = manager.keys.create(frozenset({Scope.READ}), frozenset({"a"}), "", MOMENT)
+    former = manager.directory.find("a").id
+    manager.remove("a", unlink=True)
+    manager.bring("a", Status.CONNECTED)
+    with listening(guarded, "/events/stream?after=0", **{"X-API-Key": key}) as ear:
+        first = msgspec.json.decode(ear.frame()["data"])
+    assert (first["type"], first["stream"]) == ("instance.created", manager.directory.find("a").id)
+    assert first["stream"] != former
+
+
+def forgotten() -> NewEvent:
+    return NewEvent(id="forgotten", event=SubjectErased(subjects=("random",)), recorded_at=MOMENT)
+
+
 def test_while_nothing_happens_a_heartbeat_says_how_far_the_log_has_come(
     server: Serving, manager: FakeManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = stream.tell(manager, None, {"message.sent"}, 0, 0.0, lambda: False, lambda: True)
-    assert next(told) == b"retry: 2000\n\n"
+    told = stream.tell(manager, None, {"message.sent"}, stream.everything, 0, 0.0, lambda: False, lambda: True)
+    assert next(told) == b"retry: 2000\nid: 0\n\n"
     assert next(told) == f"id: {manager.store.head()}\n\n".encode()
 
 

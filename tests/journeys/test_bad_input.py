@@ -111,3 +111,13 @@ def test_a_number_that_is_not_connected_cannot_send(shared: ManagerProcess) -> N
     problem(shared.send("a", "5511999999999", ""), 422)
     problem(shared.call("POST", "/instances/create", json={"name": "a", "webhookUrl": GOOD_URL}), 409)
     assert shared.call("DELETE", "/instances/a").status_code == 204
+
+
+def test_a_field_that_nobody_knows_is_ignored_and_a_change_of_nothing_else_is_refused(shared: ManagerProcess) -> None:
+    wanted = {"name": "b", "webhookUrl": GOOD_URL, "colour": "blue"}
+    assert shared.call("POST", "/instances/create", json=wanted).status_code == 201
+    for path, changes in (("", {"webhookurl": "http://127.0.0.1:9/other"}), ("/webhook", {"colour": "blue"})):
+        problem(shared.call("PATCH", f"/instances/b{path}", json=changes), 422)
+    assert shared.view("b")["webhookUrl"] == GOOD_URL
+    assert not [event for event in shared.events("b") if event["type"].startswith("endpoint")]
+    assert shared.call("DELETE", "/instances/b").status_code == 204

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from typing import Any
 
 from chatbot_erp.sandbox.client import Phone
 from manager_process import ManagerProcess
@@ -44,3 +45,37 @@ def test_a_terminal_shows_the_numbers_sends_and_waits_for_a_scan(manager: Manage
     assert refused.returncode != 0
     assert "Traceback" not in refused.stderr
     assert "nobody" in refused.stderr
+
+
+def test_a_key_allows_what_it_says_and_hears_of_its_number_until_it_is_revoked(manager: ManagerProcess) -> None:
+    ids = {name: manager.create(name)["id"] for name in ("other", "empresa_x")}
+    for name in ids:
+        manager.wait_event(name, "instance.pairing_offered")
+    made = manager.run("keys", "create", "--scope", "read", "--instance", "empresa_x")
+    assert made.returncode == 0, made.stderr
+    key = made.stdout.strip()
+
+    def ask(method: str, path: str, **headers: str) -> Any:
+        shown = {"X-API-Key": key, **headers}
+        return manager.session.request(method, manager.url + path, headers=shown, stream=True, timeout=180)
+
+    assert ask("GET", "/instances/empresa_x").json()["qr"] is None
+    for method, path in (("GET", "/instances/other"), ("POST", "/instances/empresa_x/restart"), ("GET", "/metrics")):
+        assert ask(method, path).status_code == 403, path
+    with ask("GET", "/events/stream?after=0") as stream:
+        created, offered = (event(stream) for _ in range(2))
+    assert (created["type"], offered["type"]) == ("instance.created", "instance.pairing_offered")
+    assert {created["stream"], offered["stream"]} == {ids["empresa_x"]}
+    with ask("GET", "/events/stream", **{"Last-Event-ID": str(created["position"])}) as stream:
+        assert event(stream) == offered
+        revoked = manager.run("keys", "revoke", key.split("_")[1])
+        assert revoked.returncode == 0, revoked.stderr
+        stream.raw.read()
+    assert ask("GET", "/instances/empresa_x").status_code == 401
+
+
+def event(stream: Any) -> Any:
+    """The next one of a stream of events."""
+    while not (line := stream.raw.readline()).startswith(b"data: "):
+        assert line, "It has ended."
+    return json.loads(line.removeprefix(b"data: "))

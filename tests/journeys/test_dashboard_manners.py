@@ -186,6 +186,41 @@ def test_a_key_that_may_only_look_sees_no_control_and_only_its_instances(
         expect(page.get_by_role("button", name=button, exact=True)).to_have_count(0)
 
 
+def test_a_page_open_with_a_key_for_one_instance_forgets_who_is_forgotten(
+    new_visitor: NewVisitor, house: ManagerProcess, linked: Phone, new_phone: Callable[[str], Phone], name: str
+) -> None:
+    page = signed_in(new_visitor(), made_key(house, "read", name))
+    expect(page.locator("#liveness[data-kind=live]")).to_be_visible()
+    go_to(page, name)
+    maria = new_phone("Maria")
+    maria.send(linked.number, "um segredo")
+    events = page.locator(".events")
+    expect(events).to_contain_text("um segredo")
+    assert house.call("DELETE", f"/subjects/{maria.number}").status_code == 200
+    expect(events).to_contain_text("Somebody forgotten: “…”message.received")
+    expect(events).not_to_contain_text("segredo")
+
+
+def test_who_was_forgotten_while_nobody_looked_is_not_on_the_page_any_more(
+    page: Page, house: ManagerProcess, linked: Phone, new_phone: Callable[[str], Phone], name: str
+) -> None:
+    maria = new_phone("Maria")
+    maria.send(linked.number, "um segredo")
+    go_to(page, name)
+    events = page.locator(".events")
+    expect(events).to_contain_text("um segredo")
+    expect(page.locator("#liveness[data-kind=live]")).to_be_visible()
+    slider = page.get_by_label("Moment")
+    slider.press("Home")
+    chosen = slider.get_attribute("aria-valuetext")
+    page.evaluate(HIDE)
+    assert house.call("DELETE", f"/subjects/{maria.number}").status_code == 200
+    page.evaluate(SHOW)
+    expect(events).to_contain_text("Somebody forgotten: “…”message.received")
+    expect(events).not_to_contain_text("segredo")
+    expect(slider).to_have_attribute("aria-valuetext", chosen or "")
+
+
 def test_a_key_that_may_only_send_is_told_that_it_may_not_look_and_sends(
     new_visitor: NewVisitor, house: ManagerProcess, linked: Phone, new_phone: Callable[[str], Phone], name: str
 ) -> None:

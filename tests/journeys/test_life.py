@@ -51,6 +51,20 @@ def test_a_number_is_created_scanned_and_connected(
     assert listed == [{"id": created["id"], "name": "empresa_x", "status": connected["status"]}]
 
 
+def test_a_creation_that_is_repeated_with_its_key_is_answered_as_the_first_time(
+    manager: ManagerProcess,
+) -> None:
+    wanted = {"name": "empresa_x", "webhookUrl": "http://127.0.0.1:9/nobody"}
+    key = {"Idempotency-Key": "criar-1"}
+    first, again = (manager.call("POST", "/instances/create", json=wanted, headers=key) for _ in range(2))
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert (again.json(), again.headers["Idempotent-Replay"]) == (first.json(), "true")
+    (listed,) = manager.call("GET", "/instances").json()
+    assert listed["id"] == first.json()["id"]
+    (node,) = manager.call("GET", "/nodes").json()
+    assert (node["name"], node["instances"], node["alive"]) == (manager.view("empresa_x")["node"], 1, True)
+
+
 def test_the_ping_to_oneself_proves_that_the_connection_sends(manager: ManagerProcess, new_phone: NewPhone) -> None:
     phone = new_phone("Empresa X")
     manager.pair("empresa_x", phone)

@@ -101,6 +101,9 @@ def test_the_log_is_read_in_pages_by_instance_and_by_type(manager: ManagerProces
     of_one = page(instance="b", type=["instance.created", "instance.pairing_offered"])["events"][:2]
     assert of_one == manager.events("b", "instance.created", "instance.pairing_offered")[:2]
     assert {event["stream"] for event in of_one} == {ids["b"]}
+    of_all = manager.events("b")
+    from_the_end = {"before": of_all[-1]["position"] + 1, "limit": 2}
+    assert manager.call("GET", "/instances/b/events", params=from_the_end).json()["events"] == of_all[-2:]
 
 
 def test_a_log_that_is_not_there_is_one_clear_line(tmp_path: Path, network: Network) -> None:

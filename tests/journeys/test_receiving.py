@@ -39,6 +39,16 @@ def test_a_message_that_cannot_be_read_is_told_and_so_is_its_second_copy(world: 
     assert float(counted.split()[-1]) >= 1
 
 
+def test_what_its_own_phone_writes_is_told_to_nobody_and_not_on_record(world: World, customer: Phone) -> None:
+    world.shop.send(customer.number, "do celular")
+    customer.receive(text="do celular")
+    world.message(customer.send(world.shop.number, "recebi"))
+    told = {each.payload["message"]["text"] for each in world.receiver.deliveries(event="message.received")}
+    assert "recebi" in told
+    assert "do celular" not in told
+    assert not [event for event in world.manager.events("empresa_x") if "do celular" in str(event["data"])]
+
+
 def test_a_message_that_is_kept_from_linked_devices_is_told_as_such(world: World, customer: Phone) -> None:
     world.shop.fault(Unavailable(sender=customer.number))
     (told,) = world.told("message.undecryptable", lid(customer))
