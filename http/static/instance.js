@@ -67,9 +67,10 @@ export class Instance {
 
   /** Something happened, here or elsewhere; null: something may have, and be forgotten, where nobody was listening. */
   take(events, missed) {
-    if (missed || events?.some((event) => FORGETTING.includes(event.type))) this.#timeline?.readAgain().catch(() => {});
+    const forgotten = missed || events?.some((event) => FORGETTING.includes(event.type));
+    if (forgotten) this.#timeline?.readAgain().catch(() => {});
     // Where there is none (any more), what happens elsewhere may be that one is made under this name.
-    if (!events || !this.#view || events.some((event) => event.stream === this.#view.id)) this.#pace.soon();
+    if (forgotten || !events || !this.#view || events.some((event) => event.stream === this.#view.id)) this.#pace.soon();
   }
 
   async refresh() {
