@@ -1,12 +1,14 @@
 """Reading the log from the command line, beside a running manager and after it."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from chatbot_erp.sandbox.client import Network, Phone
-from manager_process import ManagerProcess
+from manager_process import MAIN, ManagerProcess
 from stores import change
 
 NewPhone = Callable[[str], Phone]
@@ -104,6 +106,27 @@ def test_the_log_is_read_in_pages_by_instance_and_by_type(manager: ManagerProces
     of_all = manager.events("b")
     from_the_end = {"before": of_all[-1]["position"] + 1, "limit": 2}
     assert manager.call("GET", "/instances/b/events", params=from_the_end).json()["events"] == of_all[-2:]
+
+
+def test_the_events_of_a_stretch_of_time_are_shown_and_those_to_come_as_they_come(manager: ManagerProcess) -> None:
+    manager.create("a")
+    manager.wait_event("a", "instance.pairing_offered")
+    created, offered = manager.events("a")[:2]
+    for stretch, shown in (("--until", created), ("--since", offered)):
+        found = objects(manager, "events", "--instance", "a", "--limit", "2", stretch, shown["recordedAt"])
+        assert shown in found
+        assert (created in found, offered in found) == (shown is created, shown is offered)
+
+    place = ("--data-dir", str(manager.data_dir), "--database", manager.database or "")
+    line = (sys.executable, *MAIN, "events", "--follow", "--json", "--type", "instance.created", *place)
+    with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as following:
+        assert following.stdout is not None
+        try:
+            assert json.loads(following.stdout.readline()) == created
+            later = manager.create("b")
+            assert json.loads(following.stdout.readline())["stream"] == later["id"]
+        finally:
+            following.terminate()
 
 
 def test_a_log_that_is_not_there_is_one_clear_line(tmp_path: Path, network: Network) -> None:
