@@ -11,7 +11,7 @@ BY_FORMAT = {
 }
 BY_NAME = {
     "name": "empresa_x",
-    "jidAlt": "559199999999@s.whatsapp.net",
+    "jidAlt": "77345678901234@lid",
     "lid": "77345678901234@lid",
     "messageId": "3EB0C767D0A8F5B1D2E4",
     "pushName": "Maria",
