@@ -81,7 +81,7 @@ class MessageRequest(Payload, frozen=True, kw_only=True):
     message: Annotated[
         str,
         Meta(
-            description="The words, in characters of Unicode.",
+            description="The words.",
             examples=["Olá!"],
             extra_json_schema={"minLength": 1, "maxLength": 65536},
         ),
