@@ -64,7 +64,10 @@ class Openings:
             # They have lost nothing: the next life begins where they are.
             return
         for request in unplaced:
-            self._tell(request.instance, LoseSocket(generation=request.generation, cause="socket_failed"))
+            if request.farewell:
+                self._hosts.part(request.instance)
+            else:
+                self._tell(request.instance, LoseSocket(generation=request.generation, cause="socket_failed"))
 
     def mourn(self, death: HostDeath) -> None:
         """A process has ended: tell its numbers, and take up what it has left."""

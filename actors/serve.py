@@ -358,7 +358,8 @@ def pass_on(house: House, host: HostProcess, word: frames.Said) -> None:
     """Runs in a host's reader thread: hand what a socket said to whom it concerns, and return."""
     instance = word.instance
     if isinstance(word.observation, frames.SocketClosed):
-        house.supervisor.tell(tidings.SocketIsClosed(instance=instance, host=host.name))
+        unlinked = word.observation.unlinked
+        house.supervisor.tell(tidings.SocketIsClosed(instance=instance, host=host.name, unlinked=unlinked))
         return
     if isinstance(word.observation, people_frames.Reply):
         house.inquiries.settle(word.observation)
