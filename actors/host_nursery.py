@@ -137,6 +137,10 @@ class Nursery:
             ours.close()
             raise
 
+    def lives(self) -> bool:
+        """Whether its process is there."""
+        return self._process.poll() is None
+
     def close(self) -> None:
         """No more children; those that live are not touched."""
         self._line.close()
@@ -168,6 +172,17 @@ def bear(
             if given_up():
                 raise InterruptedError(UNWANTED)
         return _bear_or_end(key, Nursery(environment), pipe, life, setting, given_up)
+
+
+def is_loaded(environment: Mapping[str, str]) -> bool:
+    """Whether a child comes within milliseconds in the nursery for this environment, as far as anybody knows."""
+    nursery = _nurseries.get(frozenset(environment.items()))
+    return nursery is not None and nursery.lives()
+
+
+def is_awaited() -> bool:
+    """Whether somebody waits for a child, in whichever nursery: whoever asks for another waits for that first."""
+    return _lock.locked()
 
 
 def prepare(environment: Mapping[str, str], given_up: Callable[[], bool]) -> None:

@@ -19,7 +19,7 @@ import msgspec
 
 from chatbot_erp.actors.frames import Alive, EndHost, Order, Word, decode_words, encode_frame
 from chatbot_erp.actors.host_main import HostSetting, run_host
-from chatbot_erp.actors.host_nursery import bear, prepare
+from chatbot_erp.actors.host_nursery import bear, is_awaited, is_loaded, prepare
 from chatbot_erp.actors.house import HostGone
 from chatbot_erp.actors.socket_host import neonize_sockets
 from chatbot_erp.actors.wa_port import SocketFactory
@@ -64,6 +64,19 @@ def get_ready(environment: Mapping[str, str], given_up: Callable[[], bool]) -> N
         prepare({**ENVIRONMENT, **environment}, given_up)
     except OSError as ex:
         log.warning("No socket host could be made ready for: %s", ex)
+
+
+def is_ready(environment: Mapping[str, str], given_up: Callable[[], bool]) -> bool:
+    """Whether a host with such an environment can be had at once.
+
+    Where what it needs is not loaded, that is begun, on a thread of its own, and this is to be asked again.
+    """
+    if is_awaited():
+        return False
+    loaded = is_loaded({**ENVIRONMENT, **environment})
+    if not loaded:
+        threading.Thread(target=get_ready, args=(environment, given_up), name="loading", daemon=True).start()
+    return loaded
 
 
 class HostProcess:

@@ -79,13 +79,16 @@ class SocketHosts:
         ping: bool,
         switchboard: Switchboard,
         spawn: Callable[[str], HostProcess],
+        ready: Callable[[], bool] = lambda: True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`ready` says whether `spawn` returns soon; it may take a minute otherwise, in which nobody is looked after."""
         self._sessions = sessions
         self._capacity = numbers_per_host
         self._ping = ping
         self._switchboard = switchboard
         self._spawn = spawn
+        self.ready = ready
         self._clock = clock
         self._shared: dict[str, HostProcess] = {}
         self._pairing: dict[str, HostProcess] = {}
