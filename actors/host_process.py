@@ -19,7 +19,7 @@ import msgspec
 
 from chatbot_erp.actors.frames import Alive, EndHost, Order, Word, decode_words, encode_frame
 from chatbot_erp.actors.host_main import HostSetting, run_host
-from chatbot_erp.actors.host_nursery import bear, is_awaited, is_loaded, prepare
+from chatbot_erp.actors.host_nursery import Wish, bear, is_awaited, is_loaded, prepare
 from chatbot_erp.actors.house import HostGone
 from chatbot_erp.actors.socket_host import neonize_sockets
 from chatbot_erp.actors.wa_port import SocketFactory
@@ -118,7 +118,7 @@ class HostProcess:
         self._room.register(self._pipe, select.POLLOUT)
         # Only the host may keep its end, or its death would not break the pipe.
         with host_end:
-            self._child = bear({**ENVIRONMENT, **environment}, host_end, run_host, self._setting, given_up)
+            self._child = bear({**ENVIRONMENT, **environment}, Wish(host_end, run_host, self._setting, given_up))
         threading.Thread(target=self._read, name=f"{self.name}-words", daemon=True).start()
         threading.Thread(target=self._write, name=f"{self.name}-orders", daemon=True).start()
 
