@@ -239,7 +239,7 @@ class Manager:
         self._house.supervisor.tell(tidings.RestartWanted(instance=entry.id))
 
     def remove(self, name: str, *, unlink: bool) -> None:
-        """End the instance; with `unlink` the device link, where there is a connection, and the session go too."""
+        """End the instance; with `unlink` the session goes too, and the device link where a connection can be had for it."""
         self._ask(name, RemoveInstance(unlink=unlink))
 
     def past(self, instance: str, *, position: int | None = None, at: datetime | None = None) -> Past:
