@@ -51,8 +51,10 @@ class Deeds:
                         instance=self._id, generation=generation, pairing=pairing, session_from=session_from
                     )
                 )
-            case effects.EndSocket(unlink=unlink, erase=erase):
-                self._supervisor.tell(tidings.EndSocketOf(instance=self._id, unlink=unlink, erase=erase))
+            case effects.EndSocket(unlink=unlink, erase=erase, farewell=farewell):
+                self._supervisor.tell(
+                    tidings.EndSocketOf(instance=self._id, unlink=unlink, erase=erase, farewell=farewell)
+                )
             case effects.AskForHealing(cause=cause, retry_at=retry_at):
                 self._supervisor.tell(tidings.SocketLost(instance=self._id, cause=cause, retry_at=retry_at))
             case effects.ReportHealth():

@@ -9,7 +9,7 @@ import msgspec
 
 from chatbot_erp.actors.contents import Parts
 from chatbot_erp.actors.media_specs import KINDS
-from chatbot_erp.actors.state import Instance, State
+from chatbot_erp.actors.state import Farewell, Instance, Removed, State
 from chatbot_erp.eventstore.events import (
     EndpointConfigured,
     EndpointDisabled,
@@ -46,6 +46,7 @@ class EndSocket(msgspec.Struct, frozen=True, kw_only=True):
 
     unlink: bool
     erase: bool
+    farewell: Farewell | None = None
 
 
 class Transmit(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,7 +117,8 @@ def follow_up(event: Event, state: State) -> tuple[Effect, ...]:
         case InstanceInvalidated(), _:
             return (EndSocket(unlink=False, erase=False),)
         case InstanceRemoved(reason=reason, session_kept=kept), _:
-            return (EndSocket(unlink=reason == "deleted" and not kept, erase=not kept), Retire())
+            farewell = state.farewell if isinstance(state, Removed) else None
+            return (EndSocket(unlink=reason == "deleted" and not kept, erase=not kept, farewell=farewell), Retire())
         case (
             (
                 EndpointConfigured()

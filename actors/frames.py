@@ -172,7 +172,9 @@ class SocketEnded(Frame, frozen=True, kw_only=True):
 
 
 class SocketClosed(Frame, frozen=True, kw_only=True):
-    """The answer to `CloseSocket`: nobody touches the session file any more."""
+    """The answer to `CloseSocket`: nobody touches the session file any more. Says whether the device was unlinked."""
+
+    unlinked: bool = False
 
 
 class SocketStands(Frame, frozen=True, kw_only=True):

@@ -19,6 +19,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from struct import Struct
@@ -42,22 +43,37 @@ those of another in the end."""
 LOOK_S = 0.1
 """How soon whoever waits for a child sees that nobody wants it any more."""
 
-UNWANTED = "Nobody waits for a socket host any more."
-
 Life = Callable[[Connection, Any], NoReturn]
 
 _lock = threading.Lock()
 _nurseries: dict[frozenset[tuple[str, str]], "Nursery"] = {}
 
 
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """For a child that calls `life(pipe, setting)`, both pickled. It is `given_up` when nobody waits for it any more,
+    which is asked again and again meanwhile.
+    """
+
+    pipe: Connection
+    life: Life
+    setting: object
+    given_up: Callable[[], bool]
+
+    def check(self) -> None:
+        """Raise `InterruptedError` where nobody wants it any more."""
+        if self.given_up():
+            raise InterruptedError("Nobody waits for a socket host any more.")
+
+
 class Child:
     """A process that was born, as the manager sees it."""
 
-    def __init__(self, status: socket.socket, patience_s: float, given_up: Callable[[], bool]) -> None:
+    def __init__(self, status: socket.socket, patience_s: float, wish: Wish) -> None:
         self._status = status
         self._ended = False
         self._lock = threading.Lock()
-        self._await_birth(patience_s, given_up)
+        self._await_birth(patience_s, wish)
         status.settimeout(_EXIT_PATIENCE_S)
         self.pid = self._told()
 
@@ -65,11 +81,10 @@ class Child:
         """Whether it ends in time."""
         return self._is_told(patience_s)
 
-    def _await_birth(self, patience_s: float, given_up: Callable[[], bool]) -> None:
+    def _await_birth(self, patience_s: float, wish: Wish) -> None:
         until = time.monotonic() + patience_s
         while not self._is_told(LOOK_S):
-            if given_up():
-                raise InterruptedError(UNWANTED)
+            wish.check()
             if time.monotonic() >= until:
                 raise TimeoutError("The nursery of the socket hosts does not answer.")
 
@@ -120,22 +135,28 @@ class Nursery:
                 env={**os.environ, **environment},
             )
 
-    def bear(self, pipe: Connection, life: Life, setting: object, given_up: Callable[[], bool]) -> Child:
-        """Fork a child that calls `life(pipe, setting)`; both are pickled. Raises `OSError` if this nursery is dead.
+    def bear(self, wish: Wish) -> Child:
+        """Fork a child. Raises `OSError` if this nursery is dead.
 
-        So does one that hangs, as `TimeoutError`, and one that is not ready when it is `given_up`.
+        So does one that hangs, as `TimeoutError`, and one that is not ready when the wish is given up.
         """
         ours, theirs = socket.socketpair()
-        request = pickle.dumps((sys.path, pickle.dumps((life, setting))))
+        request = pickle.dumps((sys.path, pickle.dumps((wish.life, wish.setting))))
         try:
             with theirs:
-                socket.send_fds(self._line, [_LENGTH.pack(len(request)) + request], [pipe.fileno(), theirs.fileno()])
-            child = Child(ours, self._patience_s, given_up)
+                socket.send_fds(
+                    self._line, [_LENGTH.pack(len(request)) + request], [wish.pipe.fileno(), theirs.fileno()]
+                )
+            child = Child(ours, self._patience_s, wish)
             self._patience_s = FORKING_PATIENCE_S
             return child
         except OSError:
             ours.close()
             raise
+
+    def lives(self) -> bool:
+        """Whether its process is there."""
+        return self._process.poll() is None
 
     def close(self) -> None:
         """No more children; those that live are not touched."""
@@ -151,23 +172,30 @@ class Nursery:
         self._process.kill()
 
 
-def bear(
-    environment: Mapping[str, str], pipe: Connection, life: Life, setting: object, given_up: Callable[[], bool]
-) -> Child:
-    """Fork a child in the nursery for this environment, which is made where there is none. Raises `OSError`.
+def bear(environment: Mapping[str, str], wish: Wish) -> Child:
+    """Fork a child in the nursery for this environment, which is made where there is none.
 
-    So it does as soon as it is `given_up`, which is asked while a child is waited for.
+    Raises `OSError`, also as soon as the wish is given up.
     """
     key = frozenset(environment.items())
     with _lock:
-        if given_up():
-            raise InterruptedError(UNWANTED)
+        wish.check()
         if (nursery := _nurseries.pop(key, None)) is not None:
             with contextlib.suppress(OSError):
-                return _bear_or_end(key, nursery, pipe, life, setting, given_up)
-            if given_up():
-                raise InterruptedError(UNWANTED)
-        return _bear_or_end(key, Nursery(environment), pipe, life, setting, given_up)
+                return _bear_or_end(key, nursery, wish)
+            wish.check()
+        return _bear_or_end(key, Nursery(environment), wish)
+
+
+def is_loaded(environment: Mapping[str, str]) -> bool:
+    """Whether a child comes within milliseconds in the nursery for this environment, as far as anybody knows."""
+    nursery = _nurseries.get(frozenset(environment.items()))
+    return nursery is not None and nursery.lives()
+
+
+def is_awaited() -> bool:
+    """Whether somebody waits for a child, in whichever nursery: whoever asks for another waits for that first."""
+    return _lock.locked()
 
 
 def prepare(environment: Mapping[str, str], given_up: Callable[[], bool]) -> None:
@@ -177,25 +205,18 @@ def prepare(environment: Mapping[str, str], given_up: Callable[[], bool]) -> Non
     """
     ours, theirs = Pipe()
     with ours, theirs:
-        bear(environment, theirs, _end, None, given_up).exit_code()
+        bear(environment, Wish(theirs, _end, None, given_up)).exit_code()
 
 
 def _end(pipe: Connection, setting: object) -> NoReturn:
     os._exit(0)
 
 
-def _bear_or_end(
-    key: frozenset[tuple[str, str]],
-    nursery: Nursery,
-    pipe: Connection,
-    life: Life,
-    setting: object,
-    given_up: Callable[[], bool],
-) -> Child:
+def _bear_or_end(key: frozenset[tuple[str, str]], nursery: Nursery, wish: Wish) -> Child:
     try:
-        child = nursery.bear(pipe, life, setting, given_up)
+        child = nursery.bear(wish)
     except OSError as ex:
-        if not given_up():
+        if not wish.given_up():
             log.warning("A nursery of socket hosts has died, or hangs and is ended: %s", ex)
         nursery.kill()
         nursery.close()

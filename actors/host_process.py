@@ -19,7 +19,7 @@ import msgspec
 
 from chatbot_erp.actors.frames import Alive, EndHost, Order, Word, decode_words, encode_frame
 from chatbot_erp.actors.host_main import HostSetting, run_host
-from chatbot_erp.actors.host_nursery import bear, prepare
+from chatbot_erp.actors.host_nursery import Wish, bear, is_awaited, is_loaded, prepare
 from chatbot_erp.actors.house import HostGone
 from chatbot_erp.actors.socket_host import neonize_sockets
 from chatbot_erp.actors.wa_port import SocketFactory
@@ -66,6 +66,19 @@ def get_ready(environment: Mapping[str, str], given_up: Callable[[], bool]) -> N
         log.warning("No socket host could be made ready for: %s", ex)
 
 
+def is_ready(environment: Mapping[str, str], given_up: Callable[[], bool]) -> bool:
+    """Whether a host with such an environment can be had at once.
+
+    Where what it needs is not loaded, that is begun, on a thread of its own, and this is to be asked again.
+    """
+    if is_awaited():
+        return False
+    loaded = is_loaded({**ENVIRONMENT, **environment})
+    if not loaded:
+        threading.Thread(target=get_ready, args=(environment, given_up), name="loading", daemon=True).start()
+    return loaded
+
+
 class HostProcess:
     """One running socket host.
 
@@ -105,7 +118,7 @@ class HostProcess:
         self._room.register(self._pipe, select.POLLOUT)
         # Only the host may keep its end, or its death would not break the pipe.
         with host_end:
-            self._child = bear({**ENVIRONMENT, **environment}, host_end, run_host, self._setting, given_up)
+            self._child = bear({**ENVIRONMENT, **environment}, Wish(host_end, run_host, self._setting, given_up))
         threading.Thread(target=self._read, name=f"{self.name}-words", daemon=True).start()
         threading.Thread(target=self._write, name=f"{self.name}-orders", daemon=True).start()
 

@@ -39,6 +39,9 @@ ENDING_S = 20.0
 """A host whose last number has left spools, to a sick disk perhaps, what the log does not take. Nobody waits for it."""
 
 
+LEFT = "a device that could not be unlinked stays on the phone of its owner, who can remove it there"
+
+
 @dataclass(slots=True)
 class Slot:
     """The place of one instance in a host."""
@@ -49,8 +52,9 @@ class Slot:
     pairing: bool
     closing_since: float | None = None
     erase: bool = False
+    unlink: bool = False
     farewell: PlaceSocket | None = None
-    """The socket to be made when this one is closed, only to unlink the device."""
+    """The socket to be made when this one is closed and has not unlinked the device."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +79,16 @@ class SocketHosts:
         ping: bool,
         switchboard: Switchboard,
         spawn: Callable[[str], HostProcess],
+        ready: Callable[[], bool] = lambda: True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`ready` says whether `spawn` returns soon; it may take a minute otherwise, in which nobody is looked after."""
         self._sessions = sessions
         self._capacity = numbers_per_host
         self._ping = ping
         self._switchboard = switchboard
         self._spawn = spawn
+        self.ready = ready
         self._clock = clock
         self._shared: dict[str, HostProcess] = {}
         self._pairing: dict[str, HostProcess] = {}
@@ -117,27 +124,37 @@ class SocketHosts:
                 return
         self._place(request)
 
-    def close(self, instance: str, *, unlink: bool = False, erase: bool = False) -> None:
+    def close(
+        self, instance: str, *, unlink: bool = False, erase: bool = False, farewell: PlaceSocket | None = None
+    ) -> None:
         """End the socket; then, with `erase`, its session.
 
-        With `unlink` the device is unlinked before: where the next socket waits for this one to close, by that one.
+        With `unlink` the device is unlinked before. Where this socket cannot, or there is none, `farewell` is made for
+        that, once, and not where this one took too long to close.
         """
-        waiting = self._wanted.pop(instance, None)
+        self._wanted.pop(instance, None)
         slot = self._slots.get(instance)
-        if slot is None:
-            if erase:
-                self._sessions.erase(instance)
-            return
-        slot.erase = slot.erase or erase
-        if unlink and waiting is not None and not waiting.pairing:
-            slot.farewell = waiting
-        self._close(instance, slot, unlink=unlink)
+        if slot is not None:
+            slot.erase = slot.erase or erase
+            slot.unlink = slot.unlink or unlink
+            if farewell is not None and slot.generation < farewell.generation:
+                slot.farewell = farewell
+            self._close(instance, slot, unlink=unlink)
+        elif farewell is not None:
+            self.open(farewell)
+        elif erase:
+            self._sessions.erase(instance)
 
-    def closed(self, instance: str, host: str) -> None:
-        """The host says that it has let go of the session."""
+    def part(self, instance: str) -> None:
+        """No process can be had to unlink this device: its session is erased all the same."""
+        log.warning(LEFT, action="device_left", instance=instance)
+        self._sessions.erase(instance)
+
+    def closed(self, instance: str, host: str, *, unlinked: bool = False) -> None:
+        """The host says that it has let go of the session, and whether the device was unlinked."""
         slot = self._slots.get(instance)
         if slot is not None and slot.host.name == host:
-            self._free(instance, slot)
+            self._free(instance, slot, unlinked=unlinked)
             self._end_if_empty(slot.host)
 
     def set_aside(self, instance: str) -> None:
@@ -265,9 +282,11 @@ class SocketHosts:
             generation=request.generation,
             session=self._sessions.place(request.instance),
             pairing=request.pairing,
-            ping=self._ping,
+            ping=self._ping and not request.farewell,
         )
         self._order(host, order)
+        if request.farewell:
+            self.close(request.instance, unlink=True, erase=True)
 
     def _roomy(self, instance: str) -> HostProcess:
         load = dict.fromkeys((host.name for host in self.shared()), 0)
@@ -290,27 +309,22 @@ class SocketHosts:
             slot.closing_since = self._clock()
             self._order(slot.host, frames.CloseSocket(instance=instance, unlink=unlink))
 
-    def _free(self, instance: str, slot: Slot) -> None:
+    def _free(self, instance: str, slot: Slot, *, unlinked: bool = False) -> None:
         del self._slots[instance]
         self._switchboard.unplug(instance)
-        if slot.farewell is not None:
-            self._unlink(slot.farewell)
+        in_time = slot.closing_since is None or self._clock() - slot.closing_since < CLOSE_PATIENCE_S
+        if slot.farewell is not None and not unlinked and in_time:
+            self.open(slot.farewell)
             return
         if slot.erase:
             self._sessions.erase(instance)
+        if unlinked:
+            log.info("a device is unlinked", action="device_unlinked", instance=instance)
+        elif slot.unlink and not slot.pairing:
+            log.warning(LEFT, action="device_left", instance=instance)
         for waiting in [r for r in self._wanted.values() if instance in (r.instance, r.session_from)]:
             del self._wanted[waiting.instance]
             self.open(waiting)
-
-    def _unlink(self, request: PlaceSocket) -> None:
-        self._place(request)
-        if (slot := self._slots.get(request.instance)) is not None:
-            slot.erase = True
-            self._close(request.instance, slot, unlink=True)
-        else:
-            # No process can be had: its link stays for its owner to end on the phone.
-            self.unplaced.remove(request)
-            self._sessions.erase(request.instance)
 
     def _end_if_empty(self, host: HostProcess) -> None:
         if any(slot.host is host for slot in self._slots.values()):

@@ -10,55 +10,43 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import datetime
-from functools import partial
 from threading import Thread
-from typing import Any, BinaryIO, assert_never
+from typing import Any, BinaryIO
 from uuid import uuid4
 
 import msgspec
 import pykka
 from prometheus_client.metrics_core import Metric
 
-from chatbot_erp.actors import media_specs, spans, tidings
+from chatbot_erp.actors import media_specs, tidings
 from chatbot_erp.actors.api_keys import KeyRing
+from chatbot_erp.actors.asking import ASK_PATIENCE_S, ask
 from chatbot_erp.actors.audit import Audit
-from chatbot_erp.actors.callers import Verdict
-from chatbot_erp.actors.commands import ConfigurePacing, CreateInstance, RemoveInstance, SendMessage
-from chatbot_erp.actors.contents import Media, Text
+from chatbot_erp.actors.commands import ConfigurePacing, CreateInstance, RemoveInstance
 from chatbot_erp.actors.directory import Directory, InstanceView
+from chatbot_erp.actors.dispatch import UPLOAD_PATIENCE_S, Dispatch, Sent, files_at_once, text_message
 from chatbot_erp.actors.erasing import Erased, Eraser, Held
 from chatbot_erp.actors.errors import (
-    OF_FAILURE,
-    BadContent,
     BadName,
-    InstanceNotOperational,
     MessageNotFound,
     NameTaken,
     NoMedia,
-    NotOnWhatsApp,
     OutcomeUnknown,
     Unavailable,
-    WhatsAppRefused,
 )
 from chatbot_erp.actors.fates import Story
 from chatbot_erp.actors.frames import Alive
 from chatbot_erp.actors.house import House
-from chatbot_erp.actors.instance import OPERATIONAL
-from chatbot_erp.actors.journal import JournalBroken
-from chatbot_erp.actors.lookup import find_message, find_received, find_story
+from chatbot_erp.actors.lookup import find_received, find_story
 from chatbot_erp.actors.media_files import MediaFiles
-from chatbot_erp.actors.media_probe import inspected
-from chatbot_erp.actors.media_url import UrlFetcher
 from chatbot_erp.actors.outbox import Outbox, Parcel
 from chatbot_erp.actors.pacing import Pacing
 from chatbot_erp.actors.people import People
-from chatbot_erp.actors.phone_numbers import digits, normalise
+from chatbot_erp.actors.phone_numbers import digits
 from chatbot_erp.actors.rebuild import Past, look_back
-from chatbot_erp.actors.requests import command_id
-from chatbot_erp.actors.sending import Draft, check_text, complete
-from chatbot_erp.actors.turnstile import Turnstile
+from chatbot_erp.actors.sending import Draft
 from chatbot_erp.actors.webhook_address import check_url
 from chatbot_erp.actors.webhook_control import WebhookControl
 from chatbot_erp.actors.webhook_credentials import Credentials
@@ -68,9 +56,6 @@ from chatbot_erp.eventstore.errors import StoreError
 from chatbot_erp.eventstore.events import (
     EVENT_NAMES,
     InstanceRemoved,
-    MessageFailed,
-    MessageOutcomeUnknown,
-    MessageSent,
 )
 from chatbot_erp.eventstore.records import MAIN
 from chatbot_erp.eventstore.store import EventStore
@@ -79,9 +64,7 @@ from chatbot_erp.eventstore.vault import Vault
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 PULSE_PATIENCE_S = 30.0
 LOOK_EVERY_S = 0.05
-MEDIA_PATIENCE_S = UPLOAD_PATIENCE_S = 600.0
-ASK_PATIENCE_S = 35.0
-"""How long an actor may take to answer; a little more than it grants the disk."""
+MEDIA_PATIENCE_S = 600.0
 
 
 class Created(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,14 +72,6 @@ class Created(msgspec.Struct, frozen=True, kw_only=True):
 
     view: InstanceView
     webhook_secret: str
-
-
-class Sent(msgspec.Struct, frozen=True, kw_only=True):
-    """WhatsApp's server has the message."""
-
-    message_id: str
-    jid: str
-    sent_at: datetime
 
 
 class MediaFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,13 +91,9 @@ class Manager:
         self._eraser = eraser
         self._files = MediaFiles(house.config)
         self._region = house.config.default_region
-        share = max(2, house.config.http_threads // 4)
-        self._downloads, self._visits = (
-            Turnstile(most=share, most_of_one=share // 2, refusal=f"Too many files are {way} already.")
-            for way in ("on their way here", "being fetched from URLs")
-        )
-        self._urls = UrlFetcher(house.config.webhook_deny, house.config.media_max_bytes)
+        self._downloads = files_at_once(house.config, "on their way here")
         self.outbox = Outbox(house.config)
+        self._dispatch = Dispatch(house, self.outbox, self._ask)
         self.store: EventStore = house.store
         self.directory: Directory = house.directory
         self.people = People(house)
@@ -185,14 +156,14 @@ class Manager:
         Raises `InstanceNotFound`, `InstanceNotOperational`, `BadNumber`, `BadMessage`, `NotOnWhatsApp`,
         `WhatsAppRefused`, `AskedTooMuch`, `SendingTooFast`, `OutcomeUnknown`, `Unavailable`.
         """
-        return self._deliver(name, text_message(number, text, self._region))
+        return self._dispatch.deliver(name, text_message(number, text, self._region))
 
     def accept_text(self, name: str, number: str, text: str) -> str:
         """Put a message on record, to be sent as soon as can be; the id of the command, by which `story` knows it.
 
         Raises as `send_text` what is wrong before anything is sent.
         """
-        return self._accept(name, text_message(number, text, self._region))
+        return self._dispatch.accept(name, text_message(number, text, self._region))
 
     def send(self, name: str, draft: Draft, file: Parcel | str | None = None) -> Sent:
         """As `send_text`, for a message of any kind; `file` is in the outbox, or the URL of one.
@@ -200,83 +171,13 @@ class Manager:
         Raises also `BadContent`, `BadMedia`, `BadMediaUrl`, `MediaTooLarge`, `MessageNotFound`. Whatever becomes of the
         message, a parcel is removed when that is known.
         """
-        with self._drafted(name, draft, file, waits=True) as command:
-            return self._deliver(name, command, UPLOAD_PATIENCE_S if file is not None else 0.0)
+        with self._dispatch.drafted(name, draft, file, waits=True) as command:
+            return self._dispatch.deliver(name, command, UPLOAD_PATIENCE_S if file is not None else 0.0)
 
     def accept(self, name: str, draft: Draft, file: Parcel | str | None = None) -> str:
         """As `accept_text`, for a message of any kind; see `send`."""
-        with self._drafted(name, draft, file, waits=False) as command:
-            return self._accept(name, command)
-
-    @contextmanager
-    def _drafted(self, name: str, draft: Draft, file: Parcel | str | None, *, waits: bool) -> Iterator[SendMessage]:
-        """The command for a draft. Its parcel is removed where the caller of this is told that nothing is sent."""
-        parcel = file if isinstance(file, Parcel) else None
-        try:
-            view = self.directory.view(name)
-            if view.status not in OPERATIONAL or view.account is None:
-                raise InstanceNotOperational(f"The instance is {view.status}, not CONNECTED or DEGRADED.")
-            find = partial(find_message, self.store, view.id)
-            whole = complete(draft, find, view.account, self._region)
-            content = whole.content
-            if isinstance(content, Media) != (file is not None):
-                raise BadContent("A file belongs to this type." if file is None else "No file belongs to this type.")
-            if isinstance(file, str):
-                self._ask(name, tidings.AskRoom(waits=waits))
-                with self._visits.passed(view.id), self._urls.open(file) as visit:
-                    parcel = self.outbox.take(visit.file, mime_type=visit.file.mime_type)
-            if isinstance(content, Media) and parcel is not None:
-                content = inspected(content, self.outbox.path(parcel.id), parcel)
-            own_id = parcel.id if parcel is not None else command_id()
-            yield SendMessage(command_id=own_id, number=whole.to, content=content)
-        except OutcomeUnknown:
-            # The host may still need it; it goes when there is a verdict.
-            raise
-        except BaseException:
-            if parcel is not None:
-                self.outbox.remove(parcel.id)
-            raise
-
-    def _accept(self, name: str, command: SendMessage) -> str:
-        accepted: Future[None] = self._ask(name, tidings.Accept(command=command))
-        try:
-            accepted.result(ASK_PATIENCE_S)
-        except FutureTimeout as ex:
-            raise OutcomeUnknown("The disk has not answered in time; it may still be sent.") from ex
-        return command.command_id
-
-    def _deliver(self, name: str, command: SendMessage, patience_s: float = 0.0) -> Sent:
-        """Have it sent, and wait for the verdict; `patience_s` longer than for a text."""
-        caller: Future[Verdict] = Future()
-        send_timeout_s = self._house.config.send_timeout_s + patience_s
-        try:
-            self.directory.find(name).actor.tell(tidings.Deliver(command=command, caller=caller))
-            with spans.span("await acknowledgement"):
-                verdict = self._verdict(caller, send_timeout_s)
-        except pykka.ActorDeadError as ex:
-            raise Unavailable("The instance is being brought back to life.") from ex
-        match verdict:
-            case MessageSent():
-                return Sent(message_id=verdict.message_id, jid=verdict.jid, sent_at=verdict.sent_at)
-            case MessageFailed(reason="not_on_whatsapp"):
-                raise NotOnWhatsApp(f"{command.number} is not on WhatsApp.")
-            case MessageFailed(reason=reason, detail=detail):
-                raise OF_FAILURE.get(reason, WhatsAppRefused)(detail)
-            case MessageOutcomeUnknown(reason=reason):
-                raise OutcomeUnknown(f"No acknowledgement came ({reason}).")
-            case _:
-                assert_never(verdict)
-
-    def _verdict(self, caller: Future[Verdict], patience_s: float) -> Verdict:
-        taken_in_s = min(ASK_PATIENCE_S, patience_s)
-        with suppress(FutureTimeout):
-            return caller.result(taken_in_s)
-        if caller.cancel():
-            raise Unavailable("The instance did not take the message in time. It is not sent.")
-        try:
-            return caller.result(patience_s - taken_in_s)
-        except FutureTimeout as ex:
-            raise OutcomeUnknown("WhatsApp has not acknowledged the message in time.") from ex
+        with self._dispatch.drafted(name, draft, file, waits=False) as command:
+            return self._dispatch.accept(name, command)
 
     def story(self, instance: str, message_id: str) -> Story:
         """What became of a message of the instance with this id, sent or received. Raises `MessageNotFound`.
@@ -338,7 +239,7 @@ class Manager:
         self._house.supervisor.tell(tidings.RestartWanted(instance=entry.id))
 
     def remove(self, name: str, *, unlink: bool) -> None:
-        """End the instance; with `unlink` the device link, where there is a connection, and the session go too."""
+        """End the instance; with `unlink` the session goes too, and the device link where a connection can be had for it."""
         self._ask(name, RemoveInstance(unlink=unlink))
 
     def past(self, instance: str, *, position: int | None = None, at: datetime | None = None) -> Past:
@@ -430,22 +331,3 @@ class Manager:
         removals = self.store.read(stream=former, types={EVENT_NAMES[InstanceRemoved]}, limit=1)
         kept = any(isinstance(each.event, InstanceRemoved) and each.event.session_kept for each in removals)
         return former if kept else None
-
-
-def ask(actor: pykka.ActorRef[Any], message: object) -> Any:
-    """The actor's answer. Raises what it raises, `Unavailable` if it is gone, `OutcomeUnknown` if it is too slow."""
-    try:
-        return actor.ask(message, timeout=ASK_PATIENCE_S)
-    except pykka.ActorDeadError as ex:
-        raise Unavailable("The instance is being brought back to life.") from ex
-    except JournalBroken as ex:
-        raise OutcomeUnknown("The disk has not answered in time; it may still be done.") from ex
-    except pykka.Timeout as ex:
-        raise OutcomeUnknown("The instance has not answered in time; it may still do what was asked.") from ex
-
-
-def text_message(number: str, text: str, region: str | None) -> SendMessage:
-    """The command for a text to a number or jid as a caller wrote it. Raises `BadNumber`, `BadMessage`."""
-    to = normalise(number, region)
-    check_text(text)
-    return SendMessage(command_id=command_id(), number=to, content=Text(text=text))

@@ -19,6 +19,9 @@ from chatbot_erp.eventstore.lease import boot_time
 
 log = structlog.get_logger()
 
+READY_WAIT_S = 0.05
+"""How soon it is looked again whether what processes are forked from is loaded."""
+
 LAPSED_WAIT_S = 0.5
 """How soon a node whose lease has lapsed looks again whether it may open something."""
 
@@ -64,7 +67,10 @@ class Openings:
             # They have lost nothing: the next life begins where they are.
             return
         for request in unplaced:
-            self._tell(request.instance, LoseSocket(generation=request.generation, cause="socket_failed"))
+            if request.farewell:
+                self._hosts.part(request.instance)
+            else:
+                self._tell(request.instance, LoseSocket(generation=request.generation, cause="socket_failed"))
 
     def mourn(self, death: HostDeath) -> None:
         """A process has ended: tell its numbers, and take up what it has left."""
@@ -77,9 +83,13 @@ class Openings:
     def _open_what_may(self) -> None:
         if self._stopped:
             return
-        # In a lapsed lease a process would end as soon as it begins, and each time be counted as a crash.
-        may_speak = boot_time() < self._house.store.company.leased_until()
-        wait_s = self._starts.go(time.monotonic()) if may_speak else LAPSED_WAIT_S
+        if boot_time() >= self._house.store.company.leased_until():
+            # A process would end as soon as it begins, and each time be counted as a crash.
+            wait_s: float | None = LAPSED_WAIT_S
+        elif not self._hosts.ready():
+            wait_s = READY_WAIT_S
+        else:
+            wait_s = self._starts.go(time.monotonic())
         if wait_s is not None and not self._are_due:
             self._are_due = True
             self._house.alarms.set(wait_s, lambda: self._house.supervisor.tell(StartsDue()))

@@ -30,7 +30,7 @@ from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.directory import Directory
 from chatbot_erp.actors.ending import ACTORS_S, END_S, EXIT_HANGS, HAND_OVER_S, HOSTS_S, REQUESTS_S, Ending
 from chatbot_erp.actors.erasing import Eraser
-from chatbot_erp.actors.host_process import HostDeath, HostProcess, await_former_hosts, get_ready
+from chatbot_erp.actors.host_process import HostDeath, HostProcess, await_former_hosts, get_ready, is_ready
 from chatbot_erp.actors.hosts import LATE_S, SocketHosts
 from chatbot_erp.actors.house import HostGone, House, Switchboard, hide_qr, utc_now
 from chatbot_erp.actors.housekeeping import forget_old_attempts, forget_old_content, postponed, tidy_media_now_and_then
@@ -339,6 +339,7 @@ def _start_supervisor(
             ping=config.sanity_ping,
             switchboard=switchboard,
             spawn=spawn,
+            ready=partial(is_ready, surroundings.environment, ending.is_set),
         )
         return house, hosts
 
@@ -358,7 +359,8 @@ def pass_on(house: House, host: HostProcess, word: frames.Said) -> None:
     """Runs in a host's reader thread: hand what a socket said to whom it concerns, and return."""
     instance = word.instance
     if isinstance(word.observation, frames.SocketClosed):
-        house.supervisor.tell(tidings.SocketIsClosed(instance=instance, host=host.name))
+        unlinked = word.observation.unlinked
+        house.supervisor.tell(tidings.SocketIsClosed(instance=instance, host=host.name, unlinked=unlinked))
         return
     if isinstance(word.observation, people_frames.Reply):
         house.inquiries.settle(word.observation)

@@ -165,9 +165,8 @@ class SocketHost:
 
     def _close(self, order: CloseSocket) -> None:
         line = self._lines.get(order.instance)
-        if line is not None:
-            line.close(unlink=order.unlink)
-        self._say(order.instance, SocketClosed())
+        unlinked = line is not None and line.close(unlink=order.unlink)
+        self._say(order.instance, SocketClosed(unlinked=unlinked))
 
     def _hand_on(self, order: Transmit | OfferPairingCode | Ask) -> None:
         line = self._lines.get(order.instance)

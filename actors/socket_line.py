@@ -62,7 +62,7 @@ class Line:
         self._may_open = True
         self._hurry = threading.Event()
         self._close_turn = threading.Lock()
-        self._closed = False
+        self._closed = self._unlinked = False
         self._ping_due = order.ping
         self._holding = threading.Lock()
         self._held: list[SocketSawReceipt] = []
@@ -100,15 +100,15 @@ class Line:
             target=lambda: self._say(self._socket.standing()), name=f"stand-{self.order.instance}", daemon=True
         ).start()
 
-    def close(self, *, unlink: bool = False, grace_s: float = GRACE_S) -> None:
-        """End the socket. What is being done may finish for `grace_s`.
+    def close(self, *, unlink: bool = False, grace_s: float = GRACE_S) -> bool:
+        """End the socket; whether its device was unlinked. What is being done may finish for `grace_s`.
 
         Waits until all is over, also when another thread is closing already. One that is about to open does so first
         where it is to `unlink`: that takes a connection.
         """
         with self._close_turn:
             if self._closed:
-                return
+                return self._unlinked
             for job in self._shut(may_open=unlink and not self.order.pairing):
                 self._decline(job)
             self._desk.close()
@@ -118,7 +118,7 @@ class Line:
                 self._may_open = False
             self._mouth.ledger.hold_up(self.order.instance, when_full=False)
             try:
-                self._socket.close(unlink=unlink)
+                self._unlinked = self._socket.close(unlink=unlink)
             except Exception:
                 log.exception("The socket of %s did not close properly.", self.order.instance)
             self._worker.join(GRACE_S)
@@ -127,6 +127,7 @@ class Line:
             if self._former is not None:
                 self._former.close()
             self._closed = True
+            return self._unlinked
 
     def _shut(self, *, may_open: bool) -> list[Job]:
         """Take no more jobs; give back those that were not begun."""

@@ -7,7 +7,7 @@ import msgspec
 from chatbot_erp.actors.endpoint import Endpoint, Endpoints, evolve_endpoints
 from chatbot_erp.actors.pacing import UNPACED, Pacing
 from chatbot_erp.actors.statuses import status_after
-from chatbot_erp.actors.supervision import SESSION_DESTROYED
+from chatbot_erp.actors.supervision import SESSION_DESTROYED, TIMED
 from chatbot_erp.eventstore.events import (
     Event,
     InstanceConnected,
@@ -63,6 +63,13 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True, tag="instance"):
         return self.endpoints[0].url
 
 
+class Farewell(msgspec.Struct, frozen=True, kw_only=True):
+    """The socket that can unlink the device of a number that was removed, where none does so that is there."""
+
+    generation: int
+    session_from: str | None
+
+
 class Removed(msgspec.Struct, frozen=True, kw_only=True, tag="removed"):
     """A number that was managed here; its deliveries may still be under way."""
 
@@ -70,6 +77,7 @@ class Removed(msgspec.Struct, frozen=True, kw_only=True, tag="removed"):
     endpoints: Endpoints
     reason: str
     since: datetime
+    farewell: Farewell | None = None
 
     @property
     def webhook_url(self) -> str:
@@ -101,8 +109,9 @@ def evolve(state: State, event: Event, at: datetime) -> State:
                 restarts=0,
                 pending=(),
             )
-        case Instance(), InstanceRemoved(reason=reason):
-            return Removed(name=state.name, endpoints=state.endpoints, reason=reason, since=at)
+        case Instance(), InstanceRemoved(reason=reason, session_kept=kept):
+            farewell = farewell_of(state) if reason == "deleted" and not kept else None
+            return Removed(name=state.name, endpoints=state.endpoints, reason=reason, since=at, farewell=farewell)
         case Instance(), _:
             return evolve_live(state, event, at)
         case _:
@@ -142,6 +151,13 @@ def evolve_live(state: Instance, event: Event, at: datetime) -> Instance:
         case _:
             endpoints = evolve_endpoints(state.endpoints, event, at)
             return state if endpoints is state.endpoints else replace(state, endpoints=endpoints)
+
+
+def farewell_of(state: Instance) -> Farewell | None:
+    """How its device could be unlinked; None where it has no link, or WhatsApp wants to see no attempt of it."""
+    if not state.paired or state.status is Status.INVALID or state.reason in TIMED:
+        return None
+    return Farewell(generation=state.generation + 1, session_from=state.session_from)
 
 
 def with_status(state: Instance, status: Status, reason: str | None, at: datetime) -> Instance:

@@ -20,7 +20,7 @@ from chatbot_erp.actors.house import House
 from chatbot_erp.actors.instance import OPERATIONAL
 from chatbot_erp.actors.lives import RESTORE_PATIENCE_S, Lives
 from chatbot_erp.actors.openings import Openings
-from chatbot_erp.actors.state import Instance
+from chatbot_erp.actors.state import Farewell, Instance
 from chatbot_erp.actors.supervision import TIMED, TRIED_AT_START
 from chatbot_erp.actors.watching import Succession, helps_by_itself, succession
 
@@ -145,8 +145,17 @@ class Successors:
         self._openings.forget(instance)
         self._hosts.close(instance)
 
-    def end_socket(self, instance: str, *, unlink: bool, erase: bool) -> None:
+    def end_socket(self, instance: str, *, unlink: bool, erase: bool, farewell: Farewell | None = None) -> None:
         """It wants no socket any more; see `SocketHosts.close`."""
         self._healer.cancel(instance)
         self._openings.forget(instance)
-        self._hosts.close(instance, unlink=unlink, erase=erase)
+        last = None
+        if farewell is not None:
+            last = tidings.PlaceSocket(
+                instance=instance,
+                generation=farewell.generation,
+                pairing=False,
+                session_from=farewell.session_from,
+                farewell=True,
+            )
+        self._hosts.close(instance, unlink=unlink, erase=erase, farewell=last)

@@ -113,10 +113,10 @@ class SupervisorActor(pykka.ThreadingActor):
                     self._openings.place(message)
             case tidings.StartsDue():
                 self._openings.go_on()
-            case tidings.EndSocketOf(instance=instance, unlink=unlink, erase=erase):
-                self._successors.end_socket(instance, unlink=unlink, erase=erase)
-            case tidings.SocketIsClosed(instance=instance, host=host):
-                self._hosts.closed(instance, host)
+            case tidings.EndSocketOf(instance=instance, unlink=unlink, erase=erase, farewell=farewell):
+                self._successors.end_socket(instance, unlink=unlink, erase=erase, farewell=farewell)
+            case tidings.SocketIsClosed(instance=instance, host=host, unlinked=unlinked):
+                self._hosts.closed(instance, host, unlinked=unlinked)
             case HostDeath():
                 self._openings.mourn(message)
             case tidings.SocketLost(instance=instance, cause=cause, retry_at=retry_at):

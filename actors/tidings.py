@@ -10,6 +10,7 @@ from chatbot_erp.actors.callers import Verdict
 from chatbot_erp.actors.commands import Observed, RecordVerdict, SendMessage
 from chatbot_erp.actors.house import Host
 from chatbot_erp.actors.media_specs import Media
+from chatbot_erp.actors.state import Farewell
 from chatbot_erp.eventstore.placement import Placement
 
 
@@ -61,12 +62,13 @@ class Resume(Tiding, frozen=True, kw_only=True):
 
 
 class PlaceSocket(Tiding, frozen=True, kw_only=True):
-    """An instance wants a socket of this generation."""
+    """An instance wants a socket of this generation; with `farewell` only to unlink its device, and to be erased then."""
 
     instance: str
     generation: int
     pairing: bool
     session_from: str | None
+    farewell: bool = False
 
 
 class EndSocketOf(Tiding, frozen=True, kw_only=True):
@@ -75,13 +77,15 @@ class EndSocketOf(Tiding, frozen=True, kw_only=True):
     instance: str
     unlink: bool
     erase: bool
+    farewell: Farewell | None = None
 
 
 class SocketIsClosed(Tiding, frozen=True, kw_only=True):
-    """A host says that nobody touches the session of this instance any more."""
+    """A host says that nobody touches the session of this instance any more, and whether its device was unlinked."""
 
     instance: str
     host: str
+    unlinked: bool = False
 
 
 class SocketLost(Tiding, frozen=True, kw_only=True):

@@ -3,7 +3,8 @@
 Relied on here, and found in the source of neonize 0.5.2 only: the Go library keeps its clients in unlocked maps
 (wa_guard.py); it keeps pointers to a client's callbacks for as long as it likes; `connect` blocks until `stop`, and
 after a QR that ran out for ever; `stop` throws away events that were not handed over yet; an answer about a number
-may be a LID, whose phone number only the library's own store knows; where files are uploaded to it says in an error only.
+may be a LID, whose phone number only the library's own store knows; where files are uploaded to it says in an error only;
+it listens when its dial is over, and for ever in vain where a refused login has erased the session by then.
 """
 
 import ctypes

@@ -62,8 +62,11 @@ class Socket(Protocol):
     def standing(self) -> SocketStands:
         """How the library sees its own connection."""
 
-    def close(self, *, unlink: bool) -> None:
-        """End the connection, after reporting what was already received; with `unlink` log the device out, too."""
+    def close(self, *, unlink: bool) -> bool:
+        """End the connection, after reporting what was already received; with `unlink` log the device out, too.
+
+        Whether that is done.
+        """
 
 
 SocketFactory = Callable[[OpenSocket, Report], Socket]

@@ -172,11 +172,13 @@ class WhatsAppSocket:
     def standing(self) -> SocketStands:
         return self._watch.standing()
 
-    def close(self, *, unlink: bool) -> None:
+    def close(self, *, unlink: bool) -> bool:
+        unlinked = False
         if unlink and self._watch.await_connection(0.0 if self._order.pairing else UNLINK_PATIENCE_S):
             self._end_is_news = False
             try:
                 self._client.log_out()
+                unlinked = True
             except LibraryError as ex:
                 log.warning("The device of %s could not be unlinked: %s", self._order.instance, ex)
         self._files.stop()
@@ -185,6 +187,7 @@ class WhatsAppSocket:
         self._drain()
         self._client.stop()
         self._session.release()
+        return unlinked
 
     def _lose_session(self) -> None:
         """Without its keys nothing that comes can be read. WhatsApp keeps it for who is not there."""

@@ -12,8 +12,9 @@ from msgspec import Meta
 
 from chatbot_erp.actors import pacing as pace
 from chatbot_erp.actors.directory import InstanceView
+from chatbot_erp.actors.dispatch import Sent
 from chatbot_erp.actors.fates import Message
-from chatbot_erp.actors.manager import Created, Sent
+from chatbot_erp.actors.manager import Created
 from chatbot_erp.actors.rebuild import LAST_OF_MESSAGES
 from chatbot_erp.actors.state import Account, Instance, Removed
 from chatbot_erp.eventstore.events import Ack, Status

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from chatbot_erp.sandbox.faults import Condition, CutMedia, LoginFailure, Refuse, RefuseMedia, RefuseSend
+from chatbot_erp.sandbox.faults import Condition, CutMedia, HangDial, LoginFailure, Refuse, RefuseMedia, RefuseSend
 
 C = TypeVar("C", bound=Condition)
 
@@ -22,7 +22,7 @@ class Conditions:
         self._standing[kind] = condition
         self._left.pop(kind, None)
         if (
-            isinstance(condition, (Refuse, LoginFailure, RefuseMedia, CutMedia, RefuseSend))
+            isinstance(condition, (Refuse, HangDial, LoginFailure, RefuseMedia, CutMedia, RefuseSend))
             and condition.times is not None
         ):
             self._left[kind] = condition.times

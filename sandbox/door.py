@@ -19,7 +19,7 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from chatbot_erp.sandbox import media_host
-from chatbot_erp.sandbox.faults import Refuse
+from chatbot_erp.sandbox.faults import HangDial, Refuse
 from chatbot_erp.sandbox.stream import Stream
 
 if TYPE_CHECKING:
@@ -116,6 +116,8 @@ class Door(asyncio.Protocol):
         if (refusal := self._network.conditions.use(Refuse)) is not None:
             self._network.counters.refused_total += 1
             self.abort() if refusal.reset else self._turn_away(b"503 Service Unavailable")
+        elif self._network.conditions.use(HangDial) is not None:
+            self._request.clear()
         elif method != b"CONNECT" or port != "443" or host not in HOSTS:
             # Only WhatsApp is played here: whoever sends other traffic this way is to notice.
             self._turn_away(b"403 Forbidden")

@@ -84,6 +84,14 @@ class Refuse(_Fault, frozen=True):
     reset: bool = False
 
 
+class HangDial(_Fault, frozen=True):
+    """Condition: who dials is taken and never answered, `times` times or until healed. For the whole network only: whose
+    call it is nobody knows yet.
+    """
+
+    times: int | None = None
+
+
 class CutShort(_Fault, frozen=True):
     """Condition: who logs in is let in, and the connection is reset `after_s` seconds later."""
 
@@ -160,6 +168,7 @@ class ReversedReceipts(_Fault, frozen=True):
 Blow = Drop | StreamError | Replaced | LoggedOut | Undecryptable | Unavailable | Amnesia | Burst
 Condition = (
     Refuse
+    | HangDial
     | CutShort
     | Silence
     | LoginFailure

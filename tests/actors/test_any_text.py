@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from chatbot_erp.actors import frames
 from chatbot_erp.actors.commands import Observed
+from chatbot_erp.actors.dispatch import text_message
 from chatbot_erp.actors.errors import BadMessage
 from chatbot_erp.actors.instance import decide
-from chatbot_erp.actors.manager import text_message
 from chatbot_erp.actors.webhook_shapes import body
 from chatbot_erp.eventstore.errors import NotStorable
 from chatbot_erp.eventstore.events import MessageSent

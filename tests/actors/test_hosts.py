@@ -1,4 +1,4 @@
-"""Which host is given up for a socket that does not close, and which is not."""
+"""Which host is given up for a socket that does not close, and which is not; and what is done for who is removed."""
 
 import math
 from pathlib import Path
@@ -164,37 +164,92 @@ def test_a_host_that_has_nobody_left_has_time_to_spool_to_a_sick_disk(scene: Sce
     assert scene.host.killed
 
 
-def test_one_that_is_removed_while_it_is_restarted_is_unlinked_by_its_next_socket(scene: Scene) -> None:
-    scene.session("a").touch()
+def farewell(instance: str) -> PlaceSocket:
+    return PlaceSocket(instance=instance, generation=2, pairing=False, session_from=None, farewell=True)
+
+
+def removed(scene: Scene, instance: str) -> None:
+    """What the removal of a number that has a link does."""
+    scene.session(instance).touch()
+    scene.hosts.close(instance, unlink=True, erase=True, farewell=farewell(instance))
+
+
+def assert_it_says_farewell(scene: Scene, host: SilentHost, instance: str) -> None:
+    """Its next socket is made only to unlink the device; then nothing is left."""
+    opened, closing = host.orders[-2:]
+    assert isinstance(opened, frames.OpenSocket)
+    assert isinstance(closing, frames.CloseSocket)
+    assert (opened.instance, opened.generation, opened.ping) == (instance, 2, False)
+    assert (closing.instance, closing.unlink) == (instance, True)
+    assert scene.session(instance).exists()
+    scene.hosts.closed(instance, host.name, unlinked=True)
+    assert not scene.session(instance).exists()
+    assert not scene.hosts.has(instance)
+
+
+def test_one_that_is_removed_while_it_is_restarted_is_unlinked_by_a_socket_of_its_own(scene: Scene) -> None:
     scene.hosts.open(PlaceSocket(instance="a", generation=2, pairing=False, session_from=None))
-    scene.hosts.close("a", unlink=True, erase=True)
+    removed(scene, "a")
     scene.hosts.closed("a", scene.host.name)
+    assert_it_says_farewell(scene, scene.host, "a")
+
+
+def test_one_that_is_removed_while_it_has_no_socket_is_unlinked_by_one_that_is_made_for_it(scene: Scene) -> None:
+    scene.hosts.close("a")
+    scene.hosts.closed("a", scene.host.name)
+    removed(scene, "a")
+    assert_it_says_farewell(scene, scene.host, "a")
+
+
+def test_one_whose_socket_could_not_unlink_it_gets_another_one_for_that_and_no_third(scene: Scene) -> None:
+    removed(scene, "a")
+    scene.hosts.closed("a", scene.host.name, unlinked=False)
     opened, closing = scene.host.orders[-2:]
     assert isinstance(opened, frames.OpenSocket)
     assert isinstance(closing, frames.CloseSocket)
-    assert (opened.instance, opened.generation, closing.instance, closing.unlink) == ("a", 2, "a", True)
-    assert scene.session("a").exists()
-    scene.hosts.closed("a", scene.host.name)
+    scene.hosts.closed("a", scene.host.name, unlinked=False)
+    assert scene.host.orders[-1] is closing
     assert not scene.session("a").exists()
-    assert not scene.hosts.has("a")
 
 
-def test_one_that_is_removed_while_it_is_restarted_and_has_no_process_any_more_is_erased_all_the_same(
-    scene: Scene,
-) -> None:
-    scene.session("a").touch()
-    scene.hosts.open(PlaceSocket(instance="a", generation=2, pairing=False, session_from=None))
-    scene.hosts.close("a", unlink=True, erase=True)
-    scene.barren = True
+def test_one_that_its_socket_has_unlinked_needs_no_other_one(scene: Scene) -> None:
+    removed(scene, "a")
+    scene.hosts.closed("a", scene.host.name, unlinked=True)
+    assert isinstance(scene.host.orders[-1], frames.CloseSocket)
+    assert not scene.session("a").exists()
+
+
+def test_one_that_is_removed_when_its_process_has_died_is_unlinked_by_another(scene: Scene) -> None:
+    removed(scene, "a")
     scene.hosts.gone(scene.host.name)
+    assert_it_says_farewell(scene, scene.born[-1], "a")
+
+
+def test_one_whose_socket_takes_too_long_to_close_is_erased_without_a_farewell(scene: Scene) -> None:
+    removed(scene, "a")
+    scene.now += CLOSE_PATIENCE_S
+    scene.hosts.closed("a", scene.host.name)
+    assert isinstance(scene.host.orders[-1], frames.CloseSocket), "its dial hung, and so would another"
     assert not scene.session("a").exists()
-    assert not scene.hosts.has("a")
-    assert scene.hosts.unplaced == []
+
+
+def test_one_whose_session_is_still_another_s_waits_for_that_with_its_farewell(scene: Scene) -> None:
+    scene.session("a").touch()
+    scene.hosts.close("a")
+    scene.hosts.close(
+        "c",
+        unlink=True,
+        erase=True,
+        farewell=PlaceSocket(instance="c", generation=2, pairing=False, session_from="a", farewell=True),
+    )
+    assert isinstance(scene.host.orders[-1], frames.CloseSocket)
+    scene.hosts.closed("a", scene.host.name)
+    assert_it_says_farewell(scene, scene.host, "c")
+    assert not scene.session("a").exists()
 
 
 def test_nobody_is_unlinked_by_a_new_process_when_the_end_has_come(scene: Scene) -> None:
-    scene.hosts.open(PlaceSocket(instance="a", generation=2, pairing=False, session_from=None))
-    scene.hosts.close("a", unlink=True, erase=True)
+    removed(scene, "a")
     scene.hosts.end_all(0.0)
     scene.hosts.gone(scene.host.name)
     assert scene.hosts.processes() == []

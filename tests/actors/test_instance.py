@@ -18,10 +18,11 @@ from chatbot_erp.actors.commands import (
     SendMessage,
 )
 from chatbot_erp.actors.contents import Text
+from chatbot_erp.actors.effects import EndSocket, follow_up
 from chatbot_erp.actors.endpoint import EnableEndpoint
 from chatbot_erp.actors.errors import InstanceNotFound, InstanceNotOperational, NameTaken
 from chatbot_erp.actors.instance import decide
-from chatbot_erp.actors.state import Instance, Removed, State, decode_state, encode_state, evolve
+from chatbot_erp.actors.state import Farewell, Instance, Removed, State, decode_state, encode_state, evolve
 from chatbot_erp.actors.supervision import REMEDIES, Remedy
 from chatbot_erp.eventstore.events import (
     Ack,
@@ -54,6 +55,7 @@ from chatbot_erp.eventstore.events import (
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
 CREATED = InstanceCreated(name="shop", webhook_url="http://example.test/", session_from=None)
+CREATED_FROM_KEPT = InstanceCreated(name="shop", webhook_url="http://example.test/", session_from="former")
 OFFERED = PairingOffered(previous=Status.INITIALIZING, method="qr")
 PAIRED = InstancePaired(jid="1@s.whatsapp.net", lid="9@lid")
 REOPENED = InstanceRestarted(previous=Status.SCAN_QR_CODE, generation=2, cause="paired")
@@ -273,6 +275,27 @@ def test_a_logout_from_the_phone_removes_the_number() -> None:
     state = given(*LIVE, *after(*LIVE, do=seen(frames.SocketEnded(cause="logged_out"))))
     assert isinstance(state, Removed)
     assert state.reason == "logged_out"
+
+
+@pytest.mark.parametrize(
+    ("before", "removed", "farewell"),
+    [
+        (LIVE, REMOVED, Farewell(generation=3, session_from=None)),
+        ((*LIVE, DROPPED), REMOVED, Farewell(generation=3, session_from=None)),
+        ((CREATED_FROM_KEPT,), REMOVED, Farewell(generation=2, session_from="former")),
+        ((CREATED, OFFERED), REMOVED, None),
+        ((*LIVE, BANNED), REMOVED, None),
+        ((*LIVE, BANNED_FOR_AN_HOUR), REMOVED, None),
+        (LIVE, InstanceRemoved(reason="deleted", session_kept=True), None),
+        (LIVE, InstanceRemoved(reason="logged_out", session_kept=False), None),
+    ],
+)
+def test_who_is_removed_may_say_farewell_where_it_has_a_link_and_whatsapp_wants_to_see_it(
+    before: tuple[Event, ...], removed: InstanceRemoved, farewell: Farewell | None
+) -> None:
+    (ending, _) = follow_up(removed, given(*before, removed))
+    assert isinstance(ending, EndSocket)
+    assert ending.farewell == farewell
 
 
 def test_a_banned_number_needs_a_new_pairing_and_an_outdated_client_does_not() -> None:

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from chatbot_erp.actors import frames, tidings
+from chatbot_erp.actors.asking import ask
 from chatbot_erp.actors.commands import (
     LoseSocket,
     Observed,
@@ -19,7 +20,6 @@ from chatbot_erp.actors.endpoint import EnableEndpoint
 from chatbot_erp.actors.errors import OutcomeUnknown
 from chatbot_erp.actors.instance_actor import InstanceActor
 from chatbot_erp.actors.journal import JournalBroken
-from chatbot_erp.actors.manager import ask
 from chatbot_erp.actors.media_frames import FetchMedia, SocketFetched
 from chatbot_erp.actors.media_specs import Media
 from chatbot_erp.actors.rebuild import rebuild

@@ -40,5 +40,6 @@ def test_one_that_is_to_be_unlinked_before_it_is_open_is_opened_for_that(
     assert isinstance(declined.observation, frames.SocketFailedToSend), "it is closing"
     former.may_close.set()
     closer.join(PATIENCE_S)
+    assert line.close() == opens, "whether it was unlinked"
     socket = sockets.made("a", 2)
     assert (socket.opened.is_set(), socket.closed.is_set(), socket.unlinked) == (opens, True, unlink)

@@ -13,6 +13,7 @@ import pytest
 from chatbot_erp.actors import frames, lives, successors, supervision, tidings, watching
 from chatbot_erp.actors.commands import Observed, RemoveInstance
 from chatbot_erp.actors.endpoint import ConfigureEndpoint
+from chatbot_erp.actors.host_process import HostDeath
 from chatbot_erp.actors.house import utc_now
 from chatbot_erp.actors.journal import JournalBroken
 from chatbot_erp.actors.supervision import INTENSITY
@@ -273,6 +274,21 @@ def test_a_session_that_the_last_life_had_no_time_to_erase_is_erased_by_the_next
         supervisor.ask(tidings.Restore())
         supervisor.ask(tidings.Resume())
         assert (gone.exists(), strange.exists()) == (not unlink, True)
+
+
+def test_who_is_deleted_and_has_no_process_to_be_unlinked_by_is_erased_all_the_same(world: World) -> None:
+    host = world.connect("a")
+    session = world.session("a")
+    world.barren = True
+    world.say(host, "a", 2, frames.SocketEnded(cause="socket_failed"))
+    world.wait("a", lambda view: view.reason == "socket_failed")
+    actor = world.house.directory.actor("a")
+    assert actor is not None
+    actor.ask(RemoveInstance(unlink=True))
+    assert host.next(frames.CloseSocket).unlink
+    world.supervisor.tell(HostDeath(name=host.name, exit_code=1, signal=None, stderr_tail=""))
+    world.supervisor.ask(tidings.Introduce())
+    assert not session.exists()
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from chatbot_erp.actors.commands import ConfigurePacing, SendMessage
 from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.contents import Sendable
 from chatbot_erp.actors.directory import Directory, Qr
+from chatbot_erp.actors.dispatch import Sent, text_message
 from chatbot_erp.actors.endpoint import TellAgain, recipients
 from chatbot_erp.actors.erasing import Erased, Eraser
 from chatbot_erp.actors.errors import (
@@ -35,7 +36,7 @@ from chatbot_erp.actors.frames import Alive
 from chatbot_erp.actors.house import House
 from chatbot_erp.actors.instance import decide
 from chatbot_erp.actors.latencies import Latencies
-from chatbot_erp.actors.manager import NAME, Created, Manager, MediaFile, Sent, text_message
+from chatbot_erp.actors.manager import NAME, Created, Manager, MediaFile
 from chatbot_erp.actors.outbox import Outbox, Parcel
 from chatbot_erp.actors.pacing import Pacing
 from chatbot_erp.actors.people import People

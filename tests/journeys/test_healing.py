@@ -317,6 +317,22 @@ def test_a_socket_process_that_does_not_come_does_not_hold_up_the_end_and_its_nu
         assert reasons(manager, "a") == []
 
 
+def test_a_socket_process_that_does_not_come_keeps_nobody_from_creating_numbers(
+    tmp_path: Path, network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loading = hang_nurseries(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with ManagerProcess(tmp_path / "data", network) as manager:
+        manager.create("a")
+        wait_for(lambda: loading.exists() and loading.read_text())
+        # Whoever is waited for in the supervisor's thread is asked nothing else.
+        assert manager.create("b")["status"] == "INITIALIZING"
+        os.kill(int(loading.read_text()), signal.SIGKILL)
+        for name in "ab":
+            manager.wait_until(name, lambda view: view["qr"] is not None)
+            assert reasons(manager, name) == []
+
+
 def test_a_second_signal_ends_it_at_once_though_a_send_to_nowhere_holds_up_the_end(
     tmp_path: Path, network: Network, new_phone: NewPhone
 ) -> None:

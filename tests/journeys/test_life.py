@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from chatbot_erp.sandbox.client import Network, Phone
+from chatbot_erp.sandbox.faults import Drop, LoginFailure
 from manager_process import ManagerProcess
 from receiver import Receiver
 
@@ -139,6 +140,28 @@ def test_a_number_that_is_deleted_in_the_middle_of_a_restart_is_unlinked_as_well
     assert manager.call("DELETE", "/instances/empresa_x").status_code == 204
     manager.wait_erased(number["id"])
     assert phone.view().companions == 0
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason", "stays"),
+    [
+        (LoginFailure(reason=499), "socket_failed", 0),
+        (LoginFailure(reason=402, expire_s=3600), "temporarily_banned", 1),
+    ],
+    ids=["which gets in again", "which WhatsApp wants to see no attempt of"],
+)
+def test_a_number_that_is_deleted_while_it_has_no_connection_is_unlinked_by_one_that_is_made_for_that(
+    manager: ManagerProcess, new_phone: NewPhone, answer: LoginFailure, reason: str, stays: int
+) -> None:
+    phone = new_phone("Empresa X")
+    number = manager.pair("empresa_x", phone)
+    phone.fault(answer)
+    phone.fault(Drop())
+    manager.wait_until("empresa_x", lambda view: view["reason"] == reason)
+    phone.heal()
+    assert manager.call("DELETE", "/instances/empresa_x").status_code == 204
+    manager.wait_erased(number["id"])
+    assert phone.view().companions == stays
 
 
 def test_a_kept_session_is_taken_over_by_the_next_instance_of_that_name(

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import select
+import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -105,6 +109,22 @@ def test_a_proxy_that_refuses_lets_nobody_in(own_network: Any) -> None:
     assert "Service Unavailable" in companion.wait("refused")["error"]
     assert network.stats().refused_total == 1
     companion.pair()
+
+
+def test_a_dial_that_hangs_is_taken_and_not_answered_and_the_next_one_is(own_network: Any) -> None:
+    network, _ = own_network
+    network.fault(faults.HangDial(times=1))
+    proxy = urlsplit(network.proxy_url)
+    with ExitStack() as stack:
+        dials = [
+            stack.enter_context(socket.create_connection((proxy.hostname, proxy.port), timeout=60.0)) for _ in range(2)
+        ]
+        for dial in dials:
+            dial.sendall(b"CONNECT web.whatsapp.com:443 HTTP/1.1\r\n\r\n")
+        (answered,) = select.select(dials, [], [], 60.0)[0]
+        assert answered.recv(64).startswith(b"HTTP/1.1 200 ")
+        dials.remove(answered)
+        assert select.select(dials, [], [], 0)[0] == [], "neither an answer nor an end"
 
 
 def test_a_silent_network_takes_nothing_and_delivers_afterwards(shop: Any, maria: Any) -> None:

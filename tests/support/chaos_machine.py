@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from chaos_network import fall_deaf, hang_login
+from chaos_network import fall_deaf, hang_dial, hang_login
 from chaos_scene import PATIENCE_S, Scene, Trouble
 from stores import locked
 
@@ -120,5 +120,6 @@ BY_THE_MACHINE = (
 SLOW = (
     Trouble("deaf", fall_deaf),
     Trouble("login hangs", hang_login),
+    Trouble("dial hangs", hang_dial),
 )
 """What takes most of a minute to notice."""

@@ -13,6 +13,7 @@ from chatbot_erp.sandbox.faults import (
     Drop,
     DuplicateReceipts,
     Fault,
+    HangDial,
     LoggedOut,
     LoginFailure,
     Refuse,
@@ -126,6 +127,12 @@ def hang_login(scene: Scene) -> None:
         line.phone.fault(Silence())
         scene.signal_host(signal.SIGKILL, host)
         scene.fall_deaf(line, "socket_failed")
+
+
+def hang_dial(scene: Scene) -> None:
+    """Whoever dials next gets no answer for a minute: one that somebody restarts, or another that has to just then."""
+    scene.network.fault(HangDial(times=1))
+    restart(scene)
 
 
 def carried(scene: Scene) -> tuple[Line, int]:

@@ -113,7 +113,7 @@ class FakeSocket:
     def standing(self) -> SocketStands:
         return SocketStands(connected=self.opened.is_set(), logged_in=not self.closed.is_set())
 
-    def close(self, *, unlink: bool) -> None:
+    def close(self, *, unlink: bool) -> bool:
         self.unlinked = unlink
         self.closing.set()
         self.gate.set()
@@ -122,6 +122,7 @@ class FakeSocket:
         for text in self.leftovers:
             self.report(received(text))
         self.closed.set()
+        return unlink and self.opened.is_set()
 
 
 class FakeSockets:

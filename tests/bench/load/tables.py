@@ -27,9 +27,9 @@ def markdown(rows: Sequence[Row]) -> str:
             rows,
             {
                 "": lambda row: {"direct_sends": "sends", "direct_receives": "receives"}[row["what"]],
-                "a second": lambda row: f"{row['per_s']:.0f}",
-                "CPU-s per 1,000: library": lambda row: f"{row['library_cpu_s']:.2f}",
-                "sandbox": lambda row: f"{row['sandbox_cpu_s']:.2f}",
+                "a second": rounded("per_s"),
+                "CPU-s per 1,000: library": rounded("library_cpu_s", 2),
+                "sandbox": rounded("sandbox_cpu_s", 2),
                 "the sandbox's ceiling, a second": lambda row: f"{1000 / row['sandbox_cpu_s']:.0f}",
             },
         ),
@@ -38,14 +38,14 @@ def markdown(rows: Sequence[Row]) -> str:
             ("sends",),
             rows,
             {
-                "callers": lambda row: str(row["callers"]),
-                "a second": lambda row: f"{row['per_s']:.0f}",
+                "callers": rounded("callers"),
+                "a second": rounded("per_s"),
                 "× direct": lambda row: f"{of_direct(row):.2f}",
                 "× original": lambda row: "–".join(
                     f"{row['per_s'] / each:.1f}" for each in reversed(ORIGINAL["per_s"])
                 ),
-                "p50 ms": lambda row: f"{row['p50_ms']:.0f}",
-                "p99 ms": lambda row: f"{row['p99_ms']:.0f}",
+                "p50 ms": rounded("p50_ms"),
+                "p99 ms": rounded("p99_ms"),
                 **costs("send_cpu_s"),
             },
         ),
@@ -54,9 +54,9 @@ def markdown(rows: Sequence[Row]) -> str:
             ("receives",),
             rows,
             {
-                "a second": lambda row: f"{row['per_s']:.0f}",
+                "a second": rounded("per_s"),
                 "share of the sandbox's ceiling": lambda row: f"{row['per_s'] * row['sandbox_cpu_s'] / 1000:.2f}",
-                "lost": lambda row: str(row["lost"]),
+                "lost": rounded("lost"),
                 **costs("receive_cpu_s"),
             },
         ),
@@ -65,12 +65,12 @@ def markdown(rows: Sequence[Row]) -> str:
             ("paced",),
             rows,
             {
-                "a second": lambda row: f"{row['per_s']:.0f}",
-                "send p50 ms": lambda row: f"{row['send_p50_ms']:.1f}",
-                "p99 ms": lambda row: f"{row['send_p99_ms']:.1f}",
-                "received → webhook p50 ms": lambda row: f"{row['webhook_p50_ms']:.1f}",
-                "p99 ms ": lambda row: f"{row['webhook_p99_ms']:.1f}",
-                "CPU-s per 1,000": lambda row: f"{row['program_cpu_s']:.2f}",
+                "a second": rounded("per_s"),
+                "send p50 ms": rounded("send_p50_ms", 1),
+                "p99 ms": rounded("send_p99_ms", 1),
+                "received → webhook p50 ms": rounded("webhook_p50_ms", 1),
+                "p99 ms ": rounded("webhook_p99_ms", 1),
+                "CPU-s per 1,000": rounded("program_cpu_s", 2),
             },
         ),
         table(
@@ -79,10 +79,10 @@ def markdown(rows: Sequence[Row]) -> str:
             rows,
             {
                 "": lambda row: {"memory": "connected", "memory_after": "after the load"}[row["what"]],
-                "MB": lambda row: f"{row['mb']:.0f}",
-                "manager": lambda row: f"{row['manager_mb']:.0f}",
-                "hosts": lambda row: f"{row['hosts_mb']:.0f}",
-                "MB an instance": lambda row: f"{row['mb_per_instance']:.1f}",
+                "MB": rounded("mb"),
+                "manager": rounded("manager_mb"),
+                "hosts": rounded("hosts_mb"),
+                "MB an instance": rounded("mb_per_instance", 1),
             },
         ),
         table(
@@ -90,9 +90,9 @@ def markdown(rows: Sequence[Row]) -> str:
             ("idle",),
             rows,
             {
-                "% of a core": lambda row: f"{row['percent']:.1f}",
-                "manager": lambda row: f"{row['manager_percent']:.1f}",
-                "hosts": lambda row: f"{row['hosts_percent']:.1f}",
+                "% of a core": rounded("percent", 1),
+                "manager": rounded("manager_percent", 1),
+                "hosts": rounded("hosts_percent", 1),
             },
         ),
         table(
@@ -100,15 +100,15 @@ def markdown(rows: Sequence[Row]) -> str:
             ("soaking",),
             rows,
             {
-                "minute": lambda row: f"{row['minute']:.1f}",
-                "manager MB": lambda row: f"{row['manager_mb']:.0f}",
-                "hosts MB": lambda row: f"{row['hosts_mb']:.0f}",
-                "descriptors": lambda row: str(row["descriptors"]),
-                "threads": lambda row: str(row["threads"]),
-                "lost": lambda row: str(row.get("lost", "")),
-                "untold": lambda row: str(row.get("untold", "")),
-                "refused": lambda row: str(row.get("failed", "")),
-                "send p99 ms": lambda row: f"{row['send_p99_ms']:.0f}" if "send_p99_ms" in row else "",
+                "minute": rounded("minute", 1),
+                "manager MB": rounded("manager_mb"),
+                "hosts MB": rounded("hosts_mb"),
+                "descriptors": rounded("descriptors"),
+                "threads": rounded("threads"),
+                "lost": rounded("lost"),
+                "untold": rounded("untold"),
+                "refused": rounded("failed"),
+                "send p99 ms": rounded("send_p99_ms"),
             },
         ),
         table(
@@ -116,14 +116,14 @@ def markdown(rows: Sequence[Row]) -> str:
             ("soak",),
             rows,
             {
-                "after minutes": lambda row: f"{row['minutes']:.1f}",
-                "manager MB": lambda row: f"{row['manager_mb_an_hour']:.1f}",
-                "hosts MB": lambda row: f"{row['hosts_mb_an_hour']:.1f}",
-                "descriptors": lambda row: f"{row['descriptors_an_hour']:.1f}",
-                "threads": lambda row: f"{row['threads_an_hour']:.1f}",
-                "lost": lambda row: str(row["lost"]),
-                "untold": lambda row: str(row["untold"]),
-                "refused": lambda row: str(row["failed"]),
+                "after minutes": rounded("minutes", 1),
+                "manager MB": rounded("manager_mb_an_hour", 1),
+                "hosts MB": rounded("hosts_mb_an_hour", 1),
+                "descriptors": rounded("descriptors_an_hour", 1),
+                "threads": rounded("threads_an_hour", 1),
+                "lost": rounded("lost"),
+                "untold": rounded("untold"),
+                "refused": rounded("failed"),
             },
         ),
         table(
@@ -133,21 +133,26 @@ def markdown(rows: Sequence[Row]) -> str:
             {
                 "": lambda row: {"reconnect": "all connections dropped", "restart": "manager restarted"}[row["what"]],
                 "all connected after s": lambda row: f"{row.get('connected_s', row.get('s')):.1f}",
-                "CPU-s": lambda row: f"{row['cpu_s']:.1f}",
+                "CPU-s": rounded("cpu_s", 1),
             },
         ),
     ]
     return "\n".join(part for part in parts if part)
 
 
+def rounded(figure: str, digits: int = 0) -> Callable[[Row], str]:
+    """The cells of one figure; empty where it was not measured."""
+    return lambda row: f"{row[figure]:.{digits}f}" if figure in row else ""
+
+
 def costs(original: str) -> dict[str, Callable[[Row], str]]:
     """CPU seconds of a thousand messages, by part."""
     least, most = ORIGINAL[original]
     return {
-        "CPU-s per 1,000": lambda row: f"{row['program_cpu_s']:.2f}",
-        "manager": lambda row: f"{row['manager_cpu_s']:.2f}",
-        "hosts": lambda row: f"{row['hosts_cpu_s']:.2f}",
-        "sandbox": lambda row: f"{row['sandbox_cpu_s']:.2f}",
+        "CPU-s per 1,000": rounded("program_cpu_s", 2),
+        "manager": rounded("manager_cpu_s", 2),
+        "hosts": rounded("hosts_cpu_s", 2),
+        "sandbox": rounded("sandbox_cpu_s", 2),
         "original ÷ ours": lambda row: f"{least / row['program_cpu_s']:.1f}–{most / row['program_cpu_s']:.1f}",
     }
 
