@@ -5,7 +5,6 @@ A number under load so costs one wait for the disk per batch instead of one per 
 """
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import TimeoutError as FutureTimeout
 from datetime import datetime
 
 import msgspec
@@ -140,7 +139,7 @@ class Journal:
             future = self._store.append(self._instance, self._version, events, snapshot=snapshot)
             try:
                 appended = future.result(APPEND_PATIENCE_S)
-            except FutureTimeout as ex:
+            except TimeoutError as ex:
                 raise JournalBroken("The disk did not answer in time.") from ex
             self._version = appended.version
             if len(appended.records) < len(events):  # some were in the log already

@@ -14,12 +14,15 @@ import re
 from datetime import UTC, datetime
 from hashlib import sha256
 
+import msgspec
+
 from chatbot_erp.eventstore.errors import NotStorable
 
 GENESIS = bytes(32)
 """What stands where the first event would find the hash of the previous one."""
 
 _WORD = re.compile(r"[!-~]{1,200}")
+_encode = msgspec.json.Encoder().encode
 
 
 def is_word(text: str) -> bool:
@@ -33,6 +36,8 @@ def moment(at: datetime) -> str:
         if at.utcoffset() is None:
             raise NotStorable(f"The moment {at.isoformat()} has no time zone.")
         at = at.astimezone(UTC)
+    if at.microsecond:
+        return _encode(at)[1:-1].decode()  # a fifth of what isoformat takes; it leaves out a fraction that is zero
     return at.isoformat(timespec="microseconds")[:-6] + "Z"
 
 

@@ -4,6 +4,7 @@ import threading
 from collections import deque
 
 from chatbot_erp.eventstore.errors import StoreClosed, StoreOverloaded
+from chatbot_erp.eventstore.promise import wake
 from chatbot_erp.eventstore.work import Append, Bounds, Outcomes, Work
 
 
@@ -43,7 +44,7 @@ class Inbox:
         with self._arrival:
             while self._queue and len(group) < wanted:
                 work = self._queue.popleft()
-                if work.future.set_running_or_notify_cancel():
+                if isinstance(work, Append) or work.future.set_running_or_notify_cancel():
                     group.append(work)
         return group
 
@@ -63,7 +64,10 @@ class Inbox:
 def resolve(outcomes: Outcomes) -> None:
     """Tell each caller what became of its work."""
     for work, outcome in outcomes:
-        if isinstance(outcome, BaseException):
+        if isinstance(work, Append):
+            work.future.keep(outcome)
+        elif isinstance(outcome, BaseException):
             work.future.set_exception(outcome)
         else:
             work.future.set_result(outcome)
+    wake()

@@ -67,10 +67,15 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True):
 
     def owners(self, event: Event) -> tuple[str, ...]:
         """The canonical addresses of the subject; one that nobody named is the empty text."""
-        owner = next((name for field in self.of if (name := getattr(event, field))), "")
+        for field in self.of:
+            if owner := getattr(event, field):
+                break
+        else:
+            return (canonical(""),)
+        first = canonical(owner)
         alias = getattr(event, self.alias) if self.alias else None
-        names = (owner, alias) if owner and alias else (owner,)
-        return tuple(dict.fromkeys(map(canonical, names)))
+        second = canonical(alias) if alias else first
+        return (first,) if second == first else (first, second)
 
 
 def plain(fields: str) -> Declaration:

@@ -64,9 +64,9 @@ class Opened(NamedTuple):
 
 
 class _Parts(NamedTuple):
-    """The personal fields of one kind of event: their names in JSON, how to get them, and what they look like empty."""
+    """The personal fields of one kind of event: an object of them, how to get them, and what they look like empty."""
 
-    names: tuple[str, ...]
+    contents: Callable[..., msgspec.Struct]
     values: Callable[[Event], Any]
     emptied: dict[str, Any]
 
@@ -95,7 +95,7 @@ class Sealer:
         if lock is None:
             return Stored(name, schema, clear, clear)
         parts = _PARTS[type(event)]
-        contents = _encode(dict(zip(parts.names, parts.values(event), strict=True)))
+        contents = _encode(parts.contents(*parts.values(event)))
         sealed = self._lock_up(contents, _binding(stream, event_id, name, schema), period, lock)
         outside = _encode(msgspec.structs.replace(event, **parts.emptied))[:-1].decode()
         return Stored(name, schema, f'{outside},"sealed":{sealed}}}', clear)
@@ -150,9 +150,8 @@ def _parts(kind: type[Event]) -> _Parts:
     names = {field.name: field.encode_name for field in msgspec.structs.fields(kind)}
     fields = DECLARED[kind].personal
     get = attrgetter(*fields)
-    return _Parts(
-        tuple(names[field] for field in fields), get if len(fields) > 1 else lambda e: (get(e),), emptied(kind)
-    )
+    contents = msgspec.defstruct(f"{kind.__name__}Contents", [(names[field], Any) for field in fields], gc=False)
+    return _Parts(contents, get if len(fields) > 1 else lambda e: (get(e),), emptied(kind))
 
 
 _PARTS = {kind: _parts(kind) for kind, declared in DECLARED.items() if declared.personal}

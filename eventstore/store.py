@@ -32,6 +32,7 @@ from chatbot_erp.eventstore.engine import Ask, Readers, Writer
 from chatbot_erp.eventstore.entries import entries
 from chatbot_erp.eventstore.errors import NotStorable
 from chatbot_erp.eventstore.keys_fit import must_fit
+from chatbot_erp.eventstore.promise import Promise
 from chatbot_erp.eventstore.records import (
     MAIN,
     Answered,
@@ -163,11 +164,11 @@ class EventStore:
 
     def append(
         self, stream: str, expected_version: int, events: Sequence[NewEvent], *, snapshot: bytes
-    ) -> Future[Appended]:
+    ) -> Promise[Appended]:
         """Store `events` after version `expected_version` of `stream`, and `snapshot` as its state after them.
 
         An event whose id is stored already is skipped; where all are, the append is a no-op. The empty snapshot
-        closes the stream. The future resolves after COMMIT, or raises VersionConflict or StoreUnavailable, and then
+        closes the stream. The promise is kept after COMMIT, or raises VersionConflict or StoreUnavailable, and then
         nothing was written; it stays open while the disk makes it impossible to say (OutcomeUnknown if the store is
         closed in that time). Raises NotStorable, StoreOverloaded, StoreClosed at once. Waits for the disk where a
         message is about somebody new: his key is stored before (raises StoreUnavailable).
@@ -175,7 +176,7 @@ class EventStore:
         if not is_word(stream):
             raise NotStorable("A stream's name is visible ASCII, at most 200 characters.")
         append = Append(
-            future=Future(),
+            future=Promise(),
             stream=stream,
             expected_version=expected_version,
             entries=entries(self._sealer, stream, events),

@@ -9,6 +9,7 @@ import msgspec
 
 from chatbot_erp.eventstore.engine import Ask
 from chatbot_erp.eventstore.events import Event
+from chatbot_erp.eventstore.promise import Promise
 from chatbot_erp.eventstore.records import Appended, Redelivery
 
 
@@ -36,9 +37,9 @@ class Entry(msgspec.Struct, gc=False):
 
 
 class Append(msgspec.Struct):
-    """A caller's events for one stream; `future` is resolved after COMMIT."""
+    """A caller's events for one stream; `future` is kept after COMMIT."""
 
-    future: Future[Appended]
+    future: Promise[Appended]
     stream: str
     expected_version: int
     entries: Sequence[Entry]

@@ -1,9 +1,9 @@
 """The one that writes: an aiosqlite connection with its thread, and an event loop with another that looks after it.
 
 Callers queue their work. The connection's thread takes all that waits (up to a bound), writes it as one transaction
-and resolves the futures after COMMIT: what came during one commit shares the next. Callers whose work is committed are
-woken while SQLite works on the next group, outside the interpreter lock, or at once where no other work waits. Then the
-thread sleeps until there is more; it does not go back to the loop, which cost two more switches of threads a commit.
+and resolves the futures after COMMIT: what came during one commit shares the next. Callers run while SQLite works on the
+next group, outside the interpreter lock. Then the thread sleeps until there is more; it does not go back to the loop,
+which cost two more switches of threads a commit.
 
 When a write fails, the loop closes the connection and opens another, reads where the log really ends, and tries a
 small write until it succeeds. Meanwhile all work is refused. A commit that failed while it was being synced may have
@@ -57,7 +57,6 @@ class Writer:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="event-store", daemon=True)
         self._started: Future[None] = Future()
-        self._committed: Outcomes = []
         self._growth = threading.Condition()
         self._ledger: Ledger
 
@@ -182,21 +181,8 @@ class Writer:
 
     def _drain(self, connection: sqlite3.Connection) -> None:
         """Commit group after group until nothing waits. Raises WriteFailed."""
-        try:
-            while group := self._inbox.take():
-                self._commit(connection, group)
-        finally:
-            self._announce()
-
-    def _announce(self, some: int | None = None) -> None:
-        """Wake those whose work is committed, or so many of them.
-
-        A woken thread wants the interpreter lock. Where the writer still has many short statements ahead, it would have
-        to wait for the whole crowd after each of them; so they are woken before the two long ones, half of them each.
-        """
-        committed = self._committed[:some]
-        del self._committed[:some]
-        resolve(committed)
+        while group := self._inbox.take():
+            self._commit(connection, group)
 
     def _commit(self, connection: sqlite3.Connection, group: list[Work], *, look: bool = False) -> None:
         transaction = Transaction(connection, self._ledger)
@@ -207,9 +193,7 @@ class Writer:
             outcomes += zip(appends, transaction.stage(appends, look=look), strict=True)
             transaction.write_surroundings(self._signer, self._cadence)
             outcomes += [(work, work.run(asking(connection))) for work in group if isinstance(work, Errand)]
-            self._announce(len(self._committed) // 2)
             transaction.write_events()
-            self._announce()
         except Exception as ex:
             seen_before = is_known_event(ex) and not look
             if not seen_before and not is_bad_data(ex):
@@ -231,7 +215,7 @@ class Writer:
                 self._trouble = unavailable(ex)
             raise WriteFailed(ex, outcomes, transaction.end) from ex
         transaction.keep()
-        self._committed += outcomes
+        resolve(outcomes)
         with self._growth:
             self._growth.notify_all()
 

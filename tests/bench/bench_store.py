@@ -16,7 +16,6 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -39,6 +38,7 @@ from chatbot_erp.eventstore.events import (
     WebhookDelivered,
 )
 from chatbot_erp.eventstore.places import open_store, verify
+from chatbot_erp.eventstore.promise import Promise
 from chatbot_erp.eventstore.store import Appended, EventStore, NewEvent
 
 NOW = datetime.now(UTC)
@@ -189,7 +189,7 @@ def fill(directory: Path, database: str | None, events: int) -> float:
     streams = [str(uuid.uuid4()) for _ in range(STREAMS)]
     stories = [accepted() for _ in streams]
     versions = [0] * STREAMS
-    waiting: list[Future[Appended]] = []
+    waiting: list[Promise[Appended]] = []
     with open_store(directory, database) as store:
         for n in range(events // 100):
             k = 0 if n % (events // 20_000) == 0 else 1 + n % (STREAMS - 1)

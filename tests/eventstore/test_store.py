@@ -210,16 +210,6 @@ def test_appends_of_many_threads_are_all_there_and_in_order(
         assert [record.version for record in found if record.stream == stream] == list(range(1, 51))
 
 
-def test_a_cancelled_append_was_not_written_or_cannot_be_cancelled(
-    store: EventStore, new: Facts, accepted: MessageAccepted
-) -> None:
-    futures = [store.append(f"s{n}", 0, [new(accepted)], snapshot=b"1") for n in range(200)]
-    cancelled = [future.cancel() for future in futures]
-    written = [not future.cancelled() and future.result().version == 1 for future in futures]
-    assert [not flag for flag in cancelled] == written
-    assert store.head() == sum(written)
-
-
 def test_more_than_the_queue_holds_is_refused_at_once(
     open_store: OpenStore, new: Facts, accepted: MessageAccepted, hold: Hold
 ) -> None:

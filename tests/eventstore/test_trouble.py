@@ -16,6 +16,7 @@ from chatbot_erp.eventstore.checkpoints import Signer
 from chatbot_erp.eventstore.database import create_private, migrate, open_writable
 from chatbot_erp.eventstore.errors import NotStorable, OutcomeUnknown, StoreUnavailable
 from chatbot_erp.eventstore.events import MessageAccepted
+from chatbot_erp.eventstore.promise import Promise
 from chatbot_erp.eventstore.reader import Readers
 from chatbot_erp.eventstore.store import Appended, Attempt, EventStore, NewEvent, Settings
 from chatbot_erp.eventstore.subject_keys import SubjectKeys
@@ -76,7 +77,7 @@ def eventually(condition: Callable[[], object]) -> None:
         time.sleep(0.01)
 
 
-def trouble(future: Future[Any]) -> str:
+def trouble(future: Promise[Appended]) -> str:
     ex = future.exception(timeout=30)
     assert isinstance(ex, StoreUnavailable), ex
     return ex.trouble
@@ -136,7 +137,7 @@ def test_bad_values_and_a_full_disk_in_one_commit_leave_nobody_waiting(
     with store_on(disk, directory) as store:
         assert store.append("a", 0, [new(accepted)], snapshot=b"1").result().version == 1
         hold(store, gate)
-        futures: list[Future[Any]] = [
+        futures: list[Future[None] | Promise[Appended]] = [
             store.record_attempt("a", "main", 1, bad, None),
             store.append("a", 1, [new(accepted)], snapshot=b"1"),
             store.append("a", 2, [new(accepted)], snapshot=b"x" * 100_000),
