@@ -99,8 +99,10 @@ class InstanceActor(pykka.ThreadingActor):
 
     def on_stop(self) -> None:
         """Runs in the actor's thread, after an orderly stop only."""
-        self._write()
-        self._let_go()
+        try:
+            self._write()
+        finally:
+            self._let_go()
 
     def on_failure(self, exception_type: object, exception_value: object, traceback: object) -> None:
         """Runs in the actor's thread after an error under `tell`, in place of `on_stop`."""

@@ -186,9 +186,9 @@ class Lives:
             webhooks.stop()
 
     def delivers(self, instance: str) -> bool:
-        """Whether deliveries of an instance still go on."""
+        """Whether deliveries of an instance, which were stopped, still go on."""
         webhooks = self._webhooks.get(instance)
-        return webhooks is not None and any(not ref.actor_stopped.is_set() for ref in webhooks.refs())
+        return webhooks is not None and not webhooks.have_ended()
 
     def forget(self, instance: str) -> None:
         """Let its actors go, and the secrets of its endpoints, and its place."""

@@ -21,6 +21,7 @@ from chatbot_erp.actors.hosts import SocketHosts
 from chatbot_erp.actors.house import House
 from chatbot_erp.actors.journal import JournalBroken
 from chatbot_erp.actors.lives import Lives
+from chatbot_erp.actors.webhooks import is_over
 from chatbot_erp.eventstore.errors import StoreError
 from chatbot_erp.eventstore.placement import Placement
 
@@ -45,9 +46,9 @@ class Leaving:
     parting: bool = False
     """Its deliveries have ended, and since then it does nothing for callers."""
     closing: bool = False
-    stopping: bool = False
     given: bool = False
     quiet: pykka.Future[bool] | None = None
+    ending: pykka.Future[bool] | None = None
 
     def age_s(self) -> float:
         return time.monotonic() - self.since
@@ -153,12 +154,10 @@ class Moves:
                 self._close(instance)
         elif self._hosts.has(instance):
             pass
-        elif not leaving.stopping:
-            leaving.stopping = not actor.is_alive() or self._is_quiet(actor, leaving)
-            if leaving.stopping:
-                with contextlib.suppress(pykka.ActorDeadError):
-                    actor.stop(block=False)
-        elif actor.actor_stopped.is_set():
+        elif leaving.ending is None:
+            if not actor.is_alive() or self._is_quiet(actor, leaving):
+                leaving.ending = actor.stop(block=False)
+        elif is_over(leaving.ending):
             self._lives.part(instance)
             self._hosts.set_aside(instance)
 
