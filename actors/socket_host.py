@@ -39,7 +39,7 @@ from chatbot_erp.actors.frames import (
 from chatbot_erp.actors.host_downloads import Downloads
 from chatbot_erp.actors.media_frames import FetchMedia
 from chatbot_erp.actors.people_frames import Ask, Reply, SocketDeclined
-from chatbot_erp.actors.socket_line import GRACE_S, Line
+from chatbot_erp.actors.socket_line import GRACE_S, Line, Openings
 from chatbot_erp.actors.socket_words import Mouth
 from chatbot_erp.actors.wa_port import SocketFactory
 from chatbot_erp.eventstore.lease import boot_time
@@ -86,6 +86,7 @@ class SocketHost:
         self._mouth = Mouth(pipe)
         self._ledger = self._mouth.ledger
         self._lines: dict[str, Line] = {}
+        self._openings = Openings()
         self._generations: dict[str, int] = {}
         self._next_beat = 0.0
         self._until = math.inf
@@ -161,7 +162,9 @@ class SocketHost:
         if former is not None and former.order.generation == order.generation:
             return
         self._generations[order.instance] = order.generation
-        self._lines[order.instance] = Line(order, self._sockets, self._mouth, former, self._speaks_for_its_numbers)
+        self._lines[order.instance] = Line(
+            order, self._sockets, self._mouth, former, self._speaks_for_its_numbers, self._openings
+        )
 
     def _close(self, order: CloseSocket) -> None:
         line = self._lines.get(order.instance)

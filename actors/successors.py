@@ -5,7 +5,7 @@ Used in the supervisor's thread only.
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, assert_never
 
 import pykka
@@ -115,12 +115,7 @@ class Successors:
         # The last life may have ended after a removal, and before the session was erased.
         for instance in self._hosts.sessions() - {view.id for view in views} - self._house.directory.missing():
             self._part_with(instance)
-        answers = [answer for view in views if (answer := self._go_on(view)) is not None]
-        deadline = time.monotonic() + RESTORE_PATIENCE_S
-        for answer in answers:
-            # Who does not answer is replaced in time, as everybody who hangs or fails.
-            with contextlib.suppress(pykka.Timeout, pykka.ActorDeadError):
-                answer.get(timeout=max(0.0, deadline - time.monotonic()))
+        self._have_go_on(views, RESTORE_PATIENCE_S)
 
     def _go_on(self, view: InstanceView) -> Any:
         """Have an instance go on where it was in another life; the answer where a new socket is wanted."""
@@ -132,13 +127,18 @@ class Successors:
             return actor.ask(RestartInstance(cause="manager_started"), block=False)
         return None
 
-    def arrive(self, instance: str) -> None:
-        """It has come from another node. Returns when it does not claim any more what was true there."""
-        view = self._house.directory.seen(instance)
-        if view is not None:
+    def arrive(self, instances: Sequence[str]) -> None:
+        """They have come from other nodes. Returns when none claims any more what was true there."""
+        views = map(self._house.directory.seen, instances)
+        self._have_go_on([view for view in views if view is not None], ARRIVAL_PATIENCE_S)
+
+    def _have_go_on(self, views: Iterable[InstanceView], patience_s: float) -> None:
+        """Who does not answer in this time is replaced in time, as everybody who hangs or fails."""
+        answers = [answer for view in views if (answer := self._go_on(view)) is not None]
+        deadline = time.monotonic() + patience_s
+        for answer in answers:
             with contextlib.suppress(pykka.Timeout, pykka.ActorDeadError):
-                if (answer := self._go_on(view)) is not None:
-                    answer.get(timeout=ARRIVAL_PATIENCE_S)
+                answer.get(timeout=max(0.0, deadline - time.monotonic()))
 
     def close_quietly(self, instance: str) -> None:
         """Nobody hears of it: it goes to another node."""

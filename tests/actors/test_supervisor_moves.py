@@ -16,7 +16,7 @@ from msgspec import structs
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from chatbot_erp.actors import frames, moves, tidings
+from chatbot_erp.actors import frames, moves, successors, tidings
 from chatbot_erp.actors.callers import Verdict
 from chatbot_erp.actors.commands import CreateInstance, SendMessage
 from chatbot_erp.actors.contents import Text
@@ -26,7 +26,7 @@ from chatbot_erp.actors.moves import AT_ONCE
 from chatbot_erp.actors.spool import read_spools, write_spool
 from chatbot_erp.actors.webhook_credentials import Credentials
 from chatbot_erp.eventstore.company import Alone
-from chatbot_erp.eventstore.events import MessageAccepted, MessageFailed
+from chatbot_erp.eventstore.events import InstanceRestarted, MessageAccepted, MessageFailed
 from chatbot_erp.eventstore.lease import boot_time
 from chatbot_erp.eventstore.placement import Placement
 from chatbot_erp.eventstore.records import MAIN
@@ -73,14 +73,18 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def gone_to_another_node(world: World) -> Fellows:
-    """The number "a" was here."""
+def gone_to_another_node(world: World, *others: str) -> Fellows:
+    """The number "a" was here, and those others."""
     fellows = world.store.company = Fellows()
-    host = world.connect("a")
-    world.supervisor.tell(tidings.Placements(mine=(Placement("a", "here", "there"),)))
-    host.next(frames.CloseSocket)
-    world.say(host, "a", 2, frames.SocketClosed())
-    assert fellows.given.get(timeout=PATIENCE_S) == "a"
+    host, names = world.connect("a"), ("a", *others)
+    for name in others:
+        world.connect(name, host)
+    world.supervisor.tell(tidings.Placements(mine=tuple(Placement(name, "here", "there") for name in names)))
+    for _ in names:
+        host.next(frames.CloseSocket)
+    for name in names:
+        world.say(host, name, 2, frames.SocketClosed())
+    assert {fellows.given.get(timeout=PATIENCE_S) for _ in names} == set(names)
     return fellows
 
 
@@ -160,7 +164,7 @@ def test_a_number_is_let_go_of_only_when_the_last_words_of_its_actor_are_in_the_
     assert world.showing.wait(PATIENCE_S)
     look()  # hears that it is, and stops the actor
     gate.let_one_through()
-    assert world.mute.slowed.wait(PATIENCE_S)
+    assert world.mute.slowed.acquire(timeout=PATIENCE_S)
     assert not any(look() for _ in range(3))
     written.set()
     wait_until(look)
@@ -272,6 +276,24 @@ def test_a_number_that_comes_goes_on_where_the_log_has_it(world: World) -> None:
     assert not world.house.directory.is_leaving("a")
     assert world.log_causes("a")[-1] == "manager_started"
     assert fellows.given.empty()
+
+
+def test_numbers_that_come_together_do_not_wait_until_what_the_others_write_is_in_the_log(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(successors, "ARRIVAL_PATIENCE_S", 10 * PATIENCE_S)
+    fellows, written = gone_to_another_node(world, "b"), Event()
+    world.mute.slow_on = (InstanceRestarted, written)
+    fellows.gone.clear()
+    world.supervisor.tell(tidings.Placements(mine=(Placement("a", "here"), Placement("b", "here"))))
+    try:
+        assert all(world.mute.slowed.acquire(timeout=PATIENCE_S) for _ in "ab")
+        assert world.house.directory.is_coming("a")
+    finally:
+        written.set()
+    host = world.open("a", 3)
+    world.open("b", 3, host)
+    wait_until(lambda: not any(map(world.house.directory.is_coming, "ab")))
 
 
 def test_what_another_node_has_by_now_gets_no_actor_in_its_place_here(world: World) -> None:

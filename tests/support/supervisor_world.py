@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from queue import Queue
-from threading import Event
+from threading import Event, Semaphore
 from typing import Any, cast
 
 import pykka
@@ -91,7 +91,7 @@ class MuteStore:
         self._store = store
         self.mute_on: type[Happening] | None = None
         self.slow_on: tuple[type[Happening], Event] | None = None
-        self.slowed = Event()
+        self.slowed = Semaphore(0)
         self.lose: type[Happening] | None = None
         self.refusals = 0
         self.hang: Event | None = None
@@ -102,7 +102,7 @@ class MuteStore:
             self.lose = None
             return Future()
         if self.slow_on is not None and any(isinstance(new.event, self.slow_on[0]) for new in events):
-            self.slowed.set()
+            self.slowed.release()
             assert self.slow_on[1].wait(PATIENCE_S)
         appended = self._store.append(stream, expected_version, events, snapshot=snapshot)
         if self.mute_on is not None and any(isinstance(new.event, self.mute_on) for new in events):
