@@ -157,6 +157,8 @@ class InstanceActor(pykka.ThreadingActor):
                 return self._take_in(message)
             case tidings.RepeatDue():
                 self._take_up()
+            case tidings.Came():
+                self._house.directory.came(self._id)
             case tidings.IsQuiet():
                 return not (self._stalled or self._owed)
             case tidings.AskPairingCode(number=number):

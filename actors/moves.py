@@ -58,7 +58,7 @@ class Leaving:
 
 
 class Moves:
-    """`here` has instances go on that have come, `close` has the socket of one closed that goes."""
+    """`here` has an instance go on that has come, `close` has the socket of one closed that goes."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class Moves:
         lives: Lives,
         hosts: SocketHosts,
         *,
-        here: Callable[[Sequence[str]], None],
+        here: Callable[[str], None],
         close: Callable[[str], None],
     ) -> None:
         self._house = house
@@ -83,19 +83,17 @@ class Moves:
 
     def see(self, mine: Sequence[Placement]) -> None:
         """This is what the node has; some of it others shall have."""
-        arriving: list[str] = []
         for placement in mine:
             instance = placement.stream
             if instance in self._leaving:
                 continue
             if placement.wanted is None:
                 if not self._lives.has(instance) and instance not in self._house.directory.missing():
-                    arriving.append(instance)
+                    self._arrive(instance)
             elif self._has_room(Leaving.takes_a_turn) and (
                 self._lives.has(instance) or not self._is_in_the_making(instance)
             ):
                 self._leave(instance)
-        self._arrive(arriving)
 
     def look(self, instance: str) -> None:
         """See how far one that goes has come, and have the next step taken."""
@@ -117,23 +115,8 @@ class Moves:
         if not self._house.store.company.has(instance):
             self._house.directory.leave(instance)  # also one that could not be brought back here
 
-    def _arrive(self, instances: Sequence[str]) -> None:
-        """All at a time: what they write is one commit then, and none waits until the one before it is there."""
-        try:
-            for instance in instances:
-                self._bring(instance)
-        finally:
-            # Whatever went wrong with one: who has an actor goes on.
-            come = [instance for instance in instances if self._lives.has(instance)]
-            try:
-                self._here(come)
-            finally:
-                for instance in instances:
-                    self._house.directory.came(instance)
-        for instance in come:
-            log.info("an instance has come", action="instance_came", instance=instance)
-
-    def _bring(self, instance: str) -> None:
+    def _arrive(self, instance: str) -> None:
+        """Waits for nobody, or those that come together would wait for each other."""
         try:
             # What was told may be of before it went.
             head = self._house.store.open_stream(instance) if self._house.store.company.has(instance) else None
@@ -141,9 +124,16 @@ class Moves:
             if head is None or state is None:
                 return
             self._house.directory.come(instance)
-            self._lives.start(instance, state.name, state, head.version)
-        except (StoreError, NameTaken, pykka.Timeout, pykka.ActorDeadError) as ex:
+            self._lives.start(instance, state.name, state, head.version, awaits=False)
+        except (StoreError, NameTaken, pykka.ActorDeadError) as ex:
             log.warning("an instance has not come yet", action="arrival_postponed", instance=instance, error=str(ex))
+            return
+        finally:
+            if self._lives.has(instance):
+                self._here(instance)
+            else:
+                self._house.directory.came(instance)
+        log.info("an instance has come", action="instance_came", instance=instance)
 
     def _leave(self, instance: str) -> None:
         self._leaving[instance] = Leaving(time.monotonic())

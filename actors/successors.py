@@ -5,7 +5,7 @@ Used in the supervisor's thread only.
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from typing import Any, assert_never
 
 import pykka
@@ -27,6 +27,7 @@ from chatbot_erp.actors.watching import Succession, helps_by_itself, succession
 log = structlog.get_logger()
 
 ARRIVAL_PATIENCE_S = 5.0
+"""So long one that has come is shown as coming at most."""
 
 
 class Successors:
@@ -115,7 +116,12 @@ class Successors:
         # The last life may have ended after a removal, and before the session was erased.
         for instance in self._hosts.sessions() - {view.id for view in views} - self._house.directory.missing():
             self._part_with(instance)
-        self._have_go_on(views, RESTORE_PATIENCE_S)
+        answers = [answer for view in views if (answer := self._go_on(view)) is not None]
+        deadline = time.monotonic() + RESTORE_PATIENCE_S
+        for answer in answers:
+            # Who does not answer is replaced in time, as everybody who hangs or fails.
+            with contextlib.suppress(pykka.Timeout, pykka.ActorDeadError):
+                answer.get(timeout=max(0.0, deadline - time.monotonic()))
 
     def _go_on(self, view: InstanceView) -> Any:
         """Have an instance go on where it was in another life; the answer where a new socket is wanted."""
@@ -127,18 +133,13 @@ class Successors:
             return actor.ask(RestartInstance(cause="manager_started"), block=False)
         return None
 
-    def arrive(self, instances: Sequence[str]) -> None:
-        """They have come from other nodes. Returns when none claims any more what was true there."""
-        views = map(self._house.directory.seen, instances)
-        self._have_go_on([view for view in views if view is not None], ARRIVAL_PATIENCE_S)
-
-    def _have_go_on(self, views: Iterable[InstanceView], patience_s: float) -> None:
-        """Who does not answer in this time is replaced in time, as everybody who hangs or fails."""
-        answers = [answer for view in views if (answer := self._go_on(view)) is not None]
-        deadline = time.monotonic() + patience_s
-        for answer in answers:
-            with contextlib.suppress(pykka.Timeout, pykka.ActorDeadError):
-                answer.get(timeout=max(0.0, deadline - time.monotonic()))
+    def arrive(self, instance: str) -> None:
+        """It has come from another node. It is shown as coming until it does not claim any more what was true there."""
+        directory = self._house.directory
+        self._house.alarms.set(ARRIVAL_PATIENCE_S, lambda: directory.came(instance))
+        if (view := directory.seen(instance)) is not None:
+            self._go_on(view)
+        self._lives.tell(instance, tidings.Came())
 
     def close_quietly(self, instance: str) -> None:
         """Nobody hears of it: it goes to another node."""
