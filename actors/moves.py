@@ -103,7 +103,7 @@ class Moves:
         try:
             if self._lives.has(instance):
                 self._go_on(instance, leaving)
-            elif not leaving.given:
+            if not (self._lives.has(instance) or leaving.given):
                 leaving.given = True
                 self._give(instance)
         finally:
