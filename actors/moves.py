@@ -27,7 +27,7 @@ from chatbot_erp.eventstore.placement import Placement
 
 log = structlog.get_logger()
 
-AT_ONCE = 4
+AT_ONCE = 8
 """So many go at a time: each is to find the other node idle, and to be away for a moment only."""
 
 SLOW_S = 1.0
