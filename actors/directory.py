@@ -158,10 +158,11 @@ class Directory:
             self._coming.add(instance)
 
     def came(self, instance: str) -> None:
-        """What is published of it is true again. Harmless for one that did not come."""
+        """What is published of it is true again. Harmless for one that did not come, or is here already."""
         with self._lock:
-            self._coming.discard(instance)
-            self._came_at[instance] = time.monotonic()
+            if instance in self._coming:
+                self._coming.discard(instance)
+                self._came_at[instance] = time.monotonic()
 
     def is_coming(self, name: str) -> bool:
         """Whether what can be seen of this name is of before it came."""

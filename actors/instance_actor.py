@@ -99,8 +99,10 @@ class InstanceActor(pykka.ThreadingActor):
 
     def on_stop(self) -> None:
         """Runs in the actor's thread, after an orderly stop only."""
-        self._write()
-        self._let_go()
+        try:
+            self._write()
+        finally:
+            self._let_go()
 
     def on_failure(self, exception_type: object, exception_value: object, traceback: object) -> None:
         """Runs in the actor's thread after an error under `tell`, in place of `on_stop`."""
@@ -155,6 +157,8 @@ class InstanceActor(pykka.ThreadingActor):
                 return self._take_in(message)
             case tidings.RepeatDue():
                 self._take_up()
+            case tidings.Came():
+                self._house.directory.came(self._id)
             case tidings.IsQuiet():
                 return not (self._stalled or self._owed)
             case tidings.AskPairingCode(number=number):

@@ -48,9 +48,19 @@ class Lives:
         self._unanswered: dict[str, float] = {}
         """Since when an actor owes a sign of life, by its urn."""
 
-    def start(self, instance: str, name: str, state: State, version: int, *, patience_s: float | None = None) -> Ref:
-        """Start an instance's actor, which has its webhooks started, and see it alive, within `PING_PATIENCE_S` if not
-        given. Raises `NameTaken`; `pykka.Timeout` and `ActorDeadError` for one that is here, but does not answer.
+    def start(
+        self,
+        instance: str,
+        name: str,
+        state: State,
+        version: int,
+        *,
+        awaits: bool = True,
+        patience_s: float = PING_PATIENCE_S,
+    ) -> Ref:
+        """Start an instance's actor, which has its webhooks started, and see it alive, if this is awaited.
+
+        Raises `NameTaken`; `pykka.Timeout` and `ActorDeadError` for one that is here, but does not answer.
         """
         listed = state is None or isinstance(state, Instance)
         webhooks = self._webhooks.setdefault(instance, Webhooks(partial(self._start_webhook, instance, name)))
@@ -62,7 +72,10 @@ class Lives:
                 self._house.directory.publish(instance, state, None)
                 if not listed:
                     webhooks.finish()
-            actor.ask(tidings.Introduce(), timeout=PING_PATIENCE_S if patience_s is None else patience_s)
+            if awaits:
+                actor.ask(tidings.Introduce(), timeout=patience_s)
+            else:
+                actor.tell(tidings.Introduce())
         except NameTaken:
             actor.stop(block=False)
             self._webhooks.pop(instance).stop()
@@ -186,9 +199,9 @@ class Lives:
             webhooks.stop()
 
     def delivers(self, instance: str) -> bool:
-        """Whether deliveries of an instance still go on."""
+        """Whether deliveries of an instance, which were stopped, still go on."""
         webhooks = self._webhooks.get(instance)
-        return webhooks is not None and any(not ref.actor_stopped.is_set() for ref in webhooks.refs())
+        return webhooks is not None and not webhooks.have_ended()
 
     def forget(self, instance: str) -> None:
         """Let its actors go, and the secrets of its endpoints, and its place."""

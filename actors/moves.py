@@ -21,12 +21,13 @@ from chatbot_erp.actors.hosts import SocketHosts
 from chatbot_erp.actors.house import House
 from chatbot_erp.actors.journal import JournalBroken
 from chatbot_erp.actors.lives import Lives
+from chatbot_erp.actors.webhooks import is_over
 from chatbot_erp.eventstore.errors import StoreError
 from chatbot_erp.eventstore.placement import Placement
 
 log = structlog.get_logger()
 
-AT_ONCE = 4
+AT_ONCE = 8
 """So many go at a time: each is to find the other node idle, and to be away for a moment only."""
 
 SLOW_S = 1.0
@@ -45,9 +46,9 @@ class Leaving:
     parting: bool = False
     """Its deliveries have ended, and since then it does nothing for callers."""
     closing: bool = False
-    stopping: bool = False
     given: bool = False
     quiet: pykka.Future[bool] | None = None
+    ending: pykka.Future[bool] | None = None
 
     def age_s(self) -> float:
         return time.monotonic() - self.since
@@ -102,7 +103,7 @@ class Moves:
         try:
             if self._lives.has(instance):
                 self._go_on(instance, leaving)
-            elif not leaving.given:
+            if not (self._lives.has(instance) or leaving.given):
                 leaving.given = True
                 self._give(instance)
         finally:
@@ -115,6 +116,7 @@ class Moves:
             self._house.directory.leave(instance)  # also one that could not be brought back here
 
     def _arrive(self, instance: str) -> None:
+        """Waits for nobody, or those that come together would wait for each other."""
         try:
             # What was told may be of before it went.
             head = self._house.store.open_stream(instance) if self._house.store.company.has(instance) else None
@@ -122,15 +124,14 @@ class Moves:
             if head is None or state is None:
                 return
             self._house.directory.come(instance)
-            self._lives.start(instance, state.name, state, head.version)
-        except (StoreError, NameTaken, pykka.Timeout, pykka.ActorDeadError) as ex:
+            self._lives.start(instance, state.name, state, head.version, awaits=False)
+        except (StoreError, NameTaken, pykka.ActorDeadError) as ex:
             log.warning("an instance has not come yet", action="arrival_postponed", instance=instance, error=str(ex))
             return
         finally:
-            try:
-                if self._lives.has(instance):
-                    self._here(instance)
-            finally:
+            if self._lives.has(instance):
+                self._here(instance)
+            else:
                 self._house.directory.came(instance)
         log.info("an instance has come", action="instance_came", instance=instance)
 
@@ -153,12 +154,10 @@ class Moves:
                 self._close(instance)
         elif self._hosts.has(instance):
             pass
-        elif not leaving.stopping:
-            leaving.stopping = not actor.is_alive() or self._is_quiet(actor, leaving)
-            if leaving.stopping:
-                with contextlib.suppress(pykka.ActorDeadError):
-                    actor.stop(block=False)
-        elif actor.actor_stopped.is_set():
+        elif leaving.ending is None:
+            if not actor.is_alive() or self._is_quiet(actor, leaving):
+                leaving.ending = actor.stop(block=False)
+        elif is_over(leaving.ending):
             self._lives.part(instance)
             self._hosts.set_aside(instance)
 

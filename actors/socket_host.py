@@ -11,6 +11,7 @@ import os
 import resource
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -39,7 +40,7 @@ from chatbot_erp.actors.frames import (
 from chatbot_erp.actors.host_downloads import Downloads
 from chatbot_erp.actors.media_frames import FetchMedia
 from chatbot_erp.actors.people_frames import Ask, Reply, SocketDeclined
-from chatbot_erp.actors.socket_line import GRACE_S, Line
+from chatbot_erp.actors.socket_line import GRACE_S, Line, Openings
 from chatbot_erp.actors.socket_words import Mouth
 from chatbot_erp.actors.wa_port import SocketFactory
 from chatbot_erp.eventstore.lease import boot_time
@@ -86,9 +87,11 @@ class SocketHost:
         self._mouth = Mouth(pipe)
         self._ledger = self._mouth.ledger
         self._lines: dict[str, Line] = {}
+        self._openings = Openings()
         self._generations: dict[str, int] = {}
         self._next_beat = 0.0
         self._until = math.inf
+        self._put_off: deque[Order] = deque()
         self._downloads = Downloads(self._say)
 
     def serve(self, spool: Callable[[Mouth], None]) -> None:
@@ -114,20 +117,35 @@ class SocketHost:
 
     def _next_order(self, patience_s: float) -> Order | None:
         """The next order, or None after a while. Beats the heart when it is time."""
+        if self._put_off and self._speaks_for_its_numbers():
+            return self._put_off.popleft()
         now = time.monotonic()
         if now >= self._next_beat:
             self._next_beat = now + HEARTBEAT_S
             self._mouth.beat(vitals())
         try:
             came = self._pipe.poll(max(0.0, min(patience_s, self._next_beat - now, self._until - boot_time())))
-            if not self._speaks_for_its_numbers():
+            if self._speaks_for_its_numbers():
+                return self._read() if came else None
+            if not self._is_renewed():
                 raise ManagerGone
-            if came:
-                order: Order = decode_order(self._pipe.recv_bytes())
-                return order
         except (EOFError, OSError) as ex:
             raise ManagerGone from ex
         return None
+
+    def _read(self) -> Order:
+        order: Order = decode_order(self._pipe.recv_bytes())
+        return order
+
+    def _is_renewed(self) -> bool:
+        """Whether what waits in the pipe says that it may go on: who took its time to begin reads the oldest word of that first."""
+        while not self._speaks_for_its_numbers() and self._pipe.poll(0):
+            order = self._read()
+            if isinstance(order, Renew):
+                self._until = order.until
+            else:
+                self._put_off.append(order)
+        return self._speaks_for_its_numbers()
 
     def _speaks_for_its_numbers(self) -> bool:
         """False in a machine that was frozen for so long that another has them by now."""
@@ -161,7 +179,9 @@ class SocketHost:
         if former is not None and former.order.generation == order.generation:
             return
         self._generations[order.instance] = order.generation
-        self._lines[order.instance] = Line(order, self._sockets, self._mouth, former, self._speaks_for_its_numbers)
+        self._lines[order.instance] = Line(
+            order, self._sockets, self._mouth, former, self._speaks_for_its_numbers, self._openings
+        )
 
     def _close(self, order: CloseSocket) -> None:
         line = self._lines.get(order.instance)

@@ -4,7 +4,8 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 from chatbot_erp.actors.frames import (
@@ -31,9 +32,37 @@ GRACE_S = 5.0
 HOLD_S = 2.0
 """How long receipts wait for the verdict of a send that is under way: they may be about that very message."""
 
+PING_AFTER_S = 10.0
+"""Lines that are opening are waited for that long before a number sends its first message, to itself."""
+
 CLOSING = "The socket is closing."
 
 Job = Transmit | Loaded | OfferPairingCode | Literal["ping"]
+
+
+class Openings:
+    """How many lines of a host are opening, one after the other: each waits for the calls that have just begun (wa_guard.py)."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._under_way = 0
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """Around one."""
+        with self._changed:
+            self._under_way += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._under_way -= 1
+                self._changed.notify_all()
+
+    def await_end(self, patience_s: float) -> None:
+        """Returns when none is under way, or after so long."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._under_way, patience_s)
 
 
 class Line:
@@ -50,8 +79,10 @@ class Line:
         mouth: Mouth,
         former: "Line | None",
         may_send: Callable[[], bool] = lambda: True,
+        openings: Openings | None = None,
     ) -> None:
         self.order = order
+        self._openings = openings or Openings()
         self._may_send = may_send
         self._mouth = mouth
         self._former = former
@@ -148,7 +179,8 @@ class Line:
                 return
         self._mouth.ledger.hold_up(self.order.instance, when_full=True)
         try:
-            self._socket.open()
+            with self._openings.one():
+                self._socket.open()
         except Exception as ex:
             log.exception("The socket of %s could not be opened.", self.order.instance)
             self._hear(SocketEnded(cause="socket_failed", detail=repr(ex)))
@@ -233,12 +265,19 @@ class Line:
         if isinstance(observation, SocketConnected) and self._ping_due:
             # Not at each reconnection of the library: a flapping line would make us a sender of many equal texts.
             self._ping_due = False
-            self.put("ping")
+            threading.Thread(target=self._ping, name=f"ping-{self.order.instance}", daemon=True).start()
         elif isinstance(observation, SocketEnded | SocketPairingExpired):
             # At once: what still comes to a library that has given up would be lost.
             threading.Thread(
                 target=self.close, kwargs={"grace_s": 0.0}, name=f"close-{self.order.instance}", daemon=True
             ).start()
+
+    def _ping(self) -> None:
+        """Not before those that open now: they would wait for the answer to it, one after the other."""
+        self._openings.await_end(PING_AFTER_S)
+        with self._door:
+            if not self._closing:
+                self._jobs.put("ping")
 
     def _say(self, observation: Observation | Reply) -> None:
         self._mouth.say(self.order, observation)

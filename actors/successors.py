@@ -27,6 +27,7 @@ from chatbot_erp.actors.watching import Succession, helps_by_itself, succession
 log = structlog.get_logger()
 
 ARRIVAL_PATIENCE_S = 5.0
+"""So long one that has come is shown as coming at most."""
 
 
 class Successors:
@@ -133,12 +134,12 @@ class Successors:
         return None
 
     def arrive(self, instance: str) -> None:
-        """It has come from another node. Returns when it does not claim any more what was true there."""
-        view = self._house.directory.seen(instance)
-        if view is not None:
-            with contextlib.suppress(pykka.Timeout, pykka.ActorDeadError):
-                if (answer := self._go_on(view)) is not None:
-                    answer.get(timeout=ARRIVAL_PATIENCE_S)
+        """It has come from another node. It is shown as coming until it does not claim any more what was true there."""
+        directory = self._house.directory
+        self._house.alarms.set(ARRIVAL_PATIENCE_S, lambda: directory.came(instance))
+        if (view := directory.seen(instance)) is not None:
+            self._go_on(view)
+        self._lives.tell(instance, tidings.Came())
 
     def close_quietly(self, instance: str) -> None:
         """Nobody hears of it: it goes to another node."""

@@ -229,6 +229,10 @@ class Ping(Tiding, frozen=True, kw_only=True):
     """The heartbeat: overtakes all other mail, so that only an actor that hangs in a message does not answer."""
 
 
+class Came(Tiding, frozen=True, kw_only=True):
+    """Told after all that one does first which came from another node: it is seen truly from now on."""
+
+
 class IsQuiet(Tiding, frozen=True, kw_only=True):
     """Ask: is everything in the log that this instance was told?"""
 

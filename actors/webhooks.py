@@ -30,6 +30,7 @@ class Webhooks:
         """Endpoints whose actor nobody waits for any more."""
         self._finishing = False
         self._ended = False
+        self._endings: list[pykka.Future[bool]] = []
 
     def adjust(self, endpoints: Collection[str]) -> None:
         """Have exactly these delivered to."""
@@ -115,8 +116,11 @@ class Webhooks:
         """Let all end with their present attempt; does not wait. No other is started any more."""
         with self._lock:
             self._ended = True
-        for actor in self.refs():
-            actor.stop(block=False)
+        self._endings = [actor.stop(block=False) for actor in self.refs()]
+
+    def have_ended(self) -> bool:
+        """Whether all that were stopped have told what they had to tell."""
+        return all(map(is_over, self._endings))
 
     def refs(self) -> tuple[Ref, ...]:
         """The actors that there are now."""
@@ -131,6 +135,15 @@ class Webhooks:
         self._actors[endpoint] = actor = self._start(endpoint)
         if self._finishing:
             tell(actor, Finish())
+
+
+def is_over(ending: pykka.Future[bool]) -> bool:
+    """Whether an actor has ended, by the answer to its `stop`; `actor_stopped` is set before it has said its last words."""
+    try:
+        ending.get(timeout=0)
+    except pykka.Timeout:
+        return False
+    return True
 
 
 def tell(actor: Ref, message: object) -> None:

@@ -26,6 +26,7 @@ T = TypeVar("T")
 LOOK_EVERY_S = 1.0
 """How soon something is seen of which no word came: words are lost where a connection breaks."""
 
+SHORTEST_WAIT_S = 0.01
 RETRY_S = 0.5
 CLOSE_PATIENCE_S = 5.0
 
@@ -184,7 +185,8 @@ class PostgresCompany:
         ask = asking(connection)
         looks_at = renews_at = 0.0
         while not self._ending.is_set():
-            words = {word.payload for word in connection.notifies(timeout=self._pause_s, stop_after=1)}
+            wait_s = max(SHORTEST_WAIT_S, min(looks_at, renews_at) - time.monotonic())
+            words = {word.payload for word in connection.notifies(timeout=wait_s, stop_after=1)}
             if positions := [int(word) for word in words if word.isdecimal()]:
                 self._writer.reach(max(positions))
             now = time.monotonic()
@@ -193,15 +195,20 @@ class PostgresCompany:
                 self._tenure.renew(ask)
                 evict(ask)
             if len(positions) < len(words) or now >= looks_at:
-                looks_at = now + self._pause_s
-                self._look(ask)
+                looks_at = time.monotonic() + self._look(ask)
 
-    def _look(self, ask: Ask) -> None:
+    def _look(self, ask: Ask) -> float:
+        """In how many seconds to look again: soon, and at once when the lease of another one is to lapse before that."""
         standing = ask("standing_of_node", (self._tenure.node.name,)).fetchone()
         if standing is not None:
             self._noticed(standing[1])
-        if not self._tenure.is_patient() and ask("is_one_silent", (self._tenure.node.name,)).fetchone()[0]:
-            self._settle_soon()
+        pause_s = self._pause_s
+        lapses_in_s = ask("next_lapse", (self._tenure.node.name,)).fetchone()[0]
+        if lapses_in_s is not None and not self._tenure.is_patient():
+            if lapses_in_s < 0:
+                self._settle_soon()
+            else:
+                pause_s = min(pause_s, lapses_in_s + SHORTEST_WAIT_S)
         living = {name: url for name, url, _ in ask("living") if url}
         news = News(mine=tuple(self._mine(ask)), living=living)
         try:
@@ -209,3 +216,4 @@ class PostgresCompany:
         except Exception:
             # What somebody makes of it is no reason to let the lease lapse.
             log.exception("news of the nodes were not taken", action="news_not_taken")
+        return pause_s

@@ -97,9 +97,10 @@ WHERE name <> '' AND seen_at >= now() - interval '30 days';
 -- name: living
 SELECT name, url, leaving FROM nodes WHERE lease_until <> '-infinity';
 
--- name: is_one_silent
--- Whether the lease of another node has lapsed, and nobody has taken what it had.
-SELECT EXISTS (SELECT FROM nodes WHERE name <> %s AND lease_until > '-infinity' AND lease_until <= clock_timestamp());
+-- name: next_lapse
+-- In how many seconds the lease of another node lapses; less than none where it has, and nobody has taken what it had.
+SELECT extract(epoch FROM min(lease_until) - clock_timestamp())::float8 FROM nodes
+WHERE name <> %s AND isfinite(lease_until);
 
 -- name: census
 SELECT node, coalesce(wanted, node), fixed, count(*) FROM placements GROUP BY 1, 2, 3;

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from chatbot_erp.actors import frames
+from chatbot_erp.actors import frames, socket_line
 from chatbot_erp.actors.people_frames import SocketAnswered, SocketDeclined
 from fake_sockets import PATIENCE_S
 from host_pipe import Manager, managing
@@ -157,6 +157,23 @@ def test_the_ping_is_sent_once_and_not_at_each_reconnection(manager: Manager) ->
     manager.sockets.made("a").report(again)
     manager.hear_of(frames.SocketConnected)
     assert manager.is_silent()
+
+
+def test_the_ping_waits_for_neighbours_that_are_opening_which_would_wait_for_its_answer(
+    manager: Manager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket_line, "PING_AFTER_S", PATIENCE_S)
+    manager.sockets.late.add("b")
+    manager.order(frames.OpenSocket(instance="b", generation=1, session="", pairing=False, ping=False))
+    neighbour = manager.sockets.made("b")
+    assert neighbour.opening.wait(PATIENCE_S)
+    manager.open("a", ping=True)
+    manager.send("a", "at once")
+    assert isinstance(manager.hear(lambda _: True).observation, frames.SocketSent)
+    assert manager.is_silent()
+    neighbour.may_open.set()
+    assert isinstance(manager.hear(lambda _: True).observation, frames.SocketConnected)
+    assert isinstance(manager.hear(lambda _: True).observation, frames.SocketPinged)
 
 
 def test_how_a_socket_stands_is_said_while_a_send_hangs(manager: Manager) -> None:

@@ -1,11 +1,13 @@
 """How sockets in a host end, and the host itself: what is said last, said again, or left in the spool."""
 
+import threading
 from collections.abc import Iterator
 from multiprocessing import Pipe
 
 import pytest
 
 from chatbot_erp.actors import frames
+from chatbot_erp.actors.socket_host import SocketHost
 from chatbot_erp.actors.socket_line import Line
 from chatbot_erp.actors.socket_words import Mouth
 from chatbot_erp.eventstore.lease import boot_time
@@ -171,6 +173,23 @@ def test_a_host_that_hears_of_nobody_who_may_speak_for_its_numbers_ends_by_itsel
     manager.order(frames.Renew(until=boot_time()))
     assert manager.ended.wait(PATIENCE_S)
     assert [word.observation.text for word in manager.spooled] == ["not confirmed"]  # type: ignore[union-attr]
+
+
+def test_a_host_that_took_long_to_begin_goes_by_the_last_word_of_who_may_speak_for_its_numbers() -> None:
+    ours, theirs = Pipe()
+    manager = Manager(ours, FakeSockets())
+    manager.order(frames.Renew(until=boot_time()))
+    manager.order(frames.OpenSocket(instance="a", generation=1, session="", pairing=False, ping=False))
+    manager.order(frames.Renew(until=boot_time()))
+    manager.order(frames.Renew(until=boot_time() + 3600))
+    host = SocketHost(theirs, manager.sockets, manager.set_aside)
+    serving = threading.Thread(target=host.serve, args=(manager.keep,))
+    serving.start()
+    manager.hear_of(frames.SocketConnected)
+    assert manager.is_silent()
+    manager.order(frames.Renew(until=boot_time()))
+    serving.join(PATIENCE_S)
+    assert not serving.is_alive()
 
 
 def test_nothing_is_sent_after_the_time_of_its_manager() -> None:

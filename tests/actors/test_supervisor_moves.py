@@ -9,20 +9,24 @@ from datetime import timedelta
 from pathlib import Path
 from queue import Queue
 from threading import Event, Semaphore
+from typing import cast
 
 import pytest
 from msgspec import structs
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from chatbot_erp.actors import frames, moves, tidings
-from chatbot_erp.actors.commands import CreateInstance
+from chatbot_erp.actors import frames, moves, successors, tidings
+from chatbot_erp.actors.callers import Verdict
+from chatbot_erp.actors.commands import CreateInstance, SendMessage
+from chatbot_erp.actors.contents import Text
 from chatbot_erp.actors.house import utc_now
 from chatbot_erp.actors.leftovers import take_spools
 from chatbot_erp.actors.moves import AT_ONCE
 from chatbot_erp.actors.spool import read_spools, write_spool
 from chatbot_erp.actors.webhook_credentials import Credentials
 from chatbot_erp.eventstore.company import Alone
+from chatbot_erp.eventstore.events import InstanceRestarted, MessageAccepted, MessageFailed
 from chatbot_erp.eventstore.lease import boot_time
 from chatbot_erp.eventstore.placement import Placement
 from chatbot_erp.eventstore.records import MAIN
@@ -69,14 +73,18 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def gone_to_another_node(world: World) -> Fellows:
-    """The number "a" was here."""
+def gone_to_another_node(world: World, *others: str) -> Fellows:
+    """The number "a" was here, and those others."""
     fellows = world.store.company = Fellows()
-    host = world.connect("a")
-    world.supervisor.tell(tidings.Placements(mine=(Placement("a", "here", "there"),)))
-    host.next(frames.CloseSocket)
-    world.say(host, "a", 2, frames.SocketClosed())
-    assert fellows.given.get(timeout=PATIENCE_S) == "a"
+    host, names = world.connect("a"), ("a", *others)
+    for name in others:
+        world.connect(name, host)
+    world.supervisor.tell(tidings.Placements(mine=tuple(Placement(name, "here", "there") for name in names)))
+    for _ in names:
+        host.next(frames.CloseSocket)
+    for name in names:
+        world.say(host, name, 2, frames.SocketClosed())
+    assert {fellows.given.get(timeout=PATIENCE_S) for _ in names} == set(names)
     return fellows
 
 
@@ -104,6 +112,65 @@ def test_a_number_goes_to_another_node_when_what_is_on_its_way_has_ended_and_all
     assert not world.house.directory.has("a")
     told = [each.type for each in world.store.read(stream="a", types={"message.sent", "message.received"})]
     assert told == ["message.sent", "message.received"]
+
+
+class Gate:
+    """One at a time is let through, by the test."""
+
+    def __init__(self) -> None:
+        self._turns = Semaphore(0)
+
+    def wait(self, timeout: float) -> bool:
+        return self._turns.acquire(timeout=timeout)
+
+    def let_one_through(self) -> None:
+        self._turns.release()
+
+    def set(self) -> None:
+        self._turns.release(100)
+
+
+def test_a_number_is_let_go_of_only_when_the_last_words_of_its_actor_are_in_the_log(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(moves, "LOOK_EVERY_S", 3600.0)
+    fellows = world.store.company = Fellows()
+    host = world.connect("a")
+    actor = world.house.directory.actor("a")
+    assert actor is not None
+    gate, written, verdict = Gate(), Event(), Future[Verdict]()
+    world.may_show, world.mute.slow_on = cast(Event, gate), (MessageAccepted, written)
+
+    def look() -> bool:
+        """Whether it is given away when it was looked at."""
+        world.supervisor.tell(tidings.LookAtLeaving(instance="a"))
+        world.supervisor.ask(tidings.Introduce())
+        return not fellows.given.empty()
+
+    def hold_up_the_actor() -> None:
+        world.showing.clear()
+        world.say(host, "a", 2, frames.SocketOfferedQr(qr="2@", valid_s=60.0))
+
+    world.supervisor.tell(tidings.Placements(mine=(Placement("a", "here", "there"),)))
+    wait_until(lambda: look() or any(isinstance(order, frames.CloseSocket) for order in list(host.orders.queue)))
+    world.say(host, "a", 2, frames.SocketClosed())
+    hold_up_the_actor()
+    assert world.showing.wait(PATIENCE_S)
+    look()  # asks whether all is in the log
+    hold_up_the_actor()
+    command = SendMessage(command_id="c-1", number="551", content=Text(text="late"))
+    actor.tell(tidings.Deliver(command=command, caller=verdict))
+    gate.let_one_through()
+    assert world.showing.wait(PATIENCE_S)
+    look()  # hears that it is, and stops the actor
+    gate.let_one_through()
+    assert world.mute.slowed.acquire(timeout=PATIENCE_S)
+    assert not any(look() for _ in range(3))
+    written.set()
+    wait_until(look)
+    assert isinstance(verdict.result(0), MessageFailed)
+    words = world.store.read(stream="a", types={"message.accepted", "message.failed"}, limit=9)
+    assert [each.type for each in words] == ["message.accepted", "message.failed"]
 
 
 def test_a_number_whose_receiver_is_slow_works_until_that_has_answered_and_is_in_nobodys_way(world: World) -> None:
@@ -209,6 +276,25 @@ def test_a_number_that_comes_goes_on_where_the_log_has_it(world: World) -> None:
     assert not world.house.directory.is_leaving("a")
     assert world.log_causes("a")[-1] == "manager_started"
     assert fellows.given.empty()
+
+
+def test_numbers_that_come_together_do_not_wait_until_what_the_others_write_is_in_the_log(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(successors, "ARRIVAL_PATIENCE_S", 3600.0)
+    fellows, written = gone_to_another_node(world, "b"), Event()
+    world.mute.slow_on = (InstanceRestarted, written)
+    fellows.gone.clear()
+    world.supervisor.tell(tidings.Placements(mine=(Placement("a", "here"), Placement("b", "here"))))
+    try:
+        assert all(world.mute.slowed.acquire(timeout=PATIENCE_S) for _ in "ab")
+        world.supervisor.ask(tidings.Introduce())  # it waits for none
+        assert all(map(world.house.directory.is_coming, "ab"))
+    finally:
+        written.set()
+    host = world.open("a", 3)
+    world.open("b", 3, host)
+    wait_until(lambda: not any(map(world.house.directory.is_coming, "ab")))
 
 
 def test_what_another_node_has_by_now_gets_no_actor_in_its_place_here(world: World) -> None:

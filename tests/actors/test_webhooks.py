@@ -1,6 +1,8 @@
 """When the delivery actors of an instance are replaced."""
 
+import time
 from collections.abc import Iterator
+from threading import Event
 from typing import Any
 
 import pykka
@@ -10,6 +12,8 @@ from chatbot_erp.actors.supervision import FIRST_DELAY_S, INTENSITY, LONGEST_DEL
 from chatbot_erp.actors.webhook_mail import RetryNow, Wake
 from chatbot_erp.actors.webhooks import Ref, Webhooks
 from chatbot_erp.eventstore.records import MAIN
+
+PATIENCE_S = 60.0
 
 
 class Deliverer(pykka.ThreadingActor):
@@ -77,3 +81,28 @@ def test_what_is_to_be_tried_again_while_no_actor_lives_is_so_by_its_successor(
     webhooks.retry(MAIN)
     assert webhooks.restart(MAIN)
     assert started[1].ask(Wake()) == 1
+
+
+def test_deliveries_have_ended_when_the_last_verdicts_are_told(started: list[Ref]) -> None:
+    stopping, told = Event(), Event()
+
+    class Slow(Deliverer):
+        def on_stop(self) -> None:
+            stopping.set()
+            assert told.wait(PATIENCE_S)
+
+    def start(_: str) -> Any:
+        started.append(Slow.start())
+        return started[-1]
+
+    webhooks = Webhooks(start)
+    webhooks.adjust([MAIN])
+    webhooks.stop()
+    assert stopping.wait(PATIENCE_S)
+    assert started[-1].actor_stopped.is_set()
+    assert not webhooks.have_ended()
+    told.set()
+    deadline = time.monotonic() + PATIENCE_S
+    while not webhooks.have_ended():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

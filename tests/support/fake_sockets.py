@@ -52,9 +52,11 @@ class FakeSocket:
     def __init__(self, order: OpenSocket, report: Report) -> None:
         self.order = order
         self.report = report
-        self.opened, self.typing, self.begun, self.closing, self.closed = (threading.Event() for _ in range(5))
-        self.gate, self.may_close = threading.Event(), threading.Event()
+        self.opening, self.opened, self.closing, self.closed = (threading.Event() for _ in range(4))
+        self.typing, self.begun = threading.Event(), threading.Event()
+        self.gate, self.may_close, self.may_open = threading.Event(), threading.Event(), threading.Event()
         self.gate.set()
+        self.may_open.set()
         self.may_close.set()
         self.asked, self.asking = threading.Semaphore(0), threading.Event()
         self.asking.set()
@@ -65,6 +67,8 @@ class FakeSocket:
         self.sent: list[str] = []
 
     def open(self) -> None:
+        self.opening.set()
+        assert self.may_open.wait(PATIENCE_S)
         self.opened.set()
         self.report(SocketConnected(jid="5511@s.whatsapp.net", lid=None, push_name="Shop"))
 
@@ -126,14 +130,17 @@ class FakeSocket:
 
 
 class FakeSockets:
-    """A `SocketFactory` that remembers what it made."""
+    """A `SocketFactory` that remembers what it made. Those of the instances in `late` open when they are let."""
 
     def __init__(self) -> None:
+        self.late: set[str] = set()
         self._made: dict[tuple[str, int], FakeSocket] = {}
         self._news = threading.Condition()
 
     def __call__(self, order: OpenSocket, report: Report) -> FakeSocket:
         socket = FakeSocket(order, report)
+        if order.instance in self.late:
+            socket.may_open.clear()
         with self._news:
             self._made[order.instance, order.generation] = socket
             self._news.notify_all()

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from queue import Queue
-from threading import Event
+from threading import Event, Semaphore
 from typing import Any, cast
 
 import pykka
@@ -83,12 +83,15 @@ class LongAlarms(Alarms):
 class MuteStore:
     """The real one, except that it does not say whether it has stored an event of the kind `mute_on`.
 
-    The first to ask for deliveries while `hang` is set has to wait for it. One of the kind `lose` never gets to the disk, and nobody is told. So many `refusals` later it says what is settled.
+    The first to ask for deliveries while `hang` is set has to wait for it; so has one of the kind `slow_on` for the event beside
+    it. One of the kind `lose` never gets to the disk, and nobody is told. So many `refusals` later it says what is settled.
     """
 
     def __init__(self, store: EventStore) -> None:
         self._store = store
         self.mute_on: type[Happening] | None = None
+        self.slow_on: tuple[type[Happening], Event] | None = None
+        self.slowed = Semaphore(0)
         self.lose: type[Happening] | None = None
         self.refusals = 0
         self.hang: Event | None = None
@@ -98,6 +101,9 @@ class MuteStore:
         if self.lose is not None and any(isinstance(new.event, self.lose) for new in events):
             self.lose = None
             return Future()
+        if self.slow_on is not None and any(isinstance(new.event, self.slow_on[0]) for new in events):
+            self.slowed.release()
+            assert self.slow_on[1].wait(PATIENCE_S)
         appended = self._store.append(stream, expected_version, events, snapshot=snapshot)
         if self.mute_on is not None and any(isinstance(new.event, self.mute_on) for new in events):
             self.mute_on = None
