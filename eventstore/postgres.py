@@ -5,8 +5,10 @@ import re
 import threading
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
+from functools import cache
 from typing import Any, TypeVar
 
+import msgspec
 import psycopg
 from psycopg import errors as pg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -33,8 +35,8 @@ ANSWER_S = 20.0
 """A server that is silent for so long in one statement is taken for frozen: its machine is alive, so no line breaks."""
 
 QUERIES = {name: text.encode() for name, text in statements("postgres_queries.sql").items()}
-COLUMNS = {name: len(re.findall(rb"%[sb]", text)) for name, text in QUERIES.items()}
-"""How many parameters each has; of those that take rows, one a column."""
+FORMS = {name: re.findall(rb"%[sb]", text) for name, text in QUERIES.items()}
+"""Of the parameters of each; of those that take rows, one a column: `%s` are numbers and words, `%b` is anything."""
 
 MIGRATIONS = migrations("postgres_")
 
@@ -123,13 +125,46 @@ class _Asking:
 
     def rows(self, name: str, flat: list[Any], /) -> None:
         if flat:
-            width = COLUMNS[name]
-            self._connection.execute(QUERIES[name], [flat[column::width] for column in range(width)])
+            self._connection.execute(QUERIES[name], columns(name, flat))
 
 
 def asking(connection: Connection) -> Ask:
     """The statements of postgres_queries.sql, run on `connection`. They raise psycopg.Error."""
     return _Asking(connection)
+
+
+def columns(name: str, flat: list[Any]) -> list[Any]:
+    """The parameters of a statement that takes rows, from the values of all of them, one row after another."""
+    forms = FORMS[name]
+    cut = [flat[column :: len(forms)] for column in range(len(forms))]
+    return [column if form == b"%b" else _literal(column) for form, column in zip(forms, cut, strict=True)]
+
+
+def _literal(column: list[Any]) -> str:
+    """Numbers, visible ASCII and None, as an array is written: like JSON but for its brackets.
+
+    psycopg looks at each value of a list, which takes 0.6 µs for a number and 1.2 for a word; this 0.02.
+    """
+    return f"{{{_encode(column)[1:-1].decode()}}}"
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+@cache
+def _joined(names: tuple[str, ...]) -> bytes:
+    *others, last = (QUERIES[name].rstrip(b";") for name in names)
+    return b"WITH %s\n%s" % (b", ".join(b"_%d AS (%s)" % each for each in enumerate(others)), last) if others else last
+
+
+def at_once(connection: Connection, asked: Mapping[str, Sequence[Any]]) -> None:
+    """Statements of which none sees what another one does, by their names with their parameters, as one; none is fine.
+
+    All but the last have to change something. In a pipeline each costs some 60 µs here and as much in the server when it
+    comes alone. Raises psycopg.Error.
+    """
+    if asked:
+        connection.execute(_joined(tuple(asked)), [value for values in asked.values() for value in values])
 
 
 def own(connection: Connection, patience_ms: int = PATIENCE_MS, node: Node = ALONE) -> None:

@@ -1,4 +1,5 @@
--- The statements of queries.sql as PostgreSQL has them, and those of its writer. Rows of many come as one array a column.
+-- The statements of queries.sql as PostgreSQL has them, and those of its writer. Rows of many come as one array a column:
+-- %s where all of it are numbers or visible ASCII, else %b.
 
 -- name: lock_head
 SELECT position, hash, recorded_at, checkpoint, checkpoint_at FROM head FOR UPDATE;
@@ -110,7 +111,7 @@ SELECT stream, node, wanted, fixed FROM placements ORDER BY stream;
 
 -- name: move_placements
 UPDATE placements AS p SET node = told.node, wanted = told.wanted
-FROM unnest(%s::text[], %s::text[], %s::text[]) AS told (stream, node, wanted) WHERE p.stream = told.stream;
+FROM unnest(%b::text[], %b::text[], %b::text[]) AS told (stream, node, wanted) WHERE p.stream = told.stream;
 
 -- name: adopt
 -- What is open and nobody's: from before there were nodes, or moved here.
@@ -183,7 +184,7 @@ SELECT pg_notify('chatbot_erp', %s);
 SELECT id FROM events WHERE id = ANY(%s);
 
 -- name: heads
-SELECT stream, version, sequence FROM streams WHERE stream = ANY(%s);
+SELECT stream, version, sequence FROM streams WHERE stream = ANY(%s::text[]);
 
 -- name: insert_events
 INSERT INTO events (position, stream, version, sequence, id, type, schema, recorded_at, data, hash)
@@ -198,11 +199,11 @@ SET version = excluded.version, sequence = excluded.sequence, snapshot = exclude
 
 -- name: insert_deliveries
 INSERT INTO deliveries (stream, endpoint, sequence, position, chat)
-SELECT * FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[]);
+SELECT * FROM unnest(%s::text[], %b::text[], %s::bigint[], %s::bigint[], %s::bigint[]);
 
 -- name: settle_deliveries
 DELETE FROM deliveries AS d
-USING unnest(%s::text[], %s::text[], %s::bigint[], %s::bigint[]) AS told (stream, endpoint, sequence, round)
+USING unnest(%s::text[], %b::text[], %s::bigint[], %s::bigint[]) AS told (stream, endpoint, sequence, round)
 WHERE d.stream = told.stream AND d.endpoint = told.endpoint AND d.sequence = told.sequence AND d.round = told.round;
 
 -- name: bury
@@ -227,7 +228,7 @@ DELETE FROM deliveries WHERE stream = %(stream)s AND endpoint = %(endpoint)s;
 DELETE FROM dead_letters WHERE stream = %(stream)s AND endpoint = %(endpoint)s;
 
 -- name: insert_names
-INSERT INTO names (name, position, stream) SELECT * FROM unnest(%s::text[], %s::bigint[], %s::text[]);
+INSERT INTO names (name, position, stream) SELECT * FROM unnest(%b::text[], %s::bigint[], %s::text[]);
 
 -- name: insert_vocabulary
 INSERT INTO vocabulary (type, schema) SELECT * FROM unnest(%s::text[], %s::integer[]) ON CONFLICT DO NOTHING;
@@ -298,7 +299,7 @@ WHERE position > %(after)s AND position <= %(until)s
 ORDER BY position LIMIT %(limit)s;
 
 -- name: insert_messages
-INSERT INTO messages (message, position) SELECT * FROM unnest(%s::text[], %s::bigint[]);
+INSERT INTO messages (message, position) SELECT * FROM unnest(%b::text[], %s::bigint[]);
 
 -- name: read_message
 SELECT position, stream, version, sequence, id, type, schema, recorded_at, data, hash
@@ -368,14 +369,14 @@ VALUES (%(stream)s, %(endpoint)s, %(sequence)s, %(at)s, %(duration_ms)s, %(http_
 -- name: count_successes
 UPDATE deliveries
 SET attempts = attempts + 1, due = NULL, first_attempt_at = coalesce(first_attempt_at, told.at)
-FROM unnest(%s::text[], %s::text[], %s::text[], %s::bigint[]) AS told (at, stream, endpoint, sequence)
+FROM unnest(%s::text[], %s::text[], %b::text[], %s::bigint[]) AS told (at, stream, endpoint, sequence)
 WHERE deliveries.stream = told.stream AND deliveries.endpoint = told.endpoint AND deliveries.sequence = told.sequence;
 
 -- name: insert_successes
 INSERT INTO attempts (stream, endpoint, sequence, at, error, duration_ms, http_status, address, answer, sealed)
 SELECT stream, endpoint, sequence, at, '', duration_ms, http_status, address, answer, sealed
-FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::text[], %s::bigint[], %s::integer[], %s::text[], %s::text[],
-            %s::text[])
+FROM unnest(%s::text[], %b::text[], %s::bigint[], %s::text[], %s::bigint[], %s::integer[], %b::text[], %b::text[],
+            %b::text[])
      AS told (stream, endpoint, sequence, at, duration_ms, http_status, address, answer, sealed);
 
 -- name: begin_outage

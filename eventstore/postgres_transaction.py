@@ -1,10 +1,12 @@
 """The statements of one group commit in PostgreSQL, from what was staged."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from chatbot_erp.eventstore.engine import Ask
 from chatbot_erp.eventstore.events import Event
+from chatbot_erp.eventstore.postgres import Connection, asking, at_once, columns
 from chatbot_erp.eventstore.records import Appended
 from chatbot_erp.eventstore.staging import LogEnd, Staging
 from chatbot_erp.eventstore.work import Outcomes
@@ -12,29 +14,39 @@ from chatbot_erp.eventstore.work import Outcomes
 LONGEST_ID = 500
 """Of a message that can be looked up."""
 
+Asked = tuple[str, Sequence[Any]]
+"""A statement by its name, with its parameters."""
 
-def write(ask: Ask, staged: Staging, checkpoint: tuple[Any, ...] | None) -> None:
-    """Send what is staged, and a checkpoint, to the server. Raises psycopg.Error, in a pipeline perhaps later."""
+
+def write(connection: Connection, staged: Staging, checkpoint: tuple[Any, ...] | None, *others: Asked) -> None:
+    """Send what is staged, a checkpoint, and what else is to be asked, to the server.
+
+    Raises psycopg.Error, in a pipeline perhaps later.
+    """
     streams = [value for stream, state in staged.snapshots.items() for value in (stream, *staged.heads[stream], state)]
-    words = [value for word in staged.words for value in word]
-    ask.rows("insert_events", staged.events)
-    ask.rows("insert_streams", streams)
-    ask.rows("insert_deliveries", staged.deliveries)
+    tables = {
+        "insert_events": staged.events,
+        "insert_streams": streams,
+        "insert_deliveries": staged.deliveries,
+        "insert_names": staged.names,
+        "insert_vocabulary": [value for word in staged.words for value in word],
+    }
+    asked: dict[str, Sequence[Any]] = {name: columns(name, flat) for name, flat in tables.items() if flat}
+    if closed := [stream for stream, state in staged.snapshots.items() if not state]:
+        asked["free_names"] = (closed,)
+    if checkpoint is not None:
+        asked["insert_checkpoint"] = checkpoint
+    if staged.events or checkpoint is not None:
+        end = staged.end
+        asked["move_head"] = end.position, end.hash, _text(end.recorded_at), end.checkpoint, _text(end.checkpoint_at)
+    at_once(connection, asked | dict(others))
+    ask = asking(connection)
     _each(ask, "bury", staged.buried)
     ask.rows("settle_deliveries", staged.settled)
     _each(ask, "redeliver", staged.redelivered)
     _each(ask, "exhume", staged.redelivered)
     for query in ("end_deliveries", "end_dead_letters", "end_outage"):
         _each(ask, query, staged.ended)
-    ask.rows("insert_names", staged.names)
-    if closed := [stream for stream, state in staged.snapshots.items() if not state]:
-        ask("free_names", (closed,))
-    ask.rows("insert_vocabulary", words)
-    if checkpoint is not None:
-        ask("insert_checkpoint", checkpoint)
-    if staged.events or checkpoint is not None:
-        end = staged.end
-        ask("move_head", (end.position, end.hash, _text(end.recorded_at), end.checkpoint, _text(end.checkpoint_at)))
 
 
 def log_end(row: tuple[int, bytes, str | None, int, str | None]) -> LogEnd:

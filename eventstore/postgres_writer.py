@@ -30,6 +30,7 @@ from chatbot_erp.eventstore.inbox import Inbox, resolve
 from chatbot_erp.eventstore.postgres import (
     Connection,
     asking,
+    columns,
     is_bad_data,
     is_known_event,
     is_lost,
@@ -37,7 +38,7 @@ from chatbot_erp.eventstore.postgres import (
     unavailable,
 )
 from chatbot_erp.eventstore.postgres_lease import Lost, Superseded, Tenure, give_back, settle
-from chatbot_erp.eventstore.postgres_transaction import known, log_end, messages, write
+from chatbot_erp.eventstore.postgres_transaction import Asked, known, log_end, messages, write
 from chatbot_erp.eventstore.staging import NOWHERE, Head, Staging
 from chatbot_erp.eventstore.work import Append, Bounds, Cadence, Errand, Outcomes, Work
 
@@ -158,7 +159,7 @@ class Writer:
         with self._connection.transaction():
             ask = asking(self._connection)
             staging, _ = self._stage(ask, [], look=False)
-            write(ask, staging, staging.checkpoint(self._signer))
+            write(self._connection, staging, staging.checkpoint(self._signer))
         self._unsigned_since = None
 
     def _settle(self) -> None:
@@ -193,14 +194,16 @@ class Writer:
                 self._connection.execute("BEGIN")
                 staging, outcomes = self._stage(ask, [work for work in group if isinstance(work, Append)], look=look)
                 outcomes += [(work, work.run(ask)) for work in group if isinstance(work, Errand)]
-                write(ask, staging, staging.checkpoint(self._signer, self._cadence))
-                ask.rows("insert_messages", messages(outcomes))
-                ask("mark", (self._name, self._mark))
+                others: list[Asked] = [("mark", (self._name, self._mark))]
+                if found := messages(outcomes):
+                    others.append(("insert_messages", columns("insert_messages", found)))
                 if self._tenure.has_company and staging.events:
-                    ask("tell", (str(staging.position),))
-                self._announce()
+                    others.append(("tell", (str(staging.position),)))
+                write(self._connection, staging, staging.checkpoint(self._signer, self._cadence), *others)
                 is_on_its_way = True
                 self._connection.execute("COMMIT")
+                # Not before it: other nodes wait for the head row, and who is woken wants the interpreter lock.
+                self._announce()
         except Superseded as ex:
             self._connection.close()
             self._fail(group, ex)
@@ -224,7 +227,7 @@ class Writer:
         # A statement of its own: what a statement sees beside a row that it waited for is of before the wait.
         own = ask("standing_of_node", (self._tenure.node.name,))
         heads = dict.fromkeys((append.stream for append in appends), NOWHERE)
-        standing = ask("heads", (list(heads),))
+        standing = ask("heads", columns("heads", list(heads)))
         head = locked.fetchone()
         self._tenure.check(own.fetchone())
         staging = Staging(log_end(head), self._vocabulary, lambda ids: known(ask, ids))

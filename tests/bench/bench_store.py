@@ -89,12 +89,12 @@ def at(share: float, latencies: list[float]) -> float:
     return latencies[int(len(latencies) * share)] * 1000
 
 
-def appenders(directory: Path, database: str | None, count: int, seconds: float, story: Story) -> str:
+def appenders(store: EventStore, count: int, seconds: float, story: Story) -> str:
     """`count` threads, each with a stream of its own, each waiting for its own append."""
     latencies: list[float] = []
     start = threading.Barrier(count + 1)
 
-    def work(store: EventStore, _: int) -> None:
+    def work(_: int) -> None:
         mine, stream = [], str(uuid.uuid4())
         start.wait()
         until = time.perf_counter() + seconds
@@ -106,34 +106,34 @@ def appenders(directory: Path, database: str | None, count: int, seconds: float,
             mine.append(time.perf_counter() - before)
         latencies.extend(mine)
 
-    took, cpu = together(directory, database, work, count, start)
+    took, cpu = together(work, count, start)
     return figures(latencies, took, cpu)
 
 
-def together(
-    directory: Path, database: str | None, work: Callable[[EventStore, int], None], count: int, start: threading.Barrier
-) -> tuple[float, float]:
-    """So many threads that work on one store, each with its number, from `start` on: seconds, and those of the CPU."""
-    with open_store(directory, database) as store:
-        threads = [threading.Thread(target=work, args=(store, number)) for number in range(count)]
-        for thread in threads:
-            thread.start()
-        start.wait()
-        begun, cpu = time.perf_counter(), time.process_time()
-        for thread in threads:
-            thread.join()
-        return time.perf_counter() - begun, time.process_time() - cpu
+def together(work: Callable[[int], None], count: int, start: threading.Barrier) -> tuple[float, float]:
+    """So many threads, each with its number, from `start` on: seconds, and those of the CPU."""
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    start.wait()
+    begun, cpu = time.perf_counter(), time.process_time()
+    for thread in threads:
+        thread.join()
+    return time.perf_counter() - begun, time.process_time() - cpu
 
 
-def journals(directory: Path, database: str | None, actors: int, each: int, seconds: float) -> str:
+def journals(
+    store: EventStore, actors: int, each: int, seconds: float, ready: Callable[[], None] | None = None
+) -> tuple[list[float], float, float]:
     """As instances append: so many actors, each taking `each` received messages from its mailbox at a time.
 
-    Deciding, the ids and the new state are in it; reading the mailbox is not.
+    Deciding, the ids and the new state are in it; reading the mailbox is not. The latencies, and what `together` says;
+    `ready` is called before they begin, with an instance each.
     """
     latencies: list[float] = []
-    start = threading.Barrier(actors + 1)
+    start = threading.Barrier(actors + 1, ready)
 
-    def work(store: EventStore, number: int) -> None:
+    def work(number: int) -> None:
         mine: list[float] = []
         refused: list[StoreError | None] = []
         journal = Journal(str(uuid.uuid4()), store, lambda: NOW, None, 0)
@@ -154,8 +154,8 @@ def journals(directory: Path, database: str | None, actors: int, each: int, seco
         assert not any(refused)
         latencies.extend(mine)
 
-    took, cpu = together(directory, database, work, actors, start)
-    return figures(latencies, took, cpu)
+    took, cpu = together(work, actors, start)
+    return latencies, took, cpu
 
 
 def received(message_id: str) -> Observed:
@@ -260,15 +260,19 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="bench-store-") as scratch:
         root = Path(scratch)
         for count, floor in ((1, "p50 < 1 ms"), (50, ""), (options.appenders, "≥ 20,000/s, p99 < 20 ms")):
-            found = appenders(root / f"accepted-{count}", options.database, count, options.seconds, accepted)
+            with open_store(root / f"accepted-{count}", options.database) as store:
+                found = appenders(store, count, options.seconds, accepted)
             print(f"append, {count:4} at once       {found}  {floor}", flush=True)
-        found = appenders(root / "plain", options.database, options.appenders, options.seconds, plain)
+        with open_store(root / "plain", options.database) as store:
+            found = appenders(store, options.appenders, options.seconds, plain)
         print(f"the same, nothing sealed    {found}")
-        found = appenders(root / "mixed", options.database, options.appenders, options.seconds, received_and_delivered)
+        with open_store(root / "mixed", options.database) as store:
+            found = appenders(store, options.appenders, options.seconds, received_and_delivered)
         print(f"the same, with deliveries   {found}", flush=True)
         for actors in (options.appenders, max(1, options.appenders // 6)):
             each = options.appenders // actors
-            found = journals(root / f"journals-{actors}", options.database, actors, each, options.seconds)
+            with open_store(root / f"journals-{actors}", options.database) as store:
+                found = figures(*journals(store, actors, each, options.seconds))
             print(f"{actors:4} actors, {each:4} at a time {found}", flush=True)
         report_on_a_large_log(root / "log", options.database, options.events)
     if options.kills:
@@ -276,4 +280,5 @@ def main() -> None:
     print(f"largest resident size: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
 
 
-main()
+if __name__ == "__main__":
+    main()

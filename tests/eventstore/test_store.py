@@ -59,6 +59,26 @@ def test_a_conflict_fails_nobody_else_in_its_commit(store: EventStore, new: Fact
     assert [record.version for record in store.read(stream="a")] == [1, 2, 3]
 
 
+def test_names_of_any_characters_come_back_as_they_were(
+    store: EventStore, new: Facts, sent: MessageSent, created: Callable[[str], InstanceCreated]
+) -> None:
+    words = ["".join(map(chr, range(ord("!"), ord("~") + 1))), "NULL", "{}", '"', "\\", "\\n", "1"]
+    texts = [*words, "a b", "\n", "\t\u001f", "é\U0001f980"]
+    for number, stream in enumerate(words):
+        events = [new(created(text)) for text in texts]
+        events += [new(msgspec.structs.replace(sent, message_id=text)) for text in texts]
+        events = [
+            msgspec.structs.replace(each, id=f"{stream}{n}", recipients=tuple(texts)) for n, each in enumerate(events)
+        ]
+        store.append(stream, 0, events, snapshot=b"").result()
+        assert [each.id for each in store.read(stream=stream)] == [each.id for each in events]
+        assert store.version(stream) == len(events)
+        for text in texts:
+            assert len(store.deliveries(stream, text, limit=100)) == len(texts)
+            assert store.streams_named(text) == words[number::-1]
+            assert len(store.about(stream, text)) == 1
+
+
 def test_the_same_event_again_is_a_no_op(store: EventStore, new: Facts, accepted: MessageAccepted) -> None:
     event = new(accepted)
     once = store.append("a", 0, [event], snapshot=b"1").result()
