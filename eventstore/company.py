@@ -79,6 +79,12 @@ class Company(Protocol):
     def machines(self) -> dict[str, str | None]:
         """All that worked here in the last 30 days, and the lives of those that work now."""
 
+    def former_names(self) -> list[str]:
+        """Of this data directory, under which nobody works any more: what is left to them is left to this node."""
+
+    def succeed(self, names: Collection[str], /) -> None:
+        """Nothing is left any more to these former names: nobody is to wait for them."""
+
     def is_living(self, life: str, /) -> bool:
         """Whether somebody else who has this life still goes on with it."""
 
@@ -142,6 +148,12 @@ class Alone:
 
     def machines(self) -> dict[str, str | None]:
         return {}
+
+    def former_names(self) -> list[str]:
+        return []
+
+    def succeed(self, names: Collection[str], /) -> None:
+        pass
 
     def is_living(self, life: str, /) -> bool:
         return False

@@ -95,6 +95,16 @@ class PostgresCompany:
         rows = self._readers.run(lambda ask: ask("machines").fetchall())
         return {name: life_of(name, epoch) if is_living else None for name, epoch, is_living in rows}
 
+    def former_names(self) -> list[str]:
+        node = self._tenure.node
+        if not node.directory:
+            return []
+        values = {"name": node.name, "directory": node.directory}
+        return self._readers.run(lambda ask: [name for (name,) in ask("former_names", values)])
+
+    def succeed(self, names: Collection[str], /) -> None:
+        self._errand(lambda ask: ask("succeed", (list(names),))).result()
+
     def is_living(self, life: str, /) -> bool:
         epoch, _, name = life.partition("/")
         if not epoch.isdecimal() or life == self.life:

@@ -125,7 +125,8 @@ def _try(connection: Connection, node: Node) -> Tenure | None:
         if decide(node, _look(ask, node)) == "wait":
             return None
         begun = boot_time()
-        epoch: int = ask("take_lease", {"name": node.name, "lease_s": node.lease_s}).fetchone()[0]
+        values = {"name": node.name, "lease_s": node.lease_s, "directory": node.directory}
+        epoch: int = ask("take_lease", values).fetchone()[0]
         if not node.visits:
             former = [] if node.movable else [name for (name,) in ask("supersede_all", (node.name,))]
             ask("abandon", ([node.name, *former],))
