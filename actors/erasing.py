@@ -119,6 +119,7 @@ class Eraser:
 
         Raises `BadNumber`; `ErasureUnfinished` where it is on record and goes on by itself; `StoreError` where it is not.
         """
+        self._inherit()
         erasure = self._subjects.begin({canonical(normalise(number))}, now)
         deadline = time.monotonic() + OTHERS_PATIENCE_S
         position: int | None = None

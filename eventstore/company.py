@@ -53,8 +53,8 @@ class Company(Protocol):
     node: str
     """The name of this one; empty where there is no other."""
     machine: str
-    """Under which all that ever worked here know this one's data directory; `VISITED` is that of whoever visits, `WHOEVER`
-    where there is no other: its data directory may get a name."""
+    """Under which all that ever worked here know this one's data directory; `VISITED` is one that a visitor has and no node
+    had, `WHOEVER` where there is no other: its data directory may get a name."""
     life: str
     """This node's present life; no other has the same."""
 

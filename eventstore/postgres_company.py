@@ -10,12 +10,12 @@ from typing import TypeVar
 import psycopg
 import structlog
 
-from chatbot_erp.eventstore.company import VISITED, Hear, News, Seat, Seen
+from chatbot_erp.eventstore.company import Hear, News, Seat, Seen
 from chatbot_erp.eventstore.engine import Ask
 from chatbot_erp.eventstore.errors import StoreError
 from chatbot_erp.eventstore.placement import Placement
 from chatbot_erp.eventstore.postgres import Connection, Readers, asking
-from chatbot_erp.eventstore.postgres_lease import Tenure, evict, life_of
+from chatbot_erp.eventstore.postgres_lease import Tenure, evict, former_names, life_of
 from chatbot_erp.eventstore.postgres_writer import Writer
 from chatbot_erp.eventstore.work import Errand
 
@@ -53,7 +53,7 @@ class PostgresCompany:
         self._pause_s = min(LOOK_EVERY_S, tenure.cadence_s / 2)
         self._thread = threading.Thread(target=self._listen, name="node-news", daemon=True)
         self.node = tenure.node.name if tenure.node.movable else ""
-        self.machine = tenure.node.name or VISITED
+        self.machine = tenure.machine
         self.life = tenure.life
         if tenure.node.movable:
             self._thread.start()
@@ -96,11 +96,7 @@ class PostgresCompany:
         return {name: life_of(name, epoch) if is_living else None for name, epoch, is_living in rows}
 
     def former_names(self) -> list[str]:
-        node = self._tenure.node
-        if not node.directory:
-            return []
-        values = {"name": node.name, "directory": node.directory}
-        return self._readers.run(lambda ask: [name for (name,) in ask("former_names", values)])
+        return self._readers.run(lambda ask: former_names(ask, self._tenure.node, self.machine))
 
     def succeed(self, names: Collection[str], /) -> None:
         self._errand(lambda ask: ask("succeed", (list(names),))).result()

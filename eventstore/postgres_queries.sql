@@ -96,9 +96,10 @@ SELECT name, epoch, lease_until > clock_timestamp() FROM nodes
 WHERE name <> '' AND seen_at >= now() - interval '30 days';
 
 -- name: former_names
--- One under which somebody works is none.
+-- The last one first. One under which somebody works is none.
 SELECT name FROM nodes
-WHERE directory = %(directory)s AND name NOT IN ('', %(name)s) AND lease_until <= clock_timestamp();
+WHERE directory = %(directory)s AND name NOT IN ('', %(name)s) AND lease_until <= clock_timestamp()
+ORDER BY seen_at DESC, name;
 
 -- name: succeed
 UPDATE nodes SET directory = '', seen_at = '-infinity' WHERE name = ANY(%s) AND lease_until <= clock_timestamp();

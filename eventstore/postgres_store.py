@@ -66,8 +66,7 @@ def open_store(
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         signer = Signer.open(directory)
-        if node.name:
-            node = msgspec.structs.replace(node, directory=signer.place(directory))
+        node = msgspec.structs.replace(node, directory=signer.place(directory))
         tenure = _take(url, node, wanted)
     except OSError as ex:
         raise postgres.unavailable(ex) from ex

@@ -408,6 +408,26 @@ def test_what_refuses_a_visitor_is_no_business_of_the_nodes(start: Start, databa
         assert a.store.keys.unfinished_erasures() == []
 
 
+def test_the_command_cleans_the_directory_of_a_node_that_is_down_in_its_stead(start: Start, database: str) -> None:
+    with start("b"):
+        pass
+    with start("a", machine="b") as a:
+        tell(a.store, message(HER, "her wish", lid=HER_LID), message(HIM, "his wish"))
+        leave_traces(a.directory)
+        obstacle = a.directory / "parked" / "3.json"
+        obstacle.mkdir()  # reading it fails
+    with pytest.raises(click.ClickException, match=r"The keys are destroyed, but"):
+        forget(a.directory, database, HER, Nobody(), as_json=False)
+    obstacle.rmdir()
+    obstacle.write_text(f"her next wish, {HER}")
+    with start("a", machine="b") as a:
+        (left,) = a.store.keys.unfinished_erasures()
+        assert getattr(left.stage, "left", None) == {"a": ("parked/3.json",)}
+        a.eraser.resume(LATER)
+        assert is_clean(a.directory)
+        assert a.store.keys.unfinished_erasures() == []
+
+
 def test_the_command_erases_beside_nodes_that_work_and_takes_nothing_from_them(
     start: Start, database: str, tmp_path: Path
 ) -> None:
