@@ -119,6 +119,7 @@ class Eraser:
 
         Raises `BadNumber`; `ErasureUnfinished` where it is on record and goes on by itself; `StoreError` where it is not.
         """
+        self._inherit()
         erasure = self._subjects.begin({canonical(normalise(number))}, now)
         deadline = time.monotonic() + OTHERS_PATIENCE_S
         position: int | None = None
@@ -154,6 +155,7 @@ class Eraser:
         """
         obstacle: StoreError | ErasureUnfinished | None = None
         with _Turn(self._turn):
+            self._inherit()
             for erasure in self._subjects.unfinished():
                 try:
                     if isinstance(erasure.stage, Expired):
@@ -169,6 +171,18 @@ class Eraser:
                     self._tell_of_those_behind(erasure, standing, now)
         if obstacle is not None:
             raise obstacle
+
+    def _inherit(self) -> None:
+        """What former names of this data directory had to clean, its present one has."""
+        former = self._store.company.former_names()
+        if not former:
+            return
+        unfinished = self._subjects.unfinished()
+        for erasure in unfinished:
+            self._subjects.inherit(erasure, former, self._machine)
+        if not any(isinstance(each.stage, Begun) for each in unfinished):
+            # Else it may just be left to them by somebody who has not seen the present name yet.
+            self._store.company.succeed(former)
 
     def _tell_of_those_behind(self, erasure: Erasure, standing: Standing, now: datetime) -> None:
         if standing.behind and now - erasure.at > timedelta(seconds=OTHERS_PATIENCE_S):

@@ -16,7 +16,7 @@ from typing import NoReturn
 from chatbot_erp.actors.frames import Said
 from chatbot_erp.actors.socket_host import SocketHost, neonize_sockets
 from chatbot_erp.actors.socket_words import Ledger
-from chatbot_erp.actors.spool import give_room, keep_room, write_spool
+from chatbot_erp.actors.spool import drop_unfinished, give_room, keep_room, write_spool
 from chatbot_erp.actors.wa_port import SocketFactory
 
 log = logging.getLogger(__name__)
@@ -77,7 +77,7 @@ def run_host(pipe: Connection, setting: HostSetting) -> NoReturn:
         sockets = setting.sockets()
         if setting.prelude is not None:
             setting.prelude()
-        host = SocketHost(pipe, sockets, lambda words: _set_aside(setting, words))
+        host = SocketHost(pipe, sockets, lambda words: set_aside(setting, words))
         host.serve(lambda mouth: leave_spools(setting, mouth.ledger))
         status = 0
     except BaseException:
@@ -113,8 +113,15 @@ def _keep_room(setting: HostSetting) -> None:
         log.warning("The disk has no room that could be kept for a spool: %s", ex)
 
 
-def _set_aside(setting: HostSetting, words: list[Said]) -> None:
-    write_spool(setting.directory, f"{setting.name}-{time.time_ns()}", words)
+def set_aside(setting: HostSetting, words: list[Said]) -> None:
+    """Spool these for another node. Raises `OSError`, and leaves nothing then."""
+    name = f"{setting.name}-{time.time_ns()}"
+    try:
+        write_spool(setting.directory, name, words)
+    except OSError:
+        # Whoever is to be forgotten waits for a spool that is not finished: this one never would be.
+        drop_unfinished(setting.directory, name)
+        raise
 
 
 def leave_spools(setting: HostSetting, ledger: Ledger) -> None:

@@ -22,6 +22,7 @@ from chatbot_erp.actors.host_main import HostSetting, run_host
 from chatbot_erp.actors.host_nursery import Wish, bear, is_awaited, is_loaded, prepare
 from chatbot_erp.actors.house import HostGone
 from chatbot_erp.actors.socket_host import neonize_sockets
+from chatbot_erp.actors.spool import close_spool, unfinished_spools
 from chatbot_erp.actors.wa_port import SocketFactory
 
 log = logging.getLogger(__name__)
@@ -262,6 +263,18 @@ def await_former_hosts(directory: Path, patience_s: float, killed_patience_s: fl
             time.sleep(0.02)
         path.unlink(missing_ok=True)
     return killed
+
+
+def close_spools_of_ended(directory: Path) -> bool:
+    """As `spool.close_spools`, beside hosts that live: of those that have ended. False where one that lives writes still."""
+    locks = sorted((directory / "hosts").glob("*.lock"))
+    are_closed = True
+    for part in unfinished_spools(directory):
+        if any(part.name.startswith(lock.stem) and _is_locked(lock) for lock in locks):
+            are_closed = False
+        else:
+            close_spool(part)
+    return are_closed
 
 
 def _is_locked(path: Path) -> bool:

@@ -3,6 +3,7 @@
 Places are named below the data directory. All of it can be repeated.
 """
 
+import time
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from threading import Lock
 
 from chatbot_erp.actors import session_traces, spool_exchange, traces
 from chatbot_erp.actors.config import Config
+from chatbot_erp.actors.host_process import close_spools_of_ended
 from chatbot_erp.actors.media_files import MediaFiles
 from chatbot_erp.actors.media_specs import media_in
 from chatbot_erp.eventstore.addresses import written_forms
@@ -21,6 +23,9 @@ from chatbot_erp.eventstore.subjects import Log, legible
 from chatbot_erp.eventstore.vault import Vault
 
 SPOOLS_PATIENCE_S = 30.0
+"""Longer than a host may take that has something to spool."""
+
+LOOK_EVERY_S = 0.05
 
 
 class Remains:
@@ -92,12 +97,28 @@ class Remains:
 
     @contextmanager
     def _having_spools(self) -> Iterator[None]:
-        if not self._spools.acquire(timeout=SPOOLS_PATIENCE_S):
-            raise OSError("they are just read into the log")
+        """With all that is to be read of them: who still writes one is waited for."""
+        deadline = time.monotonic() + SPOOLS_PATIENCE_S
+        while not self._take_spools(deadline):
+            if time.monotonic() > deadline:
+                raise OSError("a socket process that ends is still writing one")
+            time.sleep(LOOK_EVERY_S)
         try:
             yield
         finally:
             self._spools.release()
+
+    def _take_spools(self, deadline: float) -> bool:
+        """Whether this has them now, and nobody writes one."""
+        if not self._spools.acquire(timeout=max(0.0, deadline - time.monotonic())):
+            raise OSError("they are just read into the log")
+        are_whole = False
+        try:
+            are_whole = close_spools_of_ended(self._directory)
+        finally:
+            if not are_whole:
+                self._spools.release()
+        return are_whole
 
     def _below(self, path: Path) -> str:
         return str(path.relative_to(self._directory))

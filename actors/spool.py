@@ -19,8 +19,9 @@ from chatbot_erp.eventstore.database import sync_directory
 
 _RECORD = Struct(">II")
 
-WHOLE, PART, ROOM = ".spool", ".part", ".room"
-"""How the names of spools end: of one that is written, of one that may still be, by a host that lives, and of room for one."""
+WHOLE, PART, ROOM, DRAFT = ".spool", ".part", ".room", ".new"
+"""How the names of spools end: of one that is written, of one that may still be, by a host that lives, of room for one, and
+of what is to stand instead of one."""
 
 ROOM_BYTES = 4 << 20
 """Some 5,000 messages."""
@@ -107,10 +108,26 @@ def write_packed(directory: Path, name: str, content: bytes, *, written_ns: int 
     return path
 
 
+def drop_unfinished(directory: Path, name: str) -> None:
+    """A spool of this name could not be written, and is not tried again."""
+    _path(directory, name, PART).unlink(missing_ok=True)
+
+
+def unfinished_spools(directory: Path, host: str = "") -> list[Path]:
+    """What this host, or any, has not finished."""
+    return list((directory / "spool").glob(f"{host}*{PART}"))
+
+
+def close_spool(part: Path) -> None:
+    """It stands as it is from now on. Call it when the host has ended that was writing it."""
+    with suppress(FileNotFoundError):  # it was finished at the last moment
+        part.rename(part.with_suffix(WHOLE))
+
+
 def close_spools(directory: Path, host: str = "") -> None:
     """What this host, or any, had no time to finish stands as it is from now on. Call it when they have ended."""
-    for part in (directory / "spool").glob(f"{host}*{PART}"):
-        part.rename(part.with_suffix(WHOLE))
+    for part in unfinished_spools(directory, host):
+        close_spool(part)
     for room in (directory / "spool").glob(f"{host}*{ROOM}"):
         room.unlink()
 
@@ -121,12 +138,18 @@ def rewrite_spool(spool: Spool, records: Iterable[Said | Strange], torn: bytes) 
     if not content:
         spool.remove()
         return
-    draft = spool.path.with_suffix(".new")
+    draft = spool.path.with_suffix(DRAFT)
     seen = spool.path.stat()
     _write(draft, content)
     os.utime(draft, ns=(seen.st_atime_ns, seen.st_mtime_ns))
     draft.replace(spool.path)
     sync_directory(spool.path.parent)
+
+
+def drop_drafts(directory: Path) -> None:
+    """Of a life that ended in `rewrite_spool`: the spool is as it was, and may be read and gone before it is rewritten again."""
+    for draft in (directory / "spool").glob(f"*{DRAFT}"):
+        draft.unlink(missing_ok=True)
 
 
 def read_spools(directory: Path, host: str = "") -> Iterator[Spool]:

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from chatbot_erp.actors.frames import Said
-from chatbot_erp.actors.spool import Strange, read_spools, rewrite_spool
+from chatbot_erp.actors.spool import Strange, drop_drafts, read_spools, rewrite_spool
 from chatbot_erp.eventstore.addresses import canonical
 
 
@@ -63,6 +63,7 @@ def without(words: Words, addresses: Collection[str], forms: Collection[str]) ->
 
 def drop_spooled(directory: Path, addresses: Collection[str], forms: Collection[str]) -> None:
     """Take out of the spools what is of these addresses: it is not in the log yet."""
+    drop_drafts(directory)
     for spool in read_spools(directory):
         words = (spool.records, spool.torn)
         if (kept := without(words, addresses, forms)) != words:

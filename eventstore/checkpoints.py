@@ -87,6 +87,10 @@ class Signer:
             raise LogCorrupt(f"{path} holds no Ed25519 key; put it right, or move it away and a new one is made.")
         return cls(loaded)
 
+    def place(self, directory: Path) -> str:
+        """By which the directory of the key is known again; a copy of it is another one. Raises OSError."""
+        return f"{self._public.hex()}/{(directory / FILE).stat().st_ino}"
+
     def row(self, position: int, chain_hash: bytes, at: datetime) -> tuple[int, bytes, str, bytes, bytes]:
         """A signed row for the table `checkpoints`."""
         signature = self._private.sign(signed_text(position, chain_hash.hex(), at).encode())

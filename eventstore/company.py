@@ -53,8 +53,8 @@ class Company(Protocol):
     node: str
     """The name of this one; empty where there is no other."""
     machine: str
-    """Under which all that ever worked here know this one's data directory; `VISITED` is that of whoever visits, `WHOEVER`
-    where there is no other: its data directory may get a name."""
+    """Under which all that ever worked here know this one's data directory; `VISITED` is one that a visitor has and no node
+    had, `WHOEVER` where there is no other: its data directory may get a name."""
     life: str
     """This node's present life; no other has the same."""
 
@@ -78,6 +78,12 @@ class Company(Protocol):
 
     def machines(self) -> dict[str, str | None]:
         """All that worked here in the last 30 days, and the lives of those that work now."""
+
+    def former_names(self) -> list[str]:
+        """Of this data directory, under which nobody works any more: what is left to them is left to this node."""
+
+    def succeed(self, names: Collection[str], /) -> None:
+        """Nothing is left any more to these former names: nobody is to wait for them."""
 
     def is_living(self, life: str, /) -> bool:
         """Whether somebody else who has this life still goes on with it."""
@@ -142,6 +148,12 @@ class Alone:
 
     def machines(self) -> dict[str, str | None]:
         return {}
+
+    def former_names(self) -> list[str]:
+        return []
+
+    def succeed(self, names: Collection[str], /) -> None:
+        pass
 
     def is_living(self, life: str, /) -> bool:
         return False

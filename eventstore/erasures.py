@@ -6,7 +6,7 @@ Where several nodes share the keys each of them writes down there what is done o
 transaction that keeps others from writing.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from typing import assert_never
 
@@ -189,6 +189,19 @@ def owe(connection: Connection, erasure: Erasure, left: Mapping[str, Places]) ->
         return msgspec.structs.replace(stage, left={**left, **of_machines})
 
     return _amend(connection, erasure, owed)
+
+
+def inherit(connection: Connection, erasure: Erasure, names: Collection[str], machine: str) -> Erasure:
+    """What is left to any of these machines is left to this one, which they are; how it stands then."""
+
+    def inherited(stage: Destroyed) -> Destroyed:
+        left = {each: places for each, places in stage.left.items() if each not in names}
+        for places in (stage.left[each] for each in names if each in stage.left):
+            own = left.get(machine, ())
+            left[machine] = None if own is None or places is None else tuple(dict.fromkeys((*own, *places)))
+        return msgspec.structs.replace(stage, left=left)
+
+    return _amend(connection, erasure, inherited)
 
 
 def strike(connection: Connection, erasure: Erasure, cleaned: Mapping[str, tuple[str, ...]]) -> Erasure:

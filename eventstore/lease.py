@@ -20,6 +20,8 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     movable: bool = False
     lease_s: float = LEASE_S
+    directory: str = ""
+    """By which its data directory is known again, whatever the name of the node; empty where nobody needs to know it."""
 
     @property
     def visits(self) -> bool:

@@ -10,12 +10,12 @@ from typing import TypeVar
 import psycopg
 import structlog
 
-from chatbot_erp.eventstore.company import VISITED, Hear, News, Seat, Seen
+from chatbot_erp.eventstore.company import Hear, News, Seat, Seen
 from chatbot_erp.eventstore.engine import Ask
 from chatbot_erp.eventstore.errors import StoreError
 from chatbot_erp.eventstore.placement import Placement
 from chatbot_erp.eventstore.postgres import Connection, Readers, asking
-from chatbot_erp.eventstore.postgres_lease import Tenure, evict, life_of
+from chatbot_erp.eventstore.postgres_lease import Tenure, evict, former_names, life_of
 from chatbot_erp.eventstore.postgres_writer import Writer
 from chatbot_erp.eventstore.work import Errand
 
@@ -54,7 +54,7 @@ class PostgresCompany:
         self._pause_s = min(LOOK_EVERY_S, tenure.cadence_s / 2)
         self._thread = threading.Thread(target=self._listen, name="node-news", daemon=True)
         self.node = tenure.node.name if tenure.node.movable else ""
-        self.machine = tenure.node.name or VISITED
+        self.machine = tenure.machine
         self.life = tenure.life
         if tenure.node.movable:
             self._thread.start()
@@ -95,6 +95,12 @@ class PostgresCompany:
     def machines(self) -> dict[str, str | None]:
         rows = self._readers.run(lambda ask: ask("machines").fetchall())
         return {name: life_of(name, epoch) if is_living else None for name, epoch, is_living in rows}
+
+    def former_names(self) -> list[str]:
+        return self._readers.run(lambda ask: former_names(ask, self._tenure.node, self.machine))
+
+    def succeed(self, names: Collection[str], /) -> None:
+        self._errand(lambda ask: ask("succeed", (list(names),))).result()
 
     def is_living(self, life: str, /) -> bool:
         epoch, _, name = life.partition("/")

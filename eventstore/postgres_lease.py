@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from math import inf
 
+from chatbot_erp.eventstore.company import VISITED
 from chatbot_erp.eventstore.engine import Ask
 from chatbot_erp.eventstore.errors import StoreUnavailable
 from chatbot_erp.eventstore.lease import Lease, Node, boot_time, decide
@@ -36,6 +37,8 @@ class Tenure:
         """`begun` is a moment, by `boot_time`, before the database counted."""
         self.node = node
         self.epoch = epoch
+        self.machine = node.name
+        """The name of its data directory; that of a visitor's is the last one under which somebody worked there."""
         self.url = ""
         """Where others reach it; empty while they do not."""
         self.leaving = False
@@ -125,14 +128,23 @@ def _try(connection: Connection, node: Node) -> Tenure | None:
         if decide(node, _look(ask, node)) == "wait":
             return None
         begun = boot_time()
-        epoch: int = ask("take_lease", {"name": node.name, "lease_s": node.lease_s}).fetchone()[0]
+        values = {"name": node.name, "lease_s": node.lease_s, "directory": node.directory}
+        epoch: int = ask("take_lease", values).fetchone()[0]
         if not node.visits:
             former = [] if node.movable else [name for (name,) in ask("supersede_all", (node.name,))]
             ask("abandon", ([node.name, *former],))
             ask("adopt", (node.name,))
             if not node.movable:
                 ask("take_all", {"name": node.name})
-        return Tenure(node, epoch, begun)
+        tenure = Tenure(node, epoch, begun)
+        if not node.name:
+            tenure.machine = next(iter(former_names(ask, node, "")), VISITED)
+        return tenure
+
+
+def former_names(ask: Ask, node: Node, machine: str) -> list[str]:
+    """Under which others than `machine` have worked in the data directory of this node."""
+    return [name for (name,) in ask("former_names", {"name": machine, "directory": node.directory})]
 
 
 def _look(ask: Ask, node: Node) -> Lease:

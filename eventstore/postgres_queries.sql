@@ -44,10 +44,11 @@ SELECT pg_terminate_backend(pid) FROM held JOIN nodes ON classid = 7167 AND obji
 WHERE lease_until < clock_timestamp() AND lease_until <> '-infinity' AND pid <> pg_backend_pid();
 
 -- name: take_lease
-INSERT INTO nodes (name, url, seen_at, epoch, lease_until)
-VALUES (%(name)s, '', clock_timestamp(), 1, clock_timestamp() + make_interval(secs => %(lease_s)s))
+INSERT INTO nodes (name, url, seen_at, epoch, lease_until, directory)
+VALUES (%(name)s, '', clock_timestamp(), 1, clock_timestamp() + make_interval(secs => %(lease_s)s), %(directory)s)
 ON CONFLICT (name) DO UPDATE
-SET url = '', seen_at = excluded.seen_at, epoch = nodes.epoch + 1, lease_until = excluded.lease_until, leaving = false
+SET url = '', seen_at = excluded.seen_at, epoch = nodes.epoch + 1, lease_until = excluded.lease_until, leaving = false,
+    directory = excluded.directory
 RETURNING epoch;
 
 -- name: standing_of_node
@@ -94,6 +95,15 @@ WHERE seen_at < now() - interval '30 days' AND NOT EXISTS (SELECT FROM placement
 -- Nobody waits for one that was not seen for so long, whatever it still has.
 SELECT name, epoch, lease_until > clock_timestamp() FROM nodes
 WHERE name <> '' AND seen_at >= now() - interval '30 days';
+
+-- name: former_names
+-- The last one first. One under which somebody works is none.
+SELECT name FROM nodes
+WHERE directory = %(directory)s AND name NOT IN ('', %(name)s) AND lease_until <= clock_timestamp()
+ORDER BY seen_at DESC, name;
+
+-- name: succeed
+UPDATE nodes SET directory = '', seen_at = '-infinity' WHERE name = ANY(%s) AND lease_until <= clock_timestamp();
 
 -- name: living
 SELECT name, url, leaving FROM nodes WHERE lease_until <> '-infinity';

@@ -5,6 +5,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psycopg
 
 from chatbot_erp.eventstore import postgres
@@ -65,6 +66,7 @@ def open_store(
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         signer = Signer.open(directory)
+        node = msgspec.structs.replace(node, directory=signer.place(directory))
         tenure = _take(url, node, wanted)
     except OSError as ex:
         raise postgres.unavailable(ex) from ex

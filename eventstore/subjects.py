@@ -126,6 +126,10 @@ class Subjects:
         """Put on record what is to be cleaned instead of what was left to whoever comes; how it stands then."""
         return self._keys.write(lambda line: erasures.owe(line, erasure, left))
 
+    def inherit(self, erasure: Erasure, names: Collection[str], machine: str) -> Erasure:
+        """Put on record that what is left to these names of a machine is left to its present one; how it stands then."""
+        return self._keys.write(lambda line: erasures.inherit(line, erasure, names, machine))
+
     def strike(self, erasure: Erasure, cleaned: Mapping[str, tuple[str, ...]]) -> Erasure:
         """Put on record which machines were cleaned, but for these places; how it stands then."""
         return self._keys.write(lambda line: erasures.strike(line, erasure, cleaned))

@@ -1,10 +1,11 @@
 """`make demo-cluster`: a PostgreSQL, three nodes and twelve numbers on this machine; a node is killed, and others go on.
 
-With `--once` it ends when everything was shown; otherwise the nodes go on until Ctrl-C.
+With `--once` it ends when everything was shown; otherwise the nodes go on until Ctrl-C. `--numbers N` has N of them.
 """
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import time
 import warnings
@@ -74,10 +75,10 @@ class Node:
         self._log.close()
 
     def get(self, path: str) -> Any:
-        return requests.get(self.url + path, timeout=10).json()
+        return requests.get(self.url + path, timeout=PATIENCE_S).json()
 
     def post(self, path: str, body: object) -> Any:
-        answer = requests.post(self.url + path, json=body, timeout=90)
+        answer = requests.post(self.url + path, json=body, timeout=PATIENCE_S)
         answer.raise_for_status()
         return answer.json()
 
@@ -108,11 +109,11 @@ def show_nodes(node: Node) -> None:
     console.print(table)
 
 
-def show(nodes: list[Node], network: Network) -> None:
+def show(nodes: list[Node], network: Network, numbers: int) -> None:
     """What nodes are for."""
     first, second, last = nodes
-    step(f"{NUMBERS} numbers are made, by whichever node is asked, and paired")
-    for number in range(NUMBERS):
+    step(f"{numbers} numbers are made, by whichever node is asked, and paired")
+    for number in range(numbers):
         phone = network.phone(f"55919888{number:05}", name=f"Loja {number}")
         pair(nodes[number % len(nodes)], f"loja_{number}", phone)
     wait_for(lambda: all_connected(first))
@@ -138,10 +139,15 @@ def show(nodes: list[Node], network: Network) -> None:
     console.print(f"  {time.monotonic() - begun:.1f} s after its end all numbers are connected")
     show_nodes(last)
     last.post("/instances/loja_0/message", {"number": CUSTOMER, "message": "Até logo"})
+    wait_for(lambda: len(customer.inbox()) > len(nodes))
     console.print(f"  Maria has: {[message.text for message in customer.inbox()]}")
 
 
 def main() -> None:
+    options = argparse.ArgumentParser(description="Three nodes and their database on this machine.")
+    options.add_argument("--once", action="store_true", help="end when everything was shown")
+    options.add_argument("--numbers", type=int, default=NUMBERS, help="how many there are (default: %(default)s)")
+    numbers = options.parse_args().numbers
     with stage() as folder, contextlib.ExitStack() as stack:
         step("PostgreSQL, a WhatsApp network and three nodes start")
         address, network = stack.enter_context(database(folder)), stack.enter_context(Network.start())
@@ -149,7 +155,7 @@ def main() -> None:
         for each in NODES:
             nodes.append(Node(each, folder, address, network))
             stack.callback(nodes[-1].end)
-        show(nodes, network)
+        show(nodes, network, numbers)
         console.print(f"\n[bold]Dashboard of all nodes: {nodes[-1].url}/[/]")
         stay()
 

@@ -62,16 +62,17 @@ class Living:
     directory: Path
 
 
-Start = Callable[[str], Any]
+Start = Callable[..., Any]
 
 
 @pytest.fixture
 def start(database: str, tmp_path: Path) -> Start:
-    """Has a node work, on its own machine, as long as the context lasts."""
+    """Has a node work, on the machine that is called like it or that is named, as long as the context lasts."""
 
     @contextmanager
-    def start(name: str) -> Iterator[Living]:
-        config = Config(data_dir=tmp_path / name, database=database, node=name, media_keep_days=30)
+    def start(name: str, machine: str = "") -> Iterator[Living]:
+        directory = tmp_path / (machine or name)
+        config = Config(data_dir=directory, database=database, node=name, media_keep_days=30)
         node = Node(name=name, movable=True, lease_s=600.0)
         with open_store(config.data_dir, database, node) as store, closing(open_vault(database)) as vault:
             store.company.fix([])  # as the house does: what was lost before is no news from then on
@@ -179,6 +180,68 @@ def test_a_node_that_was_down_is_named_and_learns_when_it_is_back_what_it_missed
             assert is_clean(b.directory)
             assert not MediaFiles(Config(data_dir=b.directory)).any()
             assert b.store.keys.unfinished_erasures() == []
+
+
+def test_what_a_machine_was_to_clean_under_a_former_name_it_cleans_under_its_present_one(start: Start) -> None:
+    with start("b") as b:
+        leave_traces(b.directory)
+    with start("a") as a:
+        tell(a.store, message(HER, "her wish", lid=HER_LID), message(HIM, "his wish"))
+        assert a.eraser.erase(HER, NOW).awaited == ("b",)
+        with start("c", machine="b") as c:
+            c.eraser.resume(LATER)
+            assert is_clean(c.directory)
+            assert c.store.keys.unfinished_erasures() == []
+            assert set(c.store.company.machines()) == {"a", "c"}
+            assert a.eraser.erase(HIM, LATER).awaited == ()
+
+
+def test_a_manager_alone_waits_for_no_former_name_of_its_own(database: str, tmp_path: Path) -> None:
+    config = Config(data_dir=tmp_path / "a", database=database)
+    for name in ("first", "second"):
+        with open_store(config.data_dir, database, Node(name=name)) as store:
+            eraser = Eraser(store, config)
+            eraser.resume(NOW)
+            tell(store, message(HER, "her wish"))
+            assert eraser.erase(HER, NOW).awaited == ()
+            assert store.keys.unfinished_erasures() == []
+
+
+def test_who_has_a_former_name_of_a_machine_by_now_is_waited_for(start: Start) -> None:
+    with start("b"):
+        pass
+    with start("b", machine="another") as b:
+        leave_traces(b.directory)
+    with start("a") as a:
+        tell(a.store, message(HER, "her wish"), message(HIM, "his wish"))
+        assert a.eraser.erase(HER, NOW).awaited == ("b",)
+        with start("c", machine="b") as c:
+            c.eraser.resume(LATER)
+            (left,) = a.store.keys.unfinished_erasures()
+            assert list(getattr(left.stage, "left", ())) == ["b"]
+    with start("b", machine="another") as b:
+        b.eraser.resume(LATER)
+        assert is_clean(b.directory)
+
+
+def test_a_former_name_stays_on_record_while_something_may_still_be_left_to_it(start: Start) -> None:
+    with start("b") as b:
+        leave_traces(b.directory)
+    with start("a") as a:
+        tell(a.store, message(HER, "her wish", lid=HER_LID), message(HIM, "his wish"))
+        a.store.keys.heed(lambda: None)
+        people, hers = Subjects(a.store), [canonical(HER)]
+        erasure = people.begin(hers, NOW)
+        with start("c", machine="b") as c:
+            c.store.keys.heed(lambda: None)
+            with suppress(ErasureUnfinished):
+                c.eraser.resume(LATER)
+            # by somebody who looked before there was a node c
+            people.destroy(erasure, hers, NOW, left={"a": None, "b": None})
+            assert "b" in a.store.company.machines()
+            c.eraser.resume(LATER)
+            assert b"Dolores" not in everything(c.directory)
+            assert "b" not in a.store.company.machines()
 
 
 def test_a_node_that_was_down_goes_by_what_its_own_sessions_know_until_all_there_is_clean(start: Start) -> None:
@@ -342,6 +405,26 @@ def test_what_refuses_a_visitor_is_no_business_of_the_nodes(start: Start, databa
         assert written.exists()
         a.eraser.resume(datetime.now(UTC) + timedelta(hours=2))
         assert written.exists()
+        assert a.store.keys.unfinished_erasures() == []
+
+
+def test_the_command_cleans_the_directory_of_a_node_that_is_down_in_its_stead(start: Start, database: str) -> None:
+    with start("b"):
+        pass
+    with start("a", machine="b") as a:
+        tell(a.store, message(HER, "her wish", lid=HER_LID), message(HIM, "his wish"))
+        leave_traces(a.directory)
+        obstacle = a.directory / "parked" / "3.json"
+        obstacle.mkdir()  # reading it fails
+    with pytest.raises(click.ClickException, match=r"The keys are destroyed, but"):
+        forget(a.directory, database, HER, Nobody(), as_json=False)
+    obstacle.rmdir()
+    obstacle.write_text(f"her next wish, {HER}")
+    with start("a", machine="b") as a:
+        (left,) = a.store.keys.unfinished_erasures()
+        assert getattr(left.stage, "left", None) == {"a": ("parked/3.json",)}
+        a.eraser.resume(LATER)
+        assert is_clean(a.directory)
         assert a.store.keys.unfinished_erasures() == []
 
 

@@ -1,14 +1,16 @@
 """Forgetting somebody where a file refuses it, something is damaged or the process is killed: begun is finished."""
 
+import fcntl
 import os
 import signal
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Thread
 from uuid import uuid4
 
 import msgspec
@@ -22,7 +24,7 @@ from chatbot_erp.actors.frames import Said
 from chatbot_erp.actors.media_files import MediaFiles
 from chatbot_erp.actors.media_specs import media_in
 from chatbot_erp.actors.serve import Surroundings, open_house
-from chatbot_erp.actors.spool import PART, write_spool
+from chatbot_erp.actors.spool import PART, WHOLE, packed, read_spools, write_spool
 from chatbot_erp.actors.subject_commands import forget
 from chatbot_erp.eventstore.addresses import canonical
 from chatbot_erp.eventstore.erasures import Destroyed
@@ -97,6 +99,82 @@ def test_a_spool_is_not_changed_while_somebody_reads_it(
     assert spool.exists()
     eraser.resume(LATER)
     assert (spool.exists(), text_of(store)) == (False, [""])
+
+
+@contextmanager
+def writing_host(directory: Path, name: str) -> Iterator[Path]:
+    """A socket host that lives, and has written of its spool what she and he said; where that is."""
+    (directory / "hosts").mkdir(parents=True, exist_ok=True)
+    with (directory / "hosts" / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        said = Said(instance="shop", generation=1, number=1, observation=spoken("a spooled wish", HER))
+        his = msgspec.structs.replace(said, number=2, observation=spoken("his", HIM))
+        spool = write_spool(directory, f"{name}-77", [said, his])
+        yield spool.rename(spool.with_suffix(PART))
+
+
+def test_what_a_host_still_writes_keeps_the_keys_until_it_is_whole_and_cleaned(
+    config: Config, store: EventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remains, "SPOOLS_PATIENCE_S", 0.0)
+    tell(store, message(HER, "her wish"))
+    eraser = Eraser(store, config)
+    with writing_host(config.data_dir, "h") as part:
+        with pytest.raises(ErasureUnfinished, match="not destroyed yet: .*still writing"):
+            eraser.erase(HER, NOW)
+        assert text_of(store) == ["her wish"], "what is read from the spool later would be of somebody new"
+        spool = part.rename(part.with_suffix(WHOLE))
+    eraser.resume(LATER)
+    assert text_of(store) == [""]
+    assert [word.number for each in read_spools(config.data_dir) for word in each.words] == [2]
+    assert b"a spooled wish" not in spool.read_bytes()
+    assert store.keys.unfinished_erasures() == []
+
+
+@pytest.mark.parametrize("ended", ["before", "meanwhile"])
+def test_what_a_host_that_ended_did_not_finish_is_cleaned_before_it_is_read(
+    config: Config, store: EventStore, ended: str
+) -> None:
+    tell(store, message(HER, "her wish"))
+    with ExitStack() as life:
+        part = life.enter_context(writing_host(config.data_dir, "h"))
+        end = Thread(target=life.close)
+        end.start()
+        if ended == "before":
+            end.join()
+        Eraser(store, config).erase(HER, NOW)
+        end.join()
+    assert not part.exists()
+    assert [word.number for each in read_spools(config.data_dir) for word in each.words] == [2]
+    assert b"a spooled wish" not in everything(config.data_dir)
+
+
+def test_a_host_that_begins_to_write_after_the_keys_were_destroyed_has_its_spool_read_only_when_it_is_clean(
+    config: Config, store: EventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remains, "SPOOLS_PATIENCE_S", 0.0)
+    tell(store, message(HER, "her wish"))
+    people, hers = Subjects(store), [canonical(HER)]
+    erasure = people.destroy(people.begin(hers, NOW), hers, NOW, left={store.company.machine: None})
+    eraser = Eraser(store, config)
+    with writing_host(config.data_dir, "h") as part:
+        with pytest.raises(ErasureUnfinished, match="are destroyed, but .*still writing"):
+            eraser.resume(LATER)
+        (left,) = store.keys.unfinished_erasures()
+        assert (left.id, left.keeps_spools_of(store.company.machine, store.company.life)) == (erasure.id, True)
+        part.rename(part.with_suffix(WHOLE))
+    eraser.resume(LATER)
+    assert b"a spooled wish" not in everything(config.data_dir)
+    assert store.keys.unfinished_erasures() == []
+
+
+def test_what_was_to_stand_instead_of_a_spool_does_not_outlive_it(config: Config, store: EventStore) -> None:
+    tell(store, message(HER, "her wish"))
+    draft = config.data_dir / "spool" / "h.new"  # of a life that ended just before it took its place
+    draft.parent.mkdir()
+    draft.write_bytes(packed([Said(instance="shop", generation=1, number=1, observation=spoken("her draft", HER))]))
+    Eraser(store, config).erase(HER, NOW)
+    assert not draft.exists()
 
 
 def test_a_spool_that_is_still_to_be_cleaned_is_not_read(config: Config) -> None:

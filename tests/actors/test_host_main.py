@@ -1,5 +1,6 @@
 """What a host leaves when it ends: all that its sockets have heard by then."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from chatbot_erp.actors import frames, host_main
 from chatbot_erp.actors.frames import Said
 from chatbot_erp.actors.host_main import SPOOLS, HostSetting, leave_spools
 from chatbot_erp.actors.socket_words import Ledger
-from chatbot_erp.actors.spool import keep_room, read_spools
+from chatbot_erp.actors.spool import keep_room, read_spools, unfinished_spools
 from fake_sockets import received
 
 
@@ -90,3 +91,21 @@ def test_what_is_heard_after_the_spool_says_over_the_pipe_that_there_are_words_b
 def test_a_host_that_owes_nothing_leaves_nothing(setting: HostSetting) -> None:
     leave_spools(setting, Ledger())
     assert list((setting.directory / "spool").iterdir()) == []
+
+
+def test_what_cannot_be_set_aside_leaves_no_half_of_it_for_as_long_as_the_host_lives(
+    setting: HostSetting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = Listening()
+    ledger.hear("one")
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(OSError, match="sick"):
+        host_main.set_aside(setting, ledger.unconfirmed())
+    assert unfinished_spools(setting.directory) == []
+    monkeypatch.undo()
+    host_main.set_aside(setting, ledger.unconfirmed())
+    assert texts(setting.directory) == ["one"]
+
+
+def refuse(descriptor: int) -> None:
+    raise OSError("a sick disk")

@@ -7,12 +7,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from chatbot_erp.sandbox.client import Network, Phone
 from chatbot_erp.sandbox.faults import Drop, Fault, LoggedOut, LoginFailure
 from manager_process import ManagerProcess
 from receiver import Receiver
+from stores import noted_end
 
 NewPhone = Callable[[str], Phone]
 MANY = 20
@@ -42,6 +44,10 @@ def writing(customer: Phone, number: str, prefix: str, sent: list[str]) -> Itera
 def wait_for_text(receiver: Receiver, text: str, path: str | None = None) -> None:
     """Wait until the webhook was told of this message."""
     receiver.wait_for(lambda payload: payload.get("message", {}).get("text") == text, path=path)
+
+
+def is_noted(manager: ManagerProcess, instance: str, cause: str) -> bool:
+    return noted_end(manager, instance) == cause
 
 
 def wait_until(holds: Callable[[], bool], patience_s: float = 120.0) -> None:
@@ -133,7 +139,7 @@ def test_what_has_ended_a_session_is_told_though_everybody_was_killed_who_knew(
         for cause, phone in phones.items():
             phone.fault(faults[cause])
             phone.fault(Drop())
-            wait_until((tmp_path / "data" / "sessions" / f"{ids[cause]}.db.{cause}").exists)
+            wait_until(partial(is_noted, manager, ids[cause], cause))
         for pid in (*manager.host_pids(), manager.pid):
             # One that was for a pairing may have ended just now, which nobody has noticed.
             with suppress(ProcessLookupError):

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
+from chatbot_erp.actors.wa_session import LAST_CAUSES
+from chatbot_erp.actors.wa_session_file import mark_of
 from postgres_server import PostgresServer
 
 if TYPE_CHECKING:
@@ -79,6 +81,15 @@ def locked(data_dir: Path, database: str | None) -> Iterator[None]:
         with psycopg.connect(database) as connection:
             connection.execute("LOCK TABLE chatbot_erp.head")
             yield
+
+
+def noted_end(manager: "ManagerProcess", instance: str) -> str | None:
+    """Why the library has deleted the session of an instance, where whoever was told has noted it."""
+    if manager.database is None:
+        return mark_of(manager.data_dir / "sessions" / f"{instance}.db", LAST_CAUSES)
+    with psycopg.connect(manager.database) as connection:
+        rows = connection.execute("SELECT ended FROM chatbot_erp_sessions.owners WHERE instance = %s", (instance,))
+        return next((ended for (ended,) in rows), None)
 
 
 def owners(database: str) -> set[str]:
