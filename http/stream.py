@@ -57,11 +57,12 @@ class EventStream:
         resp.set_header("X-Accel-Buffering", "no")
         if req.env["REQUEST_METHOD"] == "HEAD":
             return
-        if not self._room.acquire(blocking=False):
-            raise RequestRefused(TOO_MANY_STREAMS, f"{STREAMS} streams are open already.")
         gone = req.env.get("waitress.client_disconnected", lambda: False)
         names = req.grant.instances if req.grant is not None else None
         share = everything if names is None else share_of(names, self._manager.store)
+        # Last, as nothing may fail between here and the answer that gives the place back.
+        if not self._room.acquire(blocking=False):
+            raise RequestRefused(TOO_MANY_STREAMS, f"{STREAMS} streams are open already.")
         told = tell(self._manager, stream, types, share, after, self._heartbeat_s, gone, lambda: self._still_opens(req))
         resp.stream = Held(told, self._room)
 

@@ -16,6 +16,7 @@ from tests.http.conftest import MOMENT
 
 from chatbot_erp.actors.api_keys import Scope
 from chatbot_erp.actors.config import Config
+from chatbot_erp.eventstore.errors import StoreUnavailable
 from chatbot_erp.eventstore.events import PingSent, Status, SubjectErased
 from chatbot_erp.eventstore.store import EventStore, NewEvent
 from chatbot_erp.http import channel, stream
@@ -193,6 +194,23 @@ def test_one_stream_too_many_is_refused_and_all_else_is_answered(server: Serving
     wait_until(lambda: again() == 200)
     for ear in ears:
         ear.close()
+
+
+def test_a_store_that_refuses_for_a_while_costs_no_place_for_streams(
+    guarded: Serving, manager: FakeManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, _ = manager.keys.create(frozenset({Scope.READ}), frozenset({"a"}), "", MOMENT)
+
+    def refuse(name: str) -> list[str]:
+        raise StoreUnavailable("locked", "on purpose")
+
+    with monkeypatch.context() as sick:
+        sick.setattr(manager.store, "streams_named", refuse)
+        for _ in range(stream.STREAMS):
+            with listening(guarded, **{"X-API-Key": key}) as ear:
+                assert msgspec.json.decode(ear.answer.read())["type"] == "/problems/store-unavailable"
+    with listening(guarded, **{"X-API-Key": key}) as ear:
+        assert ear.answer.status == 200
 
 
 def test_a_stream_ends_when_the_manager_stops(server: Serving, manager: FakeManager) -> None:
