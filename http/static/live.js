@@ -32,6 +32,7 @@ export class Live {
       return;
     }
     document.addEventListener("visibilitychange", this.#onSight);
+    this.#missed = document.hidden; // what is drawn before somebody looks nobody keeps up to date
     this.#onSight();
   }
 
@@ -61,8 +62,7 @@ export class Live {
     stream.onopen = () => {
       this.#listeners.onKind("live");
       // What happened before it was open, or while there was none, it does not tell.
-      this.#listeners.onNews(null, this.#missed).catch(() => {});
-      this.#missed = false;
+      this.#tellOfAll().catch(() => {});
     };
     stream.onerror = () => {
       // A browser comes back by itself after a break, but not after an answer that is no stream.
@@ -81,10 +81,16 @@ export class Live {
     }
   }
 
+  #tellOfAll() {
+    const missed = this.#missed;
+    this.#missed = false;
+    return this.#listeners.onNews(null, missed);
+  }
+
   async #look() {
     if (this.#over || document.hidden) return;
     const round = this.#round;
-    const kind = await this.#listeners.onNews(null).then(() => "polling", () => "offline");
+    const kind = await this.#tellOfAll().then(() => "polling", () => "offline");
     if (round !== this.#round) return;
     this.#listeners.onKind(kind);
     this.#timer = setTimeout(() => this.#look(), LOOK_EVERY_MS);

@@ -221,6 +221,41 @@ def test_who_was_forgotten_while_nobody_looked_is_not_on_the_page_any_more(
     expect(slider).to_have_attribute("aria-valuetext", chosen or "")
 
 
+def test_a_page_that_was_opened_behind_another_forgets_who_is_forgotten_before_it_is_looked_at(
+    page: Page, house: ManagerProcess, linked: Phone, new_phone: Callable[[str], Phone], name: str
+) -> None:
+    maria = new_phone("Maria")
+    maria.send(linked.number, "um segredo")
+    behind = page.context.new_page()
+    behind.add_init_script(HIDE)
+    behind.goto(f"{house.url}/#/instances/{name}")
+    events = behind.locator(".events")
+    expect(events).to_contain_text("um segredo")
+    assert house.call("DELETE", f"/subjects/{maria.number}").status_code == 200
+    behind.evaluate(SHOW)
+    expect(events).to_contain_text("Somebody forgotten: “…”message.received")
+    expect(events).not_to_contain_text("segredo")
+
+
+def test_a_page_that_has_no_stream_forgets_too(
+    new_visitor: NewVisitor, house: ManagerProcess, linked: Phone, new_phone: Callable[[str], Phone], name: str
+) -> None:
+    visitor = new_visitor()
+    visitor.page.route("**/events/stream", lambda route: route.fulfill(status=503, body="{}"))
+    page = signed_in(visitor)
+    expect(page.locator("#liveness[data-kind=polling]")).to_be_visible()
+    maria = new_phone("Maria")
+    maria.send(linked.number, "um segredo")
+    go_to(page, name)
+    events = page.locator(".events")
+    expect(events).to_contain_text("um segredo")
+    page.evaluate(HIDE)
+    assert house.call("DELETE", f"/subjects/{maria.number}").status_code == 200
+    page.evaluate(SHOW)
+    expect(events).to_contain_text("Somebody forgotten: “…”message.received")
+    expect(events).not_to_contain_text("segredo")
+
+
 def test_a_key_that_may_only_send_is_told_that_it_may_not_look_and_sends(
     new_visitor: NewVisitor, house: ManagerProcess, linked: Phone, new_phone: Callable[[str], Phone], name: str
 ) -> None:
