@@ -27,8 +27,11 @@ export class Timeline {
   #room = PAGE;
   #older = false;
   #reading = null;
+  #round = 0;
+  #again = null;
   #chosen = null;
   #settling = null;
+  #open = false;
   #pace = new Pace(STATE_EVERY_MS, () => this.#showState());
   #strip = h("div", { class: "strip", "aria-hidden": "true" });
   #slider = h("input", { type: "range", min: "0", max: "0", step: "1", "aria-label": t("moment"), input: () => this.#drag() });
@@ -50,17 +53,23 @@ export class Timeline {
     return this.#reading;
   }
 
-  /** Read it once more: what stands here may have been forgotten. The chosen moment stays, if it is on the last page. */
+  /**
+   * Read it once more: what stands here may have been forgotten, and goes at once, whether it can be read or not. The
+   * chosen moment stays, if it is on the last page, and so does the focus.
+   */
   async readAgain() {
-    while (this.#reading) await this.#reading.catch(() => {}); // it may have begun before
-    const chosen = this.#events[this.#chosen]?.position;
+    this.#round += 1;
+    const active = document.activeElement;
+    this.#again ??= { chosen: this.#events[this.#chosen]?.position, held: this.element.contains(active) ? active : null };
     this.#events = [];
     this.#after = null;
     this.#chosen = null;
     this.#room = PAGE;
+    this.#older = false;
+    this.#past.replaceChildren();
+    this.#draw();
+    while (this.#reading) await this.#reading.catch(() => {}); // it began before
     await this.refresh();
-    const index = this.#events.findIndex(({ position }) => position === chosen);
-    if (index >= 0) this.#choose(index);
   }
 
   close() {
@@ -70,11 +79,13 @@ export class Timeline {
 
   /** The last page at first, then what has come since. */
   async #read() {
+    const round = this.#round;
     const isFirst = this.#after === null;
     const had = this.#events.length;
     let page;
     do {
       page = await this.#page(isFirst ? `before=${END}` : `after=${this.#after}`);
+      if (round !== this.#round) return;
       this.#events.push(...page.events);
       this.#after = page.next;
     } while (!isFirst && page.events.length === PAGE);
@@ -86,13 +97,25 @@ export class Timeline {
       this.#older = true;
       if (chosen) this.#chosen = Math.max(0, this.#events.indexOf(chosen));
     }
-    this.#draw();
+    if (this.#again) this.#goBack();
+    else this.#draw();
     if (this.#chosen === null) this.#pace.soon();
   }
 
+  #goBack() {
+    const { chosen, held } = this.#again;
+    this.#again = null;
+    const index = this.#events.findIndex(({ position }) => position === chosen);
+    if (index >= 0) this.#choose(index);
+    else this.#draw();
+    if (held && document.activeElement === document.body) (this.#rowAt(held.dataset.position) ?? held).focus({ preventScroll: true });
+  }
+
   async #readEarlier() {
+    const round = this.#round;
     this.#room += PAGE;
     const { events } = await this.#page(`before=${this.#events[0].position}`);
+    if (round !== this.#round) return;
     this.#older = events.length === PAGE;
     this.#events.unshift(...events);
     if (events.length > 0) this.#choose(events.length - 1);
@@ -164,12 +187,17 @@ export class Timeline {
           h("span", { "data-status": STATUS_AFTER[event.type] }, told(event)), h("small", {}, `${event.type} · ${event.position}`)));
     });
     this.#rows.replaceChildren(...rows.reverse());
-    if (focused) this.#rows.querySelector(`[data-position="${focused}"]`)?.focus({ preventScroll: true });
+    if (focused) this.#rowAt(focused)?.focus({ preventScroll: true });
+  }
+
+  #rowAt(position) {
+    return this.#rows.querySelector(`[data-position="${position}"]`);
   }
 
   async #showState() {
     const event = this.#events[this.#chosen ?? this.#events.length - 1];
     if (!event) return;
+    const round = this.#round;
     const wanted = event.position;
     const isNow = this.#chosen === null;
     let drawn;
@@ -179,13 +207,12 @@ export class Timeline {
       drawn = [h("p", { class: "wrong" }, problem.message)];
     }
     const stillWanted = isNow ? this.#chosen === null : this.#events[this.#chosen]?.position === wanted;
-    if (!stillWanted) return;
-    const open = this.#past.querySelector("details")?.open ?? false;
+    if (!stillWanted || round !== this.#round) return;
     this.#past.classList.remove("stale");
     this.#past.dataset.position = String(wanted);
     this.#past.replaceChildren(
       h("h4", {}, isNow ? t("asNow") : t("then"), " ", h("small", {}, t("position", { n: wanted }))), ...drawn,
-      h("details", { open }, h("summary", {}, `${t("data")}: ${event.type}`),
+      h("details", { open: this.#open, toggle: ({ target }) => { this.#open = target.open; } }, h("summary", {}, `${t("data")}: ${event.type}`),
         h("pre", { tabindex: "0", "aria-label": t("data") }, JSON.stringify(event.data, null, 2))));
   }
 

@@ -38,6 +38,33 @@ TOLD_ABOVE_THE_CODE = """import("/static/dom.js").then(({ say, byId }) => {
   return byId("said").getBoundingClientRect().bottom <= document.querySelector("img.qr").getBoundingClientRect().top;
 })"""
 SHOW = HIDE.replace("true", "false", 1)
+READ_ACROSS_AN_ERASURE = """import("/static/timeline.js").then(async ({ Timeline }) => {
+  const event = (position, text) => (
+    { position, type: "message.received", stream: "s", recordedAt: "2026-01-31T12:00:00Z", data: { text } });
+  const page = (from, text, count) => Response.json(
+    { events: Array.from({ length: count }, (_, index) => event(from + index, text)), next: 9999 });
+  let asked;
+  const isAsked = new Promise((resolve) => { asked = resolve; });
+  let answerEarlier;
+  let last = page(1001, "secret", 1000);
+  window.fetch = async (path) => {
+    if (path.includes("/state")) return new Response("{}", { status: 503 });
+    if (path.includes("before=1001&")) return new Promise((resolve) => { answerEarlier = resolve; asked(); });
+    return last;
+  };
+  const timeline = new Timeline("a");
+  document.body.append(timeline.element);
+  await timeline.refresh();
+  const form = timeline.element.querySelector("form");
+  form.requestSubmit();
+  await isAsked;
+  last = page(1999, "forgotten", 2);
+  await timeline.readAgain();
+  answerEarlier(page(1, "secret", 1000));
+  while (form.querySelector("button").disabled) await new Promise((resolve) => setTimeout(resolve, 5));
+  timeline.close();
+  return timeline.element.textContent;
+})"""
 
 
 def test_every_event_and_every_fate_has_words(new_visitor: NewVisitor) -> None:
@@ -254,6 +281,40 @@ def test_a_page_that_has_no_stream_forgets_too(
     page.evaluate(SHOW)
     expect(events).to_contain_text("Somebody forgotten: “…”message.received")
     expect(events).not_to_contain_text("segredo")
+
+
+def test_what_may_be_forgotten_goes_from_the_page_also_where_the_log_cannot_be_read_again(
+    page: Page, house: ManagerProcess, linked: Phone, new_phone: Callable[[str], Phone], name: str
+) -> None:
+    expect(page.locator("#liveness[data-kind=live]")).to_be_visible()
+    go_to(page, name)
+    maria = new_phone("Maria")
+    maria.send(linked.number, "um segredo")
+    events = page.locator(".events")
+    row = events.get_by_role("button").filter(has_text="um segredo")
+    row.click()
+    chosen = row.get_attribute("data-position")
+    expect(page.locator(f".past[data-position='{chosen}']:not(.stale)")).to_be_visible()
+    page.locator(".past summary").click()
+    expect(page.locator(".past details")).to_contain_text("um segredo")
+    row.focus()
+    page.route("**/events?before=*", lambda route: route.abort())
+    assert house.call("DELETE", f"/subjects/{maria.number}").status_code == 200
+    expect(page.locator(".timeline")).not_to_contain_text("segredo")
+    page.unroute("**/events?before=*")
+    page.evaluate(HIDE)
+    page.evaluate(SHOW)
+    expect(events).to_contain_text("Somebody forgotten: “…”message.received")
+    expect(page.locator(".past details")).to_have_attribute("open", "")
+    expect(page.locator(f".events [data-position='{chosen}'][aria-current=step]")).to_be_focused()
+
+
+def test_a_page_of_the_log_that_was_asked_for_before_somebody_was_forgotten_is_not_shown_after_it(
+    new_visitor: NewVisitor,
+) -> None:
+    shown = new_visitor().visit().evaluate(READ_ACROSS_AN_ERASURE)
+    assert "forgotten" in shown
+    assert "secret" not in shown
 
 
 def test_a_key_that_may_only_send_is_told_that_it_may_not_look_and_sends(
