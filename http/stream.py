@@ -110,11 +110,14 @@ def share_of(names: Collection[str], store: EventStore) -> Share:
 
     To those that have the names now and later, and not to those that had them before: they may have been another's.
     """
-    former = {stream for name in names for stream in store.streams_named(name)[1:]}
+    is_own = {stream: False for name in names for stream in store.streams_named(name)[1:]}
 
     def share(records: list[Recorded]) -> list[Recorded]:
-        own = {stream for name in names for stream in store.streams_named(name)} - former
-        return [record for record in records if record.stream in own or record.type in FORGETTING]
+        unseen = {record.stream for record in records} - is_own.keys()
+        if unseen:  # a stream keeps its name, so that it is asked for once
+            own = {stream for name in names for stream in store.streams_named(name)}
+            is_own.update((stream, stream in own) for stream in unseen)
+        return [record for record in records if is_own[record.stream] or record.type in FORGETTING]
 
     return share
 

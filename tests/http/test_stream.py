@@ -166,6 +166,22 @@ def test_a_key_for_some_instances_does_not_hear_of_those_that_had_the_name_befor
     assert first["stream"] != former
 
 
+def test_whose_a_stream_is_is_asked_once_for_all_of_its_events(
+    manager: FakeManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, other = manager.bring("a", Status.CONNECTED), manager.bring("b", Status.CONNECTED)
+    share = stream.share_of({"a", "later"}, manager.store)
+    assert {record.stream for record in share(manager.store.read())} == {own}
+    with monkeypatch.context() as patch:
+        patch.setattr(manager.store, "streams_named", pytest.fail)
+        ping(manager, "a", "x")
+        ping(manager, "b", "y")
+        assert {record.stream for record in manager.store.read()} == {own, other}
+        assert {record.stream for record in share(manager.store.read())} == {own}
+    later = manager.bring("later", Status.CONNECTED)
+    assert {record.stream for record in share(manager.store.read())} == {own, later}
+
+
 def forgotten() -> NewEvent:
     return NewEvent(id="forgotten", event=SubjectErased(subjects=("random",)), recorded_at=MOMENT)
 
