@@ -198,7 +198,10 @@ NO_NODE = _later(
     "Nothing was done; try again: another one takes over, or its own comes back.",
 )
 TOO_MANY_STREAMS = _later(
-    "too-many-streams", 503, "All places for streams are taken.", "Try again later, or page through GET /events."
+    "too-many-streams",
+    503,
+    "All places for streams are taken, or all that the key may have.",
+    "Try again later, or page through GET /events.",
 )
 TOO_MANY_UPLOADS = _later(
     "too-many-uploads", 503, "Too many files are being uploaded.", "Nothing was done; try again in a moment."

@@ -6,8 +6,9 @@ where it was.
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator
-from threading import BoundedSemaphore
+from threading import Lock
 
 import msgspec
 
@@ -20,6 +21,9 @@ from chatbot_erp.http.history import stream_of
 from chatbot_erp.http.problems import INVALID, TOO_MANY_STREAMS, RequestRefused
 
 STREAMS = 16
+STREAMS_OF_ONE = 4
+"""How many of them a key for some instances may have: it leaves others room."""
+
 PATH = "/events/stream"
 PAGE = 100
 HEARTBEAT_S = 15.0
@@ -46,7 +50,7 @@ class EventStream:
         self._manager = manager
         self._still_opens = still_opens
         self._heartbeat_s = heartbeat_s
-        self._room = BoundedSemaphore(STREAMS)
+        self._places = Places()
 
     def on_get(self, req: Request, resp: Response) -> None:
         wanted, types = queries.one(req, "instance"), queries.types(req)
@@ -61,27 +65,48 @@ class EventStream:
         names = req.grant.instances if req.grant is not None else None
         share = everything if names is None else share_of(names, self._manager.store)
         # Last, as nothing may fail between here and the answer that gives the place back.
-        if not self._room.acquire(blocking=False):
-            raise RequestRefused(TOO_MANY_STREAMS, f"{STREAMS} streams are open already.")
+        self._places.take(req.caller, STREAMS if names is None else STREAMS_OF_ONE)
         told = tell(self._manager, stream, types, share, after, self._heartbeat_s, gone, lambda: self._still_opens(req))
-        resp.stream = Held(told, self._room)
+        resp.stream = Held(told, lambda: self._places.leave(req.caller))
+
+
+class Places:
+    """The places for streams, and whose they are. Any thread."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._taken: Counter[str] = Counter()
+
+    def take(self, caller: str, most: int) -> None:
+        """Raises `RequestRefused` where all are taken, or `most` of them by this caller."""
+        with self._lock:
+            if self._taken.total() >= STREAMS:
+                raise RequestRefused(TOO_MANY_STREAMS, f"{STREAMS} streams are open already.")
+            if self._taken[caller] >= most:
+                raise RequestRefused(TOO_MANY_STREAMS, f"{most} streams are open already with this key.")
+            self._taken[caller] += 1
+
+    def leave(self, caller: str) -> None:
+        with self._lock:
+            self._taken[caller] -= 1
+            self._taken += Counter()  # who has none is not remembered
 
 
 class Held:
     """An answer that holds one of the places for streams until it is closed."""
 
-    def __init__(self, chunks: Iterator[bytes], room: BoundedSemaphore) -> None:
+    def __init__(self, chunks: Iterator[bytes], leave: Callable[[], None]) -> None:
         self._chunks = chunks
-        self._room: BoundedSemaphore | None = room
+        self._leave: Callable[[], None] | None = leave
 
     def __iter__(self) -> Iterator[bytes]:
         return self._chunks
 
     def close(self) -> None:
         """Called by the server when the answer is over, however it ended."""
-        room, self._room = self._room, None
-        if room is not None:
-            room.release()
+        leave, self._leave = self._leave, None
+        if leave is not None:
+            leave()
 
 
 def beginning(req: Request, manager: Manager) -> int:

@@ -65,7 +65,7 @@ export const PROBLEMS = {
   "store-overloaded": "O log de eventos está sobrecarregado; nada foi feito. Tente de novo em instantes.",
   "store-unavailable": "Não é possível gravar no log de eventos; nada foi feito. O gerenciador continua sozinho quando for possível.",
   "too-many-failures": "Chaves erradas demais vieram deste endereço. Espere um minuto e use a chave certa.",
-  "too-many-streams": "Todas as vagas para acompanhar ao vivo estão ocupadas. Tente mais tarde.",
+  "too-many-streams": "Todas as vagas para acompanhar ao vivo estão ocupadas, ou todas as que a chave pode ter. Tente mais tarde.",
   "too-many-uploads": "Há arquivos demais sendo enviados; nada foi feito. Tente de novo em instantes.",
   "unauthenticated": "A chave de API falta ou está errada.",
   "unavailable": "O gerenciador não pode fazer isso agora; nada foi feito. Tente de novo em instantes. {detail}",

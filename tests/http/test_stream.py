@@ -212,6 +212,25 @@ def test_one_stream_too_many_is_refused_and_all_else_is_answered(server: Serving
         ear.close()
 
 
+def test_a_key_for_some_instances_leaves_places_to_others(guarded: Serving, manager: FakeManager) -> None:
+    key, _ = manager.keys.create(frozenset({Scope.READ}), frozenset({"a"}), "", MOMENT)
+    ears = [Ear(guarded, "/events/stream", {"X-API-Key": key}) for _ in range(stream.STREAMS_OF_ONE)]
+    with listening(guarded, "/events/stream?instance=a", **{"X-API-Key": key}) as late:
+        assert msgspec.json.decode(late.answer.read())["type"] == "/problems/too-many-streams"
+    ears += [Ear(guarded, "/events/stream", {"X-API-Key": KEY}) for _ in range(stream.STREAMS - len(ears))]
+    assert {ear.answer.status for ear in ears} == {200}
+    ears.pop(0).close()
+    ping(manager, "a", "x")
+
+    def again() -> int:
+        with listening(guarded, **{"X-API-Key": key}) as ear:
+            return int(ear.answer.status)
+
+    wait_until(lambda: again() == 200)
+    for ear in ears:
+        ear.close()
+
+
 def test_a_store_that_refuses_for_a_while_costs_no_place_for_streams(
     guarded: Serving, manager: FakeManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
