@@ -207,8 +207,10 @@ OPERATIONS = (
         tag=HISTORY,
         summary="What happens, as it happens",
         description="Server-Sent Events: `id` is the position, `data` an event as `GET /events` shows it. It begins"
-        " behind `Last-Event-ID`, else `after`, else now. An `id` alone is a heartbeat. A key for some instances hears of"
-        " those, and when something is forgotten (`subject.erased`, `content.expired`).",
+        " behind `Last-Event-ID`, else `after`, else now. An `id` alone is a heartbeat. `instance` is who has the name as"
+        " the stream is opened; a key for some instances hears of those, also of who gets such a name later. That something"
+        " is forgotten (`subject.erased`, `content.expired`) is of no instance: every key hears of it, but not with"
+        " `instance`, and with `type` only where that names it.",
         answer=["text/event-stream"],
         parameters=("after", "type", "instance", "Last-Event-ID"),
         problems=(*ONE, *LATER, p.INVALID, p.TOO_MANY_STREAMS),

@@ -133,7 +133,8 @@ def everything(records: list[Recorded]) -> list[Recorded]:
 def share_of(names: Collection[str], store: EventStore) -> Share:
     """What a key hears that is for some instances only: what happens to them, and when something is forgotten.
 
-    To those that have the names now and later, and not to those that had them before: they may have been another's.
+    Under each name that is who has it now (while it is free: who had it last) and who gets it later. Who had it before
+    may have been another's.
     """
     is_own = {stream: False for name in names for stream in store.streams_named(name)[1:]}
 
