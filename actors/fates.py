@@ -75,7 +75,12 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     jid: Annotated[str, Meta(description="The chat, or the number as the caller wrote it until that is known.")]
     fate: Annotated[Fate, Meta(description="How far it has come; in a group the farthest that anybody has.")]
     ack: Annotated[Ack | None, Meta(description="The acknowledgement, 0 error to 4 played; null before there is one.")]
-    reason: Annotated[str | None, Meta(description="The log's word for why it failed or is unknown; else null.")]
+    reason: Annotated[
+        str | None,
+        Meta(
+            description="The log's word for why it was not sent or is unknown; else null, also after an acknowledgement 0."
+        ),
+    ]
     at: Annotated[datetime, Meta(description="When `fate` last changed.")]
 
 

@@ -39,7 +39,12 @@ class MessageFate(Payload, frozen=True, kw_only=True):
     type: Annotated[
         str | None, Meta(description="The problem that a caller who had waited would have got; null where all is well.")
     ]
-    reason: Annotated[str | None, Meta(description="The log's word for why it failed or is unknown; else null.")]
+    reason: Annotated[
+        str | None,
+        Meta(
+            description="The log's word for why it was not sent or is unknown; else null, also after an acknowledgement 0."
+        ),
+    ]
     at: Annotated[Moment, Meta(description="When `fate` last changed.")]
     steps: Annotated[list[Step], Meta(description="What has happened to it, in order.")]
 

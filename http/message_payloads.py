@@ -95,8 +95,13 @@ class WithFile(Saying, frozen=True, kw_only=True):
             extra_json_schema={"format": "uri"},
         ),
     ] = None
-    mime_type: Annotated[Name, Meta(description="What the file is, where its source does not say so.")] = ""
-    file_name: Annotated[Name, Meta(description="What it is called, where its source does not say so.")] = ""
+    mime_type: Annotated[
+        Name,
+        Meta(
+            description="What the file is; empty: as its source says, else its name. Pictures and voice say it themselves."
+        ),
+    ] = ""
+    file_name: Annotated[Name, Meta(description="What it is called; empty: as its source says.")] = ""
 
 
 class SendImage(WithFile, frozen=True, kw_only=True, tag="image"):

@@ -143,8 +143,12 @@ class InstanceState(Payload, frozen=True, kw_only=True):
     reason: Annotated[str | None, Meta(description="Why it is INVALID, DISCONNECTED, DEGRADED or removed.")]
     since: Since
     webhook_url: Url
-    user: Annotated[User | None, Meta(description="The account it was linked to; null where there was none.")]
-    restarts: Restarts
+    user: Annotated[
+        User | None, Meta(description="The account it was linked to; null where there was none, or it is removed.")
+    ]
+    restarts: Annotated[
+        int, Meta(description="New sockets by then, after a loss or on request; 0 once the instance is removed.")
+    ]
     removed: Annotated[bool, Meta(description="Whether it was removed by then.")]
     messages: Annotated[
         list[Message],
@@ -179,7 +183,10 @@ class InstanceDetails(Payload, frozen=True, kw_only=True):
 class PairingCode(Payload, frozen=True, kw_only=True):
     """What to type into the phone instead of scanning. A credential."""
 
-    code: Annotated[str, Meta(description="Eight characters, for a few minutes.", examples=["ABCD-1234"])]
+    code: Annotated[
+        str,
+        Meta(description="Eight characters with a dash in their middle, for a few minutes.", examples=["ABCD-1234"]),
+    ]
 
 
 class SentMessage(Payload, frozen=True, kw_only=True):
@@ -192,11 +199,16 @@ class SentMessage(Payload, frozen=True, kw_only=True):
 
 
 class LoggedEvent(Payload, frozen=True, kw_only=True):
-    """Something that happened to an instance."""
+    """Something that happened to an instance, or that something was forgotten."""
 
     position: Annotated[int, Meta(description="Place in the whole log, from 1, without gaps.")]
-    stream: Annotated[str, Meta(description="The instance's id.")]
-    version: Annotated[int, Meta(description="Place in the instance's own log, from 1, without gaps.")]
+    stream: Annotated[
+        str,
+        Meta(
+            description="The instance's id; `privacy` of what is of no instance: `subject.erased`, `content.expired`."
+        ),
+    ]
+    version: Annotated[int, Meta(description="Place in its stream, from 1, without gaps.")]
     id: Annotated[str, Meta(description="The event's own id: that of its webhook, where one is told.")]
     type: Annotated[str, Meta(description="What kind of thing happened.", examples=["message.acknowledged"])]
     data: Annotated[

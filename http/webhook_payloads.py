@@ -92,7 +92,8 @@ class WebhookDetails(Payload, frozen=True, kw_only=True):
     ]
     since: Annotated[Moment, Meta(description="When a setting last changed.")]
     old_secret_until: Annotated[
-        Moment | None, Meta(description="Until when the secret of before signs as well; null where none does.")
+        Moment | None,
+        Meta(description="Until when the secret of before signs, or signed, as well; null where there was none."),
     ]
     cursor: Cursor
     backlog: Annotated[int, Meta(description="Events that wait.")]
