@@ -41,9 +41,10 @@ MessageId = Annotated[str, Meta(description="WhatsApp's id of the message.")]
 Participant = Annotated[str | UnsetType, Meta(description="In a group, who it was. Not there in other chats.")]
 
 _SAID = {
-    "type": {"type": "string", "examples": ["text"]},
+    "type": {"type": "string", "description": "What kind of message it is.", "examples": ["text"]},
     "text": {"type": "string", "description": "The words or the caption; empty if none.", "examples": ["Olá"]},
 }
+_RAW = {"type": "object", "description": "The WhatsApp message as JSON."}
 Message = Annotated[
     dict[str, Any],
     Meta(
@@ -55,7 +56,7 @@ ReceivedMessage = Annotated[
     dict[str, Any],
     Meta(
         description="What was said, as in `message.sent`, and `raw`, the WhatsApp message as JSON.",
-        extra_json_schema={"properties": {**_SAID, "raw": {"type": "object"}}, "required": ["type", "text", "raw"]},
+        extra_json_schema={"properties": {**_SAID, "raw": _RAW}, "required": ["type", "text", "raw"]},
     ),
 ]
 

@@ -131,10 +131,19 @@ def test_every_field_says_what_it_is(document: Any) -> None:
         meant = components[field["$ref"].rpartition("/")[2]] if "$ref" in field else {}
         return bool(field.get("description") or meant.get("description"))
 
-    fields = {
-        f"{name}.{key}": field for name, kind in components.items() for key, field in kind.get("properties", {}).items()
-    }
-    assert [name for name, field in fields.items() if not says(field)] == []
+    found = {path: field for name, kind in components.items() for path, field in fields(name, kind)}
+    assert "MessageReceivedWebhook.message.text" in found
+    assert [path for path, field in found.items() if not says(field)] == []
+
+
+def fields(path: str, schema: Any) -> Iterator[tuple[str, Any]]:
+    """The fields of an object, of those within it, and of what a list or a choice is made of."""
+    for key, field in schema.get("properties", {}).items():
+        yield f"{path}.{key}", field
+        yield from fields(f"{path}.{key}", field)
+    within = [schema[key] for key in ("items", "additionalProperties") if isinstance(schema.get(key), dict)]
+    for each in (*within, *schema.get("anyOf", ()), *schema.get("prefixItems", ())):
+        yield from fields(path, each)
 
 
 def bodies(document: Any) -> Iterator[tuple[str, Any]]:
