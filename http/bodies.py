@@ -5,10 +5,12 @@ import re
 from typing import TypeVar
 
 import msgspec
+from msgspec.inspect import LiteralType, Metadata, StructType, UnionType
 
 from chatbot_erp.http.problems import INVALID, MALFORMED_JSON, FieldError, RequestRefused
 
 _HALF = re.compile(rb"\\u[dD][89a-fA-F]")
+_PLACE = re.compile(r" - at `\$(.*)`$")
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -68,9 +70,28 @@ def nothing_to_change(detail: str, *fields: str) -> RequestRefused:
 
 
 def fault_of(value: msgspec.Raw, kind: object) -> str | None:
-    """Why a value is not of a kind, or None."""
+    """Why a value is not of a kind, or None. The library's own sentence would repeat what is none of a few words."""
     try:
         msgspec.json.decode(value, type=kind)
     except msgspec.ValidationError as ex:
-        return f"{ex}."
+        if not str(ex).startswith("Invalid enum value"):
+            return f"{ex}."
+        where = _PLACE.search(str(ex))
+        allowed = choices(msgspec.inspect.type_info(kind), where[1].split(".")[1:] if where else [])
+        return f"It is one of {', '.join(allowed)}{where[0] if where else ''}."
     return None
+
+
+def choices(kind: msgspec.inspect.Type, path: list[str]) -> list[str]:
+    """The values that are allowed in a kind, or in the field within it that a path leads to."""
+    match kind:
+        case Metadata(type=inner):
+            return choices(inner, path)
+        case UnionType(types=kinds):
+            return [each for inner in kinds for each in choices(inner, path)]
+        case StructType(fields=fields) if path:
+            return [each for field in fields if field.encode_name == path[0] for each in choices(field.type, path[1:])]
+        case LiteralType(values=values) if not path:
+            return [str(value) for value in values]
+        case _:
+            return []

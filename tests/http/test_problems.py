@@ -155,6 +155,27 @@ def test_a_number_must_be_a_string(api: Caller, manager: FakeManager) -> None:
 
 
 @pytest.mark.parametrize(
+    ("path", "body", "error"),
+    [
+        ("/instances/a/webhook", {"order": "topsecret"}, ("order", "It is one of chat, instance.")),
+        (
+            "/instances/a",
+            {"webhook": {"order": "topsecret"}},
+            ("webhook", "It is one of chat, instance - at `$.order`."),
+        ),
+    ],
+)
+def test_of_a_few_words_the_right_ones_are_said_and_the_wrong_one_is_not_repeated(
+    api: Caller, manager: FakeManager, path: str, body: dict[str, Any], error: tuple[str, str]
+) -> None:
+    manager.bring("a", Status.CONNECTED)
+    answer = api("PATCH", path, json=body)
+    assert_problem(answer, 422, "invalid-request")
+    assert [(each["field"], each["detail"]) for each in answer.json["errors"]] == [error]
+    assert "topsecret" not in answer.text
+
+
+@pytest.mark.parametrize(
     ("change", "code"),
     [({"number": "abc"}, "bad-number"), ({"message": ""}, "bad-message"), ({"message": " "}, "bad-message")],
 )
