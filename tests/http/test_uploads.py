@@ -1,4 +1,4 @@
-"""Bodies: how large they may be, and how many files may come at a time."""
+"""What is uploaded: how large a body may be, and how many files may come at a time."""
 
 from __future__ import annotations
 
