@@ -14,7 +14,7 @@ export const ENGLISH = {
   welcome: "Connect the first number", welcomeText: "Give it a name and the URL that is told what arrives, then scan its code with WhatsApp.",
   choose: "Choose an instance to see it.", gone: "This instance is no longer there.",
   restart: "Restart", restarted: "{name} gets a new socket.", remove: "Delete…", removed: "{name} is deleted.",
-  removeTitle: "Delete {name}?", removeText: "The device is unlinked and the session erased. The log keeps its history.",
+  removeTitle: "Delete {name}?", removeText: "The device is unlinked where WhatsApp lets us, and the session erased. The log keeps its history.",
   keep: "Keep link and session for a later instance of this name", cancel: "Cancel", removeNow: "Delete",
   since: "since {time}", account: "Account", restarts: "Restarts", retryAt: "Next try", node: "Node", noAccount: "none yet",
   link: "Link a phone", linkText: "WhatsApp on the phone: Settings, Linked devices, Link a device.",

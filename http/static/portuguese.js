@@ -15,7 +15,7 @@ export const PORTUGUESE = {
   welcome: "Conecte o primeiro número", welcomeText: "Dê a ele um nome e a URL que vai receber os avisos; depois escaneie o código com o WhatsApp.",
   choose: "Escolha uma instância para vê-la.", gone: "Esta instância não existe mais.",
   restart: "Reiniciar", restarted: "{name} está sendo reiniciada.", remove: "Excluir…", removed: "{name} foi excluída.",
-  removeTitle: "Excluir {name}?", removeText: "O aparelho é desvinculado e a sessão, apagada. O log mantém o histórico.",
+  removeTitle: "Excluir {name}?", removeText: "O aparelho é desvinculado, se o WhatsApp deixar, e a sessão é apagada. O log mantém o histórico.",
   keep: "Manter o vínculo e a sessão para uma futura instância com este nome", cancel: "Cancelar", removeNow: "Excluir",
   since: "desde {time}", account: "Conta", restarts: "Reinícios", retryAt: "Próxima tentativa", node: "Nó", noAccount: "nenhuma ainda",
   link: "Vincular um celular", linkText: "WhatsApp no celular: Configurações › Dispositivos conectados › Conectar dispositivo.",
