@@ -82,7 +82,7 @@ class SocketHosts:
         ready: Callable[[], bool] = lambda: True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`ready` says whether `spawn` returns soon; it may take a minute otherwise, in which nobody is looked after."""
+        """`ready` says whether it is known what `spawn` would do, for which nobody waits: it has a host, or raises `OSError`."""
         self._sessions = sessions
         self._capacity = numbers_per_host
         self._ping = ping

@@ -20,7 +20,7 @@ from chatbot_erp.eventstore.lease import boot_time
 log = structlog.get_logger()
 
 READY_WAIT_S = 0.05
-"""How soon it is looked again whether what processes are forked from is loaded."""
+"""How soon it is asked again about what processes are forked from, while that is being loaded."""
 
 LAPSED_WAIT_S = 0.5
 """How soon a node whose lease has lapsed looks again whether it may open something."""
@@ -81,12 +81,12 @@ class Openings:
         self._hosts.gone(death.name)
 
     def _open_what_may(self) -> None:
-        if self._stopped:
+        if self._stopped or self._starts.is_empty():
             return
         if boot_time() >= self._house.store.company.leased_until():
             # A process would end as soon as it begins, and each time be counted as a crash.
             wait_s: float | None = LAPSED_WAIT_S
-        elif not self._hosts.ready():
+        elif not self._house.is_ending() and not self._hosts.ready():
             wait_s = READY_WAIT_S
         else:
             wait_s = self._starts.go(time.monotonic())

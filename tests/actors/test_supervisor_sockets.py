@@ -8,6 +8,7 @@ from queue import Empty
 import pytest
 
 from chatbot_erp.actors import frames, hosts, leftovers, tidings
+from chatbot_erp.actors.commands import CreateInstance
 from chatbot_erp.actors.host_process import HostDeath
 from chatbot_erp.actors.house import utc_now
 from chatbot_erp.actors.spool import write_spool
@@ -90,6 +91,22 @@ def test_where_no_process_can_be_had_it_is_tried_again(world: World) -> None:
     world.barren = False
     generation = world.born.get(timeout=PATIENCE_S).next(frames.OpenSocket).generation
     assert generation >= 4
+
+
+def test_whether_a_process_can_be_had_is_asked_only_while_somebody_wants_one(world: World) -> None:
+    """The question has it loaded, in vain perhaps."""
+    world.ready.clear()
+    actor = world.supervisor.ask(tidings.StartInstance(instance="a", name="a"))
+    actor.ask(CreateInstance(name="a", webhook_url=world.webhook_url, session_from=None))
+    wait_until(lambda: world.questions >= 3)
+    world.supervisor.ask(tidings.Introduce())
+    world.supervisor.tell(tidings.EndSocketOf(instance="a", unlink=False, erase=True))
+    world.supervisor.ask(tidings.Introduce())
+    asked = world.questions
+    world.supervisor.tell(tidings.StartsDue())
+    world.supervisor.ask(tidings.Introduce())
+    assert world.questions == asked
+    assert world.born.empty()
 
 
 def test_a_host_that_dies_takes_its_numbers_to_another(world: World) -> None:

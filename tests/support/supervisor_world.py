@@ -136,6 +136,10 @@ class World:
         self.alarms = LongAlarms().start()
         self.born: Queue[FakeHost] = Queue()
         self.barren = False
+        self.ready = Event()
+        self.ready.set()
+        self.questions = 0
+        """How often it was asked whether a host can be had."""
         self.webhook_url = "http://127.0.0.1:9/"
         self.may_show = Event()
         self.may_show.set()
@@ -160,12 +164,21 @@ class World:
         )
         sessions = Sessions(self.config.data_dir / "sessions")
         return house, SocketHosts(
-            sessions=sessions, numbers_per_host=2, ping=False, switchboard=switchboard, spawn=self._spawn
+            sessions=sessions,
+            numbers_per_host=2,
+            ping=False,
+            switchboard=switchboard,
+            spawn=self._spawn,
+            ready=self._is_ready,
         )
 
     def _show(self, name: str, text: str) -> None:
         self.showing.set()
         assert self.may_show.wait(PATIENCE_S)
+
+    def _is_ready(self) -> bool:
+        self.questions += 1
+        return self.ready.is_set()
 
     def _spawn(self, name: str) -> Any:
         if self.barren:
