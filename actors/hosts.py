@@ -103,6 +103,8 @@ class SocketHosts:
         self._heard_since = self._looked_at
         self.unplaced: list[PlaceSocket] = []
         """Requests for which no process could be had; whoever reads them takes them out."""
+        self.farewells: dict[str, PlaceSocket] = {}
+        """Sockets to be made to unlink a device, in order; whoever opens one takes it out. Its session is kept until then."""
 
     def open(self, request: PlaceSocket) -> None:
         """Make the socket, as soon as no older one has its session open."""
@@ -129,8 +131,8 @@ class SocketHosts:
     ) -> None:
         """End the socket; then, with `erase`, its session.
 
-        With `unlink` the device is unlinked before. Where this socket cannot, or there is none, `farewell` is made for
-        that, once, and not where this one took too long to close.
+        With `unlink` the device is unlinked before. Where this socket cannot, or there is none, `farewell` is to be made
+        for that, once, and not where this one took too long to close.
         """
         self._wanted.pop(instance, None)
         slot = self._slots.get(instance)
@@ -141,7 +143,7 @@ class SocketHosts:
                 slot.farewell = farewell
             self._close(instance, slot, unlink=unlink)
         elif farewell is not None:
-            self.open(farewell)
+            self.farewells[instance] = farewell
         elif erase:
             self._sessions.erase(instance)
 
@@ -255,6 +257,7 @@ class SocketHosts:
         everyone = [*self.processes(), *(host for host, _ in self._leaving.values())]
         enders = [Thread(target=host.end, args=shares(until - self._clock())) for host in everyone]
         self._wanted.clear()
+        self.farewells.clear()
         for slot in self._slots.values():
             slot.farewell = None
         for ender in enders:
@@ -314,7 +317,7 @@ class SocketHosts:
         self._switchboard.unplug(instance)
         in_time = slot.closing_since is None or self._clock() - slot.closing_since < CLOSE_PATIENCE_S
         if slot.farewell is not None and not unlinked and in_time:
-            self.open(slot.farewell)
+            self.farewells[instance] = slot.farewell
             return
         if slot.erase:
             self._sessions.erase(instance)

@@ -26,6 +26,10 @@ LAPSED_WAIT_S = 0.5
 """How soon a node whose lease has lapsed looks again whether it may open something."""
 
 
+FAREWELLS_AT_ONCE = 4
+"""Devices that are being unlinked by a socket of their own: each has but some seconds, also where hundreds are removed."""
+
+
 class Openings:
     """`tell(instance, message)` reaches the actor of an instance. When a turn has come the supervisor hears `StartsDue`."""
 
@@ -34,6 +38,7 @@ class Openings:
         self._hosts = hosts
         self._tell = tell
         self._starts = Starts(self._open, per_s=house.config.starts_per_s)
+        self._parting: set[str] = set()
         self._are_due = False
         self._stopped = False
 
@@ -49,8 +54,13 @@ class Openings:
         self._open_what_may()
 
     def forget(self, instance: str) -> None:
-        """This instance wants no socket any more."""
-        self._starts.forget(instance)
+        """This instance wants no socket any more, but for its farewell if there is to be one."""
+        if not self.is_parting(instance):
+            self._starts.forget(instance)
+
+    def is_parting(self, instance: str) -> bool:
+        """Whether a socket is to unlink its device, or just does so: its session is erased then."""
+        return instance in self._hosts.farewells or (instance in self._parting and self.has(instance))
 
     def has(self, instance: str) -> bool:
         """Whether it has a socket, or is about to get one."""
@@ -59,6 +69,15 @@ class Openings:
     def stop(self) -> None:
         """Open nothing any more, and take the end of a process for what was wanted."""
         self._stopped = True
+
+    def part(self) -> None:
+        """Have the next devices unlinked, as far as others have been."""
+        self._parting = {instance for instance in self._parting if self.has(instance)}
+        farewells = self._hosts.farewells
+        while farewells and len(self._parting) < FAREWELLS_AT_ONCE:
+            request = farewells.pop(next(iter(farewells)))
+            self._parting.add(request.instance)
+            self.place(request)
 
     def report_unplaced(self) -> None:
         """Tell those for whom no process could be had."""

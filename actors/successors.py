@@ -149,6 +149,8 @@ class Successors:
     def end_socket(self, instance: str, *, unlink: bool, erase: bool, farewell: Farewell | None = None) -> None:
         """It wants no socket any more; see `SocketHosts.close`."""
         self._healer.cancel(instance)
+        if self._openings.is_parting(instance):
+            return
         self._openings.forget(instance)
         last = None
         if farewell is not None:

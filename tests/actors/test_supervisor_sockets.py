@@ -12,6 +12,7 @@ from chatbot_erp.actors.commands import CreateInstance
 from chatbot_erp.actors.host_process import HostDeath
 from chatbot_erp.actors.house import utc_now
 from chatbot_erp.actors.spool import write_spool
+from chatbot_erp.actors.state import Farewell
 from chatbot_erp.eventstore.events import Status
 from fake_sockets import received
 from supervisor_world import PATIENCE_S, World
@@ -107,6 +108,47 @@ def test_whether_a_process_can_be_had_is_asked_only_while_somebody_wants_one(wor
     world.supervisor.ask(tidings.Introduce())
     assert world.questions == asked
     assert world.born.empty()
+
+
+def removed(world: World, *instances: str) -> None:
+    """What the removal of numbers does that have a link and no socket."""
+    for each in instances:
+        farewell = Farewell(generation=9, session_from=None)
+        world.supervisor.tell(tidings.EndSocketOf(instance=each, unlink=True, erase=True, farewell=farewell))
+
+
+def test_of_many_that_are_unlinked_by_a_socket_of_their_own_some_wait_for_the_others(world: World) -> None:
+    removed(world, *"abcdef")
+    hosts = [world.born.get(timeout=PATIENCE_S) for _ in range(2)]
+    opened = [host.next(frames.OpenSocket).instance for host in hosts for _ in range(2)]
+    world.supervisor.ask(tidings.Introduce())
+    assert opened == list("abcd")
+    assert world.born.empty()
+    world.supervisor.tell(tidings.SocketIsClosed(instance="b", host=hosts[0].name, unlinked=True))
+    assert hosts[0].next(frames.OpenSocket).instance == "e"
+
+
+def test_a_number_is_unlinked_and_erased_when_there_is_a_process_for_that_whatever_is_said_of_it_until_then(
+    world: World,
+) -> None:
+    sessions = {each: world.session(each) for each in "abcdef"}
+    world.ready.clear()
+    removed(world, *sessions)
+    for each in sessions:
+        # Its webhooks have told everything; and its actor, which failed, has a successor.
+        world.supervisor.tell(tidings.ForgetInstance(instance=each))
+        world.supervisor.tell(tidings.EndSocketOf(instance=each, unlink=True, erase=True))
+    world.supervisor.ask(tidings.Introduce())
+    assert world.born.empty()
+    assert all(session.exists() for session in sessions.values())
+    world.ready.set()
+    hosts = [world.born.get(timeout=PATIENCE_S) for _ in range(2)]
+    for host, each in zip([hosts[0], hosts[0], hosts[1], hosts[1]], "abcd", strict=True):
+        assert host.next(frames.OpenSocket).instance == each
+        assert host.next(frames.CloseSocket).unlink
+        world.supervisor.tell(tidings.SocketIsClosed(instance=each, host=host.name, unlinked=True))
+        world.supervisor.ask(tidings.Introduce())
+        assert not sessions[each].exists()
 
 
 def test_a_host_that_dies_takes_its_numbers_to_another(world: World) -> None:
