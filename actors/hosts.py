@@ -147,10 +147,12 @@ class SocketHosts:
         elif erase:
             self._sessions.erase(instance)
 
-    def part(self, instance: str) -> None:
-        """No process can be had to unlink this device: its session is erased all the same."""
-        log.warning(LEFT, action="device_left", instance=instance)
-        self._sessions.erase(instance)
+    def part(self, farewell: PlaceSocket) -> None:
+        """No socket can be had to unlink this device: its session is erased all the same, also if another's it still is."""
+        log.warning(LEFT, action="device_left", instance=farewell.instance)
+        if farewell.session_from is not None:
+            self._sessions.erase(farewell.session_from)
+        self._sessions.erase(farewell.instance)
 
     def closed(self, instance: str, host: str, *, unlinked: bool = False) -> None:
         """The host says that it has let go of the session, and whether the device was unlinked."""

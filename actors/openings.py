@@ -86,10 +86,19 @@ class Openings:
             # They have lost nothing: the next life begins where they are.
             return
         for request in unplaced:
-            if request.farewell:
-                self._hosts.part(request.instance)
-            else:
+            if not request.farewell:
                 self._tell(request.instance, LoseSocket(generation=request.generation, cause="socket_failed"))
+        for request in unplaced:
+            if request.farewell:
+                self._part_with(request)
+
+    def _part_with(self, farewell: PlaceSocket) -> None:
+        try:
+            self._hosts.part(farewell)
+        except Exception:
+            # As where no thread can be had, either. The next life erases what is left.
+            log.exception("a session stays for now", action="session_not_erased", instance=farewell.instance)
+            self._house.tallies.count("supervisor_stumbles")
 
     def mourn(self, death: HostDeath) -> None:
         """A process has ended: tell its numbers, and take up what it has left."""

@@ -262,6 +262,14 @@ def test_one_whose_session_is_still_another_s_waits_for_that_with_its_farewell(s
     assert not scene.session("a").exists()
 
 
+def test_one_whose_farewell_finds_no_session_to_take_over_leaves_neither_that_nor_its_own(scene: Scene) -> None:
+    scene.session("former").touch()
+    scene.session("c").mkdir()
+    last = PlaceSocket(instance="c", generation=2, pairing=False, session_from="former", farewell=True)
+    scene.hosts.part(last)
+    assert not scene.session("former").exists()
+
+
 def test_nobody_is_unlinked_by_a_new_process_when_the_end_has_come(scene: Scene) -> None:
     removed(scene, "a")
     scene.hosts.close("c", unlink=True, erase=True, farewell=farewell("c"))

@@ -151,6 +151,26 @@ def test_a_number_is_unlinked_and_erased_when_there_is_a_process_for_that_whatev
         assert not sessions[each].exists()
 
 
+def test_a_session_that_cannot_be_erased_keeps_nobody_from_hearing_that_there_is_no_process(world: World) -> None:
+    host = world.connect("a")
+    world.session("a")
+    farewell = Farewell(generation=2, session_from="a")
+    world.supervisor.tell(tidings.EndSocketOf(instance="c", unlink=True, erase=True, farewell=farewell))
+    world.supervisor.tell(tidings.RestartWanted(instance="a"))
+    host.next(frames.CloseSocket)
+    world.wait("a", lambda view: view.restarts == 1)
+    world.supervisor.ask(tidings.Introduce())
+
+    def fail(session: Path) -> None:
+        raise RuntimeError("can't start new thread")
+
+    world.barren, world.keep_names = True, fail
+    world.supervisor.tell(HostDeath(name=host.name, exit_code=None, signal=9, stderr_tail=""))
+    world.wait("a", lambda view: (view.status, view.reason) == (Status.DISCONNECTED, "socket_failed"))
+    world.supervisor.ask(tidings.Introduce())
+    assert world.house.tallies.read()[("supervisor_stumbles", "")] == 1
+
+
 def test_a_host_that_dies_takes_its_numbers_to_another(world: World) -> None:
     host = world.connect("a")
     world.supervisor.tell(HostDeath(name=host.name, exit_code=None, signal=9, stderr_tail=""))

@@ -140,6 +140,8 @@ class World:
         self.ready.set()
         self.questions = 0
         """How often it was asked whether a host can be had."""
+        self.keep_names: Callable[[Path], None] = lambda session: None
+        """Called with each session file that is to be erased."""
         self.webhook_url = "http://127.0.0.1:9/"
         self.may_show = Event()
         self.may_show.set()
@@ -162,7 +164,7 @@ class World:
             switchboard=switchboard,
             show_qr=self._show,
         )
-        sessions = Sessions(self.config.data_dir / "sessions")
+        sessions = Sessions(self.config.data_dir / "sessions", part_with=lambda session: self.keep_names(session))
         return house, SocketHosts(
             sessions=sessions,
             numbers_per_host=2,
