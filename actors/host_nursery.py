@@ -173,18 +173,16 @@ class Nursery:
 
 
 def bear(environment: Mapping[str, str], wish: Wish) -> Child:
-    """Fork a child in the nursery for this environment, which is made where there is none.
+    """Fork a child in the nursery for this environment.
 
-    Raises `OSError`, also as soon as the wish is given up.
+    Raises `OSError` where none is loaded (see `prepare`), which nobody waits for here, and as soon as the wish is given up.
     """
+    wish.check()
     key = frozenset(environment.items())
+    if (nursery := _nurseries.get(key)) is None:
+        raise ConnectionError("Nothing is loaded that a socket host could be forked from.")
     with _lock:
-        wish.check()
-        if (nursery := _nurseries.pop(key, None)) is not None:
-            with contextlib.suppress(OSError):
-                return _bear_or_end(key, nursery, wish)
-            wish.check()
-        return _bear_or_end(key, Nursery(environment), wish)
+        return _bear_or_end(key, nursery, wish)
 
 
 def is_loaded(environment: Mapping[str, str]) -> bool:
@@ -193,19 +191,27 @@ def is_loaded(environment: Mapping[str, str]) -> bool:
     return nursery is not None and nursery.lives()
 
 
-def is_awaited() -> bool:
-    """Whether somebody waits for a child, in whichever nursery: whoever asks for another waits for that first."""
-    return _lock.locked()
-
-
 def prepare(environment: Mapping[str, str], given_up: Callable[[], bool]) -> None:
-    """Have everything loaded in the nursery for this environment, so that its first child need not wait.
+    """Have a nursery for this environment, with everything loaded; returns when its children need not wait.
 
     Raises `OSError`, also when it is `given_up`.
     """
+    key = frozenset(environment.items())
     ours, theirs = Pipe()
+    wish = Wish(theirs, _end, None, given_up)
     with ours, theirs:
-        bear(environment, Wish(theirs, _end, None, given_up)).exit_code()
+        with _lock:
+            child = _first(key, environment, wish)
+        child.exit_code()
+
+
+def _first(key: frozenset[tuple[str, str]], environment: Mapping[str, str], wish: Wish) -> Child:
+    wish.check()
+    if (nursery := _nurseries.get(key)) is not None:
+        with contextlib.suppress(OSError):
+            return _bear_or_end(key, nursery, wish)
+        wish.check()
+    return _bear_or_end(key, Nursery(environment), wish)
 
 
 def _end(pipe: Connection, setting: object) -> NoReturn:
@@ -218,6 +224,8 @@ def _bear_or_end(key: frozenset[tuple[str, str]], nursery: Nursery, wish: Wish) 
     except OSError as ex:
         if not wish.given_up():
             log.warning("A nursery of socket hosts has died, or hangs and is ended: %s", ex)
+        if _nurseries.get(key) is nursery:
+            del _nurseries[key]
         nursery.kill()
         nursery.close()
         raise

@@ -19,7 +19,7 @@ import msgspec
 
 from chatbot_erp.actors.frames import Alive, EndHost, Order, Word, decode_words, encode_frame
 from chatbot_erp.actors.host_main import HostSetting, run_host
-from chatbot_erp.actors.host_nursery import Wish, bear, is_awaited, is_loaded, prepare
+from chatbot_erp.actors.host_nursery import Wish, bear
 from chatbot_erp.actors.house import HostGone
 from chatbot_erp.actors.socket_host import neonize_sockets
 from chatbot_erp.actors.spool import close_spool, unfinished_spools
@@ -56,30 +56,6 @@ class HostDeath(msgspec.Struct, frozen=True, kw_only=True):
     stderr_tail: str
 
 
-def get_ready(environment: Mapping[str, str], given_up: Callable[[], bool]) -> None:
-    """Load what hosts with such an environment need before one is wanted: the first one then starts as fast as any other.
-
-    Returns early when it is `given_up`.
-    """
-    try:
-        prepare({**ENVIRONMENT, **environment}, given_up)
-    except OSError as ex:
-        log.warning("No socket host could be made ready for: %s", ex)
-
-
-def is_ready(environment: Mapping[str, str], given_up: Callable[[], bool]) -> bool:
-    """Whether a host with such an environment can be had at once.
-
-    Where what it needs is not loaded, that is begun, on a thread of its own, and this is to be asked again.
-    """
-    if is_awaited():
-        return False
-    loaded = is_loaded({**ENVIRONMENT, **environment})
-    if not loaded:
-        threading.Thread(target=get_ready, args=(environment, given_up), name="loading", daemon=True).start()
-    return loaded
-
-
 class HostProcess:
     """One running socket host.
 
@@ -87,8 +63,8 @@ class HostProcess:
     `prelude` runs in it after the WhatsApp library was loaded. It is pickled, as `sockets` is: importable by name.
 
     `on_word` and `on_death` are called on a thread of this object and must only hand over. `on_death` comes exactly
-    once, after the last word, however the host ended. Raises `OSError` if no process can be had, or if it is `given_up`,
-    which is asked again and again while one is waited for.
+    once, after the last word, however the host ended. Raises `OSError` if no process can be had, as where nothing is loaded
+    that it could be forked from (host_loading.py), or if it is `given_up`, which is asked again and again meanwhile.
     """
 
     def __init__(

@@ -82,7 +82,7 @@ class SocketHosts:
         ready: Callable[[], bool] = lambda: True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`ready` says whether `spawn` returns soon; it may take a minute otherwise, in which nobody is looked after."""
+        """`ready` says whether it is known what `spawn` would do, for which nobody waits: it has a host, or raises `OSError`."""
         self._sessions = sessions
         self._capacity = numbers_per_host
         self._ping = ping
@@ -103,6 +103,8 @@ class SocketHosts:
         self._heard_since = self._looked_at
         self.unplaced: list[PlaceSocket] = []
         """Requests for which no process could be had; whoever reads them takes them out."""
+        self.farewells: dict[str, PlaceSocket] = {}
+        """Sockets to be made to unlink a device, in order; whoever opens one takes it out. Its session is kept until then."""
 
     def open(self, request: PlaceSocket) -> None:
         """Make the socket, as soon as no older one has its session open."""
@@ -129,8 +131,8 @@ class SocketHosts:
     ) -> None:
         """End the socket; then, with `erase`, its session.
 
-        With `unlink` the device is unlinked before. Where this socket cannot, or there is none, `farewell` is made for
-        that, once, and not where this one took too long to close.
+        With `unlink` the device is unlinked before. Where this socket cannot, or there is none, `farewell` is to be made
+        for that, once, and not where this one took too long to close.
         """
         self._wanted.pop(instance, None)
         slot = self._slots.get(instance)
@@ -141,14 +143,16 @@ class SocketHosts:
                 slot.farewell = farewell
             self._close(instance, slot, unlink=unlink)
         elif farewell is not None:
-            self.open(farewell)
+            self.farewells[instance] = farewell
         elif erase:
             self._sessions.erase(instance)
 
-    def part(self, instance: str) -> None:
-        """No process can be had to unlink this device: its session is erased all the same."""
-        log.warning(LEFT, action="device_left", instance=instance)
-        self._sessions.erase(instance)
+    def part(self, farewell: PlaceSocket) -> None:
+        """No socket can be had to unlink this device: its session is erased all the same, also if another's it still is."""
+        log.warning(LEFT, action="device_left", instance=farewell.instance)
+        if farewell.session_from is not None:
+            self._sessions.erase(farewell.session_from)
+        self._sessions.erase(farewell.instance)
 
     def closed(self, instance: str, host: str, *, unlinked: bool = False) -> None:
         """The host says that it has let go of the session, and whether the device was unlinked."""
@@ -255,6 +259,7 @@ class SocketHosts:
         everyone = [*self.processes(), *(host for host, _ in self._leaving.values())]
         enders = [Thread(target=host.end, args=shares(until - self._clock())) for host in everyone]
         self._wanted.clear()
+        self.farewells.clear()
         for slot in self._slots.values():
             slot.farewell = None
         for ender in enders:
@@ -314,7 +319,7 @@ class SocketHosts:
         self._switchboard.unplug(instance)
         in_time = slot.closing_since is None or self._clock() - slot.closing_since < CLOSE_PATIENCE_S
         if slot.farewell is not None and not unlinked and in_time:
-            self.open(slot.farewell)
+            self.farewells[instance] = slot.farewell
             return
         if slot.erase:
             self._sessions.erase(instance)

@@ -20,10 +20,14 @@ from chatbot_erp.eventstore.lease import boot_time
 log = structlog.get_logger()
 
 READY_WAIT_S = 0.05
-"""How soon it is looked again whether what processes are forked from is loaded."""
+"""How soon it is asked again about what processes are forked from, while that is being loaded."""
 
 LAPSED_WAIT_S = 0.5
 """How soon a node whose lease has lapsed looks again whether it may open something."""
+
+
+FAREWELLS_AT_ONCE = 4
+"""Devices that are being unlinked by a socket of their own: each has but some seconds, also where hundreds are removed."""
 
 
 class Openings:
@@ -34,6 +38,7 @@ class Openings:
         self._hosts = hosts
         self._tell = tell
         self._starts = Starts(self._open, per_s=house.config.starts_per_s)
+        self._parting: set[str] = set()
         self._are_due = False
         self._stopped = False
 
@@ -49,8 +54,13 @@ class Openings:
         self._open_what_may()
 
     def forget(self, instance: str) -> None:
-        """This instance wants no socket any more."""
-        self._starts.forget(instance)
+        """This instance wants no socket any more, but for its farewell if there is to be one."""
+        if not self.is_parting(instance):
+            self._starts.forget(instance)
+
+    def is_parting(self, instance: str) -> bool:
+        """Whether a socket is to unlink its device, or just does so: its session is erased then."""
+        return instance in self._hosts.farewells or (instance in self._parting and self.has(instance))
 
     def has(self, instance: str) -> bool:
         """Whether it has a socket, or is about to get one."""
@@ -60,6 +70,15 @@ class Openings:
         """Open nothing any more, and take the end of a process for what was wanted."""
         self._stopped = True
 
+    def part(self) -> None:
+        """Have the next devices unlinked, as far as others have been."""
+        self._parting = {instance for instance in self._parting if self.has(instance)}
+        farewells = self._hosts.farewells
+        while farewells and len(self._parting) < FAREWELLS_AT_ONCE:
+            request = farewells.pop(next(iter(farewells)))
+            self._parting.add(request.instance)
+            self.place(request)
+
     def report_unplaced(self) -> None:
         """Tell those for whom no process could be had."""
         unplaced, self._hosts.unplaced = self._hosts.unplaced, []
@@ -67,10 +86,19 @@ class Openings:
             # They have lost nothing: the next life begins where they are.
             return
         for request in unplaced:
-            if request.farewell:
-                self._hosts.part(request.instance)
-            else:
+            if not request.farewell:
                 self._tell(request.instance, LoseSocket(generation=request.generation, cause="socket_failed"))
+        for request in unplaced:
+            if request.farewell:
+                self._part_with(request)
+
+    def _part_with(self, farewell: PlaceSocket) -> None:
+        try:
+            self._hosts.part(farewell)
+        except Exception:
+            # As where no thread can be had, either. The next life erases what is left.
+            log.exception("a session stays for now", action="session_not_erased", instance=farewell.instance)
+            self._house.tallies.count("supervisor_stumbles")
 
     def mourn(self, death: HostDeath) -> None:
         """A process has ended: tell its numbers, and take up what it has left."""
@@ -81,12 +109,12 @@ class Openings:
         self._hosts.gone(death.name)
 
     def _open_what_may(self) -> None:
-        if self._stopped:
+        if self._stopped or self._starts.is_empty():
             return
         if boot_time() >= self._house.store.company.leased_until():
             # A process would end as soon as it begins, and each time be counted as a crash.
             wait_s: float | None = LAPSED_WAIT_S
-        elif not self._hosts.ready():
+        elif not self._house.is_ending() and not self._hosts.ready():
             wait_s = READY_WAIT_S
         else:
             wait_s = self._starts.go(time.monotonic())

@@ -30,7 +30,8 @@ from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.directory import Directory
 from chatbot_erp.actors.ending import ACTORS_S, END_S, EXIT_HANGS, HAND_OVER_S, HOSTS_S, REQUESTS_S, Ending
 from chatbot_erp.actors.erasing import Eraser
-from chatbot_erp.actors.host_process import HostDeath, HostProcess, await_former_hosts, get_ready, is_ready
+from chatbot_erp.actors.host_loading import Loading, get_ready
+from chatbot_erp.actors.host_process import HostDeath, HostProcess, await_former_hosts
 from chatbot_erp.actors.hosts import LATE_S, SocketHosts
 from chatbot_erp.actors.house import HostGone, House, Switchboard, hide_qr, utc_now
 from chatbot_erp.actors.housekeeping import forget_old_attempts, forget_old_content, postponed, tidy_media_now_and_then
@@ -339,7 +340,7 @@ def _start_supervisor(
             ping=config.sanity_ping,
             switchboard=switchboard,
             spawn=spawn,
-            ready=partial(is_ready, surroundings.environment, ending.is_set),
+            ready=Loading(surroundings.environment, ending.is_set).is_over,
         )
         return house, hosts
 

@@ -36,6 +36,10 @@ class Starts:
     def has(self, instance: str) -> bool:
         return instance in self._waiting
 
+    def is_empty(self) -> bool:
+        """Whether nothing waits."""
+        return not self._waiting
+
     def go(self, now: float) -> float | None:
         """Start what may start now. In how many seconds to call again, or None if nothing waits."""
         self._left = min(float(self._burst), self._left + max(0.0, now - self._counted_at) * self._per_s)

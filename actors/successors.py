@@ -70,7 +70,7 @@ class Successors:
         if isinstance(state, Instance):
             self._succeed(instance, state)
         else:
-            self._part_with(instance)
+            self._part_with(instance, state.farewell)
 
     def _succeed(self, instance: str, state: Instance) -> None:
         match succession(state, has_socket=self._openings.has(instance)):
@@ -98,11 +98,14 @@ class Successors:
             case other:
                 assert_never(other)
 
-    def _part_with(self, instance: str) -> None:
+    def _part_with(self, instance: str, farewell: Farewell | None = None) -> None:
         """Do what the removal of this instance was to do, which may not have come to it. Twice does no harm."""
         ending = self._lives.farewell(instance)
+        if farewell is not None and not self._hosts.sessions() & {instance, farewell.session_from}:
+            # It was done.
+            farewell = None
         if ending is not None:
-            self.end_socket(instance, unlink=ending.unlink, erase=ending.erase)
+            self.end_socket(instance, unlink=ending.unlink, erase=ending.erase, farewell=farewell)
 
     def forget(self, instance: str) -> None:
         """Nothing of it is left to do."""
@@ -149,6 +152,8 @@ class Successors:
     def end_socket(self, instance: str, *, unlink: bool, erase: bool, farewell: Farewell | None = None) -> None:
         """It wants no socket any more; see `SocketHosts.close`."""
         self._healer.cancel(instance)
+        if self._openings.is_parting(instance):
+            return
         self._openings.forget(instance)
         last = None
         if farewell is not None:

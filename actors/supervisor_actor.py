@@ -96,6 +96,7 @@ class SupervisorActor(pykka.ThreadingActor):
                 # Nobody supervises the supervisor: what goes wrong with one number must not end it for all.
                 try:
                     self._hear(message)
+                    self._openings.part()
                     self._openings.report_unplaced()
                 except Exception:
                     log.exception("the supervisor stumbled", action="supervisor_stumbled", over=type(message).__name__)

@@ -164,6 +164,13 @@ def test_a_host_that_has_nobody_left_has_time_to_spool_to_a_sick_disk(scene: Sce
     assert scene.host.killed
 
 
+def part(scene: Scene) -> None:
+    """The turn of the next farewell has come."""
+    (request,) = scene.hosts.farewells.values()
+    scene.hosts.farewells.clear()
+    scene.hosts.open(request)
+
+
 def farewell(instance: str) -> PlaceSocket:
     return PlaceSocket(instance=instance, generation=2, pairing=False, session_from=None, farewell=True)
 
@@ -191,6 +198,7 @@ def test_one_that_is_removed_while_it_is_restarted_is_unlinked_by_a_socket_of_it
     scene.hosts.open(PlaceSocket(instance="a", generation=2, pairing=False, session_from=None))
     removed(scene, "a")
     scene.hosts.closed("a", scene.host.name)
+    part(scene)
     assert_it_says_farewell(scene, scene.host, "a")
 
 
@@ -198,16 +206,19 @@ def test_one_that_is_removed_while_it_has_no_socket_is_unlinked_by_one_that_is_m
     scene.hosts.close("a")
     scene.hosts.closed("a", scene.host.name)
     removed(scene, "a")
+    part(scene)
     assert_it_says_farewell(scene, scene.host, "a")
 
 
 def test_one_whose_socket_could_not_unlink_it_gets_another_one_for_that_and_no_third(scene: Scene) -> None:
     removed(scene, "a")
     scene.hosts.closed("a", scene.host.name, unlinked=False)
+    part(scene)
     opened, closing = scene.host.orders[-2:]
     assert isinstance(opened, frames.OpenSocket)
     assert isinstance(closing, frames.CloseSocket)
     scene.hosts.closed("a", scene.host.name, unlinked=False)
+    assert scene.hosts.farewells == {}
     assert scene.host.orders[-1] is closing
     assert not scene.session("a").exists()
 
@@ -215,6 +226,7 @@ def test_one_whose_socket_could_not_unlink_it_gets_another_one_for_that_and_no_t
 def test_one_that_its_socket_has_unlinked_needs_no_other_one(scene: Scene) -> None:
     removed(scene, "a")
     scene.hosts.closed("a", scene.host.name, unlinked=True)
+    assert scene.hosts.farewells == {}
     assert isinstance(scene.host.orders[-1], frames.CloseSocket)
     assert not scene.session("a").exists()
 
@@ -222,6 +234,7 @@ def test_one_that_its_socket_has_unlinked_needs_no_other_one(scene: Scene) -> No
 def test_one_that_is_removed_when_its_process_has_died_is_unlinked_by_another(scene: Scene) -> None:
     removed(scene, "a")
     scene.hosts.gone(scene.host.name)
+    part(scene)
     assert_it_says_farewell(scene, scene.born[-1], "a")
 
 
@@ -229,7 +242,7 @@ def test_one_whose_socket_takes_too_long_to_close_is_erased_without_a_farewell(s
     removed(scene, "a")
     scene.now += CLOSE_PATIENCE_S
     scene.hosts.closed("a", scene.host.name)
-    assert isinstance(scene.host.orders[-1], frames.CloseSocket), "its dial hung, and so would another"
+    assert scene.hosts.farewells == {}, "its dial hung, and so would another"
     assert not scene.session("a").exists()
 
 
@@ -242,17 +255,27 @@ def test_one_whose_session_is_still_another_s_waits_for_that_with_its_farewell(s
         erase=True,
         farewell=PlaceSocket(instance="c", generation=2, pairing=False, session_from="a", farewell=True),
     )
+    part(scene)
     assert isinstance(scene.host.orders[-1], frames.CloseSocket)
     scene.hosts.closed("a", scene.host.name)
     assert_it_says_farewell(scene, scene.host, "c")
     assert not scene.session("a").exists()
 
 
+def test_one_whose_farewell_finds_no_session_to_take_over_leaves_neither_that_nor_its_own(scene: Scene) -> None:
+    scene.session("former").touch()
+    scene.session("c").mkdir()
+    last = PlaceSocket(instance="c", generation=2, pairing=False, session_from="former", farewell=True)
+    scene.hosts.part(last)
+    assert not scene.session("former").exists()
+
+
 def test_nobody_is_unlinked_by_a_new_process_when_the_end_has_come(scene: Scene) -> None:
     removed(scene, "a")
+    scene.hosts.close("c", unlink=True, erase=True, farewell=farewell("c"))
     scene.hosts.end_all(0.0)
     scene.hosts.gone(scene.host.name)
-    assert scene.hosts.processes() == []
+    assert scene.hosts.farewells == {}
 
 
 def test_all_hosts_have_one_deadline_at_the_end(scene: Scene) -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from chatbot_erp.actors import frames, host_process
 from chatbot_erp.actors.frames import Observation, Said, Word
+from chatbot_erp.actors.host_loading import Loading, get_ready
 from chatbot_erp.actors.host_process import WAITING_ORDERS, HostDeath, HostProcess, await_former_hosts
 from chatbot_erp.actors.house import HostGone
 from chatbot_erp.actors.spool import read_spools
@@ -27,12 +28,14 @@ import sys
 from pathlib import Path
 from fake_sockets import fake_sockets
 from chatbot_erp.actors import frames, host_process
+from chatbot_erp.actors.host_loading import get_ready
 from chatbot_erp.actors.host_process import HostProcess
 
 def hear(word):
     if isinstance(word, frames.Said) and isinstance(word.observation, frames.SocketReceived):
         print(host.pid, word.observation.text, flush=True)
 
+get_ready({}, lambda: False)
 host = HostProcess("orphan", Path(sys.argv[1]), on_word=hear, on_death=print, sockets=fake_sockets)
 host.order(frames.OpenSocket(instance="a", generation=1, session="", pairing=False, ping=False))
 host.order(frames.Transmit(instance="a", command_id="c", to="55", text="receive 500"))
@@ -47,6 +50,7 @@ class Host:
     def __init__(self, directory: Path, name: str = "host", environment: dict[str, str] | None = None) -> None:
         self.words: queue.Queue[Word] = queue.Queue()
         self.deaths: queue.Queue[HostDeath] = queue.Queue()
+        assert get_ready(environment or {}, lambda: False)
         self.process = HostProcess(
             name,
             directory,
@@ -263,18 +267,56 @@ def test_a_nursery_that_hangs_is_replaced_and_the_end_of_its_hosts_is_noticed(st
 
 def test_nobody_waits_for_a_nursery_that_does_not_come_when_no_host_is_wanted_any_more(tmp_path: Path) -> None:
     loading = hang_nurseries(tmp_path)
-    with pytest.raises(InterruptedError):
-        HostProcess(
-            "host",
-            tmp_path,
-            on_word=print,
-            on_death=print,
-            environment={"PYTHONPATH": str(tmp_path)},
-            sockets=fake_sockets,
-            given_up=lambda: loading.exists() and loading.read_text() != "",
-        )
+    assert not get_ready({"PYTHONPATH": str(tmp_path)}, lambda: loading.exists() and loading.read_text() != "")
     with pytest.raises(ProcessLookupError):
         os.kill(int(loading.read_text()), 0)
+
+
+def test_where_a_nursery_cannot_be_loaded_whoever_wants_a_host_is_told_and_the_next_one_has_it_tried_again(
+    tmp_path: Path,
+) -> None:
+    """As on a machine without memory, or where what is to be loaded is just being replaced."""
+    cause = tmp_path / "sitecustomize.py"
+    cause.write_text('import os, sys\nif "chatbot_erp.actors.host_nursery" in sys.orig_argv:\n    os._exit(1)\n')
+    environment = {"PYTHONPATH": str(tmp_path)}
+    loading = Loading(environment, lambda: False)
+
+    def begin() -> HostProcess:
+        assert not loading.is_over(), "it is loaded first"
+        deadline = time.monotonic() + PATIENCE_S
+        while not loading.is_over():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        return HostProcess(
+            "host", tmp_path, on_word=print, on_death=print, environment=environment, sockets=fake_sockets
+        )
+
+    for _ in range(2):
+        with pytest.raises(OSError, match="Nothing is loaded"):
+            begin()
+    cause.unlink()
+    host = begin()
+    host.kill()
+    host.end(PATIENCE_S)
+
+
+def test_a_host_is_not_waited_for_while_its_nursery_is_being_loaded(tmp_path: Path) -> None:
+    hanging, over = hang_nurseries(tmp_path), threading.Event()
+    environment = {"PYTHONPATH": str(tmp_path)}
+    loading = Loading(environment, over.is_set)
+    assert not loading.is_over()
+    deadline = time.monotonic() + PATIENCE_S
+    while not hanging.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    try:
+        with pytest.raises(ConnectionError):
+            HostProcess("host", tmp_path, on_word=print, on_death=print, environment=environment)
+        assert not loading.is_over(), "it still hangs"
+    finally:
+        over.set()
+        while not loading.is_over():
+            time.sleep(0.01)
 
 
 def nursery_of(host: Host) -> int:

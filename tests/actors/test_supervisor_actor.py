@@ -24,6 +24,7 @@ from chatbot_erp.eventstore.events import InstanceRemoved, InstanceRestarted, St
 from chatbot_erp.eventstore.records import MAIN
 from receiver import Delivery, Receiver
 from supervisor_world import PATIENCE_S, World, end_soon
+from webhook_world import wait_until
 
 
 @pytest.fixture
@@ -256,8 +257,33 @@ def test_a_removal_of_which_the_actor_did_not_hear_that_it_is_stored_ends_the_so
     with pytest.raises(JournalBroken):
         actor.ask(RemoveInstance(unlink=True))
     assert host.next(frames.CloseSocket).unlink
+    world.say(host, "a", 2, frames.SocketClosed(unlinked=True))
+    host.next(frames.EndHost)
+    assert not session.exists()
+
+
+def test_a_removal_in_the_middle_of_a_restart_of_which_the_actor_did_not_hear_unlinks_the_device_as_well(
+    world: World,
+) -> None:
+    host = world.connect("a")
+    session = world.session("a")
+    world.supervisor.tell(tidings.RestartWanted(instance="a"))
+    host.next(frames.CloseSocket)
+    world.wait("a", lambda view: view.restarts == 1)
+    world.mute.mute_on = InstanceRemoved
+    actor = world.house.directory.actor("a")
+    assert actor is not None
+    with pytest.raises(JournalBroken):
+        actor.ask(RemoveInstance(unlink=True))
+    wait_until(lambda: ("actors_replaced", "actor_failed") in world.house.tallies.read())
+    world.supervisor.ask(tidings.Introduce())
     world.say(host, "a", 2, frames.SocketClosed())
     host.next(frames.EndHost)
+    other = world.born.get(timeout=PATIENCE_S)
+    assert other.next(frames.OpenSocket).generation == 4
+    assert other.next(frames.CloseSocket).unlink
+    world.say(other, "a", 4, frames.SocketClosed(unlinked=True))
+    other.next(frames.EndHost)
     assert not session.exists()
 
 

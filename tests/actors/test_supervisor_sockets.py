@@ -8,9 +8,11 @@ from queue import Empty
 import pytest
 
 from chatbot_erp.actors import frames, hosts, leftovers, tidings
+from chatbot_erp.actors.commands import CreateInstance
 from chatbot_erp.actors.host_process import HostDeath
 from chatbot_erp.actors.house import utc_now
 from chatbot_erp.actors.spool import write_spool
+from chatbot_erp.actors.state import Farewell
 from chatbot_erp.eventstore.events import Status
 from fake_sockets import received
 from supervisor_world import PATIENCE_S, World
@@ -90,6 +92,83 @@ def test_where_no_process_can_be_had_it_is_tried_again(world: World) -> None:
     world.barren = False
     generation = world.born.get(timeout=PATIENCE_S).next(frames.OpenSocket).generation
     assert generation >= 4
+
+
+def test_whether_a_process_can_be_had_is_asked_only_while_somebody_wants_one(world: World) -> None:
+    """The question has it loaded, in vain perhaps."""
+    world.ready.clear()
+    actor = world.supervisor.ask(tidings.StartInstance(instance="a", name="a"))
+    actor.ask(CreateInstance(name="a", webhook_url=world.webhook_url, session_from=None))
+    wait_until(lambda: world.questions >= 3)
+    world.supervisor.ask(tidings.Introduce())
+    world.supervisor.tell(tidings.EndSocketOf(instance="a", unlink=False, erase=True))
+    world.supervisor.ask(tidings.Introduce())
+    asked = world.questions
+    world.supervisor.tell(tidings.StartsDue())
+    world.supervisor.ask(tidings.Introduce())
+    assert world.questions == asked
+    assert world.born.empty()
+
+
+def removed(world: World, *instances: str) -> None:
+    """What the removal of numbers does that have a link and no socket."""
+    for each in instances:
+        farewell = Farewell(generation=9, session_from=None)
+        world.supervisor.tell(tidings.EndSocketOf(instance=each, unlink=True, erase=True, farewell=farewell))
+
+
+def test_of_many_that_are_unlinked_by_a_socket_of_their_own_some_wait_for_the_others(world: World) -> None:
+    removed(world, *"abcdef")
+    hosts = [world.born.get(timeout=PATIENCE_S) for _ in range(2)]
+    opened = [host.next(frames.OpenSocket).instance for host in hosts for _ in range(2)]
+    world.supervisor.ask(tidings.Introduce())
+    assert opened == list("abcd")
+    assert world.born.empty()
+    world.supervisor.tell(tidings.SocketIsClosed(instance="b", host=hosts[0].name, unlinked=True))
+    assert hosts[0].next(frames.OpenSocket).instance == "e"
+
+
+def test_a_number_is_unlinked_and_erased_when_there_is_a_process_for_that_whatever_is_said_of_it_until_then(
+    world: World,
+) -> None:
+    sessions = {each: world.session(each) for each in "abcdef"}
+    world.ready.clear()
+    removed(world, *sessions)
+    for each in sessions:
+        # Its webhooks have told everything; and its actor, which failed, has a successor.
+        world.supervisor.tell(tidings.ForgetInstance(instance=each))
+        world.supervisor.tell(tidings.EndSocketOf(instance=each, unlink=True, erase=True))
+    world.supervisor.ask(tidings.Introduce())
+    assert world.born.empty()
+    assert all(session.exists() for session in sessions.values())
+    world.ready.set()
+    hosts = [world.born.get(timeout=PATIENCE_S) for _ in range(2)]
+    for host, each in zip([hosts[0], hosts[0], hosts[1], hosts[1]], "abcd", strict=True):
+        assert host.next(frames.OpenSocket).instance == each
+        assert host.next(frames.CloseSocket).unlink
+        world.supervisor.tell(tidings.SocketIsClosed(instance=each, host=host.name, unlinked=True))
+        world.supervisor.ask(tidings.Introduce())
+        assert not sessions[each].exists()
+
+
+def test_a_session_that_cannot_be_erased_keeps_nobody_from_hearing_that_there_is_no_process(world: World) -> None:
+    host = world.connect("a")
+    world.session("a")
+    farewell = Farewell(generation=2, session_from="a")
+    world.supervisor.tell(tidings.EndSocketOf(instance="c", unlink=True, erase=True, farewell=farewell))
+    world.supervisor.tell(tidings.RestartWanted(instance="a"))
+    host.next(frames.CloseSocket)
+    world.wait("a", lambda view: view.restarts == 1)
+    world.supervisor.ask(tidings.Introduce())
+
+    def fail(session: Path) -> None:
+        raise RuntimeError("can't start new thread")
+
+    world.barren, world.keep_names = True, fail
+    world.supervisor.tell(HostDeath(name=host.name, exit_code=None, signal=9, stderr_tail=""))
+    world.wait("a", lambda view: (view.status, view.reason) == (Status.DISCONNECTED, "socket_failed"))
+    world.supervisor.ask(tidings.Introduce())
+    assert world.house.tallies.read()[("supervisor_stumbles", "")] == 1
 
 
 def test_a_host_that_dies_takes_its_numbers_to_another(world: World) -> None:

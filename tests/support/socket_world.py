@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from chatbot_erp.actors import frames
 from chatbot_erp.actors.frames import Observation, Said, Word
+from chatbot_erp.actors.host_loading import get_ready
 from chatbot_erp.actors.host_process import HostDeath, HostProcess
 from chatbot_erp.sandbox.client import Network, Phone
 from chatbot_erp.sandbox.trust import trust_root_key
@@ -26,6 +27,7 @@ class Host:
     def __init__(self, network: Network, directory: Path, name: str) -> None:
         self.deaths: queue.Queue[HostDeath] = queue.Queue()
         self._words: dict[str, queue.Queue[Said]] = {}
+        assert get_ready(network.environment(), lambda: False)
         self.process = HostProcess(
             name,
             directory,

@@ -136,6 +136,12 @@ class World:
         self.alarms = LongAlarms().start()
         self.born: Queue[FakeHost] = Queue()
         self.barren = False
+        self.ready = Event()
+        self.ready.set()
+        self.questions = 0
+        """How often it was asked whether a host can be had."""
+        self.keep_names: Callable[[Path], None] = lambda session: None
+        """Called with each session file that is to be erased."""
         self.webhook_url = "http://127.0.0.1:9/"
         self.may_show = Event()
         self.may_show.set()
@@ -158,14 +164,23 @@ class World:
             switchboard=switchboard,
             show_qr=self._show,
         )
-        sessions = Sessions(self.config.data_dir / "sessions")
+        sessions = Sessions(self.config.data_dir / "sessions", part_with=lambda session: self.keep_names(session))
         return house, SocketHosts(
-            sessions=sessions, numbers_per_host=2, ping=False, switchboard=switchboard, spawn=self._spawn
+            sessions=sessions,
+            numbers_per_host=2,
+            ping=False,
+            switchboard=switchboard,
+            spawn=self._spawn,
+            ready=self._is_ready,
         )
 
     def _show(self, name: str, text: str) -> None:
         self.showing.set()
         assert self.may_show.wait(PATIENCE_S)
+
+    def _is_ready(self) -> bool:
+        self.questions += 1
+        return self.ready.is_set()
 
     def _spawn(self, name: str) -> Any:
         if self.barren:
