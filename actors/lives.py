@@ -63,23 +63,24 @@ class Lives:
         Raises `NameTaken`; `pykka.Timeout` and `ActorDeadError` for one that is here, but does not answer.
         """
         listed = state is None or isinstance(state, Instance)
-        webhooks = self._webhooks.setdefault(instance, Webhooks(partial(self._start_webhook, instance, name)))
+        webhooks = self._webhooks.get(instance) or Webhooks(partial(self._start_webhook, instance, name))
         actor: Ref = InstanceActor.start(instance, self._house, webhooks, state, version)
         try:
             self._house.directory.enter(instance, name, actor, listed=listed)
-            if state is not None:
-                # Whoever is slow to answer is seen all the same, and what is done about what is seen is done about it.
-                self._house.directory.publish(instance, state, None)
-                if not listed:
-                    webhooks.finish()
-            if awaits:
-                actor.ask(tidings.Introduce(), timeout=patience_s)
-            else:
-                actor.tell(tidings.Introduce())
         except NameTaken:
             actor.stop(block=False)
-            self._webhooks.pop(instance).stop()
             raise
+        # Only now: what cannot be started is not here, and is tried again.
+        self._webhooks[instance] = webhooks
+        if state is not None:
+            # Whoever is slow to answer is seen all the same, and what is done about what is seen is done about it.
+            self._house.directory.publish(instance, state, None)
+            if not listed:
+                webhooks.finish()
+        if awaits:
+            actor.ask(tidings.Introduce(), timeout=patience_s)
+        else:
+            actor.tell(tidings.Introduce())
         return actor
 
     def restore(self) -> int:

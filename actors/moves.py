@@ -128,6 +128,10 @@ class Moves:
         except (StoreError, NameTaken, pykka.ActorDeadError) as ex:
             log.warning("an instance has not come yet", action="arrival_postponed", instance=instance, error=str(ex))
             return
+        except Exception:
+            # There may be no thread for it just now: it is tried again with the next news, and those behind it come.
+            log.exception("an instance has not come yet", action="arrival_postponed", instance=instance)
+            return
         finally:
             if self._lives.has(instance):
                 self._here(instance)

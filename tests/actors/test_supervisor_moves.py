@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from queue import Queue
-from threading import Event, Semaphore
+from threading import Event, Semaphore, Thread
 from typing import cast
 
 import pytest
@@ -295,6 +295,27 @@ def test_numbers_that_come_together_do_not_wait_until_what_the_others_write_is_i
     host = world.open("a", 3)
     world.open("b", 3, host)
     wait_until(lambda: not any(map(world.house.directory.is_coming, "ab")))
+
+
+def test_a_number_that_gets_no_thread_holds_up_none_that_comes_with_it_and_comes_later(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fellows, start, refusals = gone_to_another_node(world, "b"), Thread.start, ["a"]
+
+    def may_refuse(thread: Thread) -> None:
+        if refusals and thread.name.startswith("InstanceActor"):
+            refusals.pop()
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(Thread, "start", may_refuse)
+    fellows.gone.clear()
+    here = tidings.Placements(mine=(Placement("a", "here"), Placement("b", "here")))
+    world.supervisor.tell(here)
+    host = world.open("b", 3)
+    assert not world.house.directory.has("a")
+    world.supervisor.tell(here)
+    world.open("a", 3, host)
 
 
 def test_what_another_node_has_by_now_gets_no_actor_in_its_place_here(world: World) -> None:
