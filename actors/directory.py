@@ -223,8 +223,8 @@ class Directory:
         entry = self._entries.get(instance)
         return entry.view if entry else None
 
-    def views(self) -> list[InstanceView]:
-        """All instances that have a name, by name."""
+    def views(self, *, coming: bool = True) -> list[InstanceView]:
+        """All instances that have a name, by name; or without those of which what can be seen is of before they came."""
         with self._lock:
-            entries = [self._entries[instance] for instance in self._ids.values()]
+            entries = [self._entries[each] for each in self._ids.values() if coming or each not in self._coming]
         return sorted((entry.view for entry in entries if entry.view is not None), key=lambda view: view.name)

@@ -25,13 +25,13 @@ class Instances:
         self._forwarder = forwarder
 
     def on_get(self, req: Request, resp: Response) -> None:
-        found = {view.name: payloads.summary(view) for view in self._manager.directory.views()}
+        found = {view.name: payloads.summary(view) for view in self._manager.directory.views(coming=False)}
         company = self._manager.store.company
         if company.node and not self._forwarder.is_forwarded(req):
             for answer in self._forwarder.ask_others(req):
                 theirs = msgspec.json.decode(answer, type=list[payloads.InstanceSummary])
                 found |= {each.name: each for each in theirs}
-            # Those of nodes that did not answer.
+            # Those of nodes that did not answer, and those that are between two.
             for name, (instance, _) in company.seats().items():
                 found.setdefault(name, payloads.InstanceSummary(id=instance, name=name, status=Status.DISCONNECTED))
         resp.send([found[name] for name in sorted(found) if req.grant and req.grant.reaches(name)])

@@ -69,7 +69,7 @@ class Census(Collector):
     def collect(self) -> Iterator[Metric]:
         yield gauge("build_info", "The version that runs.", {version("chatbot-erp"): 1}, "version")
         yield gauge("ready", "1 while new work is taken.", self._manager.unready() is None)
-        statuses = Counter(view.status for view in self._manager.directory.views())
+        statuses = Counter(view.status for view in self._manager.directory.views(coming=False))
         yield gauge("instances", "Instances by status.", {each.value: statuses[each] for each in Status}, "status")
         missing = len(self._manager.directory.missing())
         yield gauge("instances_missing", "Instances that could not be brought back: the log does not read.", missing)

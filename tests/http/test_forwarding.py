@@ -244,6 +244,24 @@ def test_a_call_waits_for_an_instance_that_comes_until_what_is_seen_of_it_is_tru
     assert not directory.is_coming("comes")
 
 
+def test_an_instance_that_comes_is_listed_as_disconnected_and_counted_under_no_status_until_it_is_here(
+    node: Serving, fellows: Fellows, manager: FakeManager, httpserver: HTTPServer
+) -> None:
+    httpserver.expect_request("/instances").respond_with_json([])
+    instance = manager.bring("comes", Status.CONNECTED)
+    fellows.names = {"comes": (instance, "here")}
+
+    def seen() -> tuple[list[str], bool]:
+        listed = ask(node, "GET", "/instances").json()
+        counted = 'chatbot_erp_instances{status="CONNECTED"} 1.0' in ask(node, "GET", "/metrics").text
+        return [each["status"] for each in listed], counted
+
+    manager.directory.come(instance)
+    assert seen() == (["DISCONNECTED"], False)
+    manager.directory.came(instance)
+    assert seen() == (["CONNECTED"], True)
+
+
 def test_an_instance_is_made_where_there_are_fewest(node: Serving, httpserver: HTTPServer) -> None:
     httpserver.expect_request("/instances/create", method="POST").respond_with_data("made there", 201)
     assert ask(node, "POST", "/instances/create", json={"name": "c", "webhookUrl": "http://x"}).text == "made there"
