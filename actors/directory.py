@@ -74,8 +74,8 @@ class Directory:
         self._ids: dict[str, str] = {}
         self._missing: dict[str, str | None] = {}
         self._leaving: set[str] = set()
-        self._coming: set[str] = set()
         self._came_at: dict[str, float] = {}
+        """When it has come from another node: while it comes, at the latest. Of monotonic time."""
 
     def enter(self, instance: str, name: str, actor: pykka.ActorRef[Any], *, listed: bool = True) -> None:
         """Make the actor findable by id and, where `listed`, by name; a restarted actor takes its old place.
@@ -151,22 +151,21 @@ class Directory:
         """Whether the instance of this name is on its way to another node."""
         return self._ids.get(name) in self._leaving
 
-    def come(self, instance: str) -> None:
-        """It comes from another node: what is published of it is of before, until it has `came`."""
+    def come(self, instance: str, at_most_s: float) -> None:
+        """It comes from another node: what is published of it is of before, until it has `came`, or for so long."""
         with self._lock:
             self._leaving.discard(instance)
-            self._coming.add(instance)
+            self._came_at[instance] = time.monotonic() + at_most_s
 
     def came(self, instance: str) -> None:
         """What is published of it is true again. Harmless for one that did not come, or is here already."""
         with self._lock:
-            if instance in self._coming:
-                self._coming.discard(instance)
+            if self._is_coming(instance):
                 self._came_at[instance] = time.monotonic()
 
     def is_coming(self, name: str) -> bool:
         """Whether what can be seen of this name is of before it came."""
-        return self._ids.get(name) in self._coming
+        return self._is_coming(self._ids.get(name, ""))
 
     def is_opening(self, name: str, within_s: float) -> bool:
         """Whether the instance of this name came so lately that its connection may still be on its way."""
@@ -184,7 +183,6 @@ class Directory:
         """Forget the instance altogether."""
         with self._lock:
             self._leaving.discard(instance)
-            self._coming.discard(instance)
             self._came_at.pop(instance, None)
             self._missing.pop(instance, None)
             entry = self._entries.pop(instance, None)
@@ -226,5 +224,8 @@ class Directory:
     def views(self, *, coming: bool = True) -> list[InstanceView]:
         """All instances that have a name, by name; or without those of which what can be seen is of before they came."""
         with self._lock:
-            entries = [self._entries[each] for each in self._ids.values() if coming or each not in self._coming]
+            entries = [self._entries[each] for each in self._ids.values() if coming or not self._is_coming(each)]
         return sorted((entry.view for entry in entries if entry.view is not None), key=lambda view: view.name)
+
+    def _is_coming(self, instance: str) -> bool:
+        return self._came_at.get(instance, 0.0) > time.monotonic()

@@ -33,6 +33,9 @@ AT_ONCE = 8
 SLOW_S = 1.0
 """Whose deliveries have not ended by then is in nobody's way: others begin to go."""
 
+ARRIVAL_PATIENCE_S = 5.0
+"""So long one that has come is shown as coming at most."""
+
 LOOK_EVERY_S = 0.02
 PENDING_PATIENCE_S = 20.0
 """How long is waited for deliveries, and again for messages that are on their way."""
@@ -123,7 +126,7 @@ class Moves:
             state = self._lives.rebuild_or_miss(head) if head is not None else None
             if head is None or state is None:
                 return
-            self._house.directory.come(instance)
+            self._house.directory.come(instance, ARRIVAL_PATIENCE_S)
             self._lives.start(instance, state.name, state, head.version, awaits=False)
         except (StoreError, NameTaken, pykka.ActorDeadError) as ex:
             log.warning("an instance has not come yet", action="arrival_postponed", instance=instance, error=str(ex))

@@ -26,9 +26,6 @@ from chatbot_erp.actors.watching import Succession, helps_by_itself, succession
 
 log = structlog.get_logger()
 
-ARRIVAL_PATIENCE_S = 5.0
-"""So long one that has come is shown as coming at most."""
-
 
 class Successors:
     """`is_moving(instance)` says of one that goes to another node, which needs nobody in its place here."""
@@ -138,9 +135,7 @@ class Successors:
 
     def arrive(self, instance: str) -> None:
         """It has come from another node. It is shown as coming until it does not claim any more what was true there."""
-        directory = self._house.directory
-        self._house.alarms.set(ARRIVAL_PATIENCE_S, lambda: directory.came(instance))
-        if (view := directory.seen(instance)) is not None:
+        if (view := self._house.directory.seen(instance)) is not None:
             self._go_on(view)
         self._lives.tell(instance, tidings.Came())
 

@@ -16,7 +16,7 @@ from msgspec import structs
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from chatbot_erp.actors import frames, moves, successors, tidings
+from chatbot_erp.actors import frames, moves, tidings
 from chatbot_erp.actors.callers import Verdict
 from chatbot_erp.actors.commands import CreateInstance, SendMessage
 from chatbot_erp.actors.contents import Text
@@ -281,7 +281,7 @@ def test_a_number_that_comes_goes_on_where_the_log_has_it(world: World) -> None:
 def test_numbers_that_come_together_do_not_wait_until_what_the_others_write_is_in_the_log(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(successors, "ARRIVAL_PATIENCE_S", 3600.0)
+    monkeypatch.setattr(moves, "ARRIVAL_PATIENCE_S", 3600.0)
     fellows, written = gone_to_another_node(world, "b"), Event()
     world.mute.slow_on = (InstanceRestarted, written)
     fellows.gone.clear()
@@ -295,6 +295,32 @@ def test_numbers_that_come_together_do_not_wait_until_what_the_others_write_is_i
     host = world.open("a", 3)
     world.open("b", 3, host)
     wait_until(lambda: not any(map(world.house.directory.is_coming, "ab")))
+
+
+def test_a_number_that_comes_once_more_has_as_long_as_the_first_time(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(moves, "ARRIVAL_PATIENCE_S", 3600.0)
+    fellows, written = gone_to_another_node(world), Event()
+    fellows.gone.clear()
+    world.supervisor.tell(tidings.Placements(mine=(Placement("a", "here"),)))
+    host = world.open("a", 3)
+    wait_until(lambda: not world.house.directory.is_coming("a"))
+    world.supervisor.tell(tidings.Placements(mine=(Placement("a", "here", "there"),)))
+    host.next(frames.CloseSocket)
+    world.say(host, "a", 3, frames.SocketClosed())
+    assert fellows.given.get(timeout=PATIENCE_S) == "a"
+    world.mute.slow_on = (InstanceRestarted, written)
+    fellows.gone.clear()
+    world.supervisor.tell(tidings.Placements(mine=(Placement("a", "here"),)))
+    try:
+        assert world.mute.slowed.acquire(timeout=PATIENCE_S)
+        for ring in world.alarms.long:
+            ring()  # what was set for its first arrival, if anything
+        assert world.house.directory.is_coming("a")
+    finally:
+        written.set()
+    world.open("a", 4)
 
 
 def test_a_number_that_gets_no_thread_holds_up_none_that_comes_with_it_and_comes_later(

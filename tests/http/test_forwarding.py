@@ -227,7 +227,7 @@ def test_a_call_waits_for_an_instance_that_comes_until_what_is_seen_of_it_is_tru
 ) -> None:
     instance = manager.bring("comes", Status.CONNECTED)
     directory = manager.directory
-    directory.come(instance)
+    directory.come(instance, PATIENCE_S)
     assert ask(node, "GET", "/instances/comes").json()["type"] == "/problems/no-node"  # who looks is not kept waiting
     with ThreadPoolExecutor() as pool:
         call = pool.submit(ask, node, "POST", "/instances/comes/restart")
@@ -256,7 +256,7 @@ def test_an_instance_that_comes_is_listed_as_disconnected_and_counted_under_no_s
         counted = 'chatbot_erp_instances{status="CONNECTED"} 1.0' in ask(node, "GET", "/metrics").text
         return [each["status"] for each in listed], counted
 
-    manager.directory.come(instance)
+    manager.directory.come(instance, PATIENCE_S)
     assert seen() == (["DISCONNECTED"], False)
     manager.directory.came(instance)
     assert seen() == (["CONNECTED"], True)
