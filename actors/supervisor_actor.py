@@ -214,7 +214,7 @@ class SupervisorActor(pykka.ThreadingActor):
             self._lives.tell(slot.instance, tidings.RepeatDue())
 
     def _look_for_lost(self, view: InstanceView) -> None:
-        if self._healer.has(view.id):
+        if self._healer.has(view.id) or self._house.directory.is_coming(view.name):
             return
         age_s = (self._house.now() - view.since).total_seconds()
         cause = unheard_loss(view, age_s=age_s, has_socket=self._openings.has(view.id))

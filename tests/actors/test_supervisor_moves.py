@@ -16,7 +16,7 @@ from msgspec import structs
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from chatbot_erp.actors import frames, moves, tidings
+from chatbot_erp.actors import frames, moves, tidings, watching
 from chatbot_erp.actors.callers import Verdict
 from chatbot_erp.actors.commands import CreateInstance, SendMessage
 from chatbot_erp.actors.contents import Text
@@ -295,6 +295,29 @@ def test_numbers_that_come_together_do_not_wait_until_what_the_others_write_is_i
     host = world.open("a", 3)
     world.open("b", 3, host)
     wait_until(lambda: not any(map(world.house.directory.is_coming, "ab")))
+
+
+def test_a_number_that_comes_without_a_socket_is_not_taken_for_one_that_was_forgotten(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(moves, "ARRIVAL_PATIENCE_S", 3600.0)
+    monkeypatch.setattr(watching, "LOST_PATIENCE_S", 0.0)
+    fellows, written = Fellows(), Event()
+    world.store.company = fellows
+    host = world.create("a")
+    world.supervisor.tell(tidings.Placements(mine=(Placement("a", "here", "there"),)))
+    host.next(frames.CloseSocket)
+    world.say(host, "a", 1, frames.SocketClosed())
+    assert fellows.given.get(timeout=PATIENCE_S) == "a"
+    world.mute.slow_on = (InstanceRestarted, written)
+    fellows.gone.clear()
+    world.supervisor.tell(tidings.Placements(mine=(Placement("a", "here"),)))
+    try:
+        assert world.mute.slowed.acquire(timeout=PATIENCE_S)
+        world.look_thoroughly()
+        assert world.house.directory.view("a").next_try_at is None
+    finally:
+        written.set()
 
 
 def test_a_number_that_comes_once_more_has_as_long_as_the_first_time(
