@@ -8,6 +8,7 @@ from concurrent.futures import Future
 import structlog
 
 from chatbot_erp.actors.house import House
+from chatbot_erp.actors.instance_mail import ended
 from chatbot_erp.actors.tidings import CreationDoubted, CreationSettled
 from chatbot_erp.eventstore.errors import StoreClosed, StoreError
 
@@ -27,7 +28,7 @@ def settle(house: House, instance: str, *, stopped: str | None = None) -> None:
         return
     # What it was asked before it still takes, and nothing after that.
     actor.stop(block=False)
-    if not actor.actor_stopped.is_set():
+    if not ended(actor).is_set():
         _again(house, instance, actor.actor_urn)
         return
 

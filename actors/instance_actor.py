@@ -220,13 +220,16 @@ class InstanceActor(pykka.ThreadingActor):
 
     def _let_go(self) -> None:
         """Nothing more is taken: whoever still waits is told so."""
-        self._callers.release()
         inbox = self.actor_inbox
         assert isinstance(inbox, Mailbox)
-        for message in inbox.left():
-            if message.caller.set_running_or_notify_cancel():
-                message.caller.set_exception(Unavailable("The instance is being brought back to life."))
-        self._downloads.give_up()
+        try:
+            self._callers.release()
+            for message in inbox.left():
+                if message.caller.set_running_or_notify_cancel():
+                    message.caller.set_exception(Unavailable("The instance is being brought back to life."))
+            self._downloads.give_up()
+        finally:
+            inbox.ended.set()
 
     def _report_failure(self) -> None:
         self._house.supervisor.tell(tidings.ActorFailed(instance=self._id, urn=self.actor_urn))

@@ -4,7 +4,10 @@ What sockets say is bounded by their hosts, which hold a socket up while too muc
 """
 
 from queue import Queue
+from threading import Event
 from typing import Any
+
+import pykka
 
 from chatbot_erp.actors.commands import ConfigurePacing, RemoveInstance, RestartInstance
 from chatbot_erp.actors.endpoint import (
@@ -64,6 +67,8 @@ class Mailbox(Queue[Any]):
 
     def _init(self, maxsize: int) -> None:
         super()._init(maxsize)
+        self.ended = Event()
+        """Set by its owner when that has said its last words."""
         self._requests = 0
         self._restarts: set[RestartInstance] = set()
 
@@ -93,3 +98,10 @@ class Mailbox(Queue[Any]):
         """The messages to be sent that nobody has taken."""
         with self.mutex:
             return [item.message for item in self.queue if isinstance(item.message, Deliver)]
+
+
+def ended(actor: pykka.ActorRef[Any]) -> Event:
+    """Set when an instance's actor has written its last words, which it does after `actor_stopped` is set."""
+    inbox = actor.actor_inbox
+    assert isinstance(inbox, Mailbox)
+    return inbox.ended

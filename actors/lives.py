@@ -16,6 +16,7 @@ from chatbot_erp.actors.endpoint import DisableEndpoint, find
 from chatbot_erp.actors.errors import NameTaken
 from chatbot_erp.actors.house import House
 from chatbot_erp.actors.instance_actor import InstanceActor
+from chatbot_erp.actors.instance_mail import ended
 from chatbot_erp.actors.rebuild import rebuild
 from chatbot_erp.actors.state import Instance, State
 from chatbot_erp.actors.webhook_actor import WebhookActor
@@ -290,9 +291,12 @@ class Lives:
         for actor in actors:
             if actor is not None:
                 actor.stop(block=False)
-        for ref in (*actors, *(ref for webhooks in self._webhooks.values() for ref in webhooks.refs())):
-            if ref is not None and not ref.actor_stopped.wait(max(0.0, deadline - time.monotonic())):
-                log.warning("an actor did not end in time", action="actor_left", actor=str(ref))
+        for actor in actors:
+            if actor is not None and not ended(actor).wait(max(0.0, deadline - time.monotonic())):
+                log.warning("an actor did not end in time", action="actor_left", actor=str(actor))
+        for instance, webhooks in self._webhooks.items():
+            if not webhooks.have_ended(deadline):
+                log.warning("deliveries did not end in time", action="actor_left", instance=instance)
 
     def _start_webhook(self, instance: str, name: str, endpoint: str) -> Ref:
         """Runs in the instance's thread, or in the supervisor's."""

@@ -19,9 +19,9 @@ from chatbot_erp.actors import tidings
 from chatbot_erp.actors.errors import NameTaken
 from chatbot_erp.actors.hosts import SocketHosts
 from chatbot_erp.actors.house import House
+from chatbot_erp.actors.instance_mail import ended
 from chatbot_erp.actors.journal import JournalBroken
 from chatbot_erp.actors.lives import Lives
-from chatbot_erp.actors.webhooks import is_over
 from chatbot_erp.eventstore.errors import StoreError
 from chatbot_erp.eventstore.placement import Placement
 
@@ -51,7 +51,7 @@ class Leaving:
     closing: bool = False
     given: bool = False
     quiet: pykka.Future[bool] | None = None
-    ending: pykka.Future[bool] | None = None
+    stopped: bool = False
 
     def age_s(self) -> float:
         return time.monotonic() - self.since
@@ -161,12 +161,12 @@ class Moves:
                 self._close(instance)
         elif self._hosts.has(instance):
             pass
-        elif leaving.ending is None:
-            if not actor.is_alive() or self._is_quiet(actor, leaving):
-                leaving.ending = actor.stop(block=False)
-        elif is_over(leaving.ending):
+        elif ended(actor).is_set():
             self._lives.part(instance)
             self._hosts.set_aside(instance)
+        elif actor.is_alive() and not leaving.stopped and self._is_quiet(actor, leaving):
+            leaving.stopped = True
+            actor.stop(block=False)
 
     def _has_room(self, counts: Callable[[Leaving], bool]) -> bool:
         return sum(map(counts, self._leaving.values())) < AT_ONCE

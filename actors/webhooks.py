@@ -115,12 +115,14 @@ class Webhooks:
     def stop(self) -> None:
         """Let all end with their present attempt; does not wait. No other is started any more."""
         with self._lock:
+            if self._ended:
+                return  # only the first stop is answered when they have told what they had to tell
             self._ended = True
         self._endings = [actor.stop(block=False) for actor in self.refs()]
 
-    def have_ended(self) -> bool:
-        """Whether all that were stopped have told what they had to tell."""
-        return all(map(is_over, self._endings))
+    def have_ended(self, until: float = 0.0) -> bool:
+        """Whether all that were stopped have told what they had to tell; they are waited for until this monotonic time."""
+        return all(is_over(ending, max(0.0, until - time.monotonic())) for ending in self._endings)
 
     def refs(self) -> tuple[Ref, ...]:
         """The actors that there are now."""
@@ -137,10 +139,10 @@ class Webhooks:
             tell(actor, Finish())
 
 
-def is_over(ending: pykka.Future[bool]) -> bool:
+def is_over(ending: pykka.Future[bool], patience_s: float) -> bool:
     """Whether an actor has ended, by the answer to its `stop`; `actor_stopped` is set before it has said its last words."""
     try:
-        ending.get(timeout=0)
+        ending.get(timeout=patience_s)
     except pykka.Timeout:
         return False
     return True

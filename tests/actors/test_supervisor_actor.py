@@ -9,6 +9,7 @@ from typing import Any
 
 import pykka
 import pytest
+from structlog.testing import capture_logs
 
 from chatbot_erp.actors import frames, lives, successors, supervision, tidings, watching
 from chatbot_erp.actors.commands import Observed, RemoveInstance
@@ -20,8 +21,9 @@ from chatbot_erp.actors.supervision import INTENSITY
 from chatbot_erp.actors.supervisor_actor import SupervisorActor
 from chatbot_erp.actors.webhook_actor import WebhookActor
 from chatbot_erp.actors.webhook_credentials import Credentials
-from chatbot_erp.eventstore.events import InstanceRemoved, InstanceRestarted, Status
+from chatbot_erp.eventstore.events import InstanceRemoved, InstanceRestarted, MessageReceived, Status
 from chatbot_erp.eventstore.records import MAIN
+from fake_sockets import received
 from receiver import Delivery, Receiver
 from supervisor_world import PATIENCE_S, World, end_soon
 from webhook_world import wait_until
@@ -325,3 +327,28 @@ def another_life(world: World) -> Iterator[Any]:
     yield supervisor
     supervisor.ask(end_soon())
     supervisor.stop()
+
+
+def test_the_end_does_not_take_an_actor_for_ended_that_still_writes_its_last_words(world: World) -> None:
+    host = world.connect("a")
+    actor, written = world.house.directory.actor("a"), Event()
+    assert actor is not None
+    world.mute.slow_on = (MessageReceived, written)
+    world.showing.clear()
+    world.may_show.clear()
+    world.say(host, "a", 2, frames.SocketOfferedQr(qr="2@", valid_s=60.0))
+    assert world.showing.wait(PATIENCE_S)
+    world.say(host, "a", 2, received("last"), number=1)
+    actor.stop(block=False)
+    world.may_show.set()
+    try:
+        assert world.mute.slowed.acquire(timeout=PATIENCE_S)
+        assert not actor.is_alive()
+        now = time.monotonic()
+        with capture_logs() as logged:
+            world.supervisor.ask(tidings.EndAll(hosts_until=now, actors_until=now))
+        assert str(actor) in [each.get("actor") for each in logged if each.get("action") == "actor_left"]
+    finally:
+        written.set()
+    world.supervisor.ask(tidings.EndAll(hosts_until=now, actors_until=now + PATIENCE_S))
+    assert [each.type for each in world.store.read(stream="a", types={"message.received"})] == ["message.received"]

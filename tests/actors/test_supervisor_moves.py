@@ -130,8 +130,9 @@ class Gate:
         self._turns.release(100)
 
 
-def test_a_number_is_let_go_of_only_when_the_last_words_of_its_actor_are_in_the_log(
-    world: World, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("by_itself", [False, True])
+def test_a_number_is_let_go_of_only_when_the_last_words_of_its_actor_are_in_the_log_however_that_ends(
+    world: World, monkeypatch: pytest.MonkeyPatch, *, by_itself: bool
 ) -> None:
     monkeypatch.setattr(moves, "LOOK_EVERY_S", 3600.0)
     fellows = world.store.company = Fellows()
@@ -162,7 +163,10 @@ def test_a_number_is_let_go_of_only_when_the_last_words_of_its_actor_are_in_the_
     actor.tell(tidings.Deliver(command=command, caller=verdict))
     gate.let_one_through()
     assert world.showing.wait(PATIENCE_S)
-    look()  # hears that it is, and stops the actor
+    if by_itself:
+        actor.stop(block=False)
+    else:
+        look()  # hears that it is, and stops the actor
     gate.let_one_through()
     assert world.mute.slowed.acquire(timeout=PATIENCE_S)
     assert not any(look() for _ in range(3))
