@@ -7,7 +7,7 @@ from typing import Protocol
 import structlog
 
 from chatbot_erp.actors.frames import Said
-from chatbot_erp.actors.spool import packed, read_spools, unpacked, write_packed
+from chatbot_erp.actors.spool import drop_unfinished, packed, read_spools, unpacked, write_packed
 from chatbot_erp.actors.traces import without
 
 KIND = "spool"
@@ -52,12 +52,21 @@ def take_over(directory: Path, vault: Vault, is_mine: Callable[[str], bool], is_
     for owner, content in sorted(vault.all(KIND).items(), key=lambda each: _written_ns(each[0])):
         instance, _, name = owner.partition("/")
         if is_mine(instance):
-            write_packed(directory, f"{Path(name).name}-{instance}", content, written_ns=_written_ns(owner))
+            _write(directory, f"{Path(name).name}-{instance}", content, _written_ns(owner))
             taken += 1
         elif not is_gone(instance):
             continue
         vault.delete(KIND, owner)
     return taken
+
+
+def _write(directory: Path, name: str, content: bytes, written_ns: int) -> None:
+    try:
+        write_packed(directory, name, content, written_ns=written_ns)
+    except OSError:
+        # Whoever is to be forgotten waits for a spool that is not finished; the vault has it still.
+        drop_unfinished(directory, name)
+        raise
 
 
 def _written_ns(owner: str) -> int:

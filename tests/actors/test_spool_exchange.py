@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from chatbot_erp.actors.frames import Said
-from chatbot_erp.actors.spool import PART, close_spools, packed, read_spools, write_spool
+from chatbot_erp.actors.spool import PART, close_spools, packed, read_spools, unfinished_spools, write_spool
 from chatbot_erp.actors.spool_exchange import hand_over, take_over
 from chatbot_erp.eventstore.vault import Vault
 from fake_sockets import received
@@ -88,6 +88,20 @@ def test_what_an_earlier_version_handed_over_is_taken_and_comes_before_all_that_
     vault.put("spool", "a/old", packed([said("a", 1)]))
     assert take_over(tmp_path, vault, is_mine="a".__eq__, is_gone=lambda instance: False) == 2
     assert [spool.path.stem for spool in read_spools(tmp_path)] == ["old-a", "host-a"]
+
+
+def test_what_cannot_be_written_is_left_in_the_vault_and_nothing_unfinished_here(tmp_path: Path, vault: Vault) -> None:
+    path = write_spool(tmp_path, "host", [said("a", 1)])
+    hand_over(tmp_path, vault)
+    in_the_way = path.with_name("host-a.spool")
+    in_the_way.mkdir()
+    for _ in range(2):
+        with pytest.raises(OSError, match=in_the_way.name):
+            take_over(tmp_path, vault, is_mine="a".__eq__, is_gone=lambda instance: False)
+        assert unfinished_spools(tmp_path) == []
+    in_the_way.rmdir()
+    assert take_over(tmp_path, vault, is_mine="a".__eq__, is_gone=lambda instance: False) == 1
+    assert [spool.words[0].number for spool in read_spools(tmp_path)] == [1]
 
 
 def test_the_name_of_a_spool_is_no_way_out_of_its_directory(tmp_path: Path, vault: Vault) -> None:
