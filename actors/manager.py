@@ -261,7 +261,7 @@ class Manager:
         return self._eraser.erase(number, self._house.now())
 
     def hand_over(self, patience_s: float) -> None:
-        """The end has begun: have other nodes, where some can, take the instances, one after the other; meanwhile all go on.
+        """The end has begun: have other nodes, where some can, take the instances, a few at a time; meanwhile all go on.
 
         Returns when they have them, or after so long.
         """
