@@ -1,4 +1,4 @@
-"""How what a caller wants sent gets to the actor of its instance, and the verdict back to the caller."""
+"""How what a caller wants gets to the actor of its instance, and the answer, or the verdict of what is sent, to the caller."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -12,7 +12,6 @@ import msgspec
 import pykka
 
 from chatbot_erp.actors import spans, tidings
-from chatbot_erp.actors.asking import ASK_PATIENCE_S
 from chatbot_erp.actors.callers import Verdict
 from chatbot_erp.actors.commands import SendMessage
 from chatbot_erp.actors.config import Config
@@ -28,6 +27,7 @@ from chatbot_erp.actors.errors import (
 )
 from chatbot_erp.actors.house import House
 from chatbot_erp.actors.instance import OPERATIONAL
+from chatbot_erp.actors.journal import JournalBroken
 from chatbot_erp.actors.lookup import find_message
 from chatbot_erp.actors.media_probe import inspected
 from chatbot_erp.actors.media_url import UrlFetcher
@@ -37,6 +37,9 @@ from chatbot_erp.actors.requests import command_id
 from chatbot_erp.actors.sending import Draft, check_text, complete
 from chatbot_erp.actors.turnstile import Turnstile
 from chatbot_erp.eventstore.events import MessageFailed, MessageOutcomeUnknown, MessageSent
+
+ASK_PATIENCE_S = 35.0
+"""How long an actor may take to answer; a little more than it grants the disk."""
 
 UPLOAD_PATIENCE_S = 600.0
 
@@ -146,3 +149,15 @@ def text_message(number: str, text: str, region: str | None) -> SendMessage:
     to = normalise(number, region)
     check_text(text)
     return SendMessage(command_id=command_id(), number=to, content=Text(text=text))
+
+
+def ask(actor: pykka.ActorRef[Any], message: object) -> Any:
+    """The actor's answer. Raises what it raises, `Unavailable` if it is gone, `OutcomeUnknown` if it is too slow."""
+    try:
+        return actor.ask(message, timeout=ASK_PATIENCE_S)
+    except pykka.ActorDeadError as ex:
+        raise Unavailable("The instance is being brought back to life.") from ex
+    except JournalBroken as ex:
+        raise OutcomeUnknown("The disk has not answered in time; it may still be done.") from ex
+    except pykka.Timeout as ex:
+        raise OutcomeUnknown("The instance has not answered in time; it may still do what was asked.") from ex

@@ -22,11 +22,18 @@ from prometheus_client.metrics_core import Metric
 
 from chatbot_erp.actors import media_specs, tidings
 from chatbot_erp.actors.api_keys import KeyRing
-from chatbot_erp.actors.asking import ASK_PATIENCE_S, ask
 from chatbot_erp.actors.audit import Audit
 from chatbot_erp.actors.commands import ConfigurePacing, CreateInstance, RemoveInstance
 from chatbot_erp.actors.directory import Directory, InstanceView
-from chatbot_erp.actors.dispatch import UPLOAD_PATIENCE_S, Dispatch, Sent, files_at_once, text_message
+from chatbot_erp.actors.dispatch import (
+    ASK_PATIENCE_S,
+    UPLOAD_PATIENCE_S,
+    Dispatch,
+    Sent,
+    ask,
+    files_at_once,
+    text_message,
+)
 from chatbot_erp.actors.erasing import Erased, Eraser, Held
 from chatbot_erp.actors.errors import (
     BadName,

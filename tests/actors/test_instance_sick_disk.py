@@ -9,13 +9,13 @@ import msgspec
 import pytest
 
 from chatbot_erp.actors import frames, tidings
-from chatbot_erp.actors.asking import ask
 from chatbot_erp.actors.commands import (
     LoseSocket,
     Observed,
     RecordVerdict,
     RestartInstance,
 )
+from chatbot_erp.actors.dispatch import ask
 from chatbot_erp.actors.endpoint import EnableEndpoint
 from chatbot_erp.actors.errors import OutcomeUnknown
 from chatbot_erp.actors.instance_actor import InstanceActor
