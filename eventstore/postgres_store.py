@@ -1,5 +1,6 @@
 """The event store, its log reader, its vault and its verification, in a PostgreSQL database."""
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -17,7 +18,7 @@ from chatbot_erp.eventstore.log_reader import LogReader
 from chatbot_erp.eventstore.lookups import IN_A_DATABASE, Lookups
 from chatbot_erp.eventstore.postgres_company import PostgresCompany
 from chatbot_erp.eventstore.postgres_keys import KeysConnection
-from chatbot_erp.eventstore.postgres_lease import Lost, Superseded, Tenure, take
+from chatbot_erp.eventstore.postgres_lease import LOOK_EVERY_S, Lost, Superseded, Tenure, take
 from chatbot_erp.eventstore.postgres_transaction import can_be_looked_up
 from chatbot_erp.eventstore.postgres_writer import Writer
 from chatbot_erp.eventstore.store import EventStore, Settings
@@ -107,10 +108,20 @@ def _take(url: str, node: Node, wanted: Settings) -> Tenure:
 
 
 def _bring_up_to_date(connection: postgres.Connection, patience_ms: int) -> None:
-    """Not while a manager of an older version works with it: StoreUnavailable. Raises also LogTooNew, psycopg.Error."""
-    if not postgres.is_up_to_date(connection):
-        postgres.own(connection, patience_ms)
-        postgres.migrate(connection)
+    """Not while a manager of an older version works with it: StoreUnavailable. Raises also LogTooNew, psycopg.Error.
+
+    Of nodes that begin together one does it, and may work when the others see that it is done.
+    """
+    deadline = time.monotonic() + patience_ms / 1000
+    while not postgres.is_up_to_date(connection):
+        try:
+            postgres.own(connection, patience_ms=0)
+        except StoreUnavailable:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(LOOK_EVERY_S)
+        else:
+            postgres.migrate(connection)
 
 
 def open_vault(url: str) -> Vault:

@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from pathlib import Path
 from threading import Event as Signal
 
@@ -10,6 +11,7 @@ import msgspec
 import psycopg
 import pytest
 
+from chatbot_erp.eventstore import postgres
 from chatbot_erp.eventstore.company import Seat
 from chatbot_erp.eventstore.errors import StoreError, StoreUnavailable, VersionConflict
 from chatbot_erp.eventstore.events import InstanceCreated, MessageAccepted
@@ -36,6 +38,18 @@ def test_who_was_killed_begins_again_at_once_and_in_place_of_who_is_frozen_when_
     assert decide(A, Lease(lapsed=False)) == "take"
     assert decide(A, Lease(lapsed=False, locked=True, company="nodes")) == "wait"
     assert decide(A, Lease(lapsed=True, locked=True, company="nodes")) == "take"
+
+
+def test_a_node_begins_beside_one_that_made_the_database_while_it_waited(database: str, directory: Path) -> None:
+    with closing(postgres.connect(database)) as other, ThreadPoolExecutor(1) as pool:
+        postgres.own(other)
+        beginning = pool.submit(opened, database, directory, A, Signal())
+        asks = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%try_advisory_lock_shared(%'"
+        while other.execute(f"{asks} AND pid <> pg_backend_pid()".encode()).fetchone() is None:
+            assert not beginning.done()
+        postgres.migrate(other)
+        other.execute("SELECT pg_advisory_lock_shared(7166, 1), pg_advisory_unlock(7166, 1)")
+        beginning.result(PATIENCE_S).close()
 
 
 def test_two_nodes_append_to_one_log(database: str, directory: Path, new: Facts, accepted: MessageAccepted) -> None:
