@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
+import os
 import sys
 import tempfile
+import threading
 from array import array
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing.synchronize import Barrier
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,8 +32,6 @@ from postgres_server import PostgresServer
 
 PATIENCE_S = 120
 SPAWN = multiprocessing.get_context("spawn")
-barrier: Barrier
-"""In the process of a node: where all of them and the parent meet."""
 
 
 class Done(NamedTuple):
@@ -43,17 +42,33 @@ class Done(NamedTuple):
     cpu_s: float
 
 
-def meet_at(given: Barrier) -> None:
-    global barrier
-    barrier = given
+def be_a_node(
+    line: Connection, directory: Path, database: str | None, node: Node, actors: int, each: int, seconds: float
+) -> None:
+    """A process, which ends with a traceback where anything fails. Through the line goes None where all meet, then `Done`."""
 
-
-def work(directory: Path, database: str | None, node: Node, actors: int, each: int, seconds: float) -> Done:
-    """In the process of a node: open, have company, append."""
+    def fail(failed: threading.ExceptHookArgs) -> None:
+        threading.__excepthook__(failed)
+        os._exit(1)
 
     def meet() -> None:
-        barrier.wait(PATIENCE_S)
+        line.send(None)
+        line.recv()
 
+    threading.excepthook = fail
+    line.send(work(directory, database, node, actors, each, seconds, meet))
+
+
+def work(
+    directory: Path,
+    database: str | None,
+    node: Node,
+    actors: int,
+    each: int,
+    seconds: float,
+    meet: Callable[[], None],
+) -> Done:
+    """In the process of a node: open, have company, append."""
     with open_store(directory, database, node) as store:
         meet()
         store.company.announce(f"http://{node.name}.example", lambda news: None)
@@ -61,6 +76,25 @@ def work(directory: Path, database: str | None, node: Node, actors: int, each: i
         meet()
         meet()
         return Done(array("d", latencies), took, cpu)
+
+
+def told(line: Connection) -> Done | None:
+    """What a node says next. Exits where that is nothing."""
+    if not line.poll(PATIENCE_S):
+        sys.exit(f"A node has said nothing for {PATIENCE_S} s.")
+    try:
+        said: Done | None = line.recv()
+    except (EOFError, OSError):
+        sys.exit("A node has ended before its time.")
+    return said
+
+
+def meet(lines: Sequence[Connection]) -> None:
+    """Wait until all nodes are there; then they go on."""
+    for line in lines:
+        assert told(line) is None
+    for line in lines:
+        line.send(None)
 
 
 def measure(
@@ -73,16 +107,20 @@ def measure(
     spent: Callable[[], float],
 ) -> str:
     """One line about so many nodes. `spent` says what the database has cost so far, in seconds of the CPU."""
-    turn = SPAWN.Barrier(len(nodes) + 1)
-    with ProcessPoolExecutor(len(nodes), SPAWN, meet_at, (turn,)) as pool:
-        jobs = [pool.submit(work, directory / node.name, database, node, actors, each, seconds) for node in nodes]
-        turn.wait(PATIENCE_S)  # all have opened
-        turn.wait(PATIENCE_S)  # all begin to append
-        before = spent()
-        turn.wait(PATIENCE_S)  # all have appended
-        database_s = spent() - before
-        turn.wait(PATIENCE_S)  # all may close
-        done = [job.result() for job in jobs]
+    lines: list[Connection] = []
+    for node in nodes:
+        line, end = SPAWN.Pipe()
+        asked = (end, directory / node.name, database, node, actors, each, seconds)
+        SPAWN.Process(target=be_a_node, args=asked, daemon=True).start()
+        end.close()
+        lines.append(line)
+    meet(lines)  # all have opened
+    meet(lines)  # all begin to append
+    before = spent()
+    meet(lines)  # all have appended
+    database_s = spent() - before
+    meet(lines)  # all may close
+    done = [each_told for line in lines if (each_told := told(line))]
     latencies = sorted(latency for each_node in done for latency in each_node.latencies_s)
     return (
         f"{len(latencies) / max(node.took_s for node in done):8,.0f}/s"
