@@ -36,7 +36,7 @@ def moment(at: datetime) -> str:
         if at.utcoffset() is None:
             raise NotStorable(f"The moment {at.isoformat()} has no time zone.")
         at = at.astimezone(UTC)
-    if at.microsecond:
+    if at.microsecond and type(at) is datetime:
         return _encode(at)[1:-1].decode()  # a fifth of what isoformat takes; it leaves out a fraction that is zero
     return at.isoformat(timespec="microseconds")[:-6] + "Z"
 

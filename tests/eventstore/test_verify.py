@@ -8,11 +8,12 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from chatbot_erp.eventstore.chain import moment
 from chatbot_erp.eventstore.checkpoints import Checkpoint, Signer, from_row
 from chatbot_erp.eventstore.errors import LogCorrupt, LogTooNew, StoreError
 from chatbot_erp.eventstore.events import MessageAccepted, MessageSent, PingSent
@@ -34,6 +35,16 @@ def log(directory: Path, new: Facts, accepted: MessageAccepted, sent: MessageSen
             for stream in "abc":
                 store.append(stream, version, [new(sent if version % 2 else accepted)], snapshot=b"1").result()
     return directory
+
+
+class Instant(datetime):
+    """As libraries of times have them."""
+
+
+@pytest.mark.parametrize("kind", [datetime, Instant])
+def test_a_moment_is_written_in_one_width_of_whatever_kind_it_is(kind: type[datetime]) -> None:
+    assert moment(kind(2026, 11, 26, 7, 0, 0, 5, tzinfo=UTC)) == "2026-11-26T07:00:00.000005Z"
+    assert moment(kind(2026, 11, 26, 7, 0, 0, 0, tzinfo=UTC)) == "2026-11-26T07:00:00.000000Z"
 
 
 def tamper(directory: Path, *statements: str) -> None:
