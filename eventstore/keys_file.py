@@ -33,6 +33,9 @@ CREATE TABLE IF NOT EXISTS erasures (id TEXT PRIMARY KEY, at TEXT NOT NULL, eras
 STRICT, WITHOUT ROWID;
 """
 
+_LEFT_HERE, _LEFT_TO_WHOEVER = '"left":{"here":', '"left":{"":'
+"""How an earlier manager called the one machine there is. In a database, where this may go, a node may have that name."""
+
 
 class Connection(Protocol):
     """What SubjectKeys and Vault need of a connection. It speaks SQLite's dialect and raises sqlite3.Error."""
@@ -66,6 +69,8 @@ def open_keys(directory: Path) -> sqlite3.Connection:
             connection.execute(f"PRAGMA {pragma}")
         if _schema_of(connection, path) < SCHEMA:
             connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {SCHEMA}; COMMIT;")
+        if connection.execute("SELECT 1 FROM erasures WHERE instr(erased, ?)", (_LEFT_HERE,)).fetchone():
+            connection.execute("UPDATE erasures SET erased = replace(erased, ?, ?)", (_LEFT_HERE, _LEFT_TO_WHOEVER))
     except sqlite3.Error as ex:
         connection.close()
         raise unavailable(ex) from ex

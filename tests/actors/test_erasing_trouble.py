@@ -196,6 +196,20 @@ def test_a_spool_that_is_still_to_be_cleaned_is_not_read(config: Config) -> None
     assert not spool.exists()
 
 
+def test_what_an_earlier_manager_left_to_the_one_machine_there_is_is_cleaned(config: Config) -> None:
+    with EventStore.open(config.data_dir) as store:
+        tell(store, message(HER, "her wish"))
+        people, hers = Subjects(store), [canonical(HER)]
+        people.destroy(people.begin(hers, NOW), hers, NOW, left={"here": None})
+    parked = config.data_dir / "parked" / "1.json"
+    parked.parent.mkdir()
+    parked.write_text(f"her wish, {HER}")
+    with EventStore.open(config.data_dir) as store:
+        Eraser(store, config).resume(LATER)
+        assert store.keys.unfinished_erasures() == []
+    assert not parked.exists()
+
+
 def test_the_command_cleans_also_what_a_host_had_no_time_to_finish(config: Config) -> None:
     with EventStore.open(config.data_dir) as store:
         tell(store, message(HER, "her wish"))
