@@ -117,9 +117,11 @@ class Eraser:
     def erase(self, number: str, now: datetime) -> Erased:
         """Forget them. A second time finds nothing to do.
 
-        Raises `BadNumber`; `ErasureUnfinished` where it is on record and goes on by itself; `StoreError` where it is not.
+        Raises `BadNumber`; `ErasureUnfinished` where it is on record and goes on by itself; `StoreError` or `Unavailable`
+        where it is not.
         """
-        self._inherit()
+        with _Turn(self._turn):
+            self._inherit()
         erasure = self._subjects.begin({canonical(normalise(number))}, now)
         deadline = time.monotonic() + OTHERS_PATIENCE_S
         position: int | None = None
