@@ -3,7 +3,8 @@
 A transaction costs two round trips: the first locks the head row and reads where log and streams stand, the second
 writes and commits. Nothing about the log's end is remembered from one transaction to the next. After the head row the
 node's epoch is read: where that has grown, others have what this node had; nothing is written here any more, and the thread
-ends. Callers whose work is committed are woken while the server works on the next group.
+ends. Callers whose work is committed are woken while the server works on the next group; where other nodes may keep that
+waiting, at once.
 
 When the connection breaks, the thread opens another, again and again; meanwhile all work is refused. A commit that was
 on its way then may have happened: each transaction leaves a mark, and its futures wait until the mark was looked for.
@@ -202,7 +203,7 @@ class Writer:
                 write(self._connection, staging, staging.checkpoint(self._signer, self._cadence), *others)
                 is_on_its_way = True
                 self._connection.execute("COMMIT")
-                # Not before it: other nodes wait for the head row, and who is woken wants the interpreter lock.
+                # Not before it: who is woken wants the interpreter lock.
                 self._announce()
         except Superseded as ex:
             self._connection.close()
@@ -220,6 +221,9 @@ class Writer:
             self._unsigned_since = time.monotonic()
         self.reach(staging.position)
         self._noticed(self._tenure.losses)
+        if self._tenure.has_company:
+            # The next group may wait for the head row as long as one who froze holds it.
+            self._announce()
 
     def _stage(self, ask: Ask, appends: Sequence[Append], *, look: bool) -> tuple[Staging, Outcomes]:
         """Lock the log's end and give everything its place there. Raises Superseded, psycopg.Error."""

@@ -17,7 +17,7 @@ from chatbot_erp.eventstore.errors import StoreError, StoreUnavailable, VersionC
 from chatbot_erp.eventstore.events import InstanceCreated, MessageAccepted
 from chatbot_erp.eventstore.lease import ALONE, VISITOR, Lease, Node, decide
 from chatbot_erp.eventstore.postgres_store import verify
-from node_stores import ONCE, PATIENCE_S, A, B, Direct, Facts, Heard, opened
+from node_stores import ONCE, PATIENCE_S, PATIENT, A, B, Direct, Facts, Heard, opened
 
 SHORT = Node(name="a", movable=True, lease_s=2.0)
 
@@ -206,6 +206,39 @@ def test_who_froze_in_mid_transaction_holds_up_nobody_who_begins(
             direct("UPDATE nodes SET lease_until = now() - interval '1 second' WHERE name = 'a'")
             opened(database, directory, B, Signal()).close()
         assert frozen.closed
+
+
+def test_who_was_committed_hears_of_it_while_another_node_keeps_the_next_group_waiting(
+    database: str, directory: Path, new: Facts, accepted: MessageAccepted
+) -> None:
+    one_by_one = msgspec.structs.replace(PATIENT, group=1)
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    with (
+        opened(database, directory, msgspec.structs.replace(A, lease_s=600.0), Signal()) as a,
+        opened(database, directory, msgspec.structs.replace(B, lease_s=600.0), Signal(), one_by_one) as b,
+        psycopg.connect(database) as first,
+        psycopg.connect(database) as second,
+        psycopg.connect(database, autocommit=True) as looker,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        for node in (a, b):
+            node.company.fix([])  # having looked whether everything is in its place
+
+        def until_so_many_wait(count: int) -> None:
+            while looker.execute(waiting.encode()).fetchone() != (count,):
+                time.sleep(0.01)
+
+        first.execute("SELECT FROM chatbot_erp.head FOR UPDATE")
+        committed = b.append("s", 0, [new(accepted)], snapshot=b"1")
+        until_so_many_wait(1)
+        held = pool.submit(second.execute, "SELECT FROM chatbot_erp.head FOR UPDATE")
+        until_so_many_wait(2)
+        next_one = b.append("s", 1, [new(accepted)], snapshot=b"1")
+        first.rollback()
+        held.result(PATIENCE_S)
+        assert committed.result(PATIENCE_S).version == 1
+        second.rollback()
+        assert next_one.result(PATIENCE_S).version == 2
 
 
 def test_who_froze_in_mid_transaction_costs_nobody_the_lease_and_others_append_when_its_own_has_lapsed(
