@@ -91,7 +91,8 @@ class Company(Protocol):
     def fix(self, streams: Collection[str], /) -> None:
         """Of what this node has, just these are not for others: something of theirs is on this machine only.
 
-        One that has the database to itself also takes those of these that were so on another machine: it is here now.
+        Those of these that were so under a former name of this data directory come to this node, now or when nobody goes on
+        under that. One that has the database to itself also takes those that were so on another machine: it is here now.
         """
 
     def reserve(self, stream: str, name: str, /) -> bool:

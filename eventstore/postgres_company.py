@@ -15,7 +15,7 @@ from chatbot_erp.eventstore.engine import Ask
 from chatbot_erp.eventstore.errors import StoreError
 from chatbot_erp.eventstore.placement import Placement
 from chatbot_erp.eventstore.postgres import Connection, Readers, asking
-from chatbot_erp.eventstore.postgres_lease import Tenure, evict, former_names, life_of
+from chatbot_erp.eventstore.postgres_lease import Tenure, evict, former_names, life_of, take_former
 from chatbot_erp.eventstore.postgres_writer import Writer
 from chatbot_erp.eventstore.work import Errand
 
@@ -109,11 +109,13 @@ class PostgresCompany:
         return self._readers.run(lambda ask: bool(ask("is_living", (name, int(epoch))).fetchone()[0]))
 
     def fix(self, streams: Collection[str], /) -> None:
-        values = {"name": self._tenure.node.name, "streams": list(streams)}
+        self._tenure.here = list(streams)
+        values = {"name": self._tenure.node.name, "streams": self._tenure.here}
 
         def fix(ask: Ask) -> None:
             if not self._tenure.node.movable:
                 ask("take_fixed", values)
+            take_former(ask, self._tenure)
             ask("fix", values)
 
         self._errand(fix).result()

@@ -48,6 +48,8 @@ class Tenure:
         self.losses = 0
         """How often keys were lost, as of the last transaction."""
         self.has_company = False
+        self.here: list[str] = []
+        """The streams of which something is in its data directory only."""
         self._settled_at = -inf
         self._patient_until = self.until
 
@@ -147,6 +149,13 @@ def former_names(ask: Ask, node: Node, machine: str) -> list[str]:
     return [name for (name,) in ask("former_names", {"name": machine, "directory": node.directory})]
 
 
+def take_former(ask: Ask, tenure: Tenure) -> None:
+    """Have what was fixed to former names of this data directory and is there."""
+    if tenure.here:
+        node = tenure.node
+        ask("take_former", {"name": node.name, "directory": node.directory, "streams": tenure.here})
+
+
 def _look(ask: Ask, node: Node) -> Lease:
     lapsed, locked, company = ask("lease", {"name": node.name}).fetchone()
     return Lease(lapsed=lapsed, locked=locked, company=company)
@@ -170,6 +179,7 @@ def settle(connection: Connection, tenure: Tenure) -> None:
             ask("be_seen", (tenure.node.name, tenure.epoch))
         elif not tenure.is_patient() and (superseded := [name for (name,) in ask("supersede", (tenure.node.name,))]):
             ask("abandon", (superseded,))
+        take_former(ask, tenure)
         ask("forget_nodes")
         nodes = _settle(ask) if tenure.node.movable else 1
     tenure.settled(nodes)

@@ -48,7 +48,7 @@ INSERT INTO nodes (name, url, seen_at, epoch, lease_until, directory)
 VALUES (%(name)s, '', clock_timestamp(), 1, clock_timestamp() + make_interval(secs => %(lease_s)s), %(directory)s)
 ON CONFLICT (name) DO UPDATE
 SET url = '', seen_at = excluded.seen_at, epoch = nodes.epoch + 1, lease_until = excluded.lease_until, leaving = false,
-    directory = excluded.directory
+    directory = excluded.directory, succeeded = false
 RETURNING epoch;
 
 -- name: standing_of_node
@@ -94,16 +94,17 @@ WHERE seen_at < now() - interval '30 days' AND NOT EXISTS (SELECT FROM placement
 -- name: machines
 -- Nobody waits for one that was not seen for so long, whatever it still has.
 SELECT name, epoch, lease_until > clock_timestamp() FROM nodes
-WHERE name <> '' AND seen_at >= now() - interval '30 days';
+WHERE name <> '' AND NOT succeeded AND seen_at >= now() - interval '30 days';
 
 -- name: former_names
--- The last one first. One under which somebody works is none.
+-- The last one first. One that a node works under is none; a manager that shares with nobody has no lease to tell by.
 SELECT name FROM nodes
-WHERE directory = %(directory)s AND name NOT IN ('', %(name)s) AND lease_until <= clock_timestamp()
+WHERE directory = %(directory)s AND name NOT IN ('', %(name)s) AND NOT succeeded AND lease_until <= clock_timestamp()
 ORDER BY seen_at DESC, name;
 
 -- name: succeed
-UPDATE nodes SET directory = '', seen_at = '-infinity' WHERE name = ANY(%s) AND lease_until <= clock_timestamp();
+-- The row stays: by its epoch the next life under such a name is another one.
+UPDATE nodes SET succeeded = true WHERE name = ANY(%s) AND lease_until <= clock_timestamp();
 
 -- name: living
 SELECT name, url, leaving FROM nodes WHERE lease_until <> '-infinity';
@@ -140,6 +141,13 @@ WHERE NOT fixed AND node <> %(name)s OR node = %(name)s AND wanted IS NOT NULL;
 
 -- name: take_fixed
 UPDATE placements SET node = %(name)s, wanted = NULL WHERE fixed AND node <> %(name)s AND stream = ANY(%(streams)s);
+
+-- name: take_former
+-- What was fixed to former names of this data directory, as far as it is there. Who still may renew a lease keeps it.
+UPDATE placements AS p SET node = %(name)s, wanted = NULL
+FROM nodes AS n
+WHERE n.name = p.node AND n.directory = %(directory)s AND n.name <> %(name)s AND n.lease_until = '-infinity'
+  AND p.fixed AND p.stream = ANY(%(streams)s);
 
 -- name: free_names
 UPDATE placements SET name = NULL WHERE stream = ANY(%s);
@@ -181,7 +189,7 @@ SELECT secret FROM chatbot_erp_keys.nodes;
 -- name: nodes
 SELECT n.name, n.url, n.seen_at, n.lease_until > clock_timestamp(), count(p.name), n.leaving
 FROM nodes AS n LEFT JOIN placements AS p ON p.node = n.name
-WHERE n.name <> '' AND (n.seen_at >= now() - interval '1 day' OR p.node IS NOT NULL)
+WHERE n.name <> '' AND (NOT n.succeeded AND n.seen_at >= now() - interval '1 day' OR p.node IS NOT NULL)
 GROUP BY n.name ORDER BY n.name;
 
 -- name: is_living

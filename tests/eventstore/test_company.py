@@ -18,6 +18,7 @@ from chatbot_erp.eventstore.subject_keys import Wanted
 from chatbot_erp.eventstore.subjects import Subjects
 from node_stores import ONCE, PATIENCE_S, PATIENT, A, B, Direct, Facts, Heard, opened
 
+C = Node(name="c", movable=True)
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
 
@@ -134,6 +135,57 @@ def test_one_that_shares_with_nobody_leaves_numbers_with_the_machine_that_has_th
         assert b.company.seat("empresa_t") == Seat("t", "c", "", alive=False)
     with opened(database, directory, A, Signal()) as a:
         assert a.company.has("s")
+
+
+def test_what_is_fixed_to_a_former_name_of_a_data_directory_and_lies_there_comes_to_the_present_one(
+    database: str, directory: Path, direct: Direct
+) -> None:
+    with open_store(database, directory, PATIENT, A) as a:
+        for stream in "stu":
+            assert a.company.reserve(stream, f"empresa_{stream}")
+        a.company.fix(["s", "t"])
+    with open_store(database, directory, PATIENT, C) as c:
+        c.company.fix(["s"])
+        assert [c.company.has(stream) for stream in "st"] == [True, False]
+        assert c.company.former_names() == ["a"]
+        c.company.succeed(["a"])
+        assert c.company.former_names() == []
+        at_c = Heard(c)
+        at_c.until_it_has("s", "u")
+        assert {each.name: each.instances for each in c.company.nodes()} == {"a": 1, "c": 2}
+        assert list(c.company.machines()) == ["c"]
+        with opened(database, directory, B, Signal()) as b:
+            assert b.company.seat("empresa_s") == Seat("s", "c", "http://c", alive=True)
+            assert b.company.seat("empresa_t") == Seat("t", "a", "", alive=False)
+
+
+def test_what_is_fixed_to_a_former_name_comes_to_the_present_one_when_nobody_goes_on_under_that(
+    database: str, directory: Path, direct: Direct
+) -> None:
+    with open_store(database, directory, PATIENT, A) as a:
+        assert a.company.reserve("s", "empresa_s")
+        a.company.fix(["s"])
+    direct("UPDATE nodes SET lease_until = 'infinity' WHERE name = 'a'")  # as where it was killed just now
+    with open_store(database, directory, PATIENT, C) as c:
+        c.company.fix(["s"])
+        at_c = Heard(c)
+        assert not c.company.has("s")
+        direct("UPDATE nodes SET lease_until = '-infinity' WHERE name = 'a'")
+        at_c.until_it_has("s")
+
+
+def test_a_data_directory_that_has_a_former_name_again_has_a_life_under_it_that_was_not_before(
+    database: str, directory: Path
+) -> None:
+    lives = []
+    for node in (A, C, A):
+        with open_store(database, directory, PATIENT, node) as store:
+            store.company.succeed(store.company.former_names())
+            store.company.announce("http://anywhere", lambda news: None)
+            store.company.fix([])
+            assert [seen.name for seen in store.company.nodes()] == [node.name]
+            lives.append(store.company.life)
+    assert lives == ["1/a", "1/c", "2/a"]
 
 
 @pytest.mark.parametrize("node", [A, Node(name="alone")], ids=["a node", "one alone"])
