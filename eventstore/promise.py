@@ -11,8 +11,9 @@ from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
-AT_ONCE = 2
-"""Threads that are woken together: one works while the other wakes."""
+AT_ONCE = 16
+"""Threads that are woken together. With few, a thread that computes makes each of them wait for the lock alone, 5 ms one
+after the other; with 32 an append costs a fifth more where nobody computes."""
 
 
 class Promise(Generic[T]):
