@@ -201,7 +201,7 @@ class PostgresCompany:
             if now >= renews_at:
                 renews_at = now + self._tenure.cadence_s / 2
                 self._tenure.renew(ask)
-                evict(ask)
+                evict(ask, self.node)
             if len(positions) < len(words) or now >= looks_at:
                 looks_at = time.monotonic() + self._look(ask)
 

@@ -123,7 +123,7 @@ def _try(connection: Connection, node: Node) -> Tenure | None:
     if decide(node, _look(ask, node)) == "wait":
         return None
     if node.movable:
-        evict(ask)
+        evict(ask, None)
     with connection.transaction():
         # A statement of its own: what comes after it sees what others did while this one waited for the row.
         ask("lock_head")
@@ -161,12 +161,12 @@ def _look(ask: Ask, node: Node) -> Lease:
     return Lease(lapsed=lapsed, locked=locked, company=company)
 
 
-def evict(ask: Ask) -> None:
-    """End the lines of nodes whose leases have lapsed; one that lives has another in a moment.
+def evict(ask: Ask, own: str | None) -> None:
+    """End the lines of nodes whose leases have lapsed, but for this one; one that lives has another in a moment.
 
     Who froze in mid-transaction has the head row, which everybody waits for, and no timeout of the server ends a pipeline.
     """
-    ask("evict")
+    ask("evict", (own,))
 
 
 def settle(connection: Connection, tenure: Tenure) -> None:

@@ -41,7 +41,7 @@ SELECT coalesce((SELECT lease_until < clock_timestamp() FROM nodes WHERE name = 
 
 -- name: evict
 SELECT pg_terminate_backend(pid) FROM held JOIN nodes ON classid = 7167 AND objid = hashtext(name)::bigint & 4294967295
-WHERE lease_until < clock_timestamp() AND lease_until <> '-infinity' AND pid <> pg_backend_pid();
+WHERE lease_until < clock_timestamp() AND lease_until <> '-infinity' AND name IS DISTINCT FROM %s::text;
 
 -- name: take_lease
 INSERT INTO nodes (name, url, seen_at, epoch, lease_until, directory)
