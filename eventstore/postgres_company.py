@@ -207,6 +207,8 @@ class PostgresCompany:
 
     def _look(self, ask: Ask) -> float:
         """In how many seconds to look again: soon, and at once when the lease of another one is to lapse before that."""
+        # The writer may be waiting for the head row as long as one who froze holds it.
+        self._writer.announce()
         standing = ask("standing_of_node", (self._tenure.node.name,)).fetchone()
         if standing is not None:
             self._noticed(standing[1])

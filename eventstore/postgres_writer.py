@@ -3,8 +3,8 @@
 A transaction costs two round trips: the first locks the head row and reads where log and streams stand, the second
 writes and commits. Nothing about the log's end is remembered from one transaction to the next. After the head row the
 node's epoch is read: where that has grown, others have what this node had; nothing is written here any more, and the thread
-ends. Callers whose work is committed are woken while the server works on the next group; where other nodes may keep that
-waiting, at once.
+ends. Callers whose work is committed are woken while the server works on the next group; where another node keeps that
+waiting, within a second (told at once, three nodes appended some tenth less).
 
 When the connection breaks, the thread opens another, again and again; meanwhile all work is refused. A commit that was
 on its way then may have happened: each transaction leaves a mark, and its futures wait until the mark was looked for.
@@ -87,6 +87,7 @@ class Writer:
         self._position = 0
         self._trouble: StoreUnavailable | None = None
         self._committed: Outcomes = []
+        self._telling = threading.Lock()
         self._unsigned_since: float | None = time.monotonic()
         """When this node last appended, where it has signed nothing since."""
         self._pause_s = min(GLANCE_S, tenure.cadence_s, cadence.quiet.total_seconds())
@@ -179,10 +180,12 @@ class Writer:
                 self._commit(group)
                 self._settle()
         finally:
-            self._announce()
+            self.announce()
 
-    def _announce(self) -> None:
-        committed, self._committed = self._committed, []
+    def announce(self) -> None:
+        """Tell whose work is committed, if they were not told yet. Any thread."""
+        with self._telling:
+            committed, self._committed = self._committed, []
         resolve(committed)
 
     def _commit(self, group: list[Work], *, look: bool = False) -> None:
@@ -204,7 +207,7 @@ class Writer:
                 is_on_its_way = True
                 self._connection.execute("COMMIT")
                 # Not before it: who is woken wants the interpreter lock.
-                self._announce()
+                self.announce()
         except Superseded as ex:
             self._connection.close()
             self._fail(group, ex)
@@ -216,14 +219,12 @@ class Writer:
             self._sort_out(group, ex, look=look)
             return
         self._vocabulary |= staging.words
-        self._committed += outcomes
+        with self._telling:
+            self._committed += outcomes
         if staging.events:
             self._unsigned_since = time.monotonic()
         self.reach(staging.position)
         self._noticed(self._tenure.losses)
-        if self._tenure.has_company:
-            # The next group may wait for the head row as long as one who froze holds it.
-            self._announce()
 
     def _stage(self, ask: Ask, appends: Sequence[Append], *, look: bool) -> tuple[Staging, Outcomes]:
         """Lock the log's end and give everything its place there. Raises Superseded, psycopg.Error."""
