@@ -39,6 +39,12 @@ class BoundedSocket(socket.socket):
             with suppress(BlockingIOError):
                 return super().recv(*args)
 
+    def recv_into(self, *args: Any) -> int:
+        while True:
+            self._await(select.POLLIN)
+            with suppress(BlockingIOError):
+                return super().recv_into(*args)
+
     def sendall(self, data: Any, flags: int = 0, /) -> None:
         rest = memoryview(data)
         while rest:
@@ -63,6 +69,10 @@ class BoundedTls(ssl.SSLSocket):
     def recv(self, *args: Any) -> bytes:
         self._bound()
         return super().recv(*args)
+
+    def recv_into(self, *args: Any) -> int:
+        self._bound()
+        return super().recv_into(*args)
 
     def sendall(self, *args: Any) -> None:
         self._bound()
