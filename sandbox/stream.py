@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _UNLINKING = (401, 403, 406)
 
 _ROUND_TRIP_S = 0.1
-"""After which a refused login is answered: over a real line nothing comes sooner. neonize 0.5.2 begins to listen when its
+"""After which a login is refused for good: over a real line nothing comes sooner. neonize 0.5.2 begins to listen when its
 dial is over, and where the session has been erased by then it waits for ever, and says nothing."""
 
 
@@ -186,7 +186,11 @@ class Stream:
             attrs["code"] = str(failure.code)
             if failure.expire_s is not None:
                 attrs["expire"] = str(failure.expire_s)
-        asyncio.get_running_loop().call_later(_ROUND_TRIP_S, self._part, Node("failure", dict(attrs)))
+        last_word = Node("failure", dict(attrs))
+        if failure.reason in _UNLINKING:
+            asyncio.get_running_loop().call_later(_ROUND_TRIP_S, self._part, last_word)
+        else:
+            self._part(last_word)
 
     def _part(self, last_word: Node) -> None:
         """Say a last word, and hang up when it was heard."""
