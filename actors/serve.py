@@ -118,6 +118,9 @@ def run(config: Config, *, sandbox: bool, sandbox_network: str | None) -> int:
     except (OSError, TracesUnavailable) as ex:
         print(f"chatbot-erp cannot run: {ex}", file=sys.stderr)
         return 1
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # All is over in good order; one that comes while Python winds up would have it end as if it were not.
+        signal.signal(number, signal.SIG_IGN)
     return 0
 
 

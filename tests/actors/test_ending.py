@@ -131,3 +131,23 @@ run(Config(data_dir=Path(sys.argv[1]), port=0), sandbox=False, sandbox_network=N
 """
     ended = subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=False, timeout=600)
     assert ended.returncode == EXIT_HANGS
+
+
+def test_a_signal_that_comes_when_all_is_over_changes_nothing_about_a_good_end(tmp_path: Path) -> None:
+    """Python takes its handlers away before the process is gone."""
+    program = """
+import os, signal, sys
+from pathlib import Path
+from chatbot_erp.actors.config import Config
+from chatbot_erp.actors.manager import Manager
+from chatbot_erp.actors.serve import run
+
+Manager.join = lambda manager, url: os.kill(os.getpid(), signal.SIGTERM)
+class Last:
+    def __del__(self, kill=os.kill, me=os.getpid(), number=signal.SIGTERM):
+        kill(me, number)
+sys.last = Last()
+sys.exit(run(Config(data_dir=Path(sys.argv[1]), port=0), sandbox=False, sandbox_network=None))
+"""
+    ended = subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=False, timeout=600)
+    assert ended.returncode == 0
