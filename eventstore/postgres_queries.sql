@@ -97,9 +97,11 @@ SELECT name, epoch, lease_until > clock_timestamp() FROM nodes
 WHERE name <> '' AND NOT succeeded AND seen_at >= now() - interval '30 days';
 
 -- name: former_names
--- The last one first. One that a node works under is none; a manager that shares with nobody has no lease to tell by.
+-- The last one first. One that a node works under is none; a manager that shares with nobody has no lease to tell by. Who
+-- has no name holds the directory's lock: nobody works there, also where the lease of one that was killed still lasts.
 SELECT name FROM nodes
-WHERE directory = %(directory)s AND name NOT IN ('', %(name)s) AND NOT succeeded AND lease_until <= clock_timestamp()
+WHERE directory = %(directory)s AND name NOT IN ('', %(name)s) AND NOT succeeded
+  AND (%(name)s::text = '' OR lease_until <= clock_timestamp())
 ORDER BY seen_at DESC, name;
 
 -- name: succeed

@@ -233,3 +233,12 @@ def test_a_key_that_one_node_destroys_is_forgotten_by_the_others(database: str, 
         people = Subjects(a)
         people.destroy(people.begin(maria.owners, NOON), maria.owners, NOON)
         at_b.until(lambda news: b.keys.cipher(lock.subject, maria.period) is None)
+
+
+def test_a_visitor_knows_whose_directory_it_has_also_while_the_lease_of_one_that_was_killed_lasts(
+    database: str, directory: Path, direct: Direct
+) -> None:
+    opened(database, directory, A, Signal()).close()
+    direct("UPDATE nodes SET lease_until = clock_timestamp() + interval '1 hour' WHERE name = 'a'")
+    with open_store(database, directory.with_name("a"), PATIENT, VISITOR, Signal().set) as visitor:
+        assert visitor.company.machine == "a"
