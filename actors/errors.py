@@ -87,7 +87,7 @@ class BadNumber(Refused):
 class BadMessage(Refused):
     code = "bad-message"
     title = "The message cannot be sent as it is."
-    action = "Give a text of 1 to 65,536 characters that is valid Unicode."
+    action = "Give a text of 1 to 65,536 characters, not all of them space, that is valid Unicode."
 
 
 class NameTaken(Refused):

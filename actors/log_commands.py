@@ -15,7 +15,7 @@ from chatbot_erp.actors.progress import progress
 from chatbot_erp.actors.rebuild import Past, past
 from chatbot_erp.eventstore.checkpoints import Checkpoint
 from chatbot_erp.eventstore.errors import StoreError
-from chatbot_erp.eventstore.events import EVENT_NAMES
+from chatbot_erp.eventstore.events import EVENT_NAMES, MessageSent
 from chatbot_erp.eventstore.log_reader import LogReader
 from chatbot_erp.eventstore.places import Place, move, open_log, verify
 from chatbot_erp.eventstore.records import Recorded
@@ -48,12 +48,13 @@ def show_events(
     shown = 0
     with open_log(place, follow=follow) as log:
         stream = stream_of(log, instance) if instance else None
+        names = names_of(log, stream, message_id) if message_id else set()
         for record in records(log, stream, types, after=after, follow=follow):
             if since and record.recorded_at < since:
                 continue
             if until and record.recorded_at > until:
                 continue
-            if message_id and not speaks_of(record, message_id):
+            if message_id and not speaks_of(record, names):
                 continue
             print(line(record, as_json), flush=follow)
             shown += 1
@@ -131,12 +132,23 @@ def move_log(directory: Path, database: str, *, as_json: bool) -> None:
     )
 
 
-def speaks_of(record: Recorded, message_id: str) -> bool:
-    """Whether an event has to do with this message, named by its id, its command's, or an edit's."""
-    if message_id.encode() not in bytes(record.data):
+def names_of(log: LogReader, stream: str | None, message_id: str) -> set[str]:
+    """The id of a message and that of the command which sent it, given either: what is before its sending has the latter."""
+    names = {message_id}
+    for record in records(log, stream, (EVENT_NAMES[MessageSent],)):
+        if speaks_of(record, {message_id}):
+            data = msgspec.json.decode(record.data)
+            names |= {data["messageId"], data["commandId"]} - {""}
+    return names
+
+
+def speaks_of(record: Recorded, names: set[str]) -> bool:
+    """Whether an event has to do with a message that goes by these ids: its own, its command's, or an edit's."""
+    octets = bytes(record.data)
+    if not any(name.encode() in octets for name in names):
         return False  # most have not, and decoding costs more
-    data = msgspec.json.decode(record.data)
-    return message_id in (data.get("messageId"), data.get("commandId"), data.get("editId"))
+    data = msgspec.json.decode(octets)
+    return not names.isdisjoint((data.get("messageId"), data.get("commandId"), data.get("editId")))
 
 
 def stream_of(log: LogReader, name: str) -> str:

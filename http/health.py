@@ -42,10 +42,11 @@ class Nodes:
             resp.send([node(each) for each in seen])
             return
         host = f"[{self._config.host}]" if ":" in self._config.host else self._config.host
+        # The port that is listened on, which the configuration may have left to the system.
+        listens_on = f"http://{host}:{req.env['SERVER_PORT']}"
         alone = Node(
             name=self._config.node,
-            # The port that is listened on, which the configuration may have left to the system.
-            url=f"http://{host}:{req.env['SERVER_PORT']}",
+            url=self._config.advertise or listens_on,
             instances=len(self._manager.directory.views()),
             seen_at=datetime.now(UTC),
             alive=True,

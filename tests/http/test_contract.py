@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 import pytest
+from tests.http.conftest import Caller
 
+from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.directory import Qr
 from chatbot_erp.eventstore.events import Status
 
 if TYPE_CHECKING:
-    from tests.http.conftest import Caller, FakeManager
+    from tests.http.conftest import FakeManager
 
 NEW = {"name": "empresa_x", "webhookUrl": "http://api_mensagem/webhook/whatsapp"}
 
@@ -150,6 +152,11 @@ def test_a_single_manager_is_the_only_node(api: Caller, manager: FakeManager) ->
     (node,) = api.get("/nodes").json
     assert (node["name"], node["url"], node["instances"]) == ("node-1", "http://127.0.0.1:3000", 1)
     assert node["seenAt"].endswith("Z")
+
+
+def test_a_single_manager_is_reached_where_it_says(manager: FakeManager) -> None:
+    (node,) = Caller(manager, Config(node="node-1", advertise="https://wa.example")).get("/nodes").json
+    assert node["url"] == "https://wa.example"
 
 
 def test_health_tells_life_and_readiness_apart(api: Caller, manager: FakeManager) -> None:

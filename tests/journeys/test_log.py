@@ -34,12 +34,15 @@ def test_the_log_of_a_running_and_of_a_stopped_manager_reads_the_same(
     assert running == stopped
     assert [event["data"]["messageId"] for event in running] == [message_id]
 
+    (sent,) = running
     about = objects(manager, "events", "--message-id", message_id)
     assert [event["type"] for event in about if event["type"].startswith("message")] == [
+        "message.accepted",
         "message.sent",
         "message.acknowledged",
         "message.acknowledged",
     ]
+    assert objects(manager, "events", "--message-id", sent["data"]["commandId"]) == about
     people = manager.run("events", "--limit", "1")
     assert "instance.created" in people.stdout
 
