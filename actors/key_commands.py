@@ -33,7 +33,7 @@ def create_key(place: Place, *, scopes: tuple[str, ...], instances: tuple[str, .
     if isinstance(place, Path) and not (place / database.FILE).exists():
         print(f"There is no log in {where} yet: the key is one of a manager that is started there.", file=sys.stderr)
     reach = frozenset(instances) or None
-    with key_ring(place) as ring:
+    with key_ring(place, makes=True) as ring:
         key, record = ring.create(frozenset(map(Scope, scopes)), reach, label, datetime.now(UTC))
     if as_json:
         print(msgspec.json.encode({"key": key, **shown(record)}).decode())
@@ -43,7 +43,7 @@ def create_key(place: Place, *, scopes: tuple[str, ...], instances: tuple[str, .
 
 
 def list_keys(place: Place, *, as_json: bool) -> None:
-    """Print every key that was ever made, but not what opens with it. Raises `StoreError`."""
+    """Print every key that was ever made, but not what opens with it. Raises `ClickException`, `StoreError`."""
     with key_ring(place) as ring:
         records = ring.all()
     if as_json:
@@ -81,10 +81,18 @@ def description(record: ApiKey) -> str:
 
 
 @contextmanager
-def key_ring(place: Place) -> Iterator[KeyRing]:
-    """The keys of a place; a data directory is made where there is none."""
+def key_ring(place: Place, *, makes: bool = False) -> Iterator[KeyRing]:
+    """The keys of a place. Where a directory has neither keys nor log, one that `makes` keys makes it a data directory.
+
+    Raises `ClickException`.
+    """
     if isinstance(place, Path):
-        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if makes:
+            place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        elif not ((place / FILE).exists() or (place / database.FILE).exists()):
+            raise click.ClickException(
+                f"There are no keys in {place}. Say where the manager keeps them: --data-dir, or --database."
+            )
     vault = open_vault(place)
     try:
         yield KeyRing(vault)

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import click
 
 from chatbot_erp.actors.config import Config, is_loopback
-from chatbot_erp.actors.options import data_dir, database, option
+from chatbot_erp.actors.options import Finite, data_dir, database, option
 from chatbot_erp.actors.tools import COMMANDS
 
 
@@ -42,7 +42,7 @@ def main() -> None:
 @option(
     "--starts-per-second",
     default=Config().starts_per_s,
-    type=click.FloatRange(0.1, 1000),
+    type=Finite(0.1, 1000),
     help="Sockets opened a second, when many are wanted at once.",
 )
 @option(
@@ -54,7 +54,7 @@ def main() -> None:
 @option(
     "--qr-timeout",
     default=Config().qr_timeout_s,
-    type=click.FloatRange(1),
+    type=Finite(1),
     help="Seconds one such time may take; WhatsApp's own limit is 160.",
 )
 @option(
@@ -69,9 +69,13 @@ def main() -> None:
     type=click.IntRange(1),
     help="File descriptors above which it is, too.",
 )
-@option("--webhook-timeout", default=15.0, type=click.FloatRange(0.1, 300), help="Seconds for one attempt in all.")
-@option("--webhook-retry-for", default=76.0, type=click.FloatRange(0.001), help="Hours an event is retried.")
-@option("--webhook-deny", multiple=True, help="Networks no webhook may reach; `private`: also RFC 1918 and loopback.")
+@option("--webhook-timeout", default=15.0, type=Finite(0.1, 300), help="Seconds for one attempt in all.")
+@option("--webhook-retry-for", default=76.0, type=Finite(0.001), help="Hours an event is retried.")
+@option(
+    "--webhook-deny",
+    multiple=True,
+    help="Networks no webhook may reach, repeatable (in the environment with spaces between); `private`: also RFC 1918 and loopback.",
+)
 @option(
     "--default-region",
     default=None,
@@ -80,7 +84,7 @@ def main() -> None:
 @option(
     "--media-keep-days",
     default=0.0,
-    type=click.FloatRange(0, 3650),
+    type=Finite(0, 3650),
     help="Fetch the files of messages as they come, and keep them for so long.  0: only when they are asked for.",
 )
 @option(
@@ -120,7 +124,7 @@ def main() -> None:
 @option(
     "--lease",
     default=Config().lease_s,
-    type=click.FloatRange(5),
+    type=Finite(5),
     help="Seconds that other nodes wait for one that falls silent, before they take what it has.",
 )
 @option("--sandbox", is_flag=True, help="Use the built-in WhatsApp network on loopback: no phone, no internet.")

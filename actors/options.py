@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,16 @@ Command = Callable[..., Any]
 
 POSITION = click.IntRange(0, 2**63 - 1)
 """Of the log, as far as any store can count."""
+
+
+class Finite(click.FloatRange):
+    """A range of numbers; `nan`, which is below nothing and above nothing, and infinities are in none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if not isfinite(number):
+            self.fail(f"{value} is no number that can be reckoned with.", param, ctx)
+        return number
 
 
 def option(name: str, **settings: Any) -> Callable[[Command], Command]:

@@ -92,6 +92,14 @@ def test_sessions_that_could_be_nowhere_are_refused(words: tuple[str, ...], said
     assert "secret" not in done.output
 
 
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf"])
+def test_what_cannot_be_reckoned_with_is_no_number(tmp_path: Path, number: str) -> None:
+    for option in (each for each in COMMANDS["serve",].params if isinstance(each.type, click.FloatRange)):
+        done = CliRunner().invoke(main, ["serve", "--data-dir", str(tmp_path / "d"), option.opts[0], number])
+        assert (done.exit_code, "Invalid value" in done.output) == (2, True), option.opts
+    assert not (tmp_path / "d").exists()
+
+
 def test_keys_are_made_listed_and_revoked_by_a_program(tmp_path: Path) -> None:
     where = ("--data-dir", str(tmp_path / "data"))
     (made,) = lines("keys", "create", "--scope", "send", "--instance", "a", "--label", "orders", *where)
@@ -99,6 +107,16 @@ def test_keys_are_made_listed_and_revoked_by_a_program(tmp_path: Path) -> None:
     assert lines("keys", "list", *where) == [made]
     (revoked,) = lines("keys", "revoke", str(made["id"]), *where)
     assert revoked["revoked_at"] is not None
+
+
+@pytest.mark.parametrize("words", [("list",), ("revoke", "9f2c61d0")])
+def test_who_looks_for_keys_in_a_wrong_directory_is_told_so_and_leaves_nothing_there(
+    tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    done = CliRunner().invoke(main, ["keys", *words, "--data-dir", str(tmp_path / "mistyped")])
+    assert done.exit_code == 1
+    assert "There are no keys in" in done.output
+    assert not (tmp_path / "mistyped").exists()
 
 
 def test_whoever_makes_a_key_is_told_where_and_warned_where_no_manager_has_run(tmp_path: Path) -> None:
