@@ -70,7 +70,7 @@ def main() -> None:
     help="File descriptors above which it is, too.",
 )
 @option("--webhook-timeout", default=15.0, type=Finite(0.1, 300), help="Seconds for one attempt in all.")
-@option("--webhook-retry-for", default=76.0, type=Finite(0.001), help="Hours an event is retried.")
+@option("--webhook-retry-for", default=76.0, type=Finite(0.001, 87_600), help="Hours an event is retried.")
 @option(
     "--webhook-deny",
     multiple=True,
@@ -167,6 +167,8 @@ def serve(
             f"{host} can be reached by others: set --api-key (CHATBOT_ERP_API_KEY), or make a key with"
             f" `chatbot-erp keys create --data-dir {data_dir} --scope manage`."
         )
+    if api_key and api_key.strip() != api_key:
+        raise click.UsageError("--api-key begins or ends with space, which no header can carry: nobody could show it.")
     kept, pool = _sessions(sessions, database)
     config = Config(
         host=host,

@@ -92,6 +92,15 @@ def test_sessions_that_could_be_nowhere_are_refused(words: tuple[str, ...], said
     assert "secret" not in done.output
 
 
+@pytest.mark.parametrize("key", [" ", "secret\n", " secret"])
+def test_a_key_that_nobody_could_show_is_refused(tmp_path: Path, key: str) -> None:
+    done = CliRunner().invoke(main, ["serve", "--data-dir", str(tmp_path / "d")], env={"CHATBOT_ERP_API_KEY": key})
+    assert done.exit_code == 2
+    assert "nobody could show it" in done.output
+    assert "secret" not in done.output
+    assert not (tmp_path / "d").exists()
+
+
 @pytest.mark.parametrize("number", ["nan", "inf", "-inf"])
 def test_what_cannot_be_reckoned_with_is_no_number(tmp_path: Path, number: str) -> None:
     for option in (each for each in COMMANDS["serve",].params if isinstance(each.type, click.FloatRange)):
