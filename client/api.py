@@ -54,10 +54,10 @@ class Refused(ClientError):
 
 
 class Client:
-    """One manager, and the key to show there."""
+    """One manager, and the key to show there. A URL without a scheme is an http one."""
 
     def __init__(self, url: str, *, key: str | None = None, timeout_s: float = TIMEOUT_S) -> None:
-        self._url = url.rstrip("/")
+        self._url = (url if "://" in url else f"http://{url}").rstrip("/")
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._timeout_s = timeout_s
         self._pool = urllib3.PoolManager(retries=False)

@@ -160,6 +160,11 @@ def test_where_nobody_listens_the_call_is_unreachable_and_not_repeated() -> None
         Client("http://127.0.0.1:9", timeout_s=2).restart("empresa_x")
 
 
+def test_an_address_without_a_scheme_is_an_http_one(httpserver: HTTPServer) -> None:
+    httpserver.expect_request("/instances").respond_with_json([])
+    assert Client(f"{httpserver.host}:{httpserver.port}").instances() == []
+
+
 def test_events_are_read_page_by_page_to_the_present_end(httpserver: HTTPServer) -> None:
     log = [
         shapes.Event(
