@@ -110,7 +110,7 @@ class Gate:
                 raise
             caller = None
         if caller is not None:
-            req.caller, req.grant = caller.digest, caller.grant
+            req.caller, req.key, req.grant = caller.digest, caller.key_id or None, caller.grant
         elif not is_open(req.path):
             raise RequestRefused(UNAUTHENTICATED)
 

@@ -104,7 +104,14 @@ class ProblemTask(ErrorTask):
         self.set_close_on_finish()
         self.content_length = len(body)
         self.write(body)
-        log.info("refused", action="request_refused", request_id=str(request), status=error.code, problem=kind.code)
+        log.info(
+            "refused",
+            action="request_refused",
+            request_id=str(request),
+            status=error.code,
+            problem=kind.code,
+            address=self.channel.addr[0],
+        )
 
 
 class Knobs(Adjustments):

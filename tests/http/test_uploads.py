@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
+from structlog.testing import capture_logs
 
 from chatbot_erp.http.channel import UPLOADS_AT_ONCE, UPLOADS_OF_ONE
 from chatbot_erp.http.exchange import LARGEST_BODY
@@ -110,8 +111,10 @@ def test_a_file_too_many_is_told_to_come_later(start: Callable[..., Serving]) ->
 def test_a_file_of_somebody_without_a_key_is_not_even_taken_in(start: Callable[..., Serving]) -> None:
     server = start(api_key="right")
     head = UPLOAD + b"Content-Length: 9999999\r\n"
-    answer = hear(say(server, head + b"\r\n{"))
+    with capture_logs() as lines:
+        answer = hear(say(server, head + b"\r\n{"))
     assert_problem(answer, 401, "unauthenticated")
+    assert [(line["problem"], line["address"]) for line in lines] == [("unauthenticated", "127.0.0.1")]
     assert answer[1]["Www-Authenticate"].startswith("Bearer")
     assert_problem(hear(say(server, head + b"X-API-Key: wrong\r\n\r\n{")), 401, "unauthenticated")
     with say(server, head + b"X-API-Key: right\r\n\r\n{") as admitted:
