@@ -233,7 +233,8 @@ class Serving:
             max_request_body_size=LARGEST_BODY + 1,
             inbuf_overflow=2 * LARGEST_BODY,
             asyncore_use_poll=True,
-            clear_untrusted_proxy_headers=True,
+            # What proxies say is believed in nothing, but that they are there (auth.py).
+            clear_untrusted_proxy_headers=False,
         )
         knobs.uploads = copy(knobs)
         # As base64, with the rest of the message beside it.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from chatbot_erp.actors.config import Config
 from chatbot_erp.http.serving import LOOKING_THREADS, Serving, start_http
@@ -46,6 +47,14 @@ def test_a_taken_port_is_said_so(start: Callable[..., Serving], manager: FakeMan
     server = start()
     with pytest.raises(OSError, match=f"127.0.0.1:{server.port}"):
         start_http(manager, Config(port=server.port))
+
+
+def test_what_a_proxy_says_is_seen_and_nobody_poses_as_another_address_by_it(start: Callable[..., Serving]) -> None:
+    assert_problem(ask(start(), "GET", "/instances", headers={"X-Forwarded-For": "203.0.113.7"}), 403, "foreign-host")
+    with capture_logs() as lines:
+        told = {"X-Forwarded-For": "203.0.113.7", "X-API-Key": "wrong"}
+        assert ask(start(api_key="right"), "GET", "/instances", headers=told)[0] == 401
+    assert [line["address"] for line in lines] == ["127.0.0.1"]
 
 
 def test_a_connection_serves_many_requests(start: Callable[..., Serving]) -> None:
