@@ -132,6 +132,8 @@ class Parser(HTTPRequestParser):
 
     def parse_header(self, header_plus: bytes) -> None:
         super().parse_header(header_plus)
+        # The router takes any number of slashes for one; whoever goes by the path (lanes, uploads) is to see what it sees.
+        self.path = "/" + self.path.lstrip("/")
         if self.command == "POST" and self.path.endswith(UPLOAD_CALLS) and isinstance(self.adj, Knobs):
             self.is_upload = self.chunked or self.content_length >= self.adj.max_request_body_size
             self.adj = self.adj.uploads

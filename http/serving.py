@@ -38,7 +38,8 @@ HEALTH_CALLS = ("/livez", "/readyz")
 WAITING_CALLS = re.compile(
     r"/audit/verify|/subjects/[^/]+|/sandbox/[^/]+/(message|scan)|/instances/[^/]+/"
     r"(message|messages|messages/read|messages/[^/]+/(media|read)|pairing-code|webhook/test"
-    r"|(blocklist|chats|contacts|groups|presence|profile)(/.*)?)"
+    r"|(blocklist|chats|contacts|groups|presence|profile)(/.*)?)",
+    re.DOTALL,
 )
 """Paths of calls that wait for WhatsApp, for a receiver, for all other nodes, or for the whole log to be read."""
 
