@@ -46,16 +46,26 @@ class Asked(Protocol):
     def erase(self, number: str) -> Erasure: ...
 
 
-def print_held(data_dir: Path, database: str | None, *, number: str) -> None:
+def print_held(data_dir: Path, database: str | None, *, number: str, default_region: str | None) -> None:
     """Print every event of somebody, of a running or a stopped manager. Raises `click.ClickException`, `StoreError`."""
+    names = _names(data_dir, database, _international(number, default_region))
     # Where the events themselves come to the terminal, they show how far it is.
     with open_log(database or data_dir) as log, progress("looking", hidden=sys.stdout.isatty()) as done:
-        for record in events(log, log.person(_names(data_dir, database, number)), done):
+        for record in events(log, log.person(names), done):
             print(line(record, as_json=True))
 
 
-def forget(data_dir: Path, database: str | None, number: str, manager: Asked, *, as_json: bool) -> None:
+def forget(
+    data_dir: Path,
+    database: str | None,
+    number: str,
+    manager: Asked,
+    *,
+    as_json: bool,
+    default_region: str | None = None,
+) -> None:
     """Erase somebody, or have it done by the manager that runs. Raises `click.ClickException`, `StoreError`."""
+    number = _international(number, default_region)
     _names(data_dir, database, number)
     if database is None and not (data_dir / FILE).is_file():
         raise NoLog(f"There is no event log in {data_dir}.")
@@ -97,10 +107,17 @@ def _await_former_hosts(data_dir: Path) -> None:
         raise click.ClickException(f"Nothing was erased: {ex}") from ex
 
 
+def _international(number: str, region: str | None) -> str:
+    """A number as whoever is asked next takes it, from whichever region that may dial."""
+    try:
+        whole = normalise(number, region.upper() if region else None)
+    except ManagerError as ex:
+        raise click.ClickException(str(ex)) from ex
+    return whole if "@" in whole else f"+{whole}"
+
+
 def _names(data_dir: Path, database: str | None, number: str) -> set[str]:
     try:
         return session_traces.aliases(data_dir, database, canonical(normalise(number)))
-    except ManagerError as ex:
-        raise click.ClickException(str(ex)) from ex
     except OSError as ex:
         raise click.ClickException(f"Nothing was done: {ex}.") from ex
