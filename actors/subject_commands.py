@@ -31,10 +31,16 @@ HOSTS_PATIENCE_S = 10.0
 
 
 class Erasure(Protocol):
-    """Somebody is forgotten; by the nodes in `awaited`, which are down, when they are back."""
+    """Somebody is forgotten; by the nodes in `awaited`, which are down, when they are back.
+
+    `subjects` is 0 where the log knew nobody of that number, or had forgotten them before.
+    """
 
     @property
     def id(self) -> str: ...
+
+    @property
+    def subjects(self) -> int: ...
 
     @property
     def awaited(self) -> tuple[str, ...]: ...
@@ -71,10 +77,13 @@ def forget(
         raise NoLog(f"There is no event log in {data_dir}.")
     with progress("forgetting", hidden=as_json):
         erasure = _erase(data_dir, database, number, manager)
-    words = f"Forgotten. The erasure is {erasure.id}; backups from before still hold the keys: erase there, too."
+    if erasure.subjects:
+        words = f"Forgotten. The erasure is {erasure.id}; backups from before still hold the keys: erase there, too."
+    else:
+        words = f"The log knows nobody of the number {number}, or no longer: see whether it is the right one."
     if erasure.awaited:
         words += f" On the machines of these nodes, which are down, when they are back: {', '.join(erasure.awaited)}."
-    said = {"erasure": erasure.id, "awaited": erasure.awaited}
+    said = {"erasure": erasure.id, "subjects": erasure.subjects, "awaited": erasure.awaited}
     print(msgspec.json.encode(said).decode() if as_json else words)
 
 
