@@ -83,6 +83,7 @@ def test_an_answer_without_a_body_has_its_head(start: Callable[..., Serving]) ->
         (b"GET\r\n\r\n", 400, "bad-request"),
         (b"get /livez HTTP/1.1\r\n\r\n", 400, "bad-request"),
         (b"GET /livez HTTP/1.1\r\nno colon\r\n\r\n", 400, "bad-request"),
+        (b"GET http://[x/ HTTP/1.1\r\n\r\n", 400, "bad-request"),
         (b"POST /x HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400, "bad-request"),
         (b"POST /x HTTP/1.1\r\nContent-Length: 5, 6\r\n\r\n", 400, "bad-request"),
         (b"POST /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n\r\n", 400, "bad-request"),
