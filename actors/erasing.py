@@ -103,6 +103,7 @@ class Eraser:
         self._subjects = Subjects(store)
         self._directory = config.data_dir
         self._database = config.database
+        self._region = config.default_region
         self._machine = store.company.machine
         self._remains = Remains(config, shelf, spools or Lock())
         self._turn = Lock()
@@ -110,7 +111,7 @@ class Eraser:
 
     def held(self, number: str, *, after: int, limit: int) -> Held:
         """What the log holds of whoever has this number, LID or group's jid. Raises `BadNumber`."""
-        person = self._subjects.person(self._aliases({canonical(normalise(number))}))
+        person = self._subjects.person(self._aliases({canonical(normalise(number, self._region))}))
         records, reached = page(self._store, person, after=after, limit=limit)
         return Held(addresses=person.addresses, records=tuple(records), next=reached)
 
@@ -122,7 +123,7 @@ class Eraser:
         """
         with _Turn(self._turn):
             self._inherit()
-        erasure = self._subjects.begin({canonical(normalise(number))}, now)
+        erasure = self._subjects.begin({canonical(normalise(number, self._region))}, now)
         deadline = time.monotonic() + OTHERS_PATIENCE_S
         position: int | None = None
         try:

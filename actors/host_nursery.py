@@ -120,6 +120,11 @@ class Child:
         return number
 
 
+def _without_our_own(environment: Mapping[str, str]) -> dict[str, str]:
+    """Callers' keys and passwords come as variables of ours; a host runs a library that has no business with them."""
+    return {name: value for name, value in environment.items() if not name.startswith("CHATBOT_ERP_")}
+
+
 class Nursery:
     """The manager's side of one such process."""
 
@@ -132,7 +137,7 @@ class Nursery:
                 [sys.executable, "-P", "-m", "chatbot_erp.actors.host_nursery", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
-                env={**os.environ, **environment},
+                env={**_without_our_own(os.environ), **environment},
             )
 
     def bear(self, wish: Wish) -> Child:

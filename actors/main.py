@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import click
 
 from chatbot_erp.actors.config import Config, is_loopback
-from chatbot_erp.actors.options import Finite, data_dir, database, option
+from chatbot_erp.actors.options import Finite, data_dir, database, default_region, option
 from chatbot_erp.actors.tools import COMMANDS
 
 
@@ -76,11 +76,7 @@ def main() -> None:
     multiple=True,
     help="Networks no webhook may reach, repeatable (in the environment with spaces between); `private`: also RFC 1918 and loopback.",
 )
-@option(
-    "--default-region",
-    default=None,
-    help="Where numbers without a country code are dialled, such as BR.  [default: they begin with a country code]",
-)
+@default_region
 @option(
     "--media-keep-days",
     default=0.0,
@@ -103,7 +99,7 @@ def main() -> None:
     "--content-keep-days",
     default=0,
     type=click.IntRange(0, 36500),
-    help="Days after which nobody can read any more what was said and by whom.  0: it is kept.",
+    help="Days after which nobody can read any more what was said.  0: it is kept.",
 )
 @option(
     "--media-max-mib",

@@ -219,14 +219,14 @@ class Manager:
         try:
             file = self._files.open(instance, media)
             if file is None:
-                file = self._fetch(name, instance, media)
+                file = self._fetch(name, instance, media, message.sent_at)
                 if self.store.losses != losses:
                     self._files.drop(instance, media)  # it may be of somebody who was forgotten meanwhile
         except OSError as ex:
             raise Unavailable(f"The file could not be kept: {ex.strerror}.") from ex
         return MediaFile(file=file, size=os.fstat(file.fileno()).st_size, mime_type=media.mime_type, name=media.name)
 
-    def _fetch(self, name: str, instance: str, media: media_specs.Media) -> BinaryIO:
+    def _fetch(self, name: str, instance: str, media: media_specs.Media, said_at: datetime) -> BinaryIO:
         target = self._files.new(instance)
         with self._downloads.passed(instance):
             fetched: Future[None] = self._ask(name, tidings.AskMedia(media=media, target=str(target)))
@@ -234,7 +234,7 @@ class Manager:
                 fetched.result(MEDIA_PATIENCE_S)
             except FutureTimeout as ex:
                 raise Unavailable("The file has not come in time.") from ex
-        return self._files.take(instance, media, target)
+        return self._files.take(instance, media, target, said_at)
 
     def pace(self, name: str, pacing: Pacing) -> None:
         """Have the instance send so fast from now on."""

@@ -30,6 +30,7 @@ class MediaFiles:
         if config.content_keep_days:  # what is said in a file expires with what is said in words
             keep_days = min(keep_days, config.content_keep_days)
         self._kept_for = timedelta(days=keep_days)
+        self._words_kept_for = timedelta(days=config.content_keep_days)
         self.most_ahead = config.media_keep_max_bytes
         self.spare = config.disk_spare_bytes
 
@@ -73,10 +74,17 @@ class MediaFiles:
         with suppress(FileNotFoundError):
             download.replace(self.place(instance, media))
 
-    def take(self, instance: str, media: Media, download: Path) -> BinaryIO:
-        """What was downloaded, to read; where nothing is kept, its name is gone already and its bytes are when it is closed."""
+    def take(self, instance: str, media: Media, download: Path, said_at: datetime) -> BinaryIO:
+        """What was downloaded, to read; where nothing is kept, its name is gone already and its bytes are when it is closed.
+
+        However late that is, it is kept no longer than the words that were said with it, at `said_at`.
+        """
         file = download.open("rb")
         if self.keeps:
+            if self._words_kept_for:
+                latest = (said_at + self._words_kept_for - self._kept_for).timestamp()
+                at = min(latest, download.stat().st_mtime)
+                os.utime(download, (at, at))
             self.keep(instance, media, download)
         else:
             download.unlink()

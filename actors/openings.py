@@ -13,6 +13,7 @@ from chatbot_erp.actors.host_process import HostDeath
 from chatbot_erp.actors.hosts import SocketHosts
 from chatbot_erp.actors.house import House
 from chatbot_erp.actors.leftovers import take_beside
+from chatbot_erp.actors.phone_numbers import without_numbers
 from chatbot_erp.actors.starts import Starts
 from chatbot_erp.actors.tidings import PlaceSocket, StartsDue
 from chatbot_erp.eventstore.lease import boot_time
@@ -138,7 +139,8 @@ class Openings:
                 exit_code=death.exit_code,
                 signal=death.signal,
                 numbers=len(lost),
-                stderr_tail=death.stderr_tail[-2000:],
+                # An erasure reaches no log lines.
+                stderr_tail=without_numbers(death.stderr_tail[-2000:]),
             )
             self._house.tallies.count("hosts_lost", cause)
         for each in everyone:

@@ -41,6 +41,12 @@ data_dir = option(
     help="Event log, sessions, spool. Made with mode 0700; one manager at a time.",
 )
 
+default_region = option(
+    "--default-region",
+    default=None,
+    help="Where numbers without a country code are dialled, such as BR.  [default: they begin with a country code]",
+)
+
 _database = option(
     "--database",
     default=None,

@@ -31,10 +31,16 @@ HOSTS_PATIENCE_S = 10.0
 
 
 class Erasure(Protocol):
-    """Somebody is forgotten; by the nodes in `awaited`, which are down, when they are back."""
+    """Somebody is forgotten; by the nodes in `awaited`, which are down, when they are back.
+
+    `subjects` is 0 where the log knew nobody of that number, or had forgotten them before.
+    """
 
     @property
     def id(self) -> str: ...
+
+    @property
+    def subjects(self) -> int: ...
 
     @property
     def awaited(self) -> tuple[str, ...]: ...
@@ -46,25 +52,38 @@ class Asked(Protocol):
     def erase(self, number: str) -> Erasure: ...
 
 
-def print_held(data_dir: Path, database: str | None, *, number: str) -> None:
+def print_held(data_dir: Path, database: str | None, *, number: str, default_region: str | None) -> None:
     """Print every event of somebody, of a running or a stopped manager. Raises `click.ClickException`, `StoreError`."""
+    names = _names(data_dir, database, _international(number, default_region))
     # Where the events themselves come to the terminal, they show how far it is.
     with open_log(database or data_dir) as log, progress("looking", hidden=sys.stdout.isatty()) as done:
-        for record in events(log, log.person(_names(data_dir, database, number)), done):
+        for record in events(log, log.person(names), done):
             print(line(record, as_json=True))
 
 
-def forget(data_dir: Path, database: str | None, number: str, manager: Asked, *, as_json: bool) -> None:
+def forget(
+    data_dir: Path,
+    database: str | None,
+    number: str,
+    manager: Asked,
+    *,
+    as_json: bool,
+    default_region: str | None = None,
+) -> None:
     """Erase somebody, or have it done by the manager that runs. Raises `click.ClickException`, `StoreError`."""
+    number = _international(number, default_region)
     _names(data_dir, database, number)
     if database is None and not (data_dir / FILE).is_file():
         raise NoLog(f"There is no event log in {data_dir}.")
     with progress("forgetting", hidden=as_json):
         erasure = _erase(data_dir, database, number, manager)
-    words = f"Forgotten. The erasure is {erasure.id}; backups from before still hold the keys: erase there, too."
+    if erasure.subjects:
+        words = f"Forgotten. The erasure is {erasure.id}; backups from before still hold the keys: erase there, too."
+    else:
+        words = f"The log knows nobody of the number {number}, or no longer: see whether it is the right one."
     if erasure.awaited:
         words += f" On the machines of these nodes, which are down, when they are back: {', '.join(erasure.awaited)}."
-    said = {"erasure": erasure.id, "awaited": erasure.awaited}
+    said = {"erasure": erasure.id, "subjects": erasure.subjects, "awaited": erasure.awaited}
     print(msgspec.json.encode(said).decode() if as_json else words)
 
 
@@ -97,10 +116,17 @@ def _await_former_hosts(data_dir: Path) -> None:
         raise click.ClickException(f"Nothing was erased: {ex}") from ex
 
 
+def _international(number: str, region: str | None) -> str:
+    """A number as whoever is asked next takes it, from whichever region that may dial."""
+    try:
+        whole = normalise(number, region.upper() if region else None)
+    except ManagerError as ex:
+        raise click.ClickException(str(ex)) from ex
+    return whole if "@" in whole else f"+{whole}"
+
+
 def _names(data_dir: Path, database: str | None, number: str) -> set[str]:
     try:
         return session_traces.aliases(data_dir, database, canonical(normalise(number)))
-    except ManagerError as ex:
-        raise click.ClickException(str(ex)) from ex
     except OSError as ex:
         raise click.ClickException(f"Nothing was done: {ex}.") from ex

@@ -12,6 +12,7 @@ from chatbot_erp.actors.options import (
     Moment,
     as_json,
     data_dir,
+    default_region,
     directory_and_database,
     follow,
     option,
@@ -192,6 +193,7 @@ def revoke(**settings: Any) -> None:
 @click.command()
 @click.argument("number")
 @directory_and_database
+@default_region
 @click.option("--json", "as_json", is_flag=True, expose_value=False, help="As it prints in any case.")
 def export(**settings: Any) -> None:
     """Print everything that the log holds of the person with NUMBER (or a LID), one JSON object a line."""
@@ -251,12 +253,21 @@ def qr(*, name: str, url: str, key: str | None, as_json: bool) -> None:
 @click.command()
 @click.argument("number")
 @directory_and_database
+@default_region
 @manager_url
 @manager_key
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @as_json
 def erase(
-    *, number: str, data_dir: Path, database: str | None, url: str, key: str | None, yes: bool, as_json: bool
+    *,
+    number: str,
+    data_dir: Path,
+    database: str | None,
+    default_region: str | None,
+    url: str,
+    key: str | None,
+    yes: bool,
+    as_json: bool,
 ) -> None:
     """Forget the person with NUMBER (or a LID): nobody can read any more what they said. This cannot be undone.
 
@@ -269,7 +280,12 @@ def erase(
 
     if not yes:
         click.confirm(f"Forget {number} for ever?", abort=True, err=True)
-    asking(lambda: reporting(lambda: forget(data_dir, database, number, Client(url, key=key), as_json=as_json)))
+    manager = Client(url, key=key)
+    asking(
+        lambda: reporting(
+            lambda: forget(data_dir, database, number, manager, as_json=as_json, default_region=default_region)
+        )
+    )
 
 
 COMMANDS = (instances, send, qr, events, replay, verify, export, erase, backup, restore, migrate, doctor, keys)

@@ -77,9 +77,13 @@ class Fate(_Shape, frozen=True, kw_only=True):
 
 
 class Erasure(_Shape, frozen=True, kw_only=True):
-    """Somebody is forgotten; by the nodes in `awaited`, which are down, when they are back."""
+    """Somebody is forgotten; by the nodes in `awaited`, which are down, when they are back.
+
+    `subjects` is 0 where the log knew nobody of that number, or had forgotten them before.
+    """
 
     id: str
+    subjects: int
     awaited: tuple[str, ...] = ()
 
 

@@ -90,6 +90,9 @@ def _copy_file(source: Path, target: Path) -> None:
         else:
             create_private(target)
             shutil.copyfile(source, target)
+            # Spools are read, and files end, by their times.
+            seen = source.stat()
+            os.utime(target, ns=(seen.st_atime_ns, seen.st_mtime_ns))
     except FileNotFoundError:
         target.unlink(missing_ok=True)
         return

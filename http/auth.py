@@ -35,6 +35,8 @@ COOKIE = "chatbot-erp"
 """The name of the session's cookie, with the port if the address has one: cookies do not tell ports apart."""
 
 READING = ("GET", "HEAD", "OPTIONS")
+OF_PROXIES = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via")
+"""What proxies say of whom they speak for."""
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,7 +112,7 @@ class Gate:
                 raise
             caller = None
         if caller is not None:
-            req.caller, req.grant = caller.digest, caller.grant
+            req.caller, req.key, req.grant = caller.digest, caller.key_id or None, caller.grant
         elif not is_open(req.path):
             raise RequestRefused(UNAUTHENTICATED)
 
@@ -235,10 +237,14 @@ def refuse_foreign_pages(req: Request) -> None:
     A page elsewhere can make the browser call 127.0.0.1, by a form or script (its Origin tells), by a picture or link
     (Sec-Fetch-Site tells; a link to the dashboard is all right) or by giving its own host name the address 127.0.0.1
     (its Host tells). Programs that are no browser send neither Origin nor Sec-Fetch-Site.
+
+    And so is whoever comes through a proxy on this machine, as far as it says that it is one: all the world may be behind.
     """
     host = req.env.get("HTTP_HOST")
     if host is not None and not is_loopback(host_name(host)):
         raise RequestRefused(FOREIGN_HOST)
+    if any(req.get_header(name) is not None for name in OF_PROXIES):
+        raise RequestRefused(FOREIGN_HOST, "It comes through a proxy, and without a key nobody else is to call.")
     if req.get_header("Origin") is not None and not is_own_origin(req):
         raise RequestRefused(FOREIGN_ORIGIN)
     if not is_open(req.path) and not comes_from_us(req):

@@ -13,7 +13,7 @@ from uuid import uuid4
 import structlog
 from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
-from waitress.parser import HTTPRequestParser
+from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.task import ErrorTask, WSGITask
 from waitress.utilities import BadRequest
 
@@ -104,7 +104,14 @@ class ProblemTask(ErrorTask):
         self.set_close_on_finish()
         self.content_length = len(body)
         self.write(body)
-        log.info("refused", action="request_refused", request_id=str(request), status=error.code, problem=kind.code)
+        log.info(
+            "refused",
+            action="request_refused",
+            request_id=str(request),
+            status=error.code,
+            problem=kind.code,
+            address=self.channel.addr[0],
+        )
 
 
 class Knobs(Adjustments):
@@ -124,7 +131,13 @@ class Parser(HTTPRequestParser):
     """Whether it may bring more than other requests, and does, or does not say."""
 
     def parse_header(self, header_plus: bytes) -> None:
-        super().parse_header(header_plus)
+        try:
+            super().parse_header(header_plus)
+        except ValueError as ex:
+            # Of an address that makes no sense, which waitress leaves to its loop: that hangs up and says so in the log.
+            raise ParsingError("Bad URI") from ex
+        # The router takes any number of slashes for one; whoever goes by the path (lanes, uploads) is to see what it sees.
+        self.path = "/" + self.path.lstrip("/")
         if self.command == "POST" and self.path.endswith(UPLOAD_CALLS) and isinstance(self.adj, Knobs):
             self.is_upload = self.chunked or self.content_length >= self.adj.max_request_body_size
             self.adj = self.adj.uploads

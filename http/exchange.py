@@ -15,7 +15,13 @@ import structlog
 from chatbot_erp.actors import requests, spans
 from chatbot_erp.actors.api_keys import Grant
 from chatbot_erp.actors.outbox import Parcel
-from chatbot_erp.http.problems import CONTENT_TOO_LARGE, ProblemType, RequestRefused
+from chatbot_erp.http.problems import (
+    CONTENT_TOO_LARGE,
+    TOO_MANY_FAILURES,
+    UNAUTHENTICATED,
+    ProblemType,
+    RequestRefused,
+)
 
 LARGEST_BODY = 1024 * 1024
 NAMING_PEOPLE = ("{number}", "{chat}", "{group}")
@@ -54,8 +60,8 @@ class Incoming(msgspec.Struct, frozen=True, kw_only=True):
 class Request(falcon.Request):
     """A request with an id of its own, which no other has; `callers_id` is the X-Request-Id that it came with.
 
-    `caller` is who asks, `grant` what they may do (None: nobody whom a key names), `claim` the idempotency slot,
-    `incoming` what a resource has taken in that spools.
+    `caller` is who asks, `key` the id of their key, `grant` what they may do (None: nobody whom a key names), `claim` the
+    idempotency slot, `incoming` what a resource has taken in that spools.
     """
 
     def __init__(self, env: dict[str, Any], options: falcon.RequestOptions | None = None) -> None:
@@ -67,6 +73,7 @@ class Request(falcon.Request):
         self.ending = ExitStack()
         self.begun = perf_counter()
         self.caller = ""
+        self.key: str | None = None
         self.grant: Grant | None = None
         self.claim: str | None = None
         self.incoming: Incoming | None = None
@@ -110,7 +117,10 @@ class Exchange:
             req.method = "GET"
 
     def process_response(self, req: Request, resp: Response, resource: object, succeeded: bool) -> None:
-        """Add what every answer has, and tell the log who asked what: never a query, a header or a body."""
+        """Add what every answer has, and tell the log who asked what: never a query, a header or a body.
+
+        Who is the id of a key; of somebody who has none that is right, the address.
+        """
         req.method = req.env["REQUEST_METHOD"]
         resp.set_header("X-Request-Id", req.callers_id or str(req.id))
         for name, value in SECURITY_HEADERS.items():
@@ -125,6 +135,8 @@ class Exchange:
             path=quote(named_path(req), safe="/{}")[:LONGEST_PATH_IN_LOG],
             status=resp.status_code,
             problem=resp.problem.code if resp.problem else None,
+            key=req.key,
+            address=req.remote_addr if resp.problem in (UNAUTHENTICATED, TOO_MANY_FAILURES) else None,
             ms=round(took_s * 1000, 1),
         )
         route = req.uri_template or "none"

@@ -271,7 +271,9 @@ class Router:
 def target(req: Request) -> str:
     """The path and the query that are asked for. Some callers name a whole address, as to a proxy: it is no other place."""
     asked: str = req.env["REQUEST_URI"]
-    return asked if asked.startswith("/") else urlsplit(asked)._replace(scheme="", netloc="").geturl()
+    if not asked.startswith("/"):
+        asked = urlsplit(asked)._replace(scheme="", netloc="").geturl()
+    return "/" + asked.lstrip("/")  # behind an address without a port all else would be more of its host
 
 
 def has_body(req: Request, answer: urllib3.BaseHTTPResponse) -> bool:

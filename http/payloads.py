@@ -93,7 +93,7 @@ class Pacing(Payload, frozen=True, kw_only=True):
     """How fast an instance sends; what outruns it is 429. Whatever is left out is off."""
 
     per_minute: Annotated[
-        Annotated[float, Meta(gt=0, le=6000)] | None,
+        Annotated[float, Meta(ge=0.001, le=6000)] | None,
         Meta(description="How many messages a minute in the long run; null: any number."),
     ] = None
     burst: Annotated[int, Meta(ge=1, le=1000, description="So many may go at once after a rest.")] = 1

@@ -97,8 +97,8 @@ NOT_ALLOWED = ProblemType(
 FOREIGN_HOST = ProblemType(
     code="foreign-host",
     status=403,
-    title="The Host header names another machine.",
-    action="Call by 127.0.0.1 or localhost, or configure an API key.",
+    title="The call is for another machine, or comes from one.",
+    action="Call by 127.0.0.1 or localhost, through no proxy, or configure an API key.",
 )
 FOREIGN_ORIGIN = ProblemType(
     code="foreign-origin",

@@ -38,7 +38,8 @@ HEALTH_CALLS = ("/livez", "/readyz")
 WAITING_CALLS = re.compile(
     r"/audit/verify|/subjects/[^/]+|/sandbox/[^/]+/(message|scan)|/instances/[^/]+/"
     r"(message|messages|messages/read|messages/[^/]+/(media|read)|pairing-code|webhook/test"
-    r"|(blocklist|chats|contacts|groups|presence|profile)(/.*)?)"
+    r"|(blocklist|chats|contacts|groups|presence|profile)(/.*)?)",
+    re.DOTALL,
 )
 """Paths of calls that wait for WhatsApp, for a receiver, for all other nodes, or for the whole log to be read."""
 
@@ -233,7 +234,8 @@ class Serving:
             max_request_body_size=LARGEST_BODY + 1,
             inbuf_overflow=2 * LARGEST_BODY,
             asyncore_use_poll=True,
-            clear_untrusted_proxy_headers=True,
+            # What proxies say is believed in nothing, but that they are there (auth.py).
+            clear_untrusted_proxy_headers=False,
         )
         knobs.uploads = copy(knobs)
         # As base64, with the rest of the message beside it.

@@ -125,6 +125,7 @@ class Session:
         refuse_other_pages(req)
         shown = parse(json_body(req), SignInRequest)
         caller = self._doorkeeper.recognise(shown.key.encode(errors="replace"), req.remote_addr)
+        req.key = caller.key_id
         resp.set_cookie(
             cookie_of(req),
             self._sessions.begin(caller),

@@ -21,7 +21,7 @@ export const PROBLEMS = {
   "content-too-large": "O conteúdo é grande demais. O limite é 1 MiB; para arquivos vale --media-max-mib.",
   "endpoint-not-found": "A instância não tem um destino com este nome. Recarregue a página para ver os que existem.",
   "erasure-unfinished": "A exclusão começou, mas não terminou. Ela é retomada a cada dez minutos; resolva o que a impede. {detail}",
-  "foreign-host": "O cabeçalho Host é de outra máquina. Acesse por 127.0.0.1 ou localhost, ou configure uma chave de API.",
+  "foreign-host": "A chamada é para outra máquina, ou vem de uma. Acesse por 127.0.0.1 ou localhost, sem proxy, ou configure uma chave de API.",
   "foreign-origin": "Uma página de outra origem não pode fazer isso. Use o painel do próprio gerenciador.",
   "headers-too-large": "Os cabeçalhos são grandes demais. O limite é 32 KiB.",
   "history-too-long": "Aconteceu coisa demais com a instância para voltar a esse momento por aqui. Na máquina do gerenciador, use “chatbot-erp replay NOME --at MOMENTO”.",

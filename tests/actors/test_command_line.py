@@ -19,6 +19,7 @@ from chatbot_erp.eventstore.errors import LogTooNew
 from chatbot_erp.eventstore.events import PingSent
 from chatbot_erp.eventstore.places import MOVED, open_store
 from chatbot_erp.eventstore.store import EventStore, NewEvent
+from erasing_world import HER, HIM, message, tell
 
 
 def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
@@ -245,6 +246,24 @@ def test_no_command_takes_a_log_that_was_moved_for_the_present_one(words: tuple[
     done = CliRunner().invoke(main, [*words, "--data-dir", str(tmp_path)])
     assert done.exit_code == 1
     assert "was moved to PostgreSQL" in done.output
+
+
+def test_who_is_named_as_one_dials_at_home_is_exported_and_erased(tmp_path: Path) -> None:
+    with EventStore.open(tmp_path) as store:
+        tell(store, message(HER, "her wish"))
+    named = (f"({HER[2:4]}) {HER[4:]}", "--data-dir", str(tmp_path))
+    assert not lines("export", *named), "else this test shows nothing"
+    assert len(lines("export", *named, "--default-region", "br")) == 1
+    lines("erase", *named, "--default-region", "br", "--yes")
+    assert not lines("export", HER, "--data-dir", str(tmp_path))
+
+
+def test_an_erasure_that_finds_nobody_does_not_say_that_somebody_was_forgotten(tmp_path: Path) -> None:
+    with EventStore.open(tmp_path) as store:
+        tell(store, message(HER, "her wish"))
+    for number, said in ((HIM, "knows nobody"), (HER, "Forgotten."), (HER, "knows nobody")):
+        done = CliRunner().invoke(main, ["erase", number, "--yes", "--data-dir", str(tmp_path)])
+        assert (done.exit_code, said in done.output) == (0, True), done.output
 
 
 @pytest.mark.parametrize("content", [b"garbage", b"{}", b"\xff"])

@@ -64,7 +64,7 @@ def test_an_ordered_file_arrives_and_is_gone_when_it_has_been_read(tmp_path: Pat
     arrived = desk.downloads.order(MEDIA, target)
     desk.arrive(b"content")
     arrived.result(0)
-    with desk.files.take("i", MEDIA, target) as file:
+    with desk.files.take("i", MEDIA, target, NOW) as file:
         assert not list((tmp_path / "media" / "i").iterdir())
         assert file.read() == b"content"
 
@@ -124,6 +124,20 @@ def test_a_file_is_kept_no_longer_than_words_are(tmp_path: Path) -> None:
     files.tidy(NOW, {"i"})
     assert [path.name for path in (tmp_path / "media" / "i").iterdir()] == ["new"]
     assert not MediaFiles(Config(data_dir=tmp_path, content_keep_days=3)).keeps
+
+
+@pytest.mark.parametrize("media_keep_days", [2, 30])
+def test_a_file_that_is_fetched_late_is_kept_no_longer_than_the_words_that_it_came_with(
+    tmp_path: Path, media_keep_days: float
+) -> None:
+    files = MediaFiles(Config(data_dir=tmp_path, media_keep_days=media_keep_days, content_keep_days=3))
+    download = files.new("i")
+    download.write_bytes(b"x")
+    files.take("i", MEDIA, download, NOW - timedelta(days=2)).close()
+    files.tidy(NOW + timedelta(hours=23), {"i"})
+    assert files.has("i", MEDIA)
+    files.tidy(NOW + timedelta(hours=25), {"i"})
+    assert not files.any()
 
 
 def test_a_file_that_comes_after_somebody_was_forgotten_is_not_kept(tmp_path: Path) -> None:

@@ -226,6 +226,16 @@ def test_what_was_parked_or_said_too_long_ago_is_dropped(config: Config, store: 
     assert len(store.read(types={"content.expired"})) == 1
 
 
+def test_a_number_as_it_is_dialled_at_home_is_hers_where_sends_take_it_so(config: Config, store: EventStore) -> None:
+    tell(store, message(HER, "her wish"))
+    at_home = f"({HER[2:4]}) {HER[4:]}"
+    assert Eraser(store, config).held(at_home, after=0, limit=9).records == (), "else this test shows nothing"
+    eraser = Eraser(store, msgspec.structs.replace(config, default_region="BR"))
+    assert [record.event.text for record in eraser.held(at_home, after=0, limit=9).records] == ["her wish"]  # type: ignore[attr-defined]
+    assert eraser.erase(at_home, NOW).subjects == 1
+    assert text_of(store) == [""]
+
+
 def test_what_is_no_number_changes_nothing(config: Config, store: EventStore) -> None:
     with pytest.raises(BadNumber):
         Eraser(store, config).erase("nobody", NOW)

@@ -6,6 +6,7 @@ from pathlib import Path
 from queue import Empty
 
 import pytest
+from structlog.testing import capture_logs
 
 from chatbot_erp.actors import frames, hosts, leftovers, tidings
 from chatbot_erp.actors.commands import CreateInstance
@@ -171,10 +172,16 @@ def test_a_session_that_cannot_be_erased_keeps_nobody_from_hearing_that_there_is
     assert world.house.tallies.read()[("supervisor_stumbles", "")] == 1
 
 
-def test_a_host_that_dies_takes_its_numbers_to_another(world: World) -> None:
+def test_a_host_that_dies_takes_its_numbers_to_another_and_its_last_words_into_the_log_without_whose_they_are(
+    world: World,
+) -> None:
     host = world.connect("a")
-    world.supervisor.tell(HostDeath(name=host.name, exit_code=None, signal=9, stderr_tail=""))
-    world.open("a", 3)
+    last = "panic: no session with 5591987654321:7@s.whatsapp.net and 300000000000003@lid"
+    with capture_logs() as lines:
+        world.supervisor.tell(HostDeath(name=host.name, exit_code=None, signal=9, stderr_tail=last))
+        world.open("a", 3)
+    (line,) = [each for each in lines if each.get("action") == "host_died"]
+    assert line["stderr_tail"] == "panic: no session with (number) and (number)"
     assert world.log_causes("a") == ["paired", "host_died"]
     assert world.house.tallies.read()[("hosts_lost", "host_died")] == 1
 

@@ -1,5 +1,6 @@
 """Copies of a data directory that somebody is writing to."""
 
+import os
 import sqlite3
 import stat
 import threading
@@ -66,6 +67,7 @@ def test_sessions_are_copied_as_databases_and_other_files_as_they_are(
     (directory / "hosts" / "x.lock").write_text("1")
     (directory / "parked").mkdir()
     (directory / "parked" / "p.json").write_text("{}")
+    os.utime(directory / "parked" / "p.json", ns=(1, 2_000_000_001))
     with closing(sqlite3.connect(directory / "sessions" / "s.db")) as session:
         session.execute("PRAGMA journal_mode=WAL")
         session.execute("CREATE TABLE t (x)")
@@ -76,6 +78,7 @@ def test_sessions_are_copied_as_databases_and_other_files_as_they_are(
         assert copied.execute("SELECT x FROM t").fetchall() == [(1,)]
     names = {str(path.relative_to(tmp_path / "copy")) for path in (tmp_path / "copy").rglob("*") if path.is_file()}
     assert {"events.db", "sessions/s.db", "parked/p.json"} <= names
+    assert (tmp_path / "copy" / "parked" / "p.json").stat().st_mtime_ns == 2_000_000_001
     assert not any("lock" in name or "-wal" in name for name in names)
     modes = {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "copy").rglob("*") if path.is_file()}
     assert modes == {0o600}

@@ -89,6 +89,11 @@ class TestWithoutAKey:
         answer = api.get("/instances", headers={"Host": host})
         assert (answer.status_code, answer.json["type"]) == (403, "/problems/foreign-host")
 
+    @pytest.mark.parametrize("name", ["X-Forwarded-For", "Forwarded", "Via", "X-Real-IP", "X-Forwarded-Host"])
+    def test_whoever_comes_through_a_proxy_of_this_machine_is_refused(self, api: Caller, name: str) -> None:
+        answer = api.get("/instances", headers={name: "203.0.113.7"})
+        assert (answer.status_code, answer.json["type"]) == (403, "/problems/foreign-host")
+
     @pytest.mark.parametrize(
         "origin", ["http://evil.example", "null", "http://127.0.0.1:4000", "http://localhost:3000", ""]
     )

@@ -101,7 +101,8 @@ def test_pacing_is_set_shown_and_taken_off(api: Caller, manager: FakeManager, in
 
 
 @pytest.mark.parametrize(
-    "pacing", [{"perMinute": 0}, {"perMinute": -1}, {"burst": 0}, {"typing": 16}, {"perMinute": "x"}, 5]
+    "pacing",
+    [{"perMinute": 0}, {"perMinute": -1}, {"perMinute": 1e-320}, {"burst": 0}, {"typing": 16}, {"perMinute": "x"}, 5],
 )
 def test_a_pace_that_cannot_be_changes_nothing(api: Caller, manager: FakeManager, instance: str, pacing: Any) -> None:
     answer = api("PATCH", "/instances/a", json={"pacing": pacing, "webhookUrl": "http://elsewhere/"})

@@ -13,6 +13,8 @@ import msgspec
 import pytest
 import requests
 
+import http_caller
+
 if TYPE_CHECKING:
     from tests.http.conftest import FakeManager
 
@@ -105,6 +107,15 @@ def test_a_request_and_its_answer_pass_as_they_are(node: Serving, httpserver: HT
     assert {name: request.headers[name] for name in headers} == headers
     assert request.environ["QUERY_STRING"] == "x=%2F&y"
     assert request.headers["X-Request-Id"] == got.headers["X-Request-Id"]
+
+
+@pytest.mark.parametrize("path", ["instances/a", "//instances/a", "http://elsewhere.example/instances/a"])
+def test_however_a_path_begins_it_is_one_of_the_node_that_has_it(
+    node: Serving, httpserver: HTTPServer, path: str
+) -> None:
+    httpserver.expect_oneshot_request("/instances/a").respond_with_data(b"of that node")
+    answer = http_caller.ask(node, "GET", path, headers={"Authorization": "Bearer secret"})
+    assert (answer[0], answer[2]) == (200, b"of that node")
 
 
 def test_the_id_that_a_caller_gave_goes_on_as_it_is(node: Serving, httpserver: HTTPServer) -> None:

@@ -40,8 +40,9 @@ def test_sends_run_at_once_and_do_not_keep_others_waiting(start: Callable[..., S
         assert {each.result()[0] for each in sends + waiting} == {200}
 
 
+@pytest.mark.parametrize("instances", ["/instances", "//instances", "instances"])
 def test_questions_of_deaf_numbers_keep_neither_looks_nor_changes_waiting(
-    start: Callable[..., Serving], manager: FakeManager
+    start: Callable[..., Serving], manager: FakeManager, instances: str
 ) -> None:
     server = start(threads=2 * (LOOKING_THREADS + CHANGING_THREADS))
     asked, answered = Semaphore(0), Event()
@@ -53,7 +54,7 @@ def test_questions_of_deaf_numbers_keep_neither_looks_nor_changes_waiting(
     manager.inquiries.on_ask = be_deaf
     asking = [("GET", "groups"), ("DELETE", "blocklist/5591999999999")] * max(LOOKING_THREADS, CHANGING_THREADS)
     with ThreadPoolExecutor(len(asking)) as callers:
-        questions = [callers.submit(ask, server, method, f"/instances/a/{path}") for method, path in asking]
+        questions = [callers.submit(ask, server, method, f"{instances}/a/{path}") for method, path in asking]
         for _ in questions:
             assert asked.acquire(timeout=PATIENCE_S)
         for method, path, status in (
@@ -69,7 +70,7 @@ def test_questions_of_deaf_numbers_keep_neither_looks_nor_changes_waiting(
 
 
 def test_every_call_that_waits_for_somebody_else_is_one_that_waits() -> None:
-    others = ("/audit/verify", "/subjects/{number}", "/instances/{name}/webhook/test")
+    others = ("/audit/verify", "/subjects/{number}", "/instances/{name}/webhook/test", "/instances/a/contacts/559\n")
     for path in (*(each.path for each in PEOPLE_AND_GROUPS), *others):
         assert WAITING_CALLS.fullmatch(path), path
     for path in ("/instances/media", "/instances/message", "/instances/groups/restart", "/instances/{name}/events"):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from chatbot_erp.actors.config import Config
 from chatbot_erp.http.serving import LOOKING_THREADS, Serving, start_http
@@ -48,6 +49,14 @@ def test_a_taken_port_is_said_so(start: Callable[..., Serving], manager: FakeMan
         start_http(manager, Config(port=server.port))
 
 
+def test_what_a_proxy_says_is_seen_and_nobody_poses_as_another_address_by_it(start: Callable[..., Serving]) -> None:
+    assert_problem(ask(start(), "GET", "/instances", headers={"X-Forwarded-For": "203.0.113.7"}), 403, "foreign-host")
+    with capture_logs() as lines:
+        told = {"X-Forwarded-For": "203.0.113.7", "X-API-Key": "wrong"}
+        assert ask(start(api_key="right"), "GET", "/instances", headers=told)[0] == 401
+    assert [line["address"] for line in lines] == ["127.0.0.1"]
+
+
 def test_a_connection_serves_many_requests(start: Callable[..., Serving]) -> None:
     connection = HTTPConnection("127.0.0.1", start().port, timeout=PATIENCE_S)
     for _ in range(3):
@@ -74,6 +83,7 @@ def test_an_answer_without_a_body_has_its_head(start: Callable[..., Serving]) ->
         (b"GET\r\n\r\n", 400, "bad-request"),
         (b"get /livez HTTP/1.1\r\n\r\n", 400, "bad-request"),
         (b"GET /livez HTTP/1.1\r\nno colon\r\n\r\n", 400, "bad-request"),
+        (b"GET http://[x/ HTTP/1.1\r\n\r\n", 400, "bad-request"),
         (b"POST /x HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400, "bad-request"),
         (b"POST /x HTTP/1.1\r\nContent-Length: 5, 6\r\n\r\n", 400, "bad-request"),
         (b"POST /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n\r\n", 400, "bad-request"),

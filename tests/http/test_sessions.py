@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from structlog.testing import capture_logs
 from tests.http.conftest import MOMENT, Caller, FakeVault
 
 from chatbot_erp.actors.api_keys import KeyRing, Scope
@@ -34,6 +35,24 @@ def sign_in(api: Caller, key: str = KEY, **headers: str) -> Any:
 
 def cookie(answer: Any) -> dict[str, str]:
     return {"Cookie": f"{COOKIE}={answer.cookies[COOKIE].value}"}
+
+
+def test_the_log_says_whose_key_was_used_and_from_where_one_came_that_is_nobodys(
+    api: Caller, manager: FakeManager
+) -> None:
+    key, record = manager.keys.create(frozenset({Scope.READ}), None, "", MOMENT)
+    with capture_logs() as lines:
+        api.get("/instances", headers={"X-API-Key": key})
+        api.get("/instances", headers=cookie(sign_in(api, key)))
+        api.get("/instances", headers={"X-API-Key": KEY})
+        api.get("/instances", headers={"X-API-Key": "wrong"}, remote_addr="203.0.113.7")
+        api.get("/livez")
+    assert [(line["key"], line["address"]) for line in lines] == [
+        *[(record.id, None)] * 3,
+        ("--api-key", None),
+        (None, "203.0.113.7"),
+        (None, None),
+    ]
 
 
 class TestSession:

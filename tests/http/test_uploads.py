@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
+from structlog.testing import capture_logs
 
 from chatbot_erp.http.channel import UPLOADS_AT_ONCE, UPLOADS_OF_ONE
 from chatbot_erp.http.exchange import LARGEST_BODY
@@ -45,6 +47,21 @@ def test_a_file_to_be_sent_may_be_larger_than_other_bodies(start: Callable[..., 
     assert ask(server, "POST", "/instances/a/messages", chunks, headers)[0] == 200  # type: ignore[arg-type]
     assert manager.uploaded == [b"ABC" * (LARGEST_BODY // 2)] * 2
     assert_problem(hear(say(server, UPLOAD + b"Content-Length: 2147483648\r\n\r\n")), 413, "content-too-large")
+
+
+def test_a_message_of_a_great_many_members_takes_no_memory_for_each(start: Callable[..., Serving]) -> None:
+    server = start()
+    body = b'{"to": "5591999999999", "type": "document", "data": "QUJD"%b}' % b"".join(
+        b', "%x": 0' % number for number in range(300_000)
+    )
+    tracemalloc.start()
+    try:
+        answer = ask(server, "POST", "/instances/a/messages", body, {"Content-Type": "application/json"})
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert_problem(answer, 413, "content-too-large")
+    assert most < 4 * len(body)
 
 
 def test_a_file_that_takes_longer_because_it_is_large_is_waited_for(start: Callable[..., Serving]) -> None:
@@ -94,8 +111,10 @@ def test_a_file_too_many_is_told_to_come_later(start: Callable[..., Serving]) ->
 def test_a_file_of_somebody_without_a_key_is_not_even_taken_in(start: Callable[..., Serving]) -> None:
     server = start(api_key="right")
     head = UPLOAD + b"Content-Length: 9999999\r\n"
-    answer = hear(say(server, head + b"\r\n{"))
+    with capture_logs() as lines:
+        answer = hear(say(server, head + b"\r\n{"))
     assert_problem(answer, 401, "unauthenticated")
+    assert [(line["problem"], line["address"]) for line in lines] == [("unauthenticated", "127.0.0.1")]
     assert answer[1]["Www-Authenticate"].startswith("Bearer")
     assert_problem(hear(say(server, head + b"X-API-Key: wrong\r\n\r\n{")), 401, "unauthenticated")
     with say(server, head + b"X-API-Key: right\r\n\r\n{") as admitted:
