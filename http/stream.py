@@ -19,7 +19,7 @@ from chatbot_erp.eventstore.store import EventStore, Recorded
 from chatbot_erp.http import payloads, queries
 from chatbot_erp.http.exchange import Request, Response
 from chatbot_erp.http.history import stream_of
-from chatbot_erp.http.problems import INVALID, TOO_MANY_STREAMS, RequestRefused
+from chatbot_erp.http.problems import TOO_MANY_STREAMS, RequestRefused
 
 STREAMS = 16
 STREAMS_OF_ONE = 4
@@ -122,7 +122,10 @@ def beginning(req: Request, manager: Manager) -> int:
         return head
     if after > head:
         # It would be silent until the log has come so far: positions of before a backup was restored, say.
-        raise RequestRefused(INVALID, f"The log ends at {head}, before that position: begin from one that it has.")
+        detail = f"The log ends at {head}, before that position: begin from one that it has."
+        if last:
+            queries.refuse("Last-Event-ID", detail, "header")
+        queries.refuse("after", detail)
     return after
 
 

@@ -106,13 +106,18 @@ def test_a_consumer_that_comes_back_misses_nothing_and_hears_nothing_twice(
     assert [msgspec.json.decode(frame["data"])["data"]["messageId"] for frame in heard] == [str(n) for n in range(251)]
 
 
-@pytest.mark.parametrize(("path", "headers"), [("?after=99999", {}), ("", {"Last-Event-ID": "99999"})])
+@pytest.mark.parametrize(
+    ("path", "headers", "wrong"),
+    [("?after=99999", {}, ("after", "query")), ("", {"Last-Event-ID": "99999"}, ("Last-Event-ID", "header"))],
+)
 def test_a_consumer_that_is_ahead_of_the_log_is_told_so_instead_of_nothing(
-    server: Serving, path: str, headers: dict[str, str]
+    server: Serving, path: str, headers: dict[str, str], wrong: tuple[str, str]
 ) -> None:
     with listening(server, f"/events/stream{path}", **headers) as ear:
         assert ear.answer.status == 422
-        assert "The log ends at" in msgspec.json.decode(ear.answer.read())["detail"]
+        problem = msgspec.json.decode(ear.answer.read())
+        assert "The log ends at" in problem["detail"]
+        assert [(each["field"], each["in"]) for each in problem["errors"]] == [wrong]
 
 
 def test_filters_are_those_of_the_log(server: Serving, manager: FakeManager) -> None:
