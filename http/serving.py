@@ -21,7 +21,7 @@ from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.manager import Manager
 from chatbot_erp.eventstore.errors import StoreError
 from chatbot_erp.http.app import App, create_app
-from chatbot_erp.http.auth import Gate
+from chatbot_erp.http.auth import Gate, check
 from chatbot_erp.http.channel import (
     UPLOADS_AT_ONCE,
     UPLOADS_OF_ONE,
@@ -35,6 +35,7 @@ from chatbot_erp.http.channel import (
 from chatbot_erp.http.exchange import LARGEST_BODY, Request, Response
 from chatbot_erp.http.forwarding import FORWARDED
 from chatbot_erp.http.health import HEALTH_CALLS
+from chatbot_erp.http.message_operations import SEND_ANY
 from chatbot_erp.http.playground import Playground
 from chatbot_erp.http.problems import RequestRefused, kind_of
 from chatbot_erp.http.stream import PATH as STREAM_PATH
@@ -116,14 +117,9 @@ class Lanes:
             return self._health
         if WAITING_CALLS.fullmatch(request.path):
             return self._waiting
-        if request.command in ("GET", "HEAD"):
-            return self._streaming if is_stream(request) else self._looking
-        return self._changing
-
-
-def is_stream(request: Any) -> bool:
-    """Whether the answer is a stream."""
-    return request.error is None and request.command == "GET" and request.path == STREAM_PATH
+        if request.command == "GET" and request.path == STREAM_PATH:
+            return self._streaming
+        return self._looking if request.command in ("GET", "HEAD") else self._changing
 
 
 def lane(threads: int) -> ThreadedTaskDispatcher:
@@ -166,10 +162,11 @@ class Listener(TcpWSGIServer):
         self.task_dispatcher.ask(question)  # type: ignore[attr-defined]
 
     def objection(self, channel: Channel, request: Parser) -> BadRequest | None:
-        """Why a large body is not even taken in: nobody here knows who sends it, or too many are here. Else None."""
-        environ = WSGITask(channel, request).get_environment()  # type: ignore[arg-type]
+        """Why a large body is not even taken in: its sender is unknown or may not, or too many are here. Else None."""
+        asked = Request(WSGITask(channel, request).get_environment())  # type: ignore[arg-type]
         try:
-            self.gate.process_request(Request(environ), Response())
+            self.gate.process_request(asked, Response())
+            check(asked.grant, SEND_ANY, request.path.split("/")[2])
         except RequestRefused as ex:
             return NotAdmitted(ex)
         except StoreError as ex:

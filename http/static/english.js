@@ -26,6 +26,7 @@ export const ENGLISH = {
   earlier: "Earlier events", empty: "Nothing has happened yet.", forgotten: "somebody forgotten",
   messages: "Last messages until then", noMessages: "none", position: "position {n}", data: "Data",
   deliveries: "Webhook", endpoint: "Endpoint", waiting: "Waiting", dead: "Given up", settled: "Settled", lastAttempts: "Last attempts", breaker: "State",
+  changeUrl: "Change the URL…", urlChanged: "The webhook goes to {url} now.", save: "Save",
   failingSince: "Failing since", nextAttemptAt: "Next try",
   replay: "Replay…", replayFrom: "From position", replayNow: "Replay", replayed: "Events delivered again: {n}.",
   deadLetters: "Dead letters", redrive: "Deliver again",

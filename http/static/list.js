@@ -25,6 +25,7 @@ export class InstanceList {
   #creation = null;
   #instances = null;
   #chosen = null;
+  #drawn = null;
 
   /** `session` says what there is to see: with a key that may not look, names at most. */
   constructor(session) {
@@ -32,7 +33,7 @@ export class InstanceList {
     if (!this.#mayRead) this.#instances = (session.instances ?? []).map((name) => ({ name, status: null }));
     if (session.scopes.includes("manage")) this.#creation = this.#creationForm();
     this.element = h("nav", { class: "card list", "aria-labelledby": "instances" },
-      h("h2", { id: "instances" }, t("instances")), this.#find, this.#rows, this.#creation,
+      h("h2", { id: "instances" }, t("instances")), this.#creation, this.#find, this.#rows,
       !this.#mayRead && session.instances === null && this.#opening());
     this.overview = h("div", { class: "overview" }, h("p", { class: "quiet" }, t("choose")));
   }
@@ -43,15 +44,25 @@ export class InstanceList {
     this.#instances = await get("/instances");
     if (isFirst && this.#instances.length === 0 && this.#creation) this.#creation.open = true;
     this.#draw();
+    if (isFirst) this.#showChosen();
   }
 
   choose(name) {
     this.#chosen = name;
     this.#draw();
+    this.#showChosen();
+  }
+
+  #showChosen() {
+    this.#rows.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest" });
   }
 
   #draw() {
     if (this.#instances === null) return;
+    // What is replaced while somebody presses a button on it is not clicked.
+    const wished = JSON.stringify([this.#instances, this.#chosen, this.#find.value]);
+    if (wished === this.#drawn) return;
+    this.#drawn = wished;
     if (this.#mayRead) this.#drawOverview();
     const wanted = this.#find.value.toLowerCase();
     this.#find.hidden = this.#instances.length < SEARCH_FROM;

@@ -27,6 +27,7 @@ export const PORTUGUESE = {
   earlier: "Eventos anteriores", empty: "Nada aconteceu ainda.", forgotten: "alguém esquecido",
   messages: "Últimas mensagens até esse momento", noMessages: "nenhuma", position: "posição {n}", data: "Dados",
   deliveries: "Webhook", endpoint: "Destino", waiting: "Na fila", dead: "Abandonados", settled: "Concluídos", lastAttempts: "Últimas tentativas", breaker: "Estado",
+  changeUrl: "Trocar a URL…", urlChanged: "O webhook agora vai para {url}.", save: "Salvar",
   failingSince: "Com falhas desde", nextAttemptAt: "Próxima tentativa",
   replay: "Reenviar histórico…", replayFrom: "A partir da posição", replayNow: "Reenviar", replayed: "Eventos que serão reenviados: {n}.",
   deadLetters: "Eventos abandonados", redrive: "Reenviar",

@@ -7,7 +7,9 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.http.conftest import MOMENT
 
+from chatbot_erp.actors.api_keys import Scope
 from chatbot_erp.eventstore.errors import StoreUnavailable
 from chatbot_erp.http.channel import UPLOADS_AT_ONCE, UPLOADS_OF_ONE
 from chatbot_erp.http.exchange import LARGEST_BODY
@@ -112,6 +114,15 @@ def test_a_file_of_somebody_without_a_key_is_not_even_taken_in(start: Callable[.
     assert_problem(hear(say(server, UPLOAD + LARGE + b"X-API-Key: wrong\r\n\r\n{")), 401, "unauthenticated")
     with say(server, UPLOAD + LARGE + b"X-API-Key: right\r\n\r\n{"):
         wait_until(lambda: admitted(server) == 1)
+
+
+@pytest.mark.parametrize(("scope", "instance"), [(Scope.READ, "a"), (Scope.SEND, "b")])
+def test_nor_is_one_of_somebody_who_may_not_send_it(
+    start: Callable[..., Serving], manager: FakeManager, scope: Scope, instance: str
+) -> None:
+    key, _ = manager.keys.create(frozenset({scope}), frozenset({instance}), "", MOMENT)
+    head = UPLOAD + LARGE + f"X-API-Key: {key}\r\n\r\n{{".encode()
+    assert_problem(hear(say(start(), head)), 403, "not-allowed")
 
 
 def test_nor_is_one_behind_another_request_on_the_same_connection(start: Callable[..., Serving]) -> None:

@@ -229,6 +229,19 @@ def test_a_stream_that_is_refused_is_asked_for_again(new_visitor: NewVisitor) ->
     expect(page.locator("#liveness[data-kind=live]")).to_be_visible()
 
 
+def test_a_line_that_died_without_a_word_is_noticed(new_visitor: NewVisitor) -> None:
+    visitor = new_visitor()
+    visitor.page.clock.install()
+    page = signed_in(visitor)
+    expect(page.locator("#liveness[data-kind=live]")).to_be_visible()
+    for path in ("**/instances", "**/events/stream"):
+        page.route(path, lambda route: route.abort())
+    page.clock.fast_forward(30_000)
+    expect(page.locator("#liveness[data-kind=offline]")).to_be_visible()
+    page.unroute_all()
+    expect(page.locator("#liveness[data-kind=live]")).to_be_visible()
+
+
 def test_what_is_asked_for_all_the_time_is_done_at_its_pace_and_not_put_off_for_ever(new_visitor: NewVisitor) -> None:
     gaps = new_visitor().visit().evaluate(PACED)
     assert all(gap >= 95 for gap in gaps)
@@ -305,6 +318,25 @@ def test_each_endpoint_of_an_instance_is_looked_at_and_controlled(
     expect(card.locator(".facts")).to_contain_text(receiver.url("/first"))
 
 
+def test_a_webhook_that_was_given_a_wrong_url_gets_another(
+    page: Page, house: ManagerProcess, receiver: Receiver, name: str
+) -> None:
+    house.create(name)
+    go_to(page, name)
+    card = page.locator("#webhook")
+    card.get_by_text("Change the URL…").click()
+    expect(card.get_by_label("Webhook URL")).to_have_value(house.call("GET", f"/instances/{name}").json()["webhookUrl"])
+    card.get_by_label("Webhook URL").fill("http://169.254.169.254/")
+    card.get_by_role("button", name="Save").click()
+    expect(card.get_by_role("alert").filter(visible=True)).to_contain_text("denied")
+    card.get_by_label("Webhook URL").fill(receiver.url("/right"))
+    card.get_by_role("button", name="Save").click()
+    said(page, f"The webhook goes to {receiver.url('/right')} now.")
+    expect(card.locator(".facts")).to_contain_text(receiver.url("/right"))
+    expect(card.get_by_text("Change the URL…")).to_be_focused()
+    receiver.wait_for(lambda payload: payload["event"] == "instance.status")
+
+
 def test_since_when_an_endpoint_fails_and_when_it_is_tried_again_is_shown(
     page: Page, house: ManagerProcess, linked: Phone, name: str
 ) -> None:
@@ -338,7 +370,7 @@ def test_a_receiver_is_tried_switched_off_and_on_and_told_again(
     card.get_by_role("button", name="Deliver again").click()
     said(page, "Dead letters delivered again: 1.")
     receiver.wait_for(lambda payload: payload.get("message", {}).get("text") == "Recusada", count=2)
-    expect(card.locator(".letters")).to_be_empty()
+    expect(card.locator(".letters")).to_be_hidden()
 
     card.get_by_role("button", name="Disable", exact=True).click()
     expect(card.locator(".facts")).to_contain_text("disabled")
