@@ -1,35 +1,20 @@
-"""A connection as waitress has it, with our manners where HTTP itself goes wrong.
-
-Falcon never sees a request that waitress refuses: too large, too slow, not HTTP. Those are answered here, with the
-same problem documents.
-"""
+"""A connection as waitress has it, with our manners where HTTP itself goes wrong."""
 
 import re
 import time
 from copy import copy
 from socket import SHUT_WR
 from typing import Any
-from uuid import uuid4
 
-import structlog
 from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser
-from waitress.task import ErrorTask, WSGITask
+from waitress.task import WSGITask
 from waitress.utilities import BadRequest
 
-from chatbot_erp.http.exchange import SECURITY_HEADERS
-from chatbot_erp.http.problems import (
-    CHALLENGE,
-    MEDIA_TYPE,
-    UNAUTHENTICATED,
-    RequestRefused,
-    describe,
-    encode,
-    of_status,
-)
-
-log = structlog.get_logger()
+from chatbot_erp.actors.errors import Unavailable
+from chatbot_erp.http.problems import OF_ERROR, RequestRefused
+from chatbot_erp.http.refusals import NotAdmitted, ProblemTask, RequestTimeout
 
 UPLOAD_CALL = re.compile(r"/instances/[^/]+/messages")
 SLOWEST_BYTES_S = 128 * 1024
@@ -50,25 +35,6 @@ UPLOADS_AT_ONCE, UPLOADS_OF_ONE = 16, 8
 that comes slowly, or waits for a slow number, leaves room for those of others."""
 
 
-class TooManyUploads(BadRequest):
-    code = 503
-    reason = "Service Unavailable"
-
-
-class NotAdmitted(BadRequest):
-    """What the gate has against a request."""
-
-    def __init__(self, refusal: RequestRefused) -> None:
-        super().__init__(str(refusal).rstrip("."))
-        self.problem = refusal.kind
-        self.code, self.reason = refusal.kind.status, "Refused"
-
-
-class RequestTimeout(BadRequest):
-    code = 408
-    reason = "Request Timeout"
-
-
 class AnswerTask(WSGITask):
     """As waitress, but the head of an answer goes out with what follows it: one system call, and one packet."""
 
@@ -80,32 +46,6 @@ class AnswerTask(WSGITask):
             self.wrote_header = True
         super().write(data)
         self.channel.write_soon(b"")  # where nothing follows it
-
-
-class ProblemTask(ErrorTask):
-    """Answers a request that cannot be served with a problem document, and ends the connection."""
-
-    def execute(self) -> None:
-        # The stubs call `request` an error; it is the parser, which has one.
-        error = self.request.error  # type: ignore[attr-defined]
-        request = uuid4()
-        kind = error.problem if isinstance(error, NotAdmitted) else of_status(error.code)
-        body = encode(describe(kind, request, f"{error.body}."))
-        self.status = f"{error.code} {error.reason}"
-        self.response_headers = [
-            ("Content-Type", MEDIA_TYPE),
-            ("Cache-Control", "no-store"),
-            ("X-Request-Id", str(request)),
-            *SECURITY_HEADERS.items(),
-        ]
-        if kind is UNAUTHENTICATED:
-            self.response_headers.append(("WWW-Authenticate", CHALLENGE))
-        if kind.retry_after_s is not None:
-            self.response_headers.append(("Retry-After", str(kind.retry_after_s)))
-        self.set_close_on_finish()
-        self.content_length = len(body)
-        self.write(body)
-        log.info("refused", action="request_refused", request_id=str(request), status=error.code, problem=kind.code)
 
 
 class Knobs(Adjustments):
@@ -179,7 +119,14 @@ class Channel(HTTPChannel):
         """As waitress, and note when a request began."""
         if self.began is None:
             self.began = time.monotonic()
-        taken = super().received(data)
+        try:
+            taken = super().received(data)
+        except OSError as ex:
+            if self.request is None:
+                raise
+            detail = f"The body could not be kept: {ex.strerror}."
+            self._refuse(self.request, NotAdmitted(RequestRefused(OF_ERROR[Unavailable], detail)))
+            return True
         request = self.request
         if request is None:
             self.began = None

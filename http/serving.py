@@ -27,10 +27,8 @@ from chatbot_erp.http.channel import (
     UPLOADS_OF_ONE,
     Channel,
     Knobs,
-    NotAdmitted,
     Parser,
     Question,
-    TooManyUploads,
 )
 from chatbot_erp.http.exchange import LARGEST_BODY, Request, Response
 from chatbot_erp.http.forwarding import FORWARDED
@@ -38,6 +36,7 @@ from chatbot_erp.http.health import HEALTH_CALLS
 from chatbot_erp.http.message_operations import SEND_ANY
 from chatbot_erp.http.playground import Playground
 from chatbot_erp.http.problems import RequestRefused, kind_of
+from chatbot_erp.http.refusals import NotAdmitted, TooManyUploads
 from chatbot_erp.http.stream import PATH as STREAM_PATH
 from chatbot_erp.http.stream import STREAMS
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
@@ -170,6 +172,17 @@ def test_a_file_is_refused_before_it_comes_where_nobody_can_tell_who_brings_it(
     manager.vault.asked = fail
     head = UPLOAD + LARGE + b"X-API-Key: cerp_9f2c61d0_secret\r\n"
     assert_problem(hear(say(start(api_key="right"), head + b"\r\n{")), 503, "store-unavailable")
+
+
+def test_a_file_for_which_the_disk_has_no_room_is_refused_and_its_caller_told(
+    start: Callable[..., Serving], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    server = start()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    body = b'{"to": "5591999999999", "type": "document", "data": "' + b"QUJD" * LARGEST_BODY + b'"}'
+    answer = ask(server, "POST", "/instances/a/messages", body, {"Content-Type": "application/json"})
+    assert_problem(answer, 503, "unavailable")
+    assert answer[1]["Retry-After"] == "5"
 
 
 def test_who_goes_on_talking_after_a_refusal_is_cut_off(start: Callable[..., Serving]) -> None:
