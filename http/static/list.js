@@ -7,9 +7,9 @@ import { t, why } from "./words.js";
 
 const SEARCH_FROM = 8;
 
-/** A status in words, and in a colour for those who see it. */
-export function badge(status) {
-  return h("span", { class: "badge", "data-status": status }, t(`status.${status}`));
+/** A status in words, and in a colour for those who see it; `count` are in it. */
+export function badge(status, count = 1) {
+  return h("span", { class: "badge", "data-status": status }, t(`${count === 1 ? "status" : "statuses"}.${status}`));
 }
 
 /** Why it is so: in words, and as the handbook calls it. */
@@ -20,7 +20,7 @@ export function because(reason) {
 
 export class InstanceList {
   #rows = h("ul", { class: "rows" });
-  #find = h("input", { type: "search", "aria-label": t("find"), placeholder: t("find"), hidden: true, input: () => this.#draw() });
+  #find = h("input", { type: "search", "aria-label": t("find"), placeholder: t("findHint"), hidden: true, input: () => this.#draw() });
   #mayRead;
   #creation = null;
   #instances = null;
@@ -66,11 +66,13 @@ export class InstanceList {
     if (this.#mayRead) this.#drawOverview();
     const wanted = this.#find.value.toLowerCase();
     this.#find.hidden = this.#instances.length < SEARCH_FROM;
-    const rows = this.#instances.filter(({ name }) => name.toLowerCase().includes(wanted)).map(({ name, status }) =>
+    const fits = (words) => words.toLowerCase().includes(wanted);
+    const rows = this.#instances.filter(({ name, status }) => fits(name) || (status && fits(t(`status.${status}`)))).map(({ name, status }) =>
       h("li", {}, h("a", { href: `#/instances/${encodeURIComponent(name)}`, "aria-current": name === this.#chosen && "page" },
         h("span", { class: "name" }, name), status && badge(status))));
+    const empty = wanted ? "notFound" : this.#mayRead ? "none" : "hiddenNote";
     const focused = this.#rows.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
-    this.#rows.replaceChildren(...(rows.length ? rows : [h("li", { class: "quiet" }, t(this.#mayRead ? "none" : "hiddenNote"))]));
+    this.#rows.replaceChildren(...(rows.length ? rows : [h("li", { class: "quiet" }, t(empty))]));
     if (focused) this.#rows.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
   }
 
@@ -84,7 +86,7 @@ export class InstanceList {
     for (const { status } of this.#instances) counts.set(status, (counts.get(status) ?? 0) + 1);
     this.overview.replaceChildren(
       h("dl", { class: "tiles" }, ...[...counts].sort().map(([status, count]) =>
-        h("div", { class: "card" }, h("dt", {}, badge(status)), h("dd", {}, String(count))))),
+        h("div", { class: "card" }, h("dt", {}, badge(status, count)), h("dd", {}, String(count))))),
       h("p", { class: "quiet" }, t(this.#instances.length ? "choose" : "none")));
   }
 

@@ -77,7 +77,8 @@ export class WebhookCard {
   }
 
   #drawFacts(stands) {
-    const working = t(stands.paused ? "delivery.paused" : `breaker.${stands.breaker}`);
+    const isFailing = stands.breaker === "closed" && stands.failingSince;
+    const working = t(stands.paused ? "delivery.paused" : `breaker.${isFailing ? "failing" : stands.breaker}`);
     const state = stands.disabled ? `${t("paused")} (${why(stands.disabled, "stopped")})` : working;
     this.#facts.replaceChildren(...facts([["URL", stands.url], [t("breaker"), state], [t("waiting"), stands.backlog],
       [t("dead"), stands.deadLetters], [t("settled"), `${stands.cursor.sequence} / ${stands.cursor.latest}`],

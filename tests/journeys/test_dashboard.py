@@ -195,6 +195,28 @@ def test_the_first_page_counts_the_instances_by_status(page: Page, linked: Phone
     expect(page.locator(".tiles div").filter(has_text="connected")).to_contain_text(re.compile(r"[1-9]"))
 
 
+def test_of_many_instances_those_are_found_that_have_a_name_or_a_status(new_visitor: NewVisitor) -> None:
+    visitor = new_visitor()
+    statuses = ("CONNECTED", "DISCONNECTED")
+    many = [{"id": str(n), "name": f"shop_{n:03}", "status": statuses[n % 10 == 0]} for n in range(200)]
+    visitor.page.route("**/instances", lambda route: route.fulfill(json=many))
+    page = signed_in(visitor)
+    rows = page.locator(".rows a")
+    expect(rows).to_have_count(200)
+    page.get_by_label("Find").fill("disconn")
+    expect(rows).to_have_count(20)
+    page.get_by_label("Find").fill("SHOP_123")
+    expect(rows).to_have_count(1)
+    page.get_by_label("Find").fill("nobody")
+    expect(page.locator(".rows")).to_have_text("None fits.")
+    page.get_by_label("Find").fill("")
+    rows.nth(180).click()
+    expect(page.locator(".heading h2")).to_be_in_viewport()
+    expect(page.locator(".list summary")).to_be_in_viewport()
+    expect(rows.nth(180)).to_be_in_viewport()
+    assert page.title() == "shop_180 · chatbot-erp"
+
+
 def test_the_focus_stays_on_an_event_when_others_come(
     page: Page, house: ManagerProcess, linked: Phone, new_phone: Callable[[str], Phone], name: str
 ) -> None:
@@ -345,6 +367,7 @@ def test_since_when_an_endpoint_fails_and_when_it_is_tried_again_is_shown(
     page.route(re.compile(f"/instances/{name}/webhook"), lambda route: route.fulfill(json=stands))
     go_to(page, name)
     facts = page.locator("#webhook .facts")
+    expect(facts).to_contain_text("Statefails")
     expect(facts).to_contain_text(re.compile(r"Failing since.*:04:05"))
     expect(facts).to_contain_text(re.compile(r"Next try.*:06:07"))
 
