@@ -20,7 +20,7 @@ class WebhookFailure(Shape, frozen=True, kw_only=True):
     type: Annotated[
         str,
         Meta(
-            description="The problem that a caller who had waited would have got.",
+            description="That of the problem it came to, as a caller who waits gets it.",
             examples=["/problems/not-on-whatsapp"],
         ),
     ]
@@ -28,7 +28,7 @@ class WebhookFailure(Shape, frozen=True, kw_only=True):
 
 
 class MessageFailedWebhook(WebhookEvent, frozen=True, kw_only=True, tag="message.failed"):
-    """A message was not sent, or nobody can say whether it was: it has no WhatsApp id, and no ack will come for it."""
+    """A message was not sent, or nobody can say whether it was. It has no WhatsApp id; of one that was not sent no ack will come."""
 
     instance: WebhookInstance
     failure: WebhookFailure

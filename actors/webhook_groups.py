@@ -23,7 +23,7 @@ class WebhookGroupChange(Shape, frozen=True, kw_only=True):
     """What is different in a group. Settings that are not there stayed as they were."""
 
     jid: GroupJid
-    by: Annotated[str | None, Meta(description="Who changed it, where WhatsApp says so.")]
+    by: Annotated[str | None, Meta(description="Who changed it; null where WhatsApp does not say.")]
     subject: Annotated[str | UnsetType, Meta(description="Its new name.")] = UNSET
     description: Annotated[str | UnsetType, Meta(description="What it is for now; empty: nobody says.")] = UNSET
     announce: Annotated[bool | UnsetType, Meta(description="Only admins write.")] = UNSET

@@ -46,11 +46,15 @@ class Unreachable(ClientError):
 
 
 class Refused(ClientError):
-    """Raised for an answer that is none of success; `problem` says why."""
+    """Raised for an answer that is none of success; `problem` says why.
 
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem.detail or problem.title)
+    `retry_after_s`: when the same call may succeed, where the answer says so; in seconds.
+    """
+
+    def __init__(self, problem: Problem, retry_after_s: int | None = None) -> None:
+        super().__init__(f"{problem.detail or problem.title} {problem.action}".strip())
         self.problem = problem
+        self.retry_after_s = retry_after_s
 
 
 class Client:
@@ -201,7 +205,8 @@ class Client:
         except urllib3.exceptions.HTTPError as ex:
             raise Unreachable(f"{self._url} does not answer: {ex}") from ex
         if not 200 <= response.status < 300:
-            raise Refused(_problem(response))
+            after = response.headers.get("Retry-After", "")
+            raise Refused(_problem(response), int(after) if after.isdecimal() else None)
         if not response.data:
             return None
         try:

@@ -108,10 +108,21 @@ class Page(_Shape, frozen=True, kw_only=True):
     next: int
 
 
+class Wrong(_Shape, frozen=True, kw_only=True):
+    """A part of the request that is to be mended."""
+
+    field: str
+    detail: str
+
+
 class Problem(_Shape, frozen=True, kw_only=True):
-    """Why a call was refused (RFC 9457). `type` is stable; `detail` is a sentence for people."""
+    """Why a call was refused (RFC 9457). `type` is stable; `detail` says why, and `action` what to do, for people."""
 
     type: str
     title: str
     status: int
     detail: str = ""
+    action: str = ""
+    instance: str = ""
+    """The request's id, as the manager's log has it."""
+    errors: tuple[Wrong, ...] = ()

@@ -1,36 +1,22 @@
-"""A connection as waitress has it, with our manners where HTTP itself goes wrong.
+"""A connection as waitress has it, with our manners where HTTP itself goes wrong."""
 
-Falcon never sees a request that waitress refuses: too large, too slow, not HTTP. Those are answered here, with the
-same problem documents.
-"""
-
+import re
 import time
 from copy import copy
 from socket import SHUT_WR
 from typing import Any
-from uuid import uuid4
 
-import structlog
 from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser, ParsingError
-from waitress.task import ErrorTask, WSGITask
+from waitress.task import WSGITask
 from waitress.utilities import BadRequest
 
-from chatbot_erp.http.exchange import SECURITY_HEADERS
-from chatbot_erp.http.problems import (
-    CHALLENGE,
-    MEDIA_TYPE,
-    UNAUTHENTICATED,
-    RequestRefused,
-    describe,
-    encode,
-    of_status,
-)
+from chatbot_erp.actors.errors import Unavailable
+from chatbot_erp.http.problems import OF_ERROR, RequestRefused
+from chatbot_erp.http.refusals import NotAdmitted, ProblemTask, RequestTimeout
 
-log = structlog.get_logger()
-
-UPLOAD_CALLS = ("/messages",)
+UPLOAD_CALL = re.compile(r"/instances/[^/]+/messages")
 SLOWEST_BYTES_S = 128 * 1024
 """A caller with a large file has a second more for each of these."""
 
@@ -39,7 +25,7 @@ STREAM_BACKLOG = 256 * 1024
 """What a stream holds for a consumer that does not keep up, before its thread waits; other answers may be 16 MiB."""
 
 STUCK_S = 60.0
-"""A consumer that has taken nothing for so long, while something waits for it, is let go."""
+"""A caller that has taken nothing for so long, while something waits for it, is let go."""
 
 LINGER_BYTES = 8 * 1024 * 1024
 
@@ -47,25 +33,6 @@ LINGER_BYTES = 8 * 1024 * 1024
 UPLOADS_AT_ONCE, UPLOADS_OF_ONE = 16, 8
 """So many requests may bring a file at a time, and so many for one instance: each has a temporary file, and a file
 that comes slowly, or waits for a slow number, leaves room for those of others."""
-
-
-class TooManyUploads(BadRequest):
-    code = 503
-    reason = "Service Unavailable"
-
-
-class NotAdmitted(BadRequest):
-    """What the gate has against a request."""
-
-    def __init__(self, refusal: RequestRefused) -> None:
-        super().__init__(str(refusal).rstrip("."))
-        self.problem = refusal.kind
-        self.code, self.reason = refusal.kind.status, "Refused"
-
-
-class RequestTimeout(BadRequest):
-    code = 408
-    reason = "Request Timeout"
 
 
 class AnswerTask(WSGITask):
@@ -79,39 +46,6 @@ class AnswerTask(WSGITask):
             self.wrote_header = True
         super().write(data)
         self.channel.write_soon(b"")  # where nothing follows it
-
-
-class ProblemTask(ErrorTask):
-    """Answers a request that cannot be served with a problem document, and ends the connection."""
-
-    def execute(self) -> None:
-        # The stubs call `request` an error; it is the parser, which has one.
-        error = self.request.error  # type: ignore[attr-defined]
-        request = uuid4()
-        kind = error.problem if isinstance(error, NotAdmitted) else of_status(error.code)
-        body = encode(describe(kind, request, f"{error.body}."))
-        self.status = f"{error.code} {error.reason}"
-        self.response_headers = [
-            ("Content-Type", MEDIA_TYPE),
-            ("Cache-Control", "no-store"),
-            ("X-Request-Id", str(request)),
-            *SECURITY_HEADERS.items(),
-        ]
-        if kind is UNAUTHENTICATED:
-            self.response_headers.append(("WWW-Authenticate", CHALLENGE))
-        if kind.retry_after_s is not None:
-            self.response_headers.append(("Retry-After", str(kind.retry_after_s)))
-        self.set_close_on_finish()
-        self.content_length = len(body)
-        self.write(body)
-        log.info(
-            "refused",
-            action="request_refused",
-            request_id=str(request),
-            status=error.code,
-            problem=kind.code,
-            address=self.channel.addr[0],
-        )
 
 
 class Knobs(Adjustments):
@@ -129,6 +63,8 @@ class Parser(HTTPRequestParser):
     path: str
     is_upload = False
     """Whether it may bring more than other requests, and does, or does not say."""
+    is_asked_about = False
+    is_admitted = False
 
     def parse_header(self, header_plus: bytes) -> None:
         try:
@@ -138,9 +74,25 @@ class Parser(HTTPRequestParser):
             raise ParsingError("Bad URI") from ex
         # The router takes any number of slashes for one; whoever goes by the path (lanes, uploads) is to see what it sees.
         self.path = "/" + self.path.lstrip("/")
-        if self.command == "POST" and self.path.endswith(UPLOAD_CALLS) and isinstance(self.adj, Knobs):
+        if self.command == "POST" and UPLOAD_CALL.fullmatch(self.path) and isinstance(self.adj, Knobs):
             self.is_upload = self.chunked or self.content_length >= self.adj.max_request_body_size
             self.adj = self.adj.uploads
+
+
+class Question:
+    """Whether a large body may come. It is asked in a thread of its own: keys may be where nobody answers just now."""
+
+    def __init__(self, channel: "Channel", request: Parser) -> None:
+        self._channel = channel
+        self._request = request
+
+    def service(self) -> None:
+        """Ask, and let the body come or refuse it."""
+        self._channel.decide(self._request, self._channel.server.objection(self._channel, self._request))
+
+    def cancel(self) -> None:
+        """Nobody answers any more."""
+        self._channel.cancel()
 
 
 class Channel(HTTPChannel):
@@ -159,6 +111,8 @@ class Channel(HTTPChannel):
     sending = False
     """Whether a thread is at it right now: the loop would only turn in circles meanwhile."""
     refused = False
+    asking = False
+    """Whether it is not decided yet if the body that arrives may come: no more of it is read until then."""
     streaming = False
     lingers_until: float | None = None
     lingering_bytes = 0
@@ -171,31 +125,39 @@ class Channel(HTTPChannel):
         """As waitress, and note when a request began."""
         if self.began is None:
             self.began = time.monotonic()
-        was_upload = self.brings_upload
-        taken = super().received(data)
-        if self.request is not None and self.brings_upload and not was_upload:
-            refusal = self.server.refusal(self, self.request)
-            if refusal is not None:
-                self._refuse(NotAdmitted(refusal))
-            elif self.server.has_too_many_uploads(self.request.path):
-                self._refuse(TooManyUploads("Too many files are being uploaded"))
-        if self.request is None:
+        try:
+            taken = super().received(data)
+        except OSError as ex:
+            if self.request is None:
+                raise
+            detail = f"The body could not be kept: {ex.strerror}."
+            self._refuse(self.request, NotAdmitted(RequestRefused(OF_ERROR[Unavailable], detail)))
+            return True
+        request = self.request
+        if request is None:
             self.began = None
+        elif request.is_upload and not request.is_asked_about:
+            request.is_asked_about = self.asking = True
+            self.server.ask(Question(self, request))
         return taken
 
-    @property
-    def brings_upload(self) -> bool:
-        """Whether a large body arrives, or is there and its request not yet answered."""
-        return self.uploads_to is not None
+    def decide(self, request: Parser, objection: BadRequest | None) -> None:
+        """Let a large body come, or refuse it; any thread."""
+        if objection is not None:
+            self._refuse(request, objection)
+        self.asking = False
+        self.server.pull_trigger()
 
     @property
-    def uploads_to(self) -> str | None:
-        """The path that a large body is for which arrives, or is there and its request not yet answered."""
+    def uploads(self) -> tuple[str, ...]:
+        """The paths that large bodies are for which were let in: they arrive, or their requests are not yet answered."""
         requests = (*self.requests, *((self.request,) if self.request is not None else ()))
-        return next((request.path for request in requests if request.is_upload), None)
+        return tuple(request.path for request in requests if request.is_admitted)
 
     def write_soon(self, data: Any) -> Any:
         """As waitress, behind a head that waits."""
+        if not self.total_outbufs_len:
+            self.last_activity = time.time()  # before that nothing waited to be taken
         head, self.head = self.head, b""
         return super().write_soon(head + data if head else data)
 
@@ -206,32 +168,34 @@ class Channel(HTTPChannel):
         self.adj.outbuf_high_watermark = STREAM_BACKLOG
 
     def is_stuck(self) -> bool:
-        """Whether it streams to someone who does not read any more."""
-        return self.streaming and self.total_outbufs_len > 0 and time.time() - self.last_activity > STUCK_S
+        """Whether something waits for someone who does not read any more: no socket says so, and no idle time counts then."""
+        return self.total_outbufs_len > 0 and time.time() - self.last_activity > STUCK_S
 
     def is_overdue(self, patience_s: float) -> bool:
         """Whether a request has been arriving for longer than `patience_s`, or a first one has not even begun to."""
         if self.requests or self.began is None:
             return False
-        size = self.request.content_length if self.request is not None else 0
+        size = max(self.request.content_length, self.request.body_bytes_received) if self.request is not None else 0
         return time.monotonic() - self.began > patience_s + size / SLOWEST_BYTES_S
 
     def refuse_slow(self) -> None:
-        """Answer a request that has not arrived in time; runs in the server's own thread."""
-        self._refuse(RequestTimeout("The request did not arrive in time"))
+        """Answer a request that has not arrived in time, or end a connection on which none has begun."""
+        if self.request is None:
+            self.end()
+        else:
+            self._refuse(self.request, RequestTimeout("The request did not arrive in time"))
 
-    def _refuse(self, error: BadRequest) -> None:
+    def _refuse(self, request: Parser, error: BadRequest) -> None:
+        """Have what arrives answered so, behind whatever came before it on this connection."""
         with self.requests_lock:  # type: ignore[attr-defined]
-            if self.requests:
+            if self.request is not request or self.will_close or self.close_when_flushed:
                 return
-            request, self.request, self.began = self.request, None, None
-            if request is None:
-                self.end()
-                return
+            self.request = self.began = None
             request.error = error
             request.completed = True
             self.requests.append(request)
-            self.server.add_task(self)
+            if len(self.requests) == 1:
+                self.server.add_task(self)
 
     def is_idle(self) -> bool:
         """Whether no request of this connection is being carried out and no answer is under way."""
@@ -243,7 +207,10 @@ class Channel(HTTPChannel):
         super().service()
 
     def end(self) -> None:
-        """Close at once."""
+        """Close at once; of a body that was arriving nothing stays on the disk."""
+        request, self.request = self.request, None
+        if request is not None:
+            request.close()
         super().handle_close()
 
     def handle_close(self) -> None:
@@ -277,7 +244,7 @@ class Channel(HTTPChannel):
             self.sending = False
 
     def readable(self) -> bool:
-        return self.lingers_until is not None or super().readable()
+        return self.lingers_until is not None or (not self.asking and bool(super().readable()))
 
     def handle_read(self) -> None:
         """As waitress; what comes after a refusal is thrown away, up to a point."""

@@ -126,7 +126,8 @@ class Exchange:
         for name, value in SECURITY_HEADERS.items():
             resp.set_header(name, value)
         if resp.get_header("Cache-Control") is None:
-            resp.set_header("Cache-Control", "no-store")
+            # Files of the package are the same for everybody: a browser keeps them, and asks whether they have changed.
+            resp.set_header("Cache-Control", "no-cache" if req.path.startswith("/static/") else "no-store")
         took_s = perf_counter() - req.begun
         log.info(
             "answered",

@@ -37,7 +37,12 @@ class MessageFate(Payload, frozen=True, kw_only=True):
         Ack | None, Meta(description="The acknowledgement, 0 error to 4 played; null before there is one.")
     ]
     type: Annotated[
-        str | None, Meta(description="The problem that a caller who had waited would have got; null where all is well.")
+        str | None,
+        Meta(
+            description="Not the message's, but that of the problem it came to, as a caller who waits gets it; null where it"
+            " came to none.",
+            examples=["/problems/not-on-whatsapp"],
+        ),
     ]
     reason: Annotated[
         str | None,

@@ -11,9 +11,11 @@ from urllib.parse import urlsplit
 from weakref import WeakSet
 
 import msgspec
+import structlog
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
+from waitress.channel import ClientDisconnected
 
 from chatbot_erp.actors.directory import Directory
 from chatbot_erp.eventstore.company import Company
@@ -46,6 +48,8 @@ HOP_BY_HOP = frozenset(
 CREATION = "/instances/create"
 FROM_THE_LOG = ("/instances/{name}/events", "/instances/{name}/state")
 """What every node reads in the database."""
+
+log = structlog.get_logger()
 
 
 class Lines:
@@ -289,10 +293,13 @@ def is_of(kind: ProblemType, document: bytes) -> bool:
 
 
 def pieces(answer: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
-    """The body as it comes; of a stream each event at once."""
+    """The body as it comes. Raises ClientDisconnected where that breaks off: no end is sent then, which could be taken for one."""
     try:
         yield from answer.stream(PIECE, decode_content=False)
         answer.release_conn()
+    except HTTPError as ex:
+        log.warning("another node's answer broke off", action="answer_broke_off", error=type(ex).__name__)
+        raise ClientDisconnected from None
     finally:
         # One that was not read to its end is of no use for another request.
         answer.close()

@@ -9,6 +9,9 @@ from chatbot_erp.http.exchange import Request, Response
 from chatbot_erp.http.payloads import Health, Node
 from chatbot_erp.http.problems import NOT_READY, RequestRefused
 
+HEALTH_CALLS = ("/livez", "/readyz")
+"""Answered whatever else hangs: no database is asked for them, nor who calls."""
+
 
 class Livez:
     """Whether it is worth keeping: an answer is the proof."""

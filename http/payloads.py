@@ -139,8 +139,10 @@ class InstanceState(Payload, frozen=True, kw_only=True):
 
     id: InstanceId
     name: Name
-    status: Annotated[Status | None, Meta(description="null once the instance is removed")]
-    reason: Annotated[str | None, Meta(description="Why it is INVALID, DISCONNECTED, DEGRADED or removed.")]
+    status: Annotated[Status | None, Meta(description="null once the instance is removed.")]
+    reason: Annotated[
+        str | None, Meta(description="Why it is INVALID, DISCONNECTED, DEGRADED or removed; else mostly null.")
+    ]
     since: Since
     webhook_url: Url
     user: Annotated[
@@ -162,7 +164,7 @@ class InstanceDetails(Payload, frozen=True, kw_only=True):
     id: InstanceId
     name: Name
     status: Status
-    reason: Annotated[str | None, Meta(description="Why it is INVALID, DISCONNECTED or DEGRADED.")]
+    reason: Annotated[str | None, Meta(description="Why it is INVALID, DISCONNECTED or DEGRADED; else mostly null.")]
     since: Since
     webhook_url: Url
     user: Annotated[User | None, Meta(description="The account it is linked to; null where there is none.")]

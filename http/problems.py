@@ -21,8 +21,8 @@ class FieldError(msgspec.Struct, frozen=True, kw_only=True):
     """Which part of the request to mend."""
 
     field: Annotated[str, msgspec.Meta(description="Its name; empty where the whole body is meant.")]
-    location: Annotated[Literal["body", "query"], msgspec.Meta(description="Where it stands.")] = msgspec.field(
-        name="in"
+    location: Annotated[Literal["body", "query", "header"], msgspec.Meta(description="Where it stands.")] = (
+        msgspec.field(name="in")
     )
     detail: Annotated[str, msgspec.Meta(description="What is wrong with it, a sentence.")]
 

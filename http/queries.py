@@ -2,7 +2,7 @@
 
 import re
 from datetime import datetime
-from typing import NoReturn
+from typing import Literal, NoReturn
 
 from chatbot_erp.eventstore.events import EVENT_NAMES
 from chatbot_erp.eventstore.records import LARGEST_POSITION, MAIN
@@ -17,9 +17,9 @@ TYPES = frozenset(EVENT_NAMES.values())
 _DIGITS = re.compile(r"[0-9]{1,19}")
 
 
-def refuse(name: str, detail: str) -> NoReturn:
+def refuse(name: str, detail: str, location: Literal["query", "header"] = "query") -> NoReturn:
     """Refuse the request for the sake of one parameter."""
-    raise RequestRefused(INVALID, detail, [FieldError(field=name, location="query", detail=detail)])
+    raise RequestRefused(INVALID, detail, [FieldError(field=name, location=location, detail=detail)])
 
 
 def one(req: Request, name: str) -> str | None:
@@ -45,7 +45,7 @@ def before(req: Request) -> int | None:
 def last_event(text: str) -> int:
     """The position that a consumer of the stream was at."""
     if not _DIGITS.fullmatch(text) or int(text) > LARGEST_POSITION:
-        refuse("Last-Event-ID", "'Last-Event-ID' is the position of an event.")
+        refuse("Last-Event-ID", "'Last-Event-ID' is the position of an event.", "header")
     return int(text)
 
 

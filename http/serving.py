@@ -7,7 +7,6 @@ lanes, so that what waits for WhatsApp never keeps a look at an instance waiting
 import logging
 import re
 import time
-from collections import Counter
 from copy import copy
 from threading import Event, Lock, Thread
 from typing import Any
@@ -16,17 +15,28 @@ import structlog
 from waitress import wasyncore
 from waitress.server import TcpWSGIServer
 from waitress.task import ThreadedTaskDispatcher, WSGITask
+from waitress.utilities import BadRequest
 
 from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.manager import Manager
 from chatbot_erp.eventstore.errors import StoreError
 from chatbot_erp.http.app import App, create_app
-from chatbot_erp.http.auth import Gate
-from chatbot_erp.http.channel import UPLOADS_AT_ONCE, UPLOADS_OF_ONE, Channel, Knobs, Parser
+from chatbot_erp.http.auth import Gate, check
+from chatbot_erp.http.channel import (
+    UPLOADS_AT_ONCE,
+    UPLOADS_OF_ONE,
+    Channel,
+    Knobs,
+    Parser,
+    Question,
+)
 from chatbot_erp.http.exchange import LARGEST_BODY, Request, Response
 from chatbot_erp.http.forwarding import FORWARDED
+from chatbot_erp.http.health import HEALTH_CALLS
+from chatbot_erp.http.message_operations import SEND_ANY
 from chatbot_erp.http.playground import Playground
-from chatbot_erp.http.problems import RequestRefused
+from chatbot_erp.http.problems import RequestRefused, kind_of
+from chatbot_erp.http.refusals import NotAdmitted, TooManyUploads
 from chatbot_erp.http.stream import PATH as STREAM_PATH
 from chatbot_erp.http.stream import STREAMS
 
@@ -34,7 +44,6 @@ LOOKING_THREADS = 8
 CHANGING_THREADS = 8
 SPARE_THREADS = 2
 HEALTH_THREADS = 2
-HEALTH_CALLS = ("/livez", "/readyz")
 WAITING_CALLS = re.compile(
     r"/audit/verify|/subjects/[^/]+|/sandbox/[^/]+/(message|scan)|/instances/[^/]+/"
     r"(message|messages|messages/read|messages/[^/]+/(media|read)|pairing-code|webhook/test"
@@ -90,6 +99,10 @@ class Lanes:
             channel.begin_stream()
         lane.add_task(channel)  # type: ignore[arg-type]
 
+    def ask(self, question: Question) -> None:
+        """Queue what must not be asked in the server's own thread."""
+        self._looking.add_task(question)  # type: ignore[arg-type]
+
     def shutdown(self, patience_s: int) -> None:
         """End the threads, each after the request it carries out; wait for that no longer than told."""
         own = (self._looking, self._changing, self._waiting, self._health, self._streaming)
@@ -104,14 +117,9 @@ class Lanes:
             return self._health
         if WAITING_CALLS.fullmatch(request.path):
             return self._waiting
-        if request.command in ("GET", "HEAD"):
-            return self._streaming if is_stream(request) else self._looking
-        return self._changing
-
-
-def is_stream(request: Any) -> bool:
-    """Whether the answer is a stream."""
-    return request.error is None and request.command == "GET" and request.path == STREAM_PATH
+        if request.command == "GET" and request.path == STREAM_PATH:
+            return self._streaming
+        return self._looking if request.command in ("GET", "HEAD") else self._changing
 
 
 def lane(threads: int) -> ThreadedTaskDispatcher:
@@ -129,6 +137,8 @@ class Listener(TcpWSGIServer):
     looked_at = 0.0
     ended = False
     gate: Gate
+    door = Lock()
+    """Whoever lets a large body in has counted those that are here."""
     active_channels: dict[int, Channel]  # type: ignore[assignment]
 
     def readable(self) -> bool:
@@ -147,22 +157,26 @@ class Listener(TcpWSGIServer):
             elif channel.is_stuck() or channel.has_lingered():
                 channel.end()
 
-    def refusal(self, channel: Channel, request: Parser) -> RequestRefused | None:
-        """Why a large body is not even taken in: nobody here knows who sends it. Else None."""
-        environ = WSGITask(channel, request).get_environment()  # type: ignore[arg-type]
-        try:
-            self.gate.process_request(Request(environ), Response())
-        except RequestRefused as ex:
-            return ex
-        except StoreError:
-            # Asked again when the body is there, and answered in more words.
-            return None
-        return None
+    def ask(self, question: Question) -> None:
+        """Have it asked in a thread whether a large body may come."""
+        self.task_dispatcher.ask(question)  # type: ignore[attr-defined]
 
-    def has_too_many_uploads(self, path: str) -> bool:
-        """Whether the connections that bring a large body, one for this path among them, are more than may be."""
-        uploads = Counter(to for channel in self.active_channels.values() if (to := channel.uploads_to) is not None)
-        return uploads.total() > UPLOADS_AT_ONCE or uploads[path] > UPLOADS_OF_ONE
+    def objection(self, channel: Channel, request: Parser) -> BadRequest | None:
+        """Why a large body is not even taken in: its sender is unknown or may not, or too many are here. Else None."""
+        asked = Request(WSGITask(channel, request).get_environment())  # type: ignore[arg-type]
+        try:
+            self.gate.process_request(asked, Response())
+            check(asked.grant, SEND_ANY, request.path.split("/")[2])
+        except RequestRefused as ex:
+            return NotAdmitted(ex)
+        except StoreError as ex:
+            return NotAdmitted(RequestRefused(kind_of(ex), str(ex)))
+        with self.door:
+            here = [path for each in list(self.active_channels.values()) for path in each.uploads]
+            if len(here) >= UPLOADS_AT_ONCE or here.count(request.path) >= UPLOADS_OF_ONE:
+                return TooManyUploads("Too many files are being uploaded")
+            request.is_admitted = True
+        return None
 
     def pull_trigger(self) -> None:
         """Wake the loop. A thread that outlives the server must not: the pipe's number may be someone else's by then."""

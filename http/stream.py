@@ -13,12 +13,13 @@ from threading import Lock
 import msgspec
 
 from chatbot_erp.actors.manager import Manager
+from chatbot_erp.eventstore.errors import StoreError
 from chatbot_erp.eventstore.events import EVENT_NAMES, ContentExpired, SubjectErased
 from chatbot_erp.eventstore.store import EventStore, Recorded
 from chatbot_erp.http import payloads, queries
 from chatbot_erp.http.exchange import Request, Response
 from chatbot_erp.http.history import stream_of
-from chatbot_erp.http.problems import INVALID, TOO_MANY_STREAMS, RequestRefused
+from chatbot_erp.http.problems import TOO_MANY_STREAMS, RequestRefused
 
 STREAMS = 16
 STREAMS_OF_ONE = 4
@@ -121,7 +122,10 @@ def beginning(req: Request, manager: Manager) -> int:
         return head
     if after > head:
         # It would be silent until the log has come so far: positions of before a backup was restored, say.
-        raise RequestRefused(INVALID, f"The log ends at {head}, before that position: begin from one that it has.")
+        detail = f"The log ends at {head}, before that position: begin from one that it has."
+        if last:
+            queries.refuse("Last-Event-ID", detail, "header")
+        queries.refuse("after", detail)
     return after
 
 
@@ -158,7 +162,10 @@ def tell(
     gone: Callable[[], bool],
     still_opens: Callable[[], bool],
 ) -> Iterator[bytes]:
-    """Chunks of Server-Sent Events, until the consumer has left, may hear no more, or the manager stops."""
+    """Chunks of Server-Sent Events, until the consumer has left, may hear no more, or the manager stops.
+
+    Also until the log cannot be read: the consumer comes back, and is told.
+    """
     # With a position from the start a consumer whose connection breaks before anything happens misses nothing either.
     yield f"retry: {RECONNECT_MS}\nid: {after}\n\n".encode()
     said_at = asked_at = time.monotonic()
@@ -167,12 +174,16 @@ def tell(
             if not still_opens():
                 return
             asked_at = time.monotonic()
-        head = manager.store.head()
-        records = manager.store.read(after=after, limit=PAGE, stream=stream, types=types)
+        try:
+            head = manager.store.head()
+            records = manager.store.read(after=after, limit=PAGE, stream=stream, types=types)
+            heard = share(records) if records else []
+        except StoreError:
+            return
         # Where there is none, nothing that matches stands between here and the head of before the reading.
         after = records[-1].position if records else max(after, head)
         # One by one: a consumer that does not keep up then has little waiting for it.
-        for record in share(records) if records else ():
+        for record in heard:
             yield frame(payloads.logged(record))
             said_at = time.monotonic()
         if time.monotonic() - said_at >= heartbeat_s:

@@ -51,9 +51,9 @@ class AuditReport(Payload, frozen=True, kw_only=True):
     streams: Annotated[int, Meta(description="How many streams those are of.")]
     checkpoints: Annotated[int, Meta(description="How many checkpoints they were compared with.")]
     keys: Annotated[tuple[str, ...], Meta(description="Public keys that signed the checkpoints (Ed25519, hex).")]
-    checkpoint: Annotated[SignedCheckpoint | None, Meta(description="The newest one.")]
-    position: Annotated[int | None, Meta(description="The first position that does not fit.")]
-    problem: Annotated[str | None, Meta(description="What is wrong there.")]
+    checkpoint: Annotated[SignedCheckpoint | None, Meta(description="The newest one; null where there is none yet.")]
+    position: Annotated[int | None, Meta(description="The first position that does not fit; null where all do.")]
+    problem: Annotated[str | None, Meta(description="What is wrong there; null where all fits.")]
 
 
 def audit(report: Report) -> AuditReport:

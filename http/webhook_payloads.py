@@ -11,8 +11,8 @@ from chatbot_erp.actors.endpoint import ConfigureEndpoint, Order, Why
 from chatbot_erp.actors.webhook_control import MOST_AGAIN, Again, Look
 from chatbot_erp.actors.webhook_holds import BREAKER_AFTER
 from chatbot_erp.eventstore.records import LARGEST_POSITION, Attempt, DeadLetter
+from chatbot_erp.http.bodies import nothing_to_change
 from chatbot_erp.http.payloads import Id, Moment, Pacing, Payload, Url
-from chatbot_erp.http.problems import INVALID, RequestRefused
 
 BEHIND = "What waits behind an event that fails: all, or its chat."
 PAUSED = "Nothing is posted; what happens meanwhile waits."
@@ -43,7 +43,8 @@ class EndpointChange(Payload, frozen=True, kw_only=True):
 def check_change(change: EndpointChange) -> None:
     """Raises `RequestRefused` where nothing is named that an endpoint has: a misspelt setting would look like a done one."""
     if change == EndpointChange():
-        raise RequestRefused(INVALID, "The body names no setting of an endpoint.")
+        fields = [field.encode_name for field in msgspec.structs.fields(EndpointChange)]
+        raise nothing_to_change("It can be changed.", *fields)
 
 
 class ChangeRequest(Payload, frozen=True, kw_only=True):

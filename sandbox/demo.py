@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -30,6 +31,8 @@ PATIENCE_S = 45.0
 """Longer than an orderly end may take."""
 
 console = Console(highlight=False)
+calls = requests.Session()
+calls.trust_env = False  # a proxy that the environment names has no way to this machine
 
 
 class Inbox:
@@ -96,9 +99,12 @@ def stay() -> None:
 
 
 def launch(*options: str, log: IO[bytes]) -> subprocess.Popen[str]:
-    """`chatbot-erp serve`. Ctrl-C is for this process: it sees to an orderly end of that one."""
+    """`chatbot-erp serve`, whatever options the environment has. Ctrl-C is for this process: it sees to that one's end."""
     command = [sys.executable, "-m", "chatbot_erp.actors.main", "serve", *options]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("CHATBOT_ERP_")}
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True, env=environment
+    )
 
 
 def end(process: subprocess.Popen[str]) -> None:
@@ -146,7 +152,7 @@ def wait_for_status(url: str, wanted: str) -> Any:
     """The instance, as soon as it has this status (or a QR, where one is wanted)."""
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
-        view = requests.get(f"{url}/instances/{NAME}", timeout=10).json()
+        view = calls.get(f"{url}/instances/{NAME}", timeout=10).json()
         if view["status"] == wanted and (wanted != "SCAN_QR_CODE" or view["qr"]):
             return view
         time.sleep(0.05)
@@ -165,12 +171,12 @@ def show(url: str, network: Network) -> None:
 
     step(f"POST /instances/create: a number named {NAME}, its webhook at {inbox.url}")
     body = {"name": NAME, "webhookUrl": inbox.url}
-    created = requests.post(f"{url}/instances/create", json=body, timeout=10).json()
+    created = calls.post(f"{url}/instances/create", json=body, timeout=10).json()
     console.print_json(data=created | {"webhookSecret": "whsec_… (shown once)"})
 
     step("GET /instances/empresa_x/qr: the phone scans it")
     view = wait_for_status(url, "SCAN_QR_CODE")
-    blocks = requests.get(f"{url}/instances/{NAME}/qr", headers={"Accept": "text/plain"}, timeout=10)
+    blocks = calls.get(f"{url}/instances/{NAME}/qr", headers={"Accept": "text/plain"}, timeout=10)
     print(blocks.text)
     shop.scan(view["qr"])
     view = wait_for_status(url, "CONNECTED")
@@ -178,7 +184,7 @@ def show(url: str, network: Network) -> None:
 
     step(f"POST /instances/{NAME}/message: to a customer, who answers with the same words")
     message = {"number": CUSTOMER, "message": "Olá, Maria! 👋"}
-    sent = requests.post(f"{url}/instances/{NAME}/message", json=message, timeout=90).json()
+    sent = calls.post(f"{url}/instances/{NAME}/message", json=message, timeout=90).json()
     console.print_json(data=sent)
     inbox.wait_for("message.received", text=message["message"])
 
@@ -188,7 +194,7 @@ def show(url: str, network: Network) -> None:
         console.print(f"  {payload['sequence']:>3}  {payload['event']:<18} {detail}")
 
     step("What the log has on record (GET /instances/empresa_x/events)")
-    page = requests.get(f"{url}/instances/{NAME}/events", params={"limit": 100}, timeout=10).json()
+    page = calls.get(f"{url}/instances/{NAME}/events", params={"limit": 100}, timeout=10).json()
     for event in page["events"]:
         console.print(f"  {event['position']:>3}  {event['recordedAt']:<28} {event['type']:<24} {event['hash'][:12]}…")
 

@@ -13,11 +13,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import requests
 from rich.table import Table
 
 from chatbot_erp.sandbox.client import Network, Phone
-from chatbot_erp.sandbox.demo import console, end, launch, stage, stay, step
+from chatbot_erp.sandbox.demo import calls, console, end, launch, stage, stay, step
 
 NODES = "abc"
 NUMBERS = 12
@@ -75,10 +74,10 @@ class Node:
         self._log.close()
 
     def get(self, path: str) -> Any:
-        return requests.get(self.url + path, timeout=PATIENCE_S).json()
+        return calls.get(self.url + path, timeout=PATIENCE_S).json()
 
     def post(self, path: str, body: object) -> Any:
-        answer = requests.post(self.url + path, json=body, timeout=PATIENCE_S)
+        answer = calls.post(self.url + path, json=body, timeout=PATIENCE_S)
         answer.raise_for_status()
         return answer.json()
 

@@ -2,6 +2,9 @@
 
 import { refusal, t } from "./words.js";
 
+const LOOK_MS = 20_000;
+const WORK_MS = 120_000;
+
 /** Why a call was refused. */
 export class Problem extends Error {
   constructor(status, words) {
@@ -19,7 +22,8 @@ export async function call(method, path, body = undefined) {
   if (body !== undefined) headers["Content-Type"] = "application/json";
   let answer;
   try {
-    answer = await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
+    const signal = AbortSignal.timeout(method === "GET" ? LOOK_MS : WORK_MS); // who sends is answered within 90 s
+    answer = await fetch(path, { method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body) });
   } catch {
     throw new Problem(0, t("offline"));
   }

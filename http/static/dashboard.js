@@ -25,7 +25,8 @@ function languageChoice() {
 
 function drawBar(session) {
   const signOut = session.signedIn && session.needsKey
-    ? h("button", { type: "button", click: async () => { await call("DELETE", "/session"); start(); } }, t("signOut")) : null;
+    ? h("button", { type: "button", click: () =>
+      call("DELETE", "/session").then(start, (problem) => say(problem.message, "bad")) }, t("signOut")) : null;
   byId("bar").replaceChildren(
     ...[session.sandbox ? h("span", { class: "tag", title: t("sandboxNote") }, t("sandbox")) : null,
       h("span", { id: "liveness", role: "status" }),
@@ -70,6 +71,7 @@ function drawHouse(session) {
     shown?.close();
     shown = null;
     const name = chosen();
+    document.title = name ? `${name} · chatbot-erp` : "chatbot-erp";
     byId("main").dataset.view = name ? "detail" : "list";
     list.choose(name);
     if (name) {

@@ -1,9 +1,11 @@
 // What is new: pushed by the manager, and where it has no room for one more stream looked for every two seconds.
+// A line can die without a word, so now and then something is asked, too.
 // Only while somebody can see it: a browser has six connections to one server for all of its tabs together, and each
 // stream holds one of them.
 
 const LOOK_EVERY_MS = 2000;
 const LISTEN_AGAIN_MS = 30_000;
+const LOOK_OVER_MS = 30_000;
 const GATHER_MS = 80;
 
 export class Live {
@@ -63,15 +65,31 @@ export class Live {
       this.#listeners.onKind("live");
       // What happened before it was open, or while there was none, it does not tell.
       this.#tellOfAll().catch(() => {});
+      this.#lookOver(stream);
     };
     stream.onerror = () => {
       // A browser comes back by itself after a break, but not after an answer that is no stream.
       if (stream.readyState === EventSource.CLOSED) {
+        clearTimeout(this.#timer);
         this.#look();
         this.#listening = setTimeout(this.#onSight, LISTEN_AGAIN_MS);
       } else this.#listeners.onKind("offline");
     };
     stream.onmessage = (message) => this.#gather(JSON.parse(message.data));
+  }
+
+  /** Look once in a while whether the manager answers; where it does not, the stream may be dead as well. */
+  #lookOver(stream) {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(async () => {
+      const answers = await this.#tellOfAll().then(() => true, () => false);
+      if (stream !== this.#stream) return;
+      if (answers) this.#lookOver(stream);
+      else {
+        this.#listeners.onKind("offline");
+        this.#onSight();
+      }
+    }, LOOK_OVER_MS);
   }
 
   #gather(event) {

@@ -1,6 +1,6 @@
 // How the deliveries to each endpoint of an instance stand, and what can be told again.
 
-import { at, get, post } from "./api.js";
+import { at, call, get, post } from "./api.js";
 import { facts, field, form, h, say } from "./dom.js";
 import { t, time, why } from "./words.js";
 
@@ -12,19 +12,25 @@ export class WebhookCard {
   #name;
   #mayManage;
   #endpoint = FIRST;
+  #url = "";
   #choice = h("select", { change: () => this.#choose(this.#choice.value) });
   #endpoints = field(t("endpoint"), this.#choice);
   #facts = h("dl", { class: "facts" });
   #attempts = h("ul", { class: "attempts" });
-  #letters = h("div", { class: "letters" });
+  #dead = h("ul", {});
+  #letters;
   #actions = h("div", { class: "buttons" });
   #disabled = null;
 
   constructor(name, mayManage) {
     this.#name = name;
     this.#mayManage = mayManage;
+    this.#letters = h("div", { class: "letters", hidden: true }, h("h4", {}, t("deadLetters")), this.#dead,
+      mayManage && this.#button("redrive", "redrive", async () =>
+        say(t("redriven", { n: (await post(this.#at("/redrive"), {})).queued }))));
     this.element = h("section", { class: "card webhook", id: "webhook", hidden: true }, h("h3", {}, t("deliveries")), this.#endpoints,
-      this.#facts, h("h4", {}, t("lastAttempts")), this.#attempts, this.#letters, mayManage && this.#actions, mayManage && this.#replayForm());
+      this.#facts, h("h4", {}, t("lastAttempts")), this.#attempts, this.#letters,
+      mayManage && this.#actions, mayManage && this.#urlForm(), mayManage && this.#replayForm());
   }
 
   async refresh() {
@@ -43,6 +49,7 @@ export class WebhookCard {
     }
     if (wanted !== this.#endpoint) return;
     this.element.hidden = false;
+    this.#url = stands.url;
     this.#drawChoice(stands.endpoints);
     this.#drawFacts(stands);
     this.#drawLetters(letters?.deadLetters ?? []);
@@ -70,7 +77,8 @@ export class WebhookCard {
   }
 
   #drawFacts(stands) {
-    const working = t(stands.paused ? "delivery.paused" : `breaker.${stands.breaker}`);
+    const isFailing = stands.breaker === "closed" && stands.failingSince;
+    const working = t(stands.paused ? "delivery.paused" : `breaker.${isFailing ? "failing" : stands.breaker}`);
     const state = stands.disabled ? `${t("paused")} (${why(stands.disabled, "stopped")})` : working;
     this.#facts.replaceChildren(...facts([["URL", stands.url], [t("breaker"), state], [t("waiting"), stands.backlog],
       [t("dead"), stands.deadLetters], [t("settled"), `${stands.cursor.sequence} / ${stands.cursor.latest}`],
@@ -83,15 +91,9 @@ export class WebhookCard {
   }
 
   #drawLetters(deadLetters) {
-    if (deadLetters.length === 0) {
-      this.#letters.replaceChildren();
-      return;
-    }
-    this.#letters.replaceChildren(h("h4", {}, t("deadLetters")),
-      h("ul", {}, ...deadLetters.map((letter) => h("li", {},
-        ...[`#${letter.sequence}`, letter.type, why(letter.error, "delivery")].map((part) => h("span", {}, part))))),
-      this.#mayManage ? this.#button("redrive", "redrive", async () =>
-        say(t("redriven", { n: (await post(this.#at("/redrive"), {})).queued }))) : "");
+    this.#letters.hidden = deadLetters.length === 0;
+    this.#dead.replaceChildren(...deadLetters.map((letter) => h("li", {},
+      ...[`#${letter.sequence}`, letter.type, why(letter.error, "delivery")].map((part) => h("span", {}, part)))));
   }
 
   #drawActions(disabled) {
@@ -112,6 +114,20 @@ export class WebhookCard {
       await work();
       await this.refresh();
     }, h("button", {}, t(word)));
+  }
+
+  #urlForm() {
+    const url = h("input", { type: "url", required: true, autocomplete: "off" });
+    const summary = h("summary", {}, t("changeUrl"));
+    const details = h("details", { toggle: () => { if (details.open) url.value = this.#url; } }, summary,
+      form({ id: "change-url" }, async () => {
+        await call("PATCH", this.#at(), { url: url.value });
+        say(t("urlChanged", { url: url.value }));
+        details.open = false;
+        summary.focus();
+        await this.refresh();
+      }, field(t("webhook"), url, t("webhookHint")), h("button", {}, t("save"))));
+    return details;
   }
 
   #replayForm() {

@@ -31,6 +31,7 @@ SCHEMAS: dict[str, Any] = document(sandbox=False)["components"]["schemas"]
         (shapes.Event, "LoggedEvent"),
         (shapes.Page, "EventPage"),
         (shapes.Problem, "Problem"),
+        (shapes.Wrong, "FieldError"),
     ],
 )
 def test_what_the_client_names_is_in_the_api_document(shape: type[msgspec.Struct], schema: str) -> None:
@@ -128,12 +129,31 @@ def test_ctrl_c_ends_a_command_that_asks_a_manager_with_130() -> None:
     assert ended.value.code == 130
 
 
-def test_a_refusal_says_its_type_and_its_sentence(httpserver: HTTPServer) -> None:
-    problem = {"type": "/problems/not-operational", "title": "Not now.", "status": 409, "detail": "It is INVALID."}
-    httpserver.expect_request("/instances").respond_with_json(problem, 409, content_type="application/problem+json")
-    with pytest.raises(Refused, match="It is INVALID") as caught:
+def test_a_refusal_says_its_type_its_sentence_and_what_to_do(httpserver: HTTPServer) -> None:
+    problem = {
+        "type": "/problems/invalid-request",
+        "title": "Parts are wrong.",
+        "status": 422,
+        "detail": "The body is not what this call takes.",
+        "action": "Correct what 'errors' names.",
+        "instance": "urn:uuid:6f1c2f0e-8a53-4c57-9a55-0f6d6e0a9b11",
+        "errors": [{"field": "name", "in": "body", "detail": "It is required."}],
+    }
+    httpserver.expect_request("/instances").respond_with_json(problem, 422, content_type="application/problem+json")
+    with pytest.raises(Refused, match="not what this call takes. Correct what 'errors' names.$") as caught:
         Client(httpserver.url_for("/")).instances()
-    assert caught.value.problem.type == "/problems/not-operational"
+    assert caught.value.problem.type == "/problems/invalid-request"
+    assert caught.value.problem.errors == (shapes.Wrong(field="name", detail="It is required."),)
+    assert caught.value.retry_after_s is None
+
+
+@pytest.mark.parametrize(("header", "seconds"), [("7", 7), ("Wed, 21 Oct 2026 07:28:00 GMT", None)])
+def test_a_refusal_says_when_it_may_be_tried_again(httpserver: HTTPServer, header: str, seconds: int | None) -> None:
+    problem = {"type": "/problems/sending-too-fast", "title": "Too fast.", "status": 429}
+    httpserver.expect_request("/instances").respond_with_json(problem, 429, {"Retry-After": header})
+    with pytest.raises(Refused) as caught:
+        Client(httpserver.url_for("/")).instances()
+    assert caught.value.retry_after_s == seconds
 
 
 def test_a_proxy_that_answers_in_words_of_its_own_is_a_refusal_too(httpserver: HTTPServer) -> None:

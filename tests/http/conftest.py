@@ -61,21 +61,24 @@ ACCOUNT = Account(jid="559199999999@s.whatsapp.net", lid="777777@lid", push_name
 
 
 class FakeVault:
-    """Keys in memory."""
+    """Keys in memory; `asked` is called whenever one is looked for."""
 
     def __init__(self) -> None:
         self._secrets: dict[tuple[str, str], bytes] = {}
+        self.asked: Callable[[], None] = lambda: None
 
     def put(self, kind: str, owner: str, secret: bytes) -> None:
         self._secrets[kind, owner] = secret
 
     def get(self, kind: str, owner: str) -> bytes | None:
+        self.asked()
         return self._secrets.get((kind, owner))
 
     def delete(self, kind: str, owner: str) -> bool:
         return self._secrets.pop((kind, owner), None) is not None
 
     def all(self, kind: str) -> dict[str, bytes]:
+        self.asked()
         return {owner: secret for (found, owner), secret in self._secrets.items() if found == kind}
 
 
@@ -97,10 +100,10 @@ class FakeManager(Manager):
     def __init__(self, store: EventStore, data_dir: Path) -> None:
         self.store = store
         self.directory = Directory()
-        vault = FakeVault()
-        self.keys = KeyRing(vault)
+        self.vault = FakeVault()
+        self.keys = KeyRing(self.vault)
         self.shelf = None
-        self.webhooks = WebhookControl(store, vault, self.directory, Config(), lambda: MOMENT, self._carry_out)
+        self.webhooks = WebhookControl(store, self.vault, self.directory, Config(), lambda: MOMENT, self._carry_out)
         self.inquiries = FakeInquiries(lambda question, instance: self._note(question, self._name_of(instance)))
         self.people = People(
             cast(

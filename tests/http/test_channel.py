@@ -1,5 +1,9 @@
 """A connection as the server's loop and its threads share it."""
 
+from threading import Condition
+from types import SimpleNamespace
+
+from waitress.adjustments import Adjustments
 from waitress.buffers import OverflowableBuffer
 
 from chatbot_erp.http.channel import Channel
@@ -14,6 +18,10 @@ class Sending(Channel):
         self.outbufs = [buffer]
         self.total_outbufs_len, self.sendbuf_len = len(buffer), 100
         self.will_close = self.close_when_flushed = False
+        self.connected, self.outbuf_lock, self.current_outbuf_count = True, Condition(), 0
+        self.adj = Adjustments()
+        self.server = SimpleNamespace(pull_trigger=lambda: None)
+        self.last_activity = 0.0
         self.seen: list[bool] = []
 
     def send(self, data: bytes, do_close: bool = True) -> int:
@@ -28,3 +36,12 @@ def test_the_loop_does_not_turn_for_a_connection_whose_answer_is_being_sent() ->
     channel._flush_some()
     assert channel.seen == [False, False]
     assert channel.writable()
+
+
+def test_an_answer_has_its_whole_time_to_be_taken_however_long_it_was_in_coming() -> None:
+    channel = Sending()
+    assert channel.is_stuck()
+    channel.total_outbufs_len = 0
+    channel.write_soon(b"another answer")
+    assert channel.total_outbufs_len
+    assert not channel.is_stuck()

@@ -162,6 +162,20 @@ def test_where_nobody_has_it_just_now_nothing_is_done_and_it_says_when_to_come_b
         assert int(got.headers["Retry-After"]) > 0
 
 
+def test_an_answer_that_breaks_off_is_not_taken_for_whole_and_nobody_is_named_in_the_log(
+    node: Serving, fellows: Fellows, caplog: pytest.LogCaptureFixture
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as there, ThreadPoolExecutor(1) as pool:
+        fellows.there = msgspec.structs.replace(fellows.there, url=f"http://127.0.0.1:{there.getsockname()[1]}")
+        asked = pool.submit(ask, node, "GET", "/instances/a/contacts/5511987654321")
+        with there.accept()[0] as connection:
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n")
+        with pytest.raises(requests.exceptions.ChunkedEncodingError):
+            asked.result(PATIENCE_S)
+    assert [each.getMessage() for each in caplog.records if "5511987654321" in each.getMessage()] == []
+
+
 def no_node(node: Serving) -> dict[str, Any]:
     """What a node says of what it has no more."""
     path = "/instances/a/restart"

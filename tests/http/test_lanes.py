@@ -101,6 +101,27 @@ def test_health_is_told_while_everything_else_stands_still(
         assert {each.result()[0] for each in waiting} == {404}
 
 
+def test_health_is_told_where_nobody_can_tell_whether_there_are_keys(
+    start: Callable[..., Serving], manager: FakeManager
+) -> None:
+    """As where they are in a database that hangs."""
+    server = start()
+    asked, go_on = Event(), Event()
+
+    def hang() -> None:
+        asked.set()
+        assert go_on.wait(PATIENCE_S)
+
+    manager.vault.asked = hang
+    with ThreadPoolExecutor(1) as callers:
+        waiting = callers.submit(ask, server, "GET", "/instances/a")
+        assert asked.wait(PATIENCE_S)
+        assert ask(server, "GET", "/livez")[0] == 200
+        assert ask(server, "GET", "/readyz")[0] == 200
+        go_on.set()
+        assert waiting.result()[0] == 200
+
+
 def test_fifty_equal_requests_at_once_send_one_message(start: Callable[..., Serving], manager: FakeManager) -> None:
     server = start(threads=16)
     manager.calls.clear()

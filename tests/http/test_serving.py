@@ -14,8 +14,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from chatbot_erp.actors.config import Config
+from chatbot_erp.http import channel
 from chatbot_erp.http.serving import LOOKING_THREADS, Serving, start_http
-from http_caller import MESSAGE, PATIENCE_S, ask, assert_problem, hear, say, send
+from http_caller import MESSAGE, PATIENCE_S, ask, assert_problem, channels, hear, say, send, wait_until
 
 if TYPE_CHECKING:
     from tests.http.conftest import FakeManager
@@ -118,6 +119,20 @@ def test_slow_callers_hold_no_thread_and_are_told_when_it_takes_too_long(start: 
         assert_problem(hear(connection), 408, "request-timeout")
     with silent:
         assert silent.recv(1) == b""
+
+
+def test_who_takes_nothing_of_an_answer_is_let_go(
+    start: Callable[..., Serving], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anybody may ask for what is open to all, and connections are not without number."""
+    server = start()
+    with socket.socket() as deaf:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        deaf.connect(("127.0.0.1", server.port))
+        deaf.sendall(64 * b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        wait_until(lambda: any(each.total_outbufs_len for each in channels(server)))
+        monkeypatch.setattr(channel, "STUCK_S", 0.5)
+        wait_until(lambda: not channels(server))
 
 
 def test_who_left_is_not_served_any_more(start: Callable[..., Serving], manager: FakeManager) -> None:

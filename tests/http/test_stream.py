@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import socket
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from threading import Thread
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
@@ -21,11 +20,11 @@ from chatbot_erp.eventstore.events import PingSent, Status, SubjectErased
 from chatbot_erp.eventstore.store import EventStore, NewEvent
 from chatbot_erp.http import channel, stream
 from chatbot_erp.http.serving import Serving, start_http
+from http_caller import PATIENCE_S, channels, wait_until
 
 if TYPE_CHECKING:
     from tests.http.conftest import FakeManager
 
-PATIENCE_S = 60.0
 KEY = "a-key-for-streams"
 
 
@@ -107,13 +106,18 @@ def test_a_consumer_that_comes_back_misses_nothing_and_hears_nothing_twice(
     assert [msgspec.json.decode(frame["data"])["data"]["messageId"] for frame in heard] == [str(n) for n in range(251)]
 
 
-@pytest.mark.parametrize(("path", "headers"), [("?after=99999", {}), ("", {"Last-Event-ID": "99999"})])
+@pytest.mark.parametrize(
+    ("path", "headers", "wrong"),
+    [("?after=99999", {}, ("after", "query")), ("", {"Last-Event-ID": "99999"}, ("Last-Event-ID", "header"))],
+)
 def test_a_consumer_that_is_ahead_of_the_log_is_told_so_instead_of_nothing(
-    server: Serving, path: str, headers: dict[str, str]
+    server: Serving, path: str, headers: dict[str, str], wrong: tuple[str, str]
 ) -> None:
     with listening(server, f"/events/stream{path}", **headers) as ear:
         assert ear.answer.status == 422
-        assert "The log ends at" in msgspec.json.decode(ear.answer.read())["detail"]
+        problem = msgspec.json.decode(ear.answer.read())
+        assert "The log ends at" in problem["detail"]
+        assert [(each["field"], each["in"]) for each in problem["errors"]] == [wrong]
 
 
 def test_filters_are_those_of_the_log(server: Serving, manager: FakeManager) -> None:
@@ -248,6 +252,20 @@ def test_a_store_that_refuses_for_a_while_costs_no_place_for_streams(
         assert ear.answer.status == 200
 
 
+def test_a_stream_ends_in_order_where_the_log_cannot_be_read_any_more(
+    server: Serving, manager: FakeManager, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(**_: object) -> list[object]:
+        raise StoreUnavailable("io", "on purpose")
+
+    with listening(server) as ear:
+        ping(manager, "a", "x")
+        ear.frame()
+        monkeypatch.setattr(manager.store, "read", refuse)
+        assert b"data" not in ear.answer.read()
+    assert caplog.records == []
+
+
 def test_a_stream_ends_when_the_manager_stops(server: Serving, manager: FakeManager) -> None:
     with listening(server) as ear:
         ping(manager, "a", "x")
@@ -333,16 +351,5 @@ def test_a_consumer_that_does_not_read_is_let_go_and_holds_nobody_up(
     deaf.close()
 
 
-def channels(server: Serving) -> list[Any]:
-    return [each for listener in server._listeners for each in list(listener.active_channels.values())]
-
-
 def pending(server: Serving) -> int:
     return sum(each.total_outbufs_len for each in channels(server))
-
-
-def wait_until(true: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE_S
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.05)

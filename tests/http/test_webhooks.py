@@ -328,6 +328,7 @@ def test_of_one_endpoint_one_test_is_under_way_at_a_time(api: Caller, manager: F
 def test_a_change_that_names_no_setting_is_refused(api: Caller, instance: str, url: str, change: Any) -> None:
     refused = api("PATCH", url, json=change)
     assert (refused.status_code, refused.json["type"]) == (422, "/problems/invalid-request")
+    assert {"events", "retryForS"} <= {each["field"] for each in refused.json["errors"]}
 
 
 def test_a_receiver_that_asks_for_no_event_of_a_kind_is_not_told(

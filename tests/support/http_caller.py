@@ -1,10 +1,13 @@
 """A caller on real sockets, for what waitress does for us, and what we do for waitress."""
 
 import socket
+import time
+from collections.abc import Callable
 from http.client import HTTPConnection
 
 import msgspec
 
+from chatbot_erp.http.channel import Channel
 from chatbot_erp.http.serving import Serving
 
 PATIENCE_S = 60.0
@@ -51,3 +54,15 @@ def assert_problem(answer: Answer, status: int, code: str) -> None:
     assert (answer[0], problem["status"], problem["type"]) == (status, status, f"/problems/{code}")
     assert answer[1]["Content-Type"] == "application/problem+json"
     assert problem["instance"] == f"urn:uuid:{answer[1]['X-Request-Id']}"
+
+
+def channels(server: Serving) -> list[Channel]:
+    """The connections that the server has."""
+    return [each for listener in server._listeners for each in list(listener.active_channels.values())]
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE_S
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.05)
