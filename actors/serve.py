@@ -396,6 +396,7 @@ def _stop_supervisor(supervisor: pykka.ActorRef[Any], ending: Ending) -> None:
 
 
 def print_qr(name: str, text: str) -> None:
-    """Show a QR on the terminal, as blocks that a phone can scan."""
-    print(f"\nScan with WhatsApp on the phone of {name}:", flush=True)
-    segno.make_qr(text).terminal(compact=True)
+    """Show a QR on the terminal, as blocks that a phone can scan. One that was closed meanwhile keeps nobody from pairing."""
+    with contextlib.suppress(OSError, ValueError):
+        print(f"\nScan with WhatsApp on the phone of {name}:", flush=True)
+        segno.make_qr(text).terminal(compact=True)

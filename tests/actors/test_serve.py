@@ -1,9 +1,11 @@
 """When the manager's process ends by itself."""
 
+import errno
+import io
 import itertools
 import math
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, redirect_stdout
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -19,7 +21,7 @@ from chatbot_erp.actors import serve, tidings
 from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.ending import Ending
 from chatbot_erp.actors.frames import Said
-from chatbot_erp.actors.serve import PULSE_PATIENCE_S, Surroundings, await_end, open_house, take_step
+from chatbot_erp.actors.serve import PULSE_PATIENCE_S, Surroundings, await_end, open_house, print_qr, take_step
 from chatbot_erp.actors.spool import packed, write_spool
 from chatbot_erp.actors.turns import await_turn
 from chatbot_erp.eventstore.events import InstanceCreated, InstanceInvalidated, MessageReceived, Status
@@ -59,6 +61,22 @@ def test_a_supervisor_that_hangs_ends_it_for_somebody_to_start_it_anew() -> None
 def test_a_process_that_was_held_up_as_a_whole_gives_its_supervisor_another_turn() -> None:
     turns = Turns(2, 600, 2)
     assert await_end(turns, lambda: 600.0 if turns.now == 602 else 0.1, turns.clock)
+
+
+class ClosedTerminal(io.StringIO):
+    """What is left of a terminal whose window was closed."""
+
+    def write(self, text: str, /) -> int:
+        raise OSError(errno.EIO, "Input/output error")
+
+
+def test_a_terminal_that_was_closed_keeps_nobody_from_pairing() -> None:
+    shown = io.StringIO()
+    with redirect_stdout(shown):
+        print_qr("shop", "a code")
+    assert "shop" in shown.getvalue()
+    with redirect_stdout(ClosedTerminal()):
+        print_qr("shop", "a code")
 
 
 def test_what_cannot_be_read_of_a_spool_is_kept_for_a_person_to_look_at(tmp_path: Path) -> None:
