@@ -7,7 +7,6 @@ dies between the receiver's answer and the verdict delivers again, with the same
 import random
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, assert_never
 
@@ -270,12 +269,7 @@ class WebhookActor(pykka.ThreadingActor):
                 return
             self._alarm.cancel()
         self._rings_at = at
-        self._alarm = self._alarms.set(delay_s, self._ring)
-
-    def _ring(self) -> None:
-        """Runs on the thread of the alarms."""
-        with suppress(pykka.ActorDeadError):
-            self.actor_ref.tell(LookAgain())
+        self._alarm = self._alarms.set(delay_s, lambda: self.actor_ref.tell(LookAgain()))
 
     def _attempt(self, endpoint: Endpoint, chat: int, head: Delivery, hold: Hold | None) -> None:
         """Post the head and do what follows from the outcome."""

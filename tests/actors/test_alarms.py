@@ -5,7 +5,9 @@ import time
 from collections.abc import Iterator
 from queue import SimpleQueue
 
+import pykka
 import pytest
+from structlog.testing import capture_logs
 
 from chatbot_erp.actors.alarms import SWEEP_AT, Alarms
 
@@ -65,6 +67,20 @@ def test_a_callback_that_raises_silences_no_other_alarm(alarms: Alarms) -> None:
     alarms.set(0, fail)
     alarms.set(0.01, rung.set)
     assert rung.wait(5)
+
+
+def test_an_alarm_for_an_actor_that_has_ended_by_then_is_no_trouble(alarms: Alarms) -> None:
+    class Ended(pykka.ThreadingActor):
+        use_daemon_thread = True
+
+    actor = Ended.start()
+    actor.stop()
+    rung = threading.Event()
+    with capture_logs() as logged:
+        alarms.set(0, lambda: actor.tell("too late"))
+        alarms.set(0.01, rung.set)
+        assert rung.wait(60)
+    assert logged == []
 
 
 def test_an_alarm_may_set_the_next_one(alarms: Alarms) -> None:
