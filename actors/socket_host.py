@@ -107,8 +107,10 @@ class SocketHost:
             deadline = time.monotonic() + ORPHAN_PATIENCE_S
             for closer in self._close_all(grace_s=0.0):
                 closer.join(max(0.0, deadline - time.monotonic()))
-        spool(self._mouth)
-        self._mouth.finish(CONFIRM_PATIENCE_S)
+        finally:
+            # Also after what nobody foresaw: WhatsApp does not say again what is in hand here.
+            spool(self._mouth)
+            self._mouth.finish(CONFIRM_PATIENCE_S)
 
     def _obey_while(self, wanted: Callable[[], bool], patience_s: float) -> None:
         deadline = time.monotonic() + patience_s
