@@ -117,7 +117,7 @@ def decide(state: State, command: Command) -> Events:
         case DoubtPending(cause=cause):
             return doubt(state, cause)
         case Observed(observation=observation):
-            if isinstance(observation, frames.NUMBERED):
+            if isinstance(observation, frames.Fact):
                 return decide_fact(state, observation)
             return decide_turn(state, observation) if command.generation == state.generation else ()
         case _:

@@ -120,7 +120,7 @@ class InstanceActor(pykka.ThreadingActor):
 
     def _take(self, message: object) -> object:
         match message:
-            case tidings.Heard(observed=Observed(observation=seen)) if isinstance(seen, frames.NUMBERED):
+            case tidings.Heard(observed=Observed(observation=seen)) if isinstance(seen, frames.Fact):
                 self._hear(message)
             case tidings.Deliver(command=command, caller=caller):
                 self._callers.deliver(command, caller)

@@ -29,7 +29,7 @@ from chatbot_erp.actors.webhook import (
     next_step,
 )
 from chatbot_erp.actors.webhook_address import Deny
-from chatbot_erp.actors.webhook_backlog import Backlog, Outbox, Report, Verdict
+from chatbot_erp.actors.webhook_backlog import Backlog, Outbox, Report
 from chatbot_erp.actors.webhook_courier import Courier, failed, place_of
 from chatbot_erp.actors.webhook_credentials import Keys
 from chatbot_erp.actors.webhook_holds import Hold, Holds, hold_of
@@ -39,8 +39,6 @@ from chatbot_erp.actors.webhook_shapes import body
 from chatbot_erp.eventstore.errors import StoreClosed, StoreError
 from chatbot_erp.eventstore.events import WebhookAbandoned, WebhookDelivered
 from chatbot_erp.eventstore.records import ERASED, Delivery
-
-__all__ = ["Finish", "Ping", "RetryNow", "Verdict", "Wake", "WebhookActor"]
 
 log = structlog.get_logger()
 
