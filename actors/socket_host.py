@@ -204,6 +204,8 @@ class SocketHost:
                 self._say(instance, SocketRefusedCode(command_id=command_id, detail=detail))
             case Ask(instance=instance, request=request):
                 self._say(instance, SocketDeclined(request=request, reason="not_connected", detail=detail))
+            case _:
+                assert_never(order)
 
     def _repeat(self, instance: str) -> None:
         self._mouth.repeat(instance)
