@@ -17,13 +17,13 @@ import pykka
 import pytest
 from structlog.testing import capture_logs
 
-from chatbot_erp.actors import serve, tidings
+from chatbot_erp.actors import assembly, tidings
+from chatbot_erp.actors.assembly import Surroundings, open_house, print_qr, take_step
 from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.ending import Ending
 from chatbot_erp.actors.frames import Said
-from chatbot_erp.actors.serve import PULSE_PATIENCE_S, Surroundings, await_end, open_house, print_qr, take_step
+from chatbot_erp.actors.serve import PULSE_PATIENCE_S, await_end, await_turn
 from chatbot_erp.actors.spool import packed, write_spool
-from chatbot_erp.actors.turns import await_turn
 from chatbot_erp.eventstore.events import InstanceCreated, InstanceInvalidated, MessageReceived, Status
 from chatbot_erp.eventstore.lease import ALONE, Node
 from chatbot_erp.eventstore.places import open_store, open_vault
@@ -145,7 +145,7 @@ def test_a_signal_that_comes_during_the_start_ends_it_with_the_step_that_is_unde
 
 
 def test_a_start_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serve, "PATIENCE_S", 0.01)
+    monkeypatch.setattr(assembly, "PATIENCE_S", 0.01)
     goes_on, ending = Event(), Signal(0)
 
     class Hangs(pykka.ThreadingActor):
