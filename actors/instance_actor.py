@@ -167,7 +167,7 @@ class InstanceActor(pykka.ThreadingActor):
             case _ if isinstance(message, EndpointCommand):
                 self._perform(message)
             case RestartInstance() | LoseSocket() | DoubtPending() | MissMedia():
-                if isinstance(message, LoseSocket):
+                if isinstance(message, LoseSocket | DoubtPending):
                     self._downloads.give_up()
                 self._owe(message)
                 self._write()
