@@ -300,8 +300,11 @@ def reconcile(state: Instance, *, connected: bool, logged_in: bool) -> Events:
         return lose(state, "dropped")
     if state.status in OPERATIONAL and not logged_in:
         return lose(state, "zombie")
-    if connected and logged_in and state.status not in OPERATIONAL and state.account is not None:
+    if connected and logged_in and state.status not in OPERATIONAL:
         account = state.account
+        if account is None:
+            # The log refused the word that it is linked, or who it is: the next socket says it again.
+            return (restarted(state, "paired"),)
         return (
             InstanceConnected(previous=state.status, jid=account.jid, lid=account.lid, push_name=account.push_name),
         )

@@ -315,6 +315,7 @@ def test_a_banned_number_needs_a_new_pairing_and_an_outdated_client_does_not() -
         ((*LIVE, DROPPED), True, True, [InstanceConnected]),
         ((*LIVE, DROPPED), False, False, []),
         ((CREATED, OFFERED), True, False, []),
+        ((CREATED, OFFERED), True, True, [InstanceRestarted]),
     ],
 )
 def test_what_the_library_says_of_itself_corrects_what_we_believe(
