@@ -95,7 +95,9 @@ def decide(state: State, command: Command) -> Events:
         case RestartInstance(cause=cause):
             return () if is_outdated(cause, state) else (restarted(state, cause),)
         case RemoveInstance(unlink=unlink):
-            return (*doubt(state, "removed"), InstanceRemoved(reason="deleted", session_kept=not unlink))
+            # What holds no device link any more, or not yet, is of no use to the next one of the name.
+            kept = state.paired and not unlink
+            return (*doubt(state, "removed"), InstanceRemoved(reason="deleted", session_kept=kept))
         case SendMessage(command_id=command_id, number=number, content=content):
             if state.status not in OPERATIONAL:
                 raise InstanceNotOperational(f"The instance is {state.status}, not CONNECTED or DEGRADED.")

@@ -298,6 +298,16 @@ def test_who_is_removed_may_say_farewell_where_it_has_a_link_and_whatsapp_wants_
     assert ending.farewell == farewell
 
 
+@pytest.mark.parametrize(
+    ("before", "unlink", "kept"),
+    [(LIVE, False, True), (LIVE, True, False), ((CREATED, OFFERED), False, False), ((*LIVE, BANNED), False, False)],
+)
+def test_a_session_is_kept_on_demand_where_it_holds_a_device_link(
+    before: tuple[Event, ...], unlink: bool, kept: bool
+) -> None:
+    assert after(*before, do=RemoveInstance(unlink=unlink)) == (InstanceRemoved(reason="deleted", session_kept=kept),)
+
+
 def test_a_banned_number_needs_a_new_pairing_and_an_outdated_client_does_not() -> None:
     banned = given(*LIVE, BANNED)
     outdated = given(*LIVE, InstanceInvalidated(previous=Status.CONNECTED, reason="client_outdated"))
