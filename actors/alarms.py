@@ -7,6 +7,7 @@ from collections.abc import Callable
 from threading import Condition, Thread, current_thread
 from typing import Self
 
+import pykka
 import structlog
 
 log = structlog.get_logger()
@@ -52,7 +53,8 @@ class Alarms:
     def set(self, delay_s: float, callback: Callable[[], None]) -> Alarm:
         """Have `callback` called once, `delay_s` seconds from now; after `stop` it never is.
 
-        It runs on the one thread of all alarms, so it may only enqueue something (`tell`). What it raises is logged.
+        It runs on the one thread of all alarms, so it may only enqueue something (`tell`). What it raises is logged; an
+        actor that has ended by then need not be told anything.
         """
         alarm = Alarm(self, callback)
         entry = (time.monotonic() + max(0.0, delay_s), next(self._numbers), alarm)
@@ -92,6 +94,8 @@ class Alarms:
         while (callback := self._next()) is not None:
             try:
                 callback()
+            except pykka.ActorDeadError:
+                pass
             except Exception:
                 # One bad callback must not silence every timer of the house.
                 log.exception("an alarm's callback failed", action="alarm_failed")

@@ -6,14 +6,14 @@ falls back to needing none.
 """
 
 import secrets
-from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
 from hmac import compare_digest
-from typing import Protocol
 
 import msgspec
+
+from chatbot_erp.eventstore.vault import Vault
 
 VAULT_KIND = "api-key"
 PREFIX = b"cerp"
@@ -60,18 +60,10 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
         return f"ApiKey(id={self.id!r})"
 
 
-class KeyVault(Protocol):
-    """The part of the vault that a ring needs. Every method may raise a `StoreError`."""
-
-    def put(self, kind: str, owner: str, secret: bytes, /) -> None: ...
-    def get(self, kind: str, owner: str, /) -> bytes | None: ...
-    def all(self, kind: str, /) -> Mapping[str, bytes]: ...
-
-
 class KeyRing:
     """All keys; any thread, and the command line beside a running manager. Every method may raise a `StoreError`."""
 
-    def __init__(self, vault: KeyVault) -> None:
+    def __init__(self, vault: Vault) -> None:
         self._vault = vault
 
     def create(

@@ -9,8 +9,6 @@ import msgspec
 
 from chatbot_erp.eventstore.lease import LEASE_S
 
-DAY_S = 86_400.0
-
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """How this manager runs."""

@@ -9,8 +9,7 @@ from chatbot_erp.actors.downloads import Downloads
 from chatbot_erp.actors.house import House
 from chatbot_erp.actors.media_specs import KINDS
 from chatbot_erp.actors.outbox import Outbox
-from chatbot_erp.actors.pacing import UNPACED
-from chatbot_erp.actors.state import Instance, State
+from chatbot_erp.actors.state import State, pacing_of
 from chatbot_erp.actors.webhooks import Webhooks
 from chatbot_erp.eventstore.events import MessageSent
 
@@ -76,7 +75,6 @@ class Deeds:
                 assert_never(effect)
 
     def _transmit(self, effect: effects.Transmit, state: State) -> None:
-        pacing = state.pacing if isinstance(state, Instance) else UNPACED
         order = frames.Transmit(
             instance=self._id,
             command_id=effect.command_id,
@@ -84,7 +82,7 @@ class Deeds:
             text=effect.parts.text,
             kind=effect.parts.kind,
             content=bytes(effect.parts.content).decode(),
-            typing_s=pacing.typing_s if effect.parts.kind in SAID_BY_HAND else 0.0,
+            typing_s=pacing_of(state).typing_s if effect.parts.kind in SAID_BY_HAND else 0.0,
             file=str(self._outbox.path(effect.command_id).absolute()) if effect.parts.kind in KINDS else "",
         )
         if not self._order(order):

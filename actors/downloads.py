@@ -104,6 +104,8 @@ class Downloads:
                 arrived.set_exception(_error(reason, detail))
                 if ahead_of is not None:
                     self._miss(ahead_of, reason)
+            case _:
+                assert_never(seen)
 
     def give_up(self) -> None:
         """The host is gone, or whoever would hear it."""

@@ -22,6 +22,7 @@
     │   ├── InvitationVoid
     │   ├── NotAccepted
     │   ├── SendingTooFast
+    │   ├── AuditRunning
     │   ├── HistoryTooLong
     │   ├── MessageNotFound
     │   ├── NoMedia

@@ -324,20 +324,6 @@ Fact = SocketSent | SocketFailedToSend | Heard
 
 Observation = Turn | Fact
 
-FROM_OUTSIDE = (
-    SocketReceived,
-    SocketSawEdit,
-    SocketSawRevocation,
-    SocketCouldNotDecrypt,
-    SocketSawCall,
-    SocketSawReceipt,
-    SocketJoinedGroup,
-    SocketSawGroupChange,
-    SocketSawBlocklist,
-)
-NUMBERED = (SocketSent, SocketFailedToSend, *FROM_OUTSIDE)
-"""The members of `Heard` and `Fact`, for `isinstance`."""
-
 
 # Words: host → manager
 

@@ -1,13 +1,16 @@
 """What is said of other messages: compared with what the log has of them, before anything is decided about it."""
 
+import hashlib
+from typing import Any
+
 import msgspec
 import structlog
 
-from chatbot_erp.actors import frames, polls
+from chatbot_erp.actors import frames
 from chatbot_erp.actors.authors import counts, origin
 from chatbot_erp.actors.commands import Command, Observed
 from chatbot_erp.actors.instance import said_of
-from chatbot_erp.actors.lookup import find_all, find_message
+from chatbot_erp.actors.lookup import Find, find_all, find_message
 from chatbot_erp.eventstore.errors import StoreError
 from chatbot_erp.eventstore.events import MessageReceived, MessageSent
 from chatbot_erp.eventstore.store import EventStore
@@ -26,7 +29,7 @@ class Hearsay:
         """The same; a vote in a poll with the words of what it is for."""
         match command:
             case Observed(observation=frames.SocketReceived(kind="poll_vote") as vote):
-                return msgspec.structs.replace(command, observation=polls.in_words(vote, self._find))
+                return msgspec.structs.replace(command, observation=in_words(vote, self._find))
             case _:
                 return command
 
@@ -59,3 +62,17 @@ def needs_what_was_staged(observed: Observed) -> bool:
             return True
         case _:
             return False
+
+
+def in_words(vote: frames.SocketReceived, find: Find) -> frames.SocketReceived:
+    """A vote, which comes with checksums only, with the words of each option; without them where its poll is not found."""
+    said: dict[str, Any] = msgspec.json.decode(vote.content)
+    if not said.get("options"):
+        return vote
+    poll = find(said["message"]["messageId"])
+    if poll is None or poll.kind != "poll":
+        return vote
+    offered: list[str] = msgspec.json.decode(poll.content).get("options", [])
+    words = {hashlib.sha256(option.encode()).hexdigest(): option for option in offered}
+    chosen = [words[option] for option in said["options"] if option in words]
+    return msgspec.structs.replace(vote, content=msgspec.json.encode({**said, "chosen": chosen}).decode())

@@ -210,9 +210,13 @@ class HostProcess:
             signal=-code if code is not None and code < 0 else None,
             stderr_tail=_tail(self._setting.stderr),
         )
-        if not _is_locked(self._setting.lock):
-            self._setting.stderr.unlink(missing_ok=True)
-            self._setting.lock.unlink(missing_ok=True)
+        try:
+            if not _is_locked(self._setting.lock):
+                self._setting.stderr.unlink(missing_ok=True)
+                self._setting.lock.unlink(missing_ok=True)
+        except OSError as ex:
+            # The next start looks at it; those whose sockets were in the host must hear of its end now.
+            log.warning("Files of the socket host %s stay: %s", self.name, ex)
         self._on_death(death)
 
 

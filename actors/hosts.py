@@ -58,8 +58,8 @@ class Slot:
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
-    """An instance whose socket is open, or was when its host went down; `closing` if that was wanted already."""
+class Carried:
+    """An instance whose socket a host has, or had when it went down; `closing` if that was wanted already."""
 
     instance: str
     generation: int
@@ -147,7 +147,7 @@ class SocketHosts:
         elif erase:
             self._sessions.erase(instance)
 
-    def part(self, farewell: PlaceSocket) -> None:
+    def erase_linked(self, farewell: PlaceSocket) -> None:
         """No socket can be had to unlink this device: its session is erased all the same, also if another's it still is."""
         log.warning(LEFT, action="device_left", instance=farewell.instance)
         if farewell.session_from is not None:
@@ -166,10 +166,10 @@ class SocketHosts:
         for host in self.processes():
             self._order(host, frames.SetAside(instance=instance))
 
-    def lost_with(self, name: str) -> tuple[str, list[Lost]]:
+    def lost_with(self, name: str) -> tuple[str, list[Carried]]:
         """What to say of the end of this host: the cause, and whose sockets it takes with it. `gone` is to follow."""
         lost = [
-            Lost(instance, slot.generation, closing=slot.closing_since is not None)
+            Carried(instance, slot.generation, closing=slot.closing_since is not None)
             for instance, slot in self._slots.items()
             if slot.host.name == name
         ]
@@ -195,11 +195,11 @@ class SocketHosts:
         """Whose sessions are kept."""
         return self._sessions.instances()
 
-    def open_slots(self) -> list[Lost]:
+    def open_slots(self) -> list[Carried]:
         """Instances with a socket that nobody is closing."""
         now = self._clock()
         return [
-            Lost(instance, slot.generation, now - slot.opened_at, slot.pairing)
+            Carried(instance, slot.generation, now - slot.opened_at, slot.pairing)
             for instance, slot in self._slots.items()
             if slot.closing_since is None
         ]

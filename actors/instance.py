@@ -95,7 +95,9 @@ def decide(state: State, command: Command) -> Events:
         case RestartInstance(cause=cause):
             return () if is_outdated(cause, state) else (restarted(state, cause),)
         case RemoveInstance(unlink=unlink):
-            return (*doubt(state, "removed"), InstanceRemoved(reason="deleted", session_kept=not unlink))
+            # What holds no device link any more, or not yet, is of no use to the next one of the name.
+            kept = state.paired and not unlink
+            return (*doubt(state, "removed"), InstanceRemoved(reason="deleted", session_kept=kept))
         case SendMessage(command_id=command_id, number=number, content=content):
             if state.status not in OPERATIONAL:
                 raise InstanceNotOperational(f"The instance is {state.status}, not CONNECTED or DEGRADED.")
@@ -117,7 +119,7 @@ def decide(state: State, command: Command) -> Events:
         case DoubtPending(cause=cause):
             return doubt(state, cause)
         case Observed(observation=observation):
-            if isinstance(observation, frames.NUMBERED):
+            if isinstance(observation, frames.Fact):
                 return decide_fact(state, observation)
             return decide_turn(state, observation) if command.generation == state.generation else ()
         case _:
@@ -300,8 +302,11 @@ def reconcile(state: Instance, *, connected: bool, logged_in: bool) -> Events:
         return lose(state, "dropped")
     if state.status in OPERATIONAL and not logged_in:
         return lose(state, "zombie")
-    if connected and logged_in and state.status not in OPERATIONAL and state.account is not None:
+    if connected and logged_in and state.status not in OPERATIONAL:
         account = state.account
+        if account is None:
+            # The log refused the word that it is linked, or who it is: the next socket says it again.
+            return (restarted(state, "paired"),)
         return (
             InstanceConnected(previous=state.status, jid=account.jid, lid=account.lid, push_name=account.push_name),
         )

@@ -4,8 +4,6 @@ The actor is the only writer of its stream. What it is told while the disk refus
 in `_owed`, and what a socket saw stays with its host; `RepeatDue` takes both up again.
 """
 
-import random
-import time
 from concurrent.futures import Future
 from contextlib import suppress
 from datetime import timedelta
@@ -28,7 +26,6 @@ from chatbot_erp.actors.commands import (
     Observed,
     RemoveInstance,
     RestartInstance,
-    SendMessage,
 )
 from chatbot_erp.actors.confirmations import Confirmations
 from chatbot_erp.actors.deeds import Deeds, endpoint_ids
@@ -43,7 +40,6 @@ from chatbot_erp.actors.instance_mail import Mailbox
 from chatbot_erp.actors.journal import Journal, JournalBroken, Settle
 from chatbot_erp.actors.media_files import MediaFiles
 from chatbot_erp.actors.media_frames import SocketFailedToFetch, SocketFetched
-from chatbot_erp.actors.pacing import UNPACED, Pacer, Pacing
 from chatbot_erp.actors.parking import Parking, kind_of
 from chatbot_erp.actors.state import Instance, State
 from chatbot_erp.actors.tallies import DISREGARDED, EVENTS, FATES
@@ -56,9 +52,6 @@ log = structlog.get_logger()
 
 LARGEST_BATCH = 64
 """Commands that share an append at most."""
-
-MOST_PENDING = 256
-"""Messages that may wait for WhatsApp, where no caller waits with them: all of them are in every snapshot."""
 
 REPEAT_AFTER_S = 1.0
 
@@ -79,10 +72,9 @@ class InstanceActor(pykka.ThreadingActor):
         self._webhooks = webhooks
         self._journal = Journal(instance, house.store, house.now, state, version)
         self._qr: Qr | None = None
-        self._callers = Callers(most=max(1, house.config.http_threads // 2))
+        self._callers = Callers(self._journal, most=max(1, house.config.http_threads // 2))
         self._owed: list[Command] = []
         self._stalled = False
-        self._pacer = Pacer(time.monotonic, random.random)
         self._confirmations = Confirmations(instance)
         self._parking = Parking(instance, house)
         self._downloads = Downloads(
@@ -128,15 +120,15 @@ class InstanceActor(pykka.ThreadingActor):
 
     def _take(self, message: object) -> object:
         match message:
-            case tidings.Heard(observed=Observed(observation=seen)) if isinstance(seen, frames.NUMBERED):
+            case tidings.Heard(observed=Observed(observation=seen)) if isinstance(seen, frames.Fact):
                 self._hear(message)
-            case tidings.Deliver():
-                self._deliver(message)
+            case tidings.Deliver(command=command, caller=caller):
+                self._callers.deliver(command, caller)
             case tidings.Settled(verdicts=verdicts):
                 for verdict in verdicts:
                     self._owe(verdict)
             case tidings.Accept(command=command):
-                return self._accept(command)
+                return self._callers.accept(command)
             case tidings.Ping():
                 self._house.supervisor.tell(tidings.Pong(urn=self.actor_urn))
             case _:
@@ -164,8 +156,7 @@ class InstanceActor(pykka.ThreadingActor):
             case tidings.AskPairingCode(number=number):
                 return self._seek_code(number)
             case tidings.AskRoom(waits=waits):
-                self._check_room(waits=waits)
-                self._pacer.check(self._pacing())
+                self._callers.check(waits=waits)
             case tidings.AskMedia(media=media, target=target):
                 return self._downloads.order(media, Path(target))
             case DisableEndpoint(reason="gone" | "failing"):
@@ -176,7 +167,7 @@ class InstanceActor(pykka.ThreadingActor):
             case _ if isinstance(message, EndpointCommand):
                 self._perform(message)
             case RestartInstance() | LoseSocket() | DoubtPending() | MissMedia():
-                if isinstance(message, LoseSocket):
+                if isinstance(message, LoseSocket | DoubtPending):
                     self._downloads.give_up()
                 self._owe(message)
                 self._write()
@@ -353,44 +344,6 @@ class InstanceActor(pykka.ThreadingActor):
 
     # what callers want
 
-    def _deliver(self, message: tidings.Deliver) -> None:
-        """The verdict is in the log before its caller has it."""
-        command, caller = message.command, message.caller
-        if not caller.set_running_or_notify_cancel():
-            return
-
-        def settle(failure: StoreError | None) -> None:
-            if failure is not None:
-                self._callers.refuse(command.command_id, failure)
-
-        try:
-            self._check_room(waits=True)
-            self._stage_send(command, settle)
-        except Exception as ex:  # noqa: BLE001 - it is the caller's, whatever it is
-            caller.set_exception(ex)
-        else:
-            self._callers.await_verdict(command.command_id, caller)
-
-    def _accept(self, command: SendMessage) -> Future[None]:
-        """Answers a future that is done when the message is in the log."""
-        self._check_room(waits=False)
-        self._stage_send(command, lambda failure: self._callers.tell_recorded(command.command_id, failure))
-        return self._callers.await_record(command.command_id)
-
-    def _check_room(self, *, waits: bool) -> None:
-        """Raise `Unavailable` where one more message is one too many, with a caller who waits for it or without."""
-        state = self._journal.ahead
-        if waits:
-            self._callers.check_room()
-        elif isinstance(state, Instance) and len(state.pending) >= MOST_PENDING:
-            raise Unavailable(f"{MOST_PENDING} messages of this instance wait for WhatsApp already.")
-
-    def _stage_send(self, command: SendMessage, settle: Settle) -> None:
-        pacing = self._pacing()
-        self._pacer.check(pacing)
-        self._journal.stage(command, settle)
-        self._pacer.spend(pacing)
-
     def _seek_code(self, number: str) -> Future[str]:
         if not isinstance(self._journal.state, Instance) or self._journal.state.status is not Status.SCAN_QR_CODE:
             raise NotPairing
@@ -415,14 +368,11 @@ class InstanceActor(pykka.ThreadingActor):
         )
         self._owe(Observed(generation=0, observation=failed, at=self._house.now()))
 
-    def _pacing(self) -> Pacing:
-        state = self._journal.state
-        return state.pacing if isinstance(state, Instance) else UNPACED
-
     def _publish(self) -> None:
         state = self._journal.state
         if state is None:
             return
         if not isinstance(state, Instance) or state.status is not Status.SCAN_QR_CODE:
             self._qr = None
+            self._callers.expect_no_codes()
         self._house.directory.publish(self._id, state, self._qr)

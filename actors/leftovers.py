@@ -81,6 +81,7 @@ def take_beside(house: House, host: str = "") -> None:
     """The same while the manager works, on a thread of its own, and again until it is done; or of this host, which has ended."""
 
     def take() -> None:
+        done = False
         try:
             with house.spools:
                 if host:
@@ -88,9 +89,9 @@ def take_beside(house: House, host: str = "") -> None:
                 done = _bring_in(house, host)
         except (StoreError, OSError) as ex:
             log.warning("a spool waits", action="spool_waits", host=host, error=str(ex))
-            done = False
-        if not done:
-            house.alarms.set(AGAIN_S, lambda: take_beside(house, host))
+        finally:
+            if not done:
+                house.alarms.set(AGAIN_S, lambda: take_beside(house, host))
 
     Thread(target=take, name="leftovers", daemon=True).start()
 
@@ -110,7 +111,8 @@ def exchange_spools(house: House) -> None:
                         take_spools(house)
         except (StoreError, OSError) as ex:
             log.warning("a spool waits", action="spool_waits", error=str(ex))
-        house.alarms.set(EXCHANGE_EVERY_S, lambda: exchange_spools(house))
+        finally:
+            house.alarms.set(EXCHANGE_EVERY_S, lambda: exchange_spools(house))
 
     Thread(target=exchange, name="spools", daemon=True).start()
 

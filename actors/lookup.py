@@ -1,6 +1,6 @@
 """Finds one message of an instance in its log, and tells what became of it."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from operator import attrgetter
 from typing import Protocol
 
@@ -8,6 +8,9 @@ from chatbot_erp.actors.authors import Written
 from chatbot_erp.actors.fates import Story, story
 from chatbot_erp.eventstore.events import EVENT_NAMES, MessageReceived, MessageSent, MessageUndecryptable
 from chatbot_erp.eventstore.store import Recorded
+
+Find = Callable[[str], MessageReceived | MessageSent | None]
+"""The message of this id, sent or received."""
 
 _SAID = frozenset(EVENT_NAMES[kind] for kind in (MessageReceived, MessageUndecryptable, MessageSent))
 

@@ -153,10 +153,6 @@ class Manager:
             raise
         return Created(view=self.directory.view(name), webhook_secret=secret)
 
-    def webhook_secret(self, instance: str) -> str | None:
-        """The signing secret of an instance, for an answer that must be repeated as it was."""
-        return Credentials(self._house.vault, instance, MAIN).secret()
-
     def send_text(self, name: str, number: str, text: str) -> Sent:
         """Send and wait for the server's acknowledgement.
 

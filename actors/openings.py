@@ -71,7 +71,7 @@ class Openings:
         """Open nothing any more, and take the end of a process for what was wanted."""
         self._stopped = True
 
-    def part(self) -> None:
+    def unlink_next(self) -> None:
         """Have the next devices unlinked, as far as others have been."""
         self._parting = {instance for instance in self._parting if self.has(instance)}
         farewells = self._hosts.farewells
@@ -91,11 +91,11 @@ class Openings:
                 self._tell(request.instance, LoseSocket(generation=request.generation, cause="socket_failed"))
         for request in unplaced:
             if request.farewell:
-                self._part_with(request)
+                self._erase_linked(request)
 
-    def _part_with(self, farewell: PlaceSocket) -> None:
+    def _erase_linked(self, farewell: PlaceSocket) -> None:
         try:
-            self._hosts.part(farewell)
+            self._hosts.erase_linked(farewell)
         except Exception:
             # As where no thread can be had, either. The next life erases what is left.
             log.exception("a session stays for now", action="session_not_erased", instance=farewell.instance)

@@ -60,8 +60,8 @@ class Outbox:
         return self._directory / command_id
 
     def remove(self, command_id: str) -> None:
-        """The command has its verdict, or will never be carried out."""
-        with suppress(FileNotFoundError, NotADirectoryError):
+        """The command has its verdict, or will never be carried out. What the disk does not let go is left to `tidy`."""
+        with suppress(OSError):
             os.unlink(self.path(command_id))
 
     def tidy(self, now: datetime, pending: Collection[str]) -> None:

@@ -1,4 +1,4 @@
-"""The messages between manager and socket host that are about people and groups; frames.py has all the others."""
+"""The messages between manager and socket host that are about people and groups."""
 
 from chatbot_erp.actors.frame import Frame
 from chatbot_erp.actors.questions import AnyAnswer, AnyQuestion, Refusal

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -10,6 +10,7 @@ import msgspec
 
 from chatbot_erp.actors import contents as c
 from chatbot_erp.actors.errors import BadContent, BadMessage, MessageNotFound, Refused
+from chatbot_erp.actors.lookup import Find
 from chatbot_erp.actors.phone_numbers import digits, normalise, person
 from chatbot_erp.actors.state import Account
 from chatbot_erp.eventstore.events import MessageReceived, MessageSent
@@ -23,9 +24,6 @@ MOST_OPTIONS = 12
 MOST_MENTIONS = 1024
 MOST_CARDS = 100
 MOST_NUMBERS = 100
-
-Find = Callable[[str], MessageReceived | MessageSent | None]
-"""The message of this id, sent or received."""
 
 AboutMessage = c.Reaction | c.Edit | c.Revoke
 Named = TypeVar("Named", bound=c.Reference)

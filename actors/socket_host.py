@@ -107,8 +107,10 @@ class SocketHost:
             deadline = time.monotonic() + ORPHAN_PATIENCE_S
             for closer in self._close_all(grace_s=0.0):
                 closer.join(max(0.0, deadline - time.monotonic()))
-        spool(self._mouth)
-        self._mouth.finish(CONFIRM_PATIENCE_S)
+        finally:
+            # Also after what nobody foresaw: WhatsApp does not say again what is in hand here.
+            spool(self._mouth)
+            self._mouth.finish(CONFIRM_PATIENCE_S)
 
     def _obey_while(self, wanted: Callable[[], bool], patience_s: float) -> None:
         deadline = time.monotonic() + patience_s
@@ -202,6 +204,8 @@ class SocketHost:
                 self._say(instance, SocketRefusedCode(command_id=command_id, detail=detail))
             case Ask(instance=instance, request=request):
                 self._say(instance, SocketDeclined(request=request, reason="not_connected", detail=detail))
+            case _:
+                assert_never(order)
 
     def _repeat(self, instance: str) -> None:
         self._mouth.repeat(instance)

@@ -155,8 +155,8 @@ class Line:
             self._worker.join(GRACE_S)
             with self._holding:
                 self._release()
-            if self._former is not None:
-                self._former.close()
+            if (former := self._former) is not None:  # the worker may forget it just now
+                former.close()
             self._closed = True
             return self._unlinked
 

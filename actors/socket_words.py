@@ -7,9 +7,9 @@ from multiprocessing.connection import Connection
 import msgspec
 
 from chatbot_erp.actors.frames import (
-    FROM_OUTSIDE,
-    NUMBERED,
     Alive,
+    Fact,
+    Heard,
     Observation,
     OpenSocket,
     Said,
@@ -39,7 +39,7 @@ class Ledger:
     def enter(self, instance: str, generation: int, observation: Observation | Reply) -> Said:
         """The word for this observation, kept if WhatsApp will not tell it twice."""
         with self._change:
-            if not isinstance(observation, NUMBERED):
+            if not isinstance(observation, Fact):
                 return Said(instance=instance, generation=generation, number=0, observation=observation)
             number = self._last[instance] = self._last.get(instance, 0) + 1
             kept = self._kept.setdefault(instance, {})
@@ -94,7 +94,7 @@ class Mouth:
 
     def say(self, order: OpenSocket, observation: Observation | Reply) -> None:
         """Report what the socket of this order saw; what comes from outside waits for room."""
-        if isinstance(observation, FROM_OUTSIDE):
+        if isinstance(observation, Heard):
             self.ledger.await_room(order.instance)
         self.say_of(order.instance, order.generation, observation)
 

@@ -2,31 +2,23 @@
 
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Protocol
 
 import structlog
 
 from chatbot_erp.actors.frames import Said
 from chatbot_erp.actors.spool import drop_unfinished, packed, read_spools, unpacked, write_packed
 from chatbot_erp.actors.traces import without
+from chatbot_erp.eventstore.vault import Vault
 
 KIND = "spool"
 
 log = structlog.get_logger()
 
 
-class Vault(Protocol):
-    """The part of the vault that is needed. Every method may raise a `StoreError`."""
-
-    def put(self, kind: str, owner: str, secret: bytes, /) -> None: ...
-    def all(self, kind: str, /) -> dict[str, bytes]: ...
-    def delete(self, kind: str, owner: str, /) -> bool: ...
-
-
 def hand_over(directory: Path, vault: Vault) -> None:
     """Put what the spools of `directory` hold where `take_over` finds it, each instance's for itself.
 
-    It can be repeated; raises also OSError.
+    It can be repeated. Raises what the vault raises, and OSError.
     """
     for spool in read_spools(directory):
         words: dict[str, list[Said]] = {}
@@ -46,7 +38,7 @@ def hand_over(directory: Path, vault: Vault) -> None:
 def take_over(directory: Path, vault: Vault, is_mine: Callable[[str], bool], is_gone: Callable[[str], bool]) -> int:
     """Make spools of `directory` of what is for the instances of this node; how many. What is for nobody is thrown away.
 
-    It can be repeated; raises also OSError.
+    It can be repeated. Raises what the vault raises, and OSError.
     """
     taken = 0
     for owner, content in sorted(vault.all(KIND).items(), key=lambda each: _written_ns(each[0])):

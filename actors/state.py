@@ -160,6 +160,11 @@ def farewell_of(state: Instance) -> Farewell | None:
     return Farewell(generation=state.generation + 1, session_from=state.session_from)
 
 
+def pacing_of(state: State) -> Pacing:
+    """How fast it sends."""
+    return state.pacing if isinstance(state, Instance) else UNPACED
+
+
 def with_status(state: Instance, status: Status, reason: str | None, at: datetime) -> Instance:
     """The same instance in another status since `at`; `since` stays where only the reason changed."""
     since = state.since if state.status is status else at

@@ -4,6 +4,7 @@ Only what a restart can cure is restarted. Delays are seconds of monotonic time.
 """
 
 from enum import Enum
+from typing import assert_never
 
 import msgspec
 
@@ -131,6 +132,8 @@ def plan(
             delay = backoff(failures, draw)
         case Remedy.AWAIT_LIBRARY:
             delay = LIBRARY_DEADLINE_S + draw * LIBRARY_SPREAD_S
+        case other:
+            assert_never(other)
     restarts = recent if cause in NETWORK else (*recent, now + delay)
     after = msgspec.structs.replace(lost, failures=failures + 1, bans=bans, quarantined=quarantined, restarts=restarts)
     return Plan(delay_s=delay, healing=after)

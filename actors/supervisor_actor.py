@@ -17,7 +17,7 @@ from chatbot_erp.actors.commands import LoseSocket, RestartInstance
 from chatbot_erp.actors.directory import InstanceView
 from chatbot_erp.actors.healing import Healer
 from chatbot_erp.actors.host_process import HostDeath
-from chatbot_erp.actors.hosts import Lost, SocketHosts
+from chatbot_erp.actors.hosts import Carried, SocketHosts
 from chatbot_erp.actors.house import House
 from chatbot_erp.actors.instance import OPERATIONAL
 from chatbot_erp.actors.instance_mail import Mailbox
@@ -96,7 +96,7 @@ class SupervisorActor(pykka.ThreadingActor):
                 # Nobody supervises the supervisor: what goes wrong with one number must not end it for all.
                 try:
                     self._hear(message)
-                    self._openings.part()
+                    self._openings.unlink_next()
                     self._openings.report_unplaced()
                 except Exception:
                     log.exception("the supervisor stumbled", action="supervisor_stumbled", over=type(message).__name__)
@@ -206,7 +206,7 @@ class SupervisorActor(pykka.ThreadingActor):
                 log.error("an actor hangs", action="actor_stuck", instance=instance)
                 self._healer.lose(instance, "actor_stuck")
 
-    def _look_at(self, slot: Lost, view: InstanceView, thoroughly: bool) -> None:
+    def _look_at(self, slot: Carried, view: InstanceView, thoroughly: bool) -> None:
         cause = leads_nowhere(slot, view, qr_timeout_s=self._house.config.qr_timeout_s)
         if cause is not None:
             self._lives.tell(slot.instance, LoseSocket(generation=slot.generation, cause=cause))

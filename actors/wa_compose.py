@@ -3,6 +3,7 @@
 Source of the shapes: whatsmeow, send.go (BuildEdit, BuildRevoke, BuildReaction, BuildPollCreation), and what phones send.
 """
 
+import re
 from typing import Any
 
 from neonize.proto.waCommon.WACommon_pb2 import MessageKey  # type: ignore[import-untyped]
@@ -14,12 +15,13 @@ from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import (  # type: ignore[import-u
 
 from chatbot_erp.actors import contents as c
 from chatbot_erp.actors.media_specs import field_of
-from chatbot_erp.actors.vcards import vcard
 from chatbot_erp.actors.wa_client import Uploaded
 
 _REVOKE, _EDIT = 0, 14
 """Members of `ProtocolMessage.Type`."""
 
+_SPECIAL = re.compile(r"([\\,;])")
+_BREAKS = re.compile(r"\r\n|[\r\n]")
 _WITHOUT_CAPTION = ("audioMessage", "stickerMessage")
 
 
@@ -73,12 +75,12 @@ def _fill(message: Any, content: c.Saying, file: Uploaded | None, at_ms: int) ->
             _set(place, name=content.name, address=content.address, comment=content.text)
             return place
         case c.Contact(contacts=(card,)):
-            message.contactMessage.displayName, message.contactMessage.vcard = card.name, vcard(card)
+            message.contactMessage.displayName, message.contactMessage.vcard = card.name, _vcard(card)
             return message.contactMessage
         case c.Contact(contacts=cards):
             message.contactsArrayMessage.displayName = ", ".join(card.name for card in cards)
             for card in cards:
-                message.contactsArrayMessage.contacts.add(displayName=card.name, vcard=vcard(card))
+                message.contactsArrayMessage.contacts.add(displayName=card.name, vcard=_vcard(card))
             return message.contactsArrayMessage
         case c.Poll():
             # Phones take version 3 where one answer may be given, else the first.
@@ -182,3 +184,12 @@ def _wrapped(wrapper: str, message: Any) -> Any:
     if message.HasField("messageContextInfo"):
         outer.messageContextInfo.CopyFrom(message.messageContextInfo)
     return outer
+
+
+def _vcard(card: c.Card) -> str:
+    """The card's own vCard, or one of its name and numbers (RFC 2426, and WhatsApp's `waid`)."""
+    if card.vcard:
+        return card.vcard
+    name = _BREAKS.sub(r"\\n", _SPECIAL.sub(r"\\\1", card.name))
+    numbers = (f"TEL;type=CELL;type=VOICE;waid={number}:+{number}" for number in card.numbers)
+    return "\n".join(("BEGIN:VCARD", "VERSION:3.0", f"N:;{name};;;", f"FN:{name}", *numbers, "END:VCARD"))

@@ -3,7 +3,7 @@
 from enum import Enum
 
 from chatbot_erp.actors.directory import InstanceView
-from chatbot_erp.actors.hosts import Lost
+from chatbot_erp.actors.hosts import Carried
 from chatbot_erp.actors.state import Instance
 from chatbot_erp.actors.supervision import REMEDIES, TIMED, Remedy
 from chatbot_erp.eventstore.events import Status
@@ -39,7 +39,7 @@ def succession(state: Instance, *, has_socket: bool) -> Succession:
     return Succession.RESTART if helps_by_itself(state.reason) else Succession.REST
 
 
-def leads_nowhere(slot: Lost, view: InstanceView, *, qr_timeout_s: float) -> str | None:
+def leads_nowhere(slot: Carried, view: InstanceView, *, qr_timeout_s: float) -> str | None:
     """The cause for which an open socket is given up, if it is."""
     if view.status is Status.INITIALIZING and slot.age_s > OPENING_PATIENCE_S:
         return "socket_failed"

@@ -7,7 +7,6 @@ dies between the receiver's answer and the verdict delivers again, with the same
 import random
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, assert_never
 
@@ -30,7 +29,7 @@ from chatbot_erp.actors.webhook import (
     next_step,
 )
 from chatbot_erp.actors.webhook_address import Deny
-from chatbot_erp.actors.webhook_backlog import Backlog, Outbox, Report, Verdict
+from chatbot_erp.actors.webhook_backlog import Backlog, Deliveries, Report
 from chatbot_erp.actors.webhook_courier import Courier, failed, place_of
 from chatbot_erp.actors.webhook_credentials import Keys
 from chatbot_erp.actors.webhook_holds import Hold, Holds, hold_of
@@ -40,8 +39,6 @@ from chatbot_erp.actors.webhook_shapes import body
 from chatbot_erp.eventstore.errors import StoreClosed, StoreError
 from chatbot_erp.eventstore.events import WebhookAbandoned, WebhookDelivered
 from chatbot_erp.eventstore.records import ERASED, Delivery
-
-__all__ = ["Finish", "Ping", "RetryNow", "Verdict", "Wake", "WebhookActor"]
 
 log = structlog.get_logger()
 
@@ -63,9 +60,10 @@ class WebhookActor(pykka.ThreadingActor):
     It blocks for as long as a receiver does, at most `webhook_timeout_s`: a stop, a ping or a new setting is taken up
     when the attempt that runs has ended. All callables are called on its thread and must return at once: `settings`
     (None: nothing is known of the endpoint now) before each attempt and `keys` before the first one and after
-    `RetryNow`; `report` with the verdicts, and again with the same ones if the log does not show them after half a minute;
-    `disabled`, with the settings' `since`, where the endpoint is not worth trying any more; `observe` with each attempt's outcome; `drained` once
-    after `Finish`; `failed` when it dies of an error nobody foresaw; `alive` with its urn for each `Ping`.
+    `RetryNow`; `report` with the verdicts, and again with the same ones if the log does not show them after half a
+    minute; `disabled`, with the settings' `since`, where the endpoint is not worth trying any more; `observe` with each
+    attempt's outcome; `drained` once after `Finish`; `failed` when it dies of an error nobody foresaw; `alive` with its
+    urn for each `Ping`.
     """
 
     use_daemon_thread = True
@@ -76,7 +74,7 @@ class WebhookActor(pykka.ThreadingActor):
         name: str,
         endpoint: str,
         *,
-        store: Outbox,
+        store: Deliveries,
         alarms: Alarms,
         config: Config,
         settings: Callable[[], Endpoint | None],
@@ -270,12 +268,7 @@ class WebhookActor(pykka.ThreadingActor):
                 return
             self._alarm.cancel()
         self._rings_at = at
-        self._alarm = self._alarms.set(delay_s, self._ring)
-
-    def _ring(self) -> None:
-        """Runs on the thread of the alarms."""
-        with suppress(pykka.ActorDeadError):
-            self.actor_ref.tell(LookAgain())
+        self._alarm = self._alarms.set(delay_s, lambda: self.actor_ref.tell(LookAgain()))
 
     def _attempt(self, endpoint: Endpoint, chat: int, head: Delivery, hold: Hold | None) -> None:
         """Post the head and do what follows from the outcome."""

@@ -1,4 +1,4 @@
-"""Which addresses a webhook may reach. Pure: names are resolved by whoever dials (webhook_post.py).
+"""Which addresses a webhook may reach. Pure: names are resolved by whoever dials (webhook_dial.py).
 
 A URL is looked at twice, with the same parser: when somebody gives it (`check_url`), and each time before a byte goes
 out, when the numeric address that is about to be dialled is known (`Deny.forbids`). Only the second look stops a name

@@ -45,7 +45,7 @@ Key = tuple[int, int]
 """Sequence and round of a delivery."""
 
 
-class Outbox(Protocol):
+class Deliveries(Protocol):
     """What is wanted of the event store."""
 
     @property
@@ -109,7 +109,7 @@ class Told(msgspec.Struct, frozen=True):
 class Backlog:
     """The deliveries to one endpoint that wait, oldest first. Methods that read raise what the store raises."""
 
-    def __init__(self, instance: str, endpoint: str, store: Outbox, report: Report) -> None:
+    def __init__(self, instance: str, endpoint: str, store: Deliveries, report: Report) -> None:
         self._instance = instance
         self._endpoint = endpoint
         self._store = store

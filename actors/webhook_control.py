@@ -32,7 +32,7 @@ from chatbot_erp.actors.turnstile import Turnstile
 from chatbot_erp.actors.webhook import NoAnswer, headers, new_secret, signing_key, without_own
 from chatbot_erp.actors.webhook_address import Deny, check_url
 from chatbot_erp.actors.webhook_backlog import attempt_of
-from chatbot_erp.actors.webhook_credentials import Credentials, Safe
+from chatbot_erp.actors.webhook_credentials import Credentials
 from chatbot_erp.actors.webhook_post import Postman
 from chatbot_erp.actors.webhook_shape import WebhookInstance
 from chatbot_erp.actors.webhook_shapes import KINDS, WebhookTest
@@ -47,6 +47,7 @@ from chatbot_erp.eventstore.store import (
     Redelivery,
     Standing,
 )
+from chatbot_erp.eventstore.vault import Vault
 
 ENDPOINT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
 HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
@@ -97,7 +98,7 @@ class WebhookControl:
     def __init__(
         self,
         store: EventStore,
-        vault: Safe,
+        vault: Vault,
         directory: Directory,
         config: Config,
         now: Callable[[], datetime],
@@ -170,11 +171,11 @@ class WebhookControl:
         instance, _ = self._find(name, endpoint)
         if not 0 <= overlap_s <= LONGEST_OVERLAP_S:
             raise BadEndpoint(f"The old secret can go on for up to {LONGEST_OVERLAP_S:.0f} seconds.")
+        fresh, until = secret or new_secret(), self._now() + timedelta(seconds=overlap_s)
         try:
-            signing_key(secret or new_secret())
+            signing_key(fresh)
         except ValueError as ex:
             raise BadEndpoint(str(ex)) from None
-        fresh, until = secret or new_secret(), self._now() + timedelta(seconds=overlap_s)
         credentials = Credentials(self._vault, instance, endpoint)
         with self._turn(instance, endpoint), credentials.taken_back_if_refused():
             credentials.rotate(fresh, until)

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Protocol
 
 import msgspec
 
@@ -11,18 +10,10 @@ from chatbot_erp.actors.errors import Refused, Unavailable
 from chatbot_erp.actors.webhook import new_secret, signing_key
 from chatbot_erp.eventstore.errors import OutcomeUnknown, StoreError
 from chatbot_erp.eventstore.records import MAIN
+from chatbot_erp.eventstore.vault import Vault
 
 KINDS = SECRET, FORMER, HEADERS = "webhook", "webhook_former", "webhook_headers"
 """What the vault calls them."""
-
-
-class Safe(Protocol):
-    """What is wanted of the vault."""
-
-    def put(self, kind: str, owner: str, secret: bytes, /) -> None: ...
-    def get(self, kind: str, owner: str, /) -> bytes | None: ...
-    def delete(self, kind: str, owner: str, /) -> bool: ...
-    def all(self, kind: str, /) -> dict[str, bytes]: ...
 
 
 class Former(msgspec.Struct, frozen=True):
@@ -52,7 +43,7 @@ class Keys(msgspec.Struct, frozen=True, kw_only=True):
 class Credentials:
     """Of one endpoint. Any thread may call; every method may raise what the vault raises."""
 
-    def __init__(self, vault: Safe, instance: str, endpoint: str) -> None:
+    def __init__(self, vault: Vault, instance: str, endpoint: str) -> None:
         self._vault = vault
         self._owner = instance if endpoint == MAIN else f"{instance}/{endpoint}"
 
@@ -121,7 +112,7 @@ class Credentials:
             raise
 
 
-def forget_gone(vault: Safe, is_gone: Callable[[str, str], bool]) -> None:
+def forget_gone(vault: Vault, is_gone: Callable[[str, str], bool]) -> None:
     """Forget what is secret about endpoints that are no more, by instance and id; raises what the vault raises."""
     for kind in KINDS:
         for owner in vault.all(kind):

@@ -105,8 +105,8 @@ class Postman:
         """POST and wait for the answer, `timeout_s` in all, whatever the receiver does. Never raises for its doings.
 
         `withdrawn` is asked whenever the content is about to be written, which a name server or a handshake may delay:
-        raises `Withdrawn` if so. A 2xx counts once its head is here: of the rest only what comes in time, and 64 KiB, is read. The answer to a
-        redirect is not kept, because it may be another's than the URL's owner.
+        raises `Withdrawn` if so. A 2xx counts once its head is here: of the rest only what comes in time, and 64 KiB, is
+        read. The answer to a redirect is not kept, because it may be another's than the URL's owner.
         """
         begun = time.monotonic()
         deadline = begun + self._timeout_s

@@ -320,10 +320,8 @@ def shape(record: Recorded, event: TellableEvent, sequence: int, instance: str, 
             )
         case GroupJoined():
             return GroupJoinedWebhook(
-                id=record.id,
                 timestamp=record.recorded_at.astimezone(UTC),
-                sequence=sequence,
-                position=record.position,
+                **head,
                 instance=whose,
                 group=WebhookGroup(
                     jid=event.jid,
@@ -335,10 +333,8 @@ def shape(record: Recorded, event: TellableEvent, sequence: int, instance: str, 
             )
         case GroupUpdated():
             return GroupUpdatedWebhook(
-                id=record.id,
                 timestamp=event.changed_at.astimezone(UTC),
-                sequence=sequence,
-                position=record.position,
+                **head,
                 instance=whose,
                 group=group_change(event),
             )

@@ -94,7 +94,7 @@ class Creation(Concealing):
     def reveal(self, kept: bytes) -> bytes:
         """The answer with the secret again, byte by byte as it was, as long as the vault has it."""
         answer = msgspec.json.decode(kept, type=payloads.CreatedInstance)
-        secret = self._manager.webhook_secret(answer.id)
+        secret = self._manager.webhooks.secret(answer.id, MAIN)
         return msgspec.json.encode(msgspec.structs.replace(answer, webhook_secret=secret))
 
     def on_get(self, req: Request, resp: Response) -> None:

@@ -19,7 +19,6 @@ NOT_ALLOWED = Refusal(405, "not-allowed")
 NOT_ACCEPTABLE = Refusal(406, "not-acceptable")
 CONFLICT = Refusal(409, "conflict")
 GONE = Refusal(410, "gone")
-TOO_MANY = Refusal(429, "rate-overlimit")
 
 
 class QueryRefused(Exception):

@@ -4,12 +4,15 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import click
 import pytest
 
+from chatbot_erp.actors import errors as actor_errors
 from chatbot_erp.actors.main import main
 from chatbot_erp.actors.supervision import REMEDIES
+from chatbot_erp.eventstore import errors as store_errors
 from chatbot_erp.http.problems import CATALOGUE
 from drawings import DOCUMENTS, DRAWINGS, redrawn
 
@@ -34,6 +37,13 @@ def anchors(text: str) -> set[str]:
 def test_what_is_drawn_is_what_the_code_does(document: Path) -> None:
     text = document.read_text()
     assert redrawn(text) == text, "run `make drawings`"
+
+
+@pytest.mark.parametrize("room", [actor_errors, store_errors], ids=lambda room: room.__name__)
+def test_a_rooms_errors_are_all_in_its_tree(room: ModuleType) -> None:
+    drawn = re.findall(r"[├└]── (\w+)", room.__doc__ or "")
+    errors = {name for name, kind in vars(room).items() if isinstance(kind, type) and issubclass(kind, Exception)}
+    assert sorted(drawn) == sorted(errors - {"ManagerError", "StoreError"})
 
 
 def test_every_drawing_is_somewhere() -> None:

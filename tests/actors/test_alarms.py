@@ -1,11 +1,14 @@
 """One thread rings for the whole house."""
 
+import itertools
 import threading
 import time
 from collections.abc import Iterator
 from queue import SimpleQueue
 
+import pykka
 import pytest
+from structlog.testing import capture_logs
 
 from chatbot_erp.actors.alarms import SWEEP_AT, Alarms
 
@@ -27,9 +30,13 @@ def test_an_alarm_rings_once_and_not_before_its_time(alarms: Alarms) -> None:
 
 def test_alarms_ring_in_the_order_of_their_times_whatever_order_they_were_set_in(alarms: Alarms) -> None:
     rung: SimpleQueue[int] = SimpleQueue()
+    due: dict[int, tuple[float, float]] = {}
     for number in (5, 1, 4, 2, 3):
-        alarms.set(number * 0.02, lambda number=number: rung.put(number))  # type: ignore[misc]
-    assert [rung.get(timeout=60) for _ in range(5)] == [1, 2, 3, 4, 5]
+        delay_s, earliest = number * 0.02, time.monotonic()
+        alarms.set(delay_s, lambda number=number: rung.put(number))  # type: ignore[misc]
+        due[number] = (earliest + delay_s, time.monotonic() + delay_s)
+    order = [rung.get(timeout=60) for _ in due]
+    assert all(due[former][0] <= due[later][1] for former, later in itertools.combinations(order, 2))
 
 
 def test_alarms_of_the_same_moment_ring_in_the_order_they_were_set_in(alarms: Alarms) -> None:
@@ -65,6 +72,20 @@ def test_a_callback_that_raises_silences_no_other_alarm(alarms: Alarms) -> None:
     alarms.set(0, fail)
     alarms.set(0.01, rung.set)
     assert rung.wait(5)
+
+
+def test_an_alarm_for_an_actor_that_has_ended_by_then_is_no_trouble(alarms: Alarms) -> None:
+    class Ended(pykka.ThreadingActor):
+        use_daemon_thread = True
+
+    actor = Ended.start()
+    actor.stop()
+    rung = threading.Event()
+    with capture_logs() as logged:
+        alarms.set(0, lambda: actor.tell("too late"))
+        alarms.set(0.01, rung.set)
+        assert rung.wait(60)
+    assert "alarm_failed" not in [each.get("action") for each in logged]
 
 
 def test_an_alarm_may_set_the_next_one(alarms: Alarms) -> None:

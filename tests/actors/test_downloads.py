@@ -14,11 +14,13 @@ import pytest
 from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.downloads import MOST, Downloads
 from chatbot_erp.actors.errors import InstanceNotOperational, MediaGone, MediaUnavailable, Unavailable
+from chatbot_erp.actors.host_downloads import WANTED_AT_ONCE
 from chatbot_erp.actors.host_downloads import Downloads as HostDownloads
 from chatbot_erp.actors.media_files import FORGOTTEN_AFTER, MediaFiles
 from chatbot_erp.actors.media_frames import FetchMedia, SocketFailedToFetch, SocketFetched
 from chatbot_erp.actors.media_specs import LARGEST, Media, media_in
 from chatbot_erp.actors.wa_media import Fetcher, FetchFailed
+from fake_sockets import PATIENCE_S
 
 KEY = base64.b64encode(b"k" * 32).decode()
 RAW = msgspec.Raw(json.dumps({"imageMessage": {"directPath": "/v", "mediaKey": KEY}}).encode())
@@ -249,3 +251,20 @@ def test_whatever_goes_wrong_the_one_who_waits_is_told(failure: Exception, reaso
     HostDownloads(lambda instance, seen: said.put(seen), fetcher).begin(fetch("a"))
     fetcher.released.put(failure)
     assert said.get(timeout=10).reason == reason
+
+
+def test_a_host_that_ends_says_so_to_all_who_wait_for_a_file_whatever_that_waits_for() -> None:
+    fetcher = SlowFetcher()
+    said: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    downloads = HostDownloads(lambda instance, seen: said.put(seen), fetcher)
+    names = {f"wanted{number}" for number in range(WANTED_AT_ONCE + 1)}
+    for name in names:
+        downloads.begin(fetch(name))
+    downloads.end()
+    told = [said.get_nowait() for _ in names]
+    assert {(each.command_id, each.reason) for each in told} == {(name, "interrupted") for name in names}
+    for _ in names:
+        fetcher.released.put(None)
+    downloads.begin(fetch("last"))
+    fetcher.released.put(None)
+    assert said.get(timeout=PATIENCE_S) == SocketFetched(command_id="last", size=7)

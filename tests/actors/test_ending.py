@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chatbot_erp.actors.assembly import Surroundings, open_house
 from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.ending import ACTORS_S, END_S, EXIT_HANGS, HOSTS_S, REQUESTS_S, Ending, shares
-from chatbot_erp.actors.serve import Surroundings, open_house
 from fake_sockets import PATIENCE_S
 
 

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from chatbot_erp.actors import session_traces
+from chatbot_erp.actors.assembly import keep_names
 from chatbot_erp.actors.commands import Observed
 from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.erasing import Eraser
@@ -18,7 +19,6 @@ from chatbot_erp.actors.frames import Said, SocketSent
 from chatbot_erp.actors.instance import decide
 from chatbot_erp.actors.media_files import MediaFiles
 from chatbot_erp.actors.media_specs import media_in
-from chatbot_erp.actors.serve import keep_names
 from chatbot_erp.actors.spool import read_spools, write_spool
 from chatbot_erp.actors.state import Instance
 from chatbot_erp.eventstore.addresses import canonical

@@ -17,13 +17,13 @@ import msgspec
 import pytest
 
 from chatbot_erp.actors import doctor, remains
+from chatbot_erp.actors.assembly import Surroundings, open_house
 from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.erasing import Eraser
 from chatbot_erp.actors.errors import ErasureUnfinished
 from chatbot_erp.actors.frames import Said
 from chatbot_erp.actors.media_files import MediaFiles
 from chatbot_erp.actors.media_specs import media_in
-from chatbot_erp.actors.serve import Surroundings, open_house
 from chatbot_erp.actors.spool import PART, WHOLE, packed, read_spools, write_spool
 from chatbot_erp.actors.subject_commands import forget
 from chatbot_erp.eventstore.addresses import canonical

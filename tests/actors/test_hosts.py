@@ -266,7 +266,7 @@ def test_one_whose_farewell_finds_no_session_to_take_over_leaves_neither_that_no
     scene.session("former").touch()
     scene.session("c").mkdir()
     last = PlaceSocket(instance="c", generation=2, pairing=False, session_from="former", farewell=True)
-    scene.hosts.part(last)
+    scene.hosts.erase_linked(last)
     assert not scene.session("former").exists()
 
 

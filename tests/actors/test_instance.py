@@ -298,6 +298,16 @@ def test_who_is_removed_may_say_farewell_where_it_has_a_link_and_whatsapp_wants_
     assert ending.farewell == farewell
 
 
+@pytest.mark.parametrize(
+    ("before", "unlink", "kept"),
+    [(LIVE, False, True), (LIVE, True, False), ((CREATED, OFFERED), False, False), ((*LIVE, BANNED), False, False)],
+)
+def test_a_session_is_kept_on_demand_where_it_holds_a_device_link(
+    before: tuple[Event, ...], unlink: bool, kept: bool
+) -> None:
+    assert after(*before, do=RemoveInstance(unlink=unlink)) == (InstanceRemoved(reason="deleted", session_kept=kept),)
+
+
 def test_a_banned_number_needs_a_new_pairing_and_an_outdated_client_does_not() -> None:
     banned = given(*LIVE, BANNED)
     outdated = given(*LIVE, InstanceInvalidated(previous=Status.CONNECTED, reason="client_outdated"))
@@ -315,6 +325,7 @@ def test_a_banned_number_needs_a_new_pairing_and_an_outdated_client_does_not() -
         ((*LIVE, DROPPED), True, True, [InstanceConnected]),
         ((*LIVE, DROPPED), False, False, []),
         ((CREATED, OFFERED), True, False, []),
+        ((CREATED, OFFERED), True, True, [InstanceRestarted]),
     ],
 )
 def test_what_the_library_says_of_itself_corrects_what_we_believe(
@@ -376,6 +387,5 @@ def test_a_snapshot_is_the_state() -> None:
         assert decode_state(encode_state(state)) == state
 
 
-def test_every_observation_is_either_a_turn_or_a_numbered_fact() -> None:
-    assert set(get_args(frames.Fact)) == set(frames.NUMBERED)
-    assert set(get_args(frames.Turn)) | set(get_args(frames.Fact)) == set(get_args(frames.Observation))
+def test_no_observation_is_both_a_turn_and_a_fact() -> None:
+    assert set(get_args(frames.Turn)).isdisjoint(get_args(frames.Fact))

@@ -8,12 +8,13 @@ import pytest
 from msgspec.structs import replace
 
 from chatbot_erp.actors import frames, tidings
-from chatbot_erp.actors.commands import ConfigurePacing, CreateInstance, RestartInstance, SendMessage
+from chatbot_erp.actors.callers import MOST_PENDING
+from chatbot_erp.actors.commands import ConfigurePacing, CreateInstance, LoseSocket, RestartInstance, SendMessage
 from chatbot_erp.actors.contents import Text
 from chatbot_erp.actors.endpoint import ConfigureEndpoint
 from chatbot_erp.actors.erasing import Eraser
-from chatbot_erp.actors.errors import InstanceNotOperational, OutcomeUnknown, SendingTooFast, Unavailable
-from chatbot_erp.actors.instance_actor import MOST_PENDING, InstanceActor
+from chatbot_erp.actors.errors import InstanceNotOperational, NotPairing, OutcomeUnknown, SendingTooFast, Unavailable
+from chatbot_erp.actors.instance_actor import InstanceActor
 from chatbot_erp.actors.manager import Manager
 from chatbot_erp.actors.pacing import UNPACED, Pacing
 from chatbot_erp.actors.tallies import DISREGARDED
@@ -178,6 +179,15 @@ def test_nobody_waits_for_an_actor_that_has_stopped(world: World) -> None:
     world.actor.stop()
     with pytest.raises(OutcomeUnknown):
         caller.result(PATIENCE_S)
+
+
+def test_who_waits_for_a_code_is_told_at_once_that_the_attempt_to_pair_is_over(world: World) -> None:
+    world.shown.set()
+    world.tell(frames.SocketOfferedQr(qr="secret", valid_s=60))
+    seeker = world.actor.ask(tidings.AskPairingCode(number="5511987654321"))
+    world.actor.tell(LoseSocket(generation=1, cause="host_died"))
+    with pytest.raises(NotPairing):
+        seeker.result(PATIENCE_S)
 
 
 def test_who_comes_too_late_for_an_actor_that_stops_is_told_to_come_again(world: World) -> None:

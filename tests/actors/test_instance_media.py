@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from chatbot_erp.actors import frames, tidings
-from chatbot_erp.actors.commands import ConfigurePacing, LoseSocket, SendMessage
+from chatbot_erp.actors.commands import ConfigurePacing, DoubtPending, LoseSocket, SendMessage
 from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.contents import Image, Text
 from chatbot_erp.actors.erasing import Eraser
@@ -76,9 +76,12 @@ def test_the_word_of_an_older_socket_counts_for_files_all_the_same(world: World,
         arrived.result(PATIENCE_S)
 
 
-def test_a_lost_host_takes_the_files_with_it_that_it_was_fetching(world: World, tmp_path: Path) -> None:
+@pytest.mark.parametrize("told", [LoseSocket(generation=1, cause="host_died"), DoubtPending(cause="host_died")])
+def test_a_lost_host_takes_the_files_with_it_that_it_was_fetching_also_where_its_socket_was_being_closed(
+    world: World, tmp_path: Path, told: LoseSocket | DoubtPending
+) -> None:
     arrived = ask(world, tmp_path / "file")
-    world.actor.tell(LoseSocket(generation=1, cause="host_died"))
+    world.actor.tell(told)
     with pytest.raises(Unavailable):
         arrived.result(PATIENCE_S)
 

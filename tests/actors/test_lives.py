@@ -18,6 +18,7 @@ from msgspec import structs
 from chatbot_erp.actors import lives as lives_
 from chatbot_erp.actors import tidings
 from chatbot_erp.actors.alarms import Alarms
+from chatbot_erp.actors.assembly import Surroundings, open_house
 from chatbot_erp.actors.commands import CreateInstance, RemoveInstance
 from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.directory import Directory, Qr
@@ -27,7 +28,6 @@ from chatbot_erp.actors.frames import Said
 from chatbot_erp.actors.house import House
 from chatbot_erp.actors.leftovers import take_spools
 from chatbot_erp.actors.lives import Lives
-from chatbot_erp.actors.serve import Surroundings, open_house
 from chatbot_erp.actors.spool import write_spool
 from chatbot_erp.actors.state import Instance, Removed
 from chatbot_erp.actors.webhook_credentials import Credentials

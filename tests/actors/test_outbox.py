@@ -53,6 +53,14 @@ def test_a_disk_that_does_not_take_it_is_a_reason_to_come_later(tmp_path: Path) 
         Outbox(Config(data_dir=tmp_path / "file")).take([b"x"])
 
 
+def test_a_file_that_the_disk_does_not_let_go_is_no_trouble_for_who_has_its_verdict(
+    outbox: Outbox, tmp_path: Path
+) -> None:
+    (tmp_path / "outbox" / "stubborn").mkdir(parents=True)
+    outbox.remove("stubborn")
+    assert files(tmp_path) == ["stubborn"]
+
+
 def test_what_nobody_sends_any_more_is_erased_and_what_waits_is_kept(outbox: Outbox, tmp_path: Path) -> None:
     old, waiting, new = outbox.take([b"old"]), outbox.take([b"waiting"]), outbox.take([b"new"])
     now = datetime.now(UTC)

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from chatbot_erp.actors.frames import SocketReceived
-from chatbot_erp.actors.polls import in_words
+from chatbot_erp.actors.hearsay import in_words
 from chatbot_erp.eventstore.events import MessageSent
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from multiprocessing import Pipe
 
+import msgspec
 import pytest
 
 from chatbot_erp.actors import frames
@@ -91,6 +92,23 @@ def test_when_the_manager_vanishes_what_it_did_not_confirm_is_spooled(manager: M
     assert manager.ended.wait(PATIENCE_S)
     texts = [word.observation.text for word in manager.spooled]  # type: ignore[union-attr]
     assert texts == ["not confirmed", "still in the library"]
+
+
+def test_when_the_host_fails_what_was_not_confirmed_is_spooled() -> None:
+    ours, theirs = Pipe()
+    sockets = FakeSockets()
+    spooled: list[frames.Said] = []
+
+    def manage() -> None:
+        order = frames.OpenSocket(instance="a", generation=1, session="", pairing=False, ping=False)
+        ours.send_bytes(frames.encode_frame(order))
+        sockets.made("a").report(received("not confirmed"))
+        ours.send_bytes(b"gibberish")
+
+    threading.Thread(target=manage, daemon=True).start()
+    with pytest.raises(msgspec.MsgspecError):
+        SocketHost(theirs, sockets, lambda words: None).serve(lambda mouth: spooled.extend(mouth.ledger.unconfirmed()))
+    assert [word.observation.text for word in spooled] == ["not confirmed"]  # type: ignore[union-attr]
 
 
 def test_when_the_manager_vanishes_a_hanging_send_is_interrupted_and_spooled_as_unknown(manager: Manager) -> None:

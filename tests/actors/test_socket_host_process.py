@@ -123,6 +123,18 @@ def test_a_death_tells_the_exit_code_and_what_was_written_last(start: Callable[.
     assert "the last straw" in death.stderr_tail
 
 
+def test_a_death_is_told_also_where_the_files_of_the_host_can_neither_be_read_nor_removed(
+    start: Callable[..., Host], tmp_path: Path
+) -> None:
+    host = start()
+    host.work()
+    for path in (tmp_path / "hosts").iterdir():
+        path.unlink()
+        path.mkdir()
+    host.process.kill()
+    assert host.deaths.get(timeout=PATIENCE_S).signal == signal.SIGKILL
+
+
 def test_an_abort_of_the_library_is_told_by_its_signal_and_first_words(start: Callable[..., Host]) -> None:
     host = start()
     host.do("write fatal error: concurrent map read and map write " + "goroutine " * 1000)

@@ -1,16 +1,22 @@
 """What sockets had in hand when their node ended, on its way to who has their instances now."""
 
+import dataclasses
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from queue import SimpleQueue
+from typing import cast
 
 import pytest
 
+from chatbot_erp.actors.alarms import Alarm, Alarms
 from chatbot_erp.actors.frames import Said
+from chatbot_erp.actors.leftovers import EXCHANGE_EVERY_S, exchange_spools
 from chatbot_erp.actors.spool import PART, close_spools, packed, read_spools, unfinished_spools, write_spool
 from chatbot_erp.actors.spool_exchange import hand_over, take_over
 from chatbot_erp.eventstore.vault import Vault
 from fake_sockets import received
+from instance_world import PATIENCE_S, World
 
 
 def said(instance: str, number: int) -> Said:
@@ -108,3 +114,21 @@ def test_the_name_of_a_spool_is_no_way_out_of_its_directory(tmp_path: Path, vaul
     vault.put("spool", "a/../../elsewhere", b"")
     take_over(tmp_path / "one", vault, is_mine="a".__eq__, is_gone=lambda instance: False)
     assert [path.name for path in (tmp_path / "one/spool").iterdir()] == ["elsewhere-a.spool"]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_what_nobody_foresaw_ends_one_exchange_and_not_those_after_it(world: World) -> None:
+    class Bewitched:
+        def all(self, kind: str, /) -> dict[str, bytes]:
+            raise RuntimeError("on purpose")
+
+    set_for: SimpleQueue[float] = SimpleQueue()
+
+    class Bells(Alarms):
+        def set(self, delay_s: float, callback: Callable[[], None]) -> Alarm:
+            set_for.put(delay_s)
+            return super().set(delay_s, callback)
+
+    house = dataclasses.replace(world.house, vault=cast(Vault, Bewitched()), alarms=Bells())
+    exchange_spools(house)
+    assert set_for.get(timeout=PATIENCE_S) == EXCHANGE_EVERY_S

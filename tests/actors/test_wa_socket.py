@@ -14,7 +14,7 @@ from chatbot_erp.actors import frames, wa_watch
 from chatbot_erp.actors.frames import Transmit
 from chatbot_erp.actors.people_frames import Ask, SocketSawPresence
 from chatbot_erp.actors.questions import Done, Known, ShowActivity, Watching, WatchPresence
-from chatbot_erp.actors.wa_session_file import create_session_file
+from chatbot_erp.actors.wa_session import create_session_file
 from wa_scene import PATIENCE_S, Scene, e2e, jid, neonize
 
 

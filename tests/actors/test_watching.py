@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from chatbot_erp.actors.directory import InstanceView
-from chatbot_erp.actors.hosts import Lost
+from chatbot_erp.actors.hosts import Carried
 from chatbot_erp.actors.state import Instance
 from chatbot_erp.actors.supervision import INCURABLE, TIMED
 from chatbot_erp.actors.watching import (
@@ -67,12 +67,12 @@ def test_who_succeeds_in_a_ban_waits_it_out(cause: str) -> None:
 
 def test_a_socket_that_leads_nowhere_is_given_up_and_a_code_when_its_time_is_over() -> None:
     opening, pairing = view(Status.INITIALIZING), view(Status.SCAN_QR_CODE)
-    young, old = Lost("a", 1, OPENING_PATIENCE_S), Lost("a", 1, OPENING_PATIENCE_S + 1)
+    young, old = Carried("a", 1, OPENING_PATIENCE_S), Carried("a", 1, OPENING_PATIENCE_S + 1)
     assert leads_nowhere(young, opening, qr_timeout_s=180) is None
     assert leads_nowhere(old, opening, qr_timeout_s=180) == "socket_failed"
     assert leads_nowhere(old, view(Status.CONNECTED), qr_timeout_s=180) is None
-    assert leads_nowhere(Lost("a", 1, 180, pairing=True), pairing, qr_timeout_s=180) is None
-    assert leads_nowhere(Lost("a", 1, 181, pairing=True), pairing, qr_timeout_s=180) == "qr_expired"
+    assert leads_nowhere(Carried("a", 1, 180, pairing=True), pairing, qr_timeout_s=180) is None
+    assert leads_nowhere(Carried("a", 1, 181, pairing=True), pairing, qr_timeout_s=180) == "qr_expired"
 
 
 @pytest.mark.parametrize(

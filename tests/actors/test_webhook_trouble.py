@@ -13,9 +13,9 @@ from werkzeug import Request, Response
 from chatbot_erp.actors import webhook, webhook_actor
 from chatbot_erp.actors.alarms import Alarms
 from chatbot_erp.actors.config import Config
-from chatbot_erp.actors.webhook_actor import Ping, WebhookActor
+from chatbot_erp.actors.webhook_actor import WebhookActor
 from chatbot_erp.actors.webhook_credentials import Keys
-from chatbot_erp.actors.webhook_mail import Finish, RetryNow, Wake
+from chatbot_erp.actors.webhook_mail import Finish, Ping, RetryNow, Wake
 from chatbot_erp.eventstore.errors import StoreUnavailable
 from chatbot_erp.eventstore.events import PingSent, WebhookAbandoned, WebhookDelivered
 from chatbot_erp.eventstore.records import MAIN, Delivery

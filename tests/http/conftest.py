@@ -46,10 +46,12 @@ from chatbot_erp.actors.sending import Draft, check_text, complete
 from chatbot_erp.actors.state import Account, Instance, Removed, encode_state, evolve
 from chatbot_erp.actors.tallies import Tallies
 from chatbot_erp.actors.webhook_control import WebhookControl
+from chatbot_erp.actors.webhook_credentials import Credentials
 from chatbot_erp.eventstore.company import Alone
 from chatbot_erp.eventstore.events import Event, InstanceConnected, InstanceCreated, InstanceRemoved, Status
-from chatbot_erp.eventstore.records import NewEvent, Redelivery
+from chatbot_erp.eventstore.records import MAIN, NewEvent, Redelivery
 from chatbot_erp.eventstore.store import EventStore
+from chatbot_erp.eventstore.vault import Vault
 from chatbot_erp.eventstore.walk import Report
 from chatbot_erp.http.app import create_app
 from chatbot_erp.http.serving import Serving, start_http
@@ -60,24 +62,24 @@ MOMENT = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 ACCOUNT = Account(jid="559199999999@s.whatsapp.net", lid="777777@lid", push_name="Empresa X")
 
 
-class FakeVault:
+class FakeVault(Vault):
     """Keys in memory; `asked` is called whenever one is looked for."""
 
     def __init__(self) -> None:
         self._secrets: dict[tuple[str, str], bytes] = {}
         self.asked: Callable[[], None] = lambda: None
 
-    def put(self, kind: str, owner: str, secret: bytes) -> None:
+    def put(self, kind: str, owner: str, secret: bytes, /) -> None:
         self._secrets[kind, owner] = secret
 
-    def get(self, kind: str, owner: str) -> bytes | None:
+    def get(self, kind: str, owner: str, /) -> bytes | None:
         self.asked()
         return self._secrets.get((kind, owner))
 
-    def delete(self, kind: str, owner: str) -> bool:
+    def delete(self, kind: str, owner: str, /) -> bool:
         return self._secrets.pop((kind, owner), None) is not None
 
-    def all(self, kind: str) -> dict[str, bytes]:
+    def all(self, kind: str, /) -> dict[str, bytes]:
         self.asked()
         return {owner: secret for (found, owner), secret in self._secrets.items() if found == kind}
 
@@ -118,7 +120,6 @@ class FakeManager(Manager):
         self.calls: list[tuple[str, ...]] = []
         self.sent: list[tuple[Sendable, Parcel | str | None]] = []
         self.uploaded: list[bytes] = []
-        self.secrets: dict[str, str] = {}
         self.states: dict[str, Instance | Removed] = {}
         self.codes = 0
         self.files: dict[str, tuple[str, str, bytes]] = {}
@@ -179,11 +180,8 @@ class FakeManager(Manager):
         instance = str(uuid4())
         self.directory.enter(instance, name, cast(Any, None))
         self.happen(instance, InstanceCreated(name=name, webhook_url=webhook_url, session_from=None))
-        self.secrets[instance] = "whsec_c2VjcmV0LW9mLXRoZS12YXVsdA=="
-        return Created(view=self.directory.view(name), webhook_secret=self.secrets[instance])
-
-    def webhook_secret(self, instance: str) -> str | None:
-        return self.secrets.get(instance)
+        secret = Credentials(self.vault, instance, MAIN).make()
+        return Created(view=self.directory.view(name), webhook_secret=secret)
 
     def send_text(self, name: str, number: str, text: str) -> Sent:
         view = self.directory.view(name)
@@ -253,7 +251,7 @@ class FakeManager(Manager):
         entry = self.directory.find(name)
         self._note("remove", name, f"unlink={unlink}")
         self.happen(entry.id, InstanceRemoved(reason="deleted", session_kept=not unlink))
-        self.secrets.pop(entry.id, None)
+        Credentials(self.vault, entry.id, MAIN).forget()
 
     def connect(self, name: str) -> None:
         """Have a fact in the log beside the creation."""

@@ -188,6 +188,16 @@ def test_a_kept_session_is_taken_over_by_the_next_instance_of_that_name(
     assert not manager.events("empresa_x", "instance.pairing_offered")
 
 
+def test_of_a_number_that_was_never_linked_nothing_is_kept_and_the_next_of_its_name_is_paired(
+    manager: ManagerProcess, new_phone: NewPhone
+) -> None:
+    first = manager.create("empresa_x")
+    manager.wait_until("empresa_x", lambda view: view["status"] == "SCAN_QR_CODE")
+    assert manager.call("DELETE", "/instances/empresa_x", params={"unlink": "false"}).status_code == 204
+    manager.pair("empresa_x", new_phone("Empresa X"))
+    manager.wait_erased(first["id"])
+
+
 def test_a_logout_from_the_phone_is_told_and_removes_the_number(
     manager: ManagerProcess, receiver: Receiver, new_phone: NewPhone
 ) -> None:

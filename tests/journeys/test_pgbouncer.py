@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 import pgbouncer
-from chatbot_erp.actors.serve import CONNECTIONS
+from chatbot_erp.actors.assembly import CONNECTIONS
 from chatbot_erp.sandbox.client import Network, Phone
 from manager_process import ManagerProcess
 from pgbouncer import PgBouncer

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 import requests
 
-from chatbot_erp.actors.turns import EXIT_SUPERSEDED
+from chatbot_erp.actors.serve import EXIT_SUPERSEDED
 from chatbot_erp.sandbox.client import Network, Phone
 from manager_process import ManagerProcess
 from postgres_server import PostgresServer

@@ -15,13 +15,13 @@ from typing import Any, TypeVar
 import pykka
 
 from chatbot_erp.actors import frames, tidings
+from chatbot_erp.actors.assembly import Surroundings, open_house
 from chatbot_erp.actors.commands import Observed
 from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.directory import InstanceView
 from chatbot_erp.actors.house import utc_now
 from chatbot_erp.actors.instance import OPERATIONAL
 from chatbot_erp.actors.manager import Manager
-from chatbot_erp.actors.serve import Surroundings, open_house
 from chatbot_erp.sandbox.client import Network, Phone
 from chatbot_erp.sandbox.trust import trust_root_key
 from stores import STORES

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from chatbot_erp.actors.wa_session import LAST_CAUSES
-from chatbot_erp.actors.wa_session_file import mark_of
+from chatbot_erp.actors.wa_session import LAST_CAUSES, mark_of
 from postgres_server import PostgresServer
 
 if TYPE_CHECKING:

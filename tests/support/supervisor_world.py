@@ -12,6 +12,7 @@ import pykka
 
 from chatbot_erp.actors import frames, tidings
 from chatbot_erp.actors.alarms import Alarm, Alarms
+from chatbot_erp.actors.assembly import pass_on
 from chatbot_erp.actors.commands import CreateInstance, SendMessage
 from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.contents import Text
@@ -19,7 +20,6 @@ from chatbot_erp.actors.directory import Directory, InstanceView
 from chatbot_erp.actors.hosts import SocketHosts
 from chatbot_erp.actors.house import House, Switchboard
 from chatbot_erp.actors.journal import JournalBroken
-from chatbot_erp.actors.serve import pass_on
 from chatbot_erp.actors.sessions import Sessions
 from chatbot_erp.actors.supervisor_actor import STAND_EVERY_LOOKS, SupervisorActor
 from chatbot_erp.eventstore.errors import StoreUnavailable

@@ -18,9 +18,10 @@ from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.endpoint import Endpoint
 from chatbot_erp.actors.journal import Written
 from chatbot_erp.actors.webhook import signing_key
-from chatbot_erp.actors.webhook_actor import RetryNow, Verdict, WebhookActor
+from chatbot_erp.actors.webhook_actor import WebhookActor
+from chatbot_erp.actors.webhook_backlog import Verdict
 from chatbot_erp.actors.webhook_credentials import Keys
-from chatbot_erp.actors.webhook_mail import Wake
+from chatbot_erp.actors.webhook_mail import RetryNow, Wake
 from chatbot_erp.actors.webhook_news import Bulletin
 from chatbot_erp.eventstore.events import Event, MessageReceived
 from chatbot_erp.eventstore.records import (
