@@ -9,7 +9,7 @@ MOST_HEADERS = 100
 
 
 class Reply:
-    """Feed it until it is `over`. Methods named `on_…` are the parser's."""
+    """Feed it until it is `over`, and no longer. Methods named `on_…` are the parser's."""
 
     def __init__(self) -> None:
         self.status: int | None = None
@@ -44,6 +44,9 @@ class Reply:
         self._fed += len(data)
         if self.status is None and self._fed > READ_AT_MOST:
             raise HttpParserError("The head of the answer has no end.")
+        if self.over:
+            # It holds this one, too: the two of each post would stay until the garbage collector finds them.
+            del self._parser
 
     def _end(self) -> None:
         if self.status is None:

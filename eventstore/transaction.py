@@ -7,6 +7,7 @@ top of it and changes it only after COMMIT; when anything fails, both are thrown
 import sqlite3
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from chatbot_erp.eventstore.checkpoints import Signer
@@ -47,13 +48,20 @@ class Ledger:
         return self.end.position
 
 
+def known(connection: sqlite3.Connection, ids: list[str]) -> list[str]:
+    """Which of these events are in the log already. Raises sqlite3.Error."""
+    return [event_id for (event_id,) in KNOWN_IDS.execute(connection, ids)]
+
+
 class Transaction:
     """Everything of one group. Call `stage` and what writes between BEGIN and COMMIT, then `keep`."""
 
     def __init__(self, connection: sqlite3.Connection, ledger: Ledger) -> None:
         self._connection = connection
         self._ledger = ledger
-        self._staging = Staging(ledger.end, ledger.vocabulary, self._known)
+        # It knows the connection and not this: the two would hold each other, and all that was staged, until some garbage
+        # collection. Those are rare, and hundreds of commits stayed in memory so.
+        self._staging = Staging(ledger.end, ledger.vocabulary, partial(known, connection))
 
     def stage(self, appends: Sequence[Append], *, look: bool) -> list[Appended | StoreError]:
         """As `Staging.stage`. Raises sqlite3.Error."""
@@ -63,9 +71,6 @@ class Transaction:
         for stream, version, sequence in HEADS.execute(self._connection, missing):
             heads[stream] = Head(version, sequence)
         return self._staging.stage(appends, heads, look=look)
-
-    def _known(self, ids: list[str]) -> list[str]:
-        return [event_id for (event_id,) in KNOWN_IDS.execute(self._connection, ids)]
 
     def write_surroundings(self, signer: Signer, cadence: Cadence) -> None:
         """Send everything staged but the events to SQLite: projections, a checkpoint. Raises sqlite3.Error."""

@@ -1,5 +1,7 @@
 """Answers of receivers in all sizes of pieces."""
 
+import weakref
+
 import pytest
 from httptools import HttpParserError
 
@@ -36,6 +38,13 @@ def test_an_interim_answer_is_none() -> None:
 def test_what_follows_an_answer_is_no_part_of_it_and_spoils_the_connection(more: bytes) -> None:
     reply = fed(OK + more)
     assert (reply.status, reply.body, reply.whole, reply.reusable) == (200, b"ok", True, False)
+
+
+def test_an_answer_that_is_over_leaves_nothing_to_the_garbage_collector() -> None:
+    reply = fed(OK)
+    seen = weakref.ref(reply)
+    del reply
+    assert seen() is None
 
 
 def test_an_answer_that_closes_says_so() -> None:

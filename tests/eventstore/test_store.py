@@ -1,5 +1,6 @@
 """What the store promises to those who append and read."""
 
+import gc
 import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -9,6 +10,7 @@ import pytest
 
 from chatbot_erp.eventstore.errors import NotStorable, StoreClosed, StoreOverloaded, VersionConflict
 from chatbot_erp.eventstore.events import InstanceCreated, MessageAccepted, MessageSent, PingSent, WebhookDelivered
+from chatbot_erp.eventstore.staging import Staging
 from chatbot_erp.eventstore.store import (
     Attempt,
     EventStore,
@@ -40,6 +42,24 @@ def test_what_was_appended_is_read_after_a_restart(
         assert [r.recorded_at for r in found] == [first.recorded_at, second.recorded_at]
         assert msgspec.json.decode(found[1].data)["messageId"] == "3EB0"
         assert store.head() == 2
+
+
+def test_a_commit_leaves_nothing_to_the_garbage_collector(
+    store: EventStore, new: Facts, accepted: MessageAccepted
+) -> None:
+    """Which comes rarely: what hundreds of commits had staged was in memory until then."""
+    gc.disable()
+    gc.collect()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        for version in range(5):
+            store.append("a", version, [new(accepted)], snapshot=b"1").result()
+        gc.collect()
+        assert not [each for each in gc.garbage if isinstance(each, Staging)]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
 
 
 def test_an_append_after_another_version_than_expected_is_refused(
