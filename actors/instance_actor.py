@@ -75,6 +75,8 @@ class InstanceActor(pykka.ThreadingActor):
         self._callers = Callers(self._journal, most=max(1, house.config.http_threads // 2))
         self._owed: list[Command] = []
         self._stalled = False
+        self._said_so = False
+        """Since the log last took something, whether it was said that it does not."""
         self._confirmations = Confirmations(instance)
         self._parking = Parking(instance, house)
         self._downloads = Downloads(
@@ -191,6 +193,7 @@ class InstanceActor(pykka.ThreadingActor):
                 written = self._journal.write()
             if not written:
                 continue
+            self._said_so = False
             self._publish()
             for each in written:
                 self._house.tallies.count(EVENTS, each.record.type)
@@ -323,8 +326,10 @@ class InstanceActor(pykka.ThreadingActor):
     def _stall(self, ex: Exception) -> None:
         if self._stalled:
             return
-        log.warning("the log refuses writes", action="instance_stalled", instance=self._id, error=str(ex))
-        self._stalled = True
+        if not self._said_so:
+            # Not each second of an outage, for each number.
+            log.warning("the log refuses writes", action="instance_stalled", instance=self._id, error=str(ex))
+        self._said_so = self._stalled = True
         self._house.alarms.set(REPEAT_AFTER_S, lambda: self.actor_ref.tell(tidings.RepeatDue()))
 
     def _take_up(self) -> None:

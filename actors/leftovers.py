@@ -2,6 +2,7 @@
 
 from threading import Thread
 
+import pykka
 import structlog
 
 from chatbot_erp.actors import people_frames, spool_exchange
@@ -47,12 +48,18 @@ def take_spools(house: House, host: str = "") -> bool:
                     raise Refusal("The log refuses what the spool holds; the spool is kept.")
             except Refusal:
                 raise
+            except pykka.ActorDeadError as ex:
+                # It goes to another node, or comes back here: nor what was said after it, or the order would be lost.
+                waiting.add(said.instance)
+                log.info("an instance takes no words now", action="spool_waits", instance=said.instance, error=str(ex))
             except Exception:
                 # Nor what was said after it, or the order would be lost.
                 waiting.add(said.instance)
                 log.exception("an instance takes no words", action="spool_not_taken", instance=said.instance)
         if waiting.intersection(said.instance for said in spool.words):
-            log.error("a spool is kept", action="spool_kept", file=str(spool.path))
+            # Among nodes it goes to those who have them by now (`exchange_spools`), within seconds.
+            say = log.info if house.config.share else log.error
+            say("a spool is kept", action="spool_kept", file=str(spool.path))
         elif spool.damage is None:
             spool.remove()
         else:

@@ -23,6 +23,7 @@ from chatbot_erp.actors.instance_mail import ended
 from chatbot_erp.actors.journal import JournalBroken
 from chatbot_erp.actors.lives import Lives
 from chatbot_erp.eventstore.errors import StoreError
+from chatbot_erp.eventstore.events import Status
 from chatbot_erp.eventstore.placement import Placement
 
 log = structlog.get_logger()
@@ -32,6 +33,10 @@ AT_ONCE = 8
 
 SLOW_S = 1.0
 """Whose deliveries have not ended by then is in nobody's way: others begin to go."""
+
+MOST_WAITING = 8
+"""Who has more messages to send, which callers do not wait for, stays until they are sent: what is not by the end of the
+patience with it would fail."""
 
 ARRIVAL_PATIENCE_S = 5.0
 """So long one that has come is shown as coming at most."""
@@ -93,8 +98,10 @@ class Moves:
             if placement.wanted is None:
                 if not self._lives.has(instance) and instance not in self._house.directory.missing():
                     self._arrive(instance)
-            elif self._has_room(Leaving.takes_a_turn) and (
-                self._lives.has(instance) or not self._is_in_the_making(instance)
+            elif (
+                self._has_room(Leaving.takes_a_turn)
+                and not self._would_lose(instance)
+                and (self._lives.has(instance) or not self._is_in_the_making(instance))
             ):
                 self._leave(instance)
 
@@ -170,6 +177,13 @@ class Moves:
 
     def _has_room(self, counts: Callable[[Leaving], bool]) -> bool:
         return sum(map(counts, self._leaving.values())) < AT_ONCE
+
+    def _would_lose(self, instance: str) -> bool:
+        """Whether it is better to go later, where there is a later: a code is shown that would be void, or much waits."""
+        view = self._house.directory.seen(instance)
+        if view is None or self._house.is_ending():
+            return False
+        return view.status is Status.SCAN_QR_CODE or len(view.pending) > MOST_WAITING
 
     def _is_in_the_making(self, instance: str) -> bool:
         try:

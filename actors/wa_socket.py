@@ -210,16 +210,17 @@ class WhatsAppSocket:
         self._end_with(SocketEnded(cause=cause, detail=detail, retry_at=retry_at))
 
     def _end_with(self, observation: SocketEnded | SocketPairingExpired) -> None:
-        """Say it once; and to the one who closes the socket only that it was the last, as the session is no more.
+        """Say it once; after that, and to the one who closes the socket, only that it was the last: the session is no more.
 
-        Of the last it is noted first: nobody may be left to say it, or to hear it.
+        Of the last it is noted first: nobody may be left to say it, or to hear it. Who has been given up for something
+        else may still meet it, as the library goes on until it is stopped.
         """
         last = observation.cause if isinstance(observation, SocketEnded) and observation.cause in LAST_CAUSES else None
         if last and self._end_is_news:
             self._session.end(last)
         is_open = self._watch.end()
         if self._end_is_news and (is_open or last):
-            self._end_is_news = False
+            self._end_is_news = last is None
             self._report(observation)
 
     def _hear_qr(self, qr: str) -> None:

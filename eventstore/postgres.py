@@ -1,5 +1,6 @@
 """PostgreSQL: how it is connected to, migrated and asked. Its errors get their meaning here."""
 
+import logging
 import queue
 import re
 import threading
@@ -28,6 +29,9 @@ from chatbot_erp.eventstore.lease import ALONE, Node
 from chatbot_erp.eventstore.sql import migrations, statements
 
 T = TypeVar("T")
+
+# It warns of each pipeline whose connection broke, which whoever uses it hears as an error.
+logging.getLogger("psycopg").setLevel(logging.ERROR)
 
 OLDEST = 140000
 PATIENCE_MS = 5_000

@@ -82,16 +82,21 @@ def open_store(
         lost,
         keys.notice,
     )
-    try:
-        writer.start()
-    except psycopg.Error as ex:
-        raise postgres.meaning_of(ex) from ex
-    except Superseded:
-        raise StoreUnavailable("locked", "another manager was faster") from None
     readers = postgres.Readers(lambda: postgres.connect(url, answer_s=wanted.answer_s), READERS)
+    # Before the writer, which may have to wait: the lease is renewed from here on.
     company = PostgresCompany(
         tenure, writer, readers, lambda: postgres.connect(url, answer_s=wanted.answer_s), keys.notice
     )
+    try:
+        writer.start()
+    except BaseException as ex:
+        company.close()
+        readers.close()
+        if isinstance(ex, psycopg.Error):
+            raise postgres.meaning_of(ex) from ex
+        if isinstance(ex, Superseded):
+            raise StoreUnavailable("locked", "another manager was faster") from None
+        raise
     return EventStore(writer, readers, keys, company)
 
 

@@ -1,27 +1,33 @@
 """Any node answers any call: what concerns an instance of another node is answered by that one."""
 
-import socket
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from threading import Lock
 from typing import Any
 from urllib.parse import urlsplit
-from weakref import WeakSet
 
 import msgspec
 import structlog
 import urllib3
-from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 from waitress.channel import ClientDisconnected
 
 from chatbot_erp.actors.directory import Directory
+from chatbot_erp.actors.errors import InstanceNotFound, InstanceNotOperational, Unavailable
 from chatbot_erp.eventstore.company import Company
 from chatbot_erp.http.exchange import Request, Response
+from chatbot_erp.http.node_lines import Lines
 from chatbot_erp.http.node_seal import Seal
-from chatbot_erp.http.problems import NO_NODE, NOT_ALLOWED, OUTCOME_UNKNOWN, Problem, ProblemType, RequestRefused
+from chatbot_erp.http.problems import (
+    NO_NODE,
+    NOT_ALLOWED,
+    OF_ERROR,
+    OUTCOME_UNKNOWN,
+    Problem,
+    ProblemType,
+    RequestRefused,
+)
 
 FORWARDED = "X-Chatbot-Erp-Forwarded"
 CONNECT_S = 2.0
@@ -49,45 +55,10 @@ CREATION = "/instances/create"
 FROM_THE_LOG = ("/instances/{name}/events", "/instances/{name}/state")
 """What every node reads in the database."""
 
+OF_WHO_GOES = tuple(OF_ERROR[each] for each in (InstanceNotFound, InstanceNotOperational, Unavailable))
+"""What an instance answers that goes while it is asked. Nothing was done."""
+
 log = structlog.get_logger()
-
-
-class Lines:
-    """Connections to other nodes that can be cut while somebody waits at them. `plain` and `secure` are pools of such."""
-
-    def __init__(self) -> None:
-        opened: WeakSet[HTTPConnection] = WeakSet()
-        door = Lock()
-
-        class Plain(HTTPConnection):
-            def connect(self) -> None:
-                super().connect()
-                with door:
-                    opened.add(self)
-
-        class Secure(HTTPSConnection):
-            def connect(self) -> None:
-                super().connect()
-                with door:
-                    opened.add(self)
-
-        class PlainPool(urllib3.HTTPConnectionPool):
-            ConnectionCls = Plain
-
-        class SecurePool(urllib3.HTTPSConnectionPool):
-            ConnectionCls = Secure
-
-        self.plain, self.secure = PlainPool, SecurePool
-        self._opened, self._door = opened, door
-
-    def cut_all_but(self, kept: Collection[tuple[str, int]]) -> None:
-        """Whoever waits at one to another host and port is told that it broke."""
-        with self._door:
-            lines = [line for line in self._opened if (line.host, line.port) not in kept]
-        for line in lines:
-            if (end := line.sock) is not None:
-                with suppress(OSError):
-                    end.shutdown(socket.SHUT_RDWR)
 
 
 class Forwarder:
@@ -127,7 +98,8 @@ class Forwarder:
         answer = self._ask(url, req)
         if answer.status == NO_NODE.status and is_of(NO_NODE, answer.data):
             return False
-        resp.status = answer.status
+        resp.status, resp.problem, resp.data = answer.status, None, None
+        resp.delete_header("Retry-After")
         for name, value in answer.headers.items():
             if name.lower() == "set-cookie":
                 resp.append_header(name, value)
@@ -219,6 +191,20 @@ class Router:
             name = "create"
         if name is None or route in FROM_THE_LOG:
             return
+        self._find(name, req, resp)
+        if not resp.complete:
+            req.instance = name
+
+    def process_response(self, req: Request, resp: Response, resource: object, succeeded: bool) -> None:
+        """Where the instance that was asked here has gone meanwhile, it is asked where it is. Raises `RequestRefused`."""
+        name = req.instance
+        if name is None or resp.problem not in OF_WHO_GOES:
+            return
+        if self._directory.is_leaving(name) or not self._directory.has(name):
+            self._find(name, req, resp)
+
+    def _find(self, name: str, req: Request, resp: Response) -> None:
+        """Wait for one that moves. Where it is at another node, that has answered after this. Raises `RequestRefused`."""
         deadline = time.monotonic() + MOVE_PATIENCE_S
         while self._is_moving(name, req, resp):
             # Threads for looks are few, and those who look come again anyway.

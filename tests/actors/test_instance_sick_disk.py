@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from chatbot_erp.actors import frames, tidings
 from chatbot_erp.actors.commands import (
@@ -92,6 +93,23 @@ def test_a_verdict_that_is_told_again_and_again_while_the_disk_refuses_is_owed_o
     actor.ask(tidings.Introduce())
     assert store.offered.count(verdict) == 1
     assert world.types().count("webhook.delivered") == 1
+
+
+def test_that_the_log_refuses_is_said_once_until_it_has_taken_something(
+    world: World, sick: tuple[Any, SickStore]
+) -> None:
+    actor, store = sick
+    with capture_logs() as logged:
+        for outage in range(2):
+            store.sick = True
+            actor.tell(LoseSocket(generation=1, cause=f"refused {outage}"))
+            for _ in range(3):
+                actor.tell(tidings.RepeatDue())
+            actor.ask(tidings.Introduce())
+            store.sick = False
+            actor.tell(tidings.RepeatDue())
+            actor.ask(tidings.Introduce())
+    assert [each["action"] for each in logged].count("instance_stalled") == 2
 
 
 def hold(world: World, actor: Any) -> None:

@@ -14,6 +14,7 @@ from typing import cast
 import pytest
 from msgspec import structs
 from pytest_httpserver import HTTPServer
+from structlog.testing import capture_logs
 from werkzeug import Request, Response
 
 from chatbot_erp.actors import frames, moves, tidings, watching
@@ -22,11 +23,11 @@ from chatbot_erp.actors.commands import CreateInstance, SendMessage
 from chatbot_erp.actors.contents import Text
 from chatbot_erp.actors.house import utc_now
 from chatbot_erp.actors.leftovers import take_spools
-from chatbot_erp.actors.moves import AT_ONCE
+from chatbot_erp.actors.moves import AT_ONCE, MOST_WAITING
 from chatbot_erp.actors.spool import read_spools, write_spool
 from chatbot_erp.actors.webhook_credentials import Credentials
 from chatbot_erp.eventstore.company import Alone
-from chatbot_erp.eventstore.events import InstanceRestarted, MessageAccepted, MessageFailed
+from chatbot_erp.eventstore.events import InstanceRestarted, MessageAccepted, MessageFailed, Status
 from chatbot_erp.eventstore.lease import boot_time
 from chatbot_erp.eventstore.placement import Placement
 from chatbot_erp.eventstore.records import MAIN
@@ -251,6 +252,36 @@ def test_a_number_whose_deliveries_have_not_ended_is_healed_and_restarted_before
     assert world.log_causes("a")[:2] == ["paired", "requested"]
 
 
+@pytest.mark.parametrize("is_ending", [False, True])
+def test_a_number_that_has_much_to_send_or_shows_a_code_goes_to_another_node_later_unless_this_one_ends(
+    world: World, *, is_ending: bool
+) -> None:
+    fellows = world.store.company = Fellows()
+    busy, shown = world.connect("busy"), world.create("shown")
+    for number in range(MOST_WAITING + 1):
+        world.send("busy", f"c-{number}")
+    world.say(shown, "shown", 1, frames.SocketOfferedQr(qr="2@", valid_s=60.0))
+    world.wait("shown", lambda view: view.status is Status.SCAN_QR_CODE)
+    world.is_ending = is_ending
+    world.connect("idle", busy)
+    names = ("busy", "shown", "idle")
+    going = tidings.Placements(mine=tuple(Placement(name, "here", "there") for name in names))
+    world.supervisor.tell(going)
+    assert busy.next(frames.CloseSocket).instance == "idle"
+    world.say(busy, "idle", 2, frames.SocketClosed())
+    assert fellows.given.get(timeout=PATIENCE_S) == "idle"
+    if not is_ending:
+        assert not any(isinstance(order, frames.CloseSocket) for order in list(shown.orders.queue))
+        assert not world.house.directory.is_leaving("busy")
+        failed = frames.SocketFailedToSend(command_id="c-0", reason="refused", detail="on purpose")
+        world.say(busy, "busy", 2, failed, number=1)
+        world.wait("busy", lambda view: len(view.pending) <= MOST_WAITING)
+        world.supervisor.tell(going)
+    wait_until(lambda: world.house.directory.is_leaving("busy"))
+    if is_ending:
+        shown.next(frames.CloseSocket)
+
+
 def test_what_a_number_loses_while_it_goes_is_not_made_good_here_when_it_has_gone(world: World) -> None:
     fellows = world.store.company = Fellows()
     host = world.connect("a")
@@ -397,6 +428,22 @@ def test_what_a_process_has_left_of_a_number_that_is_elsewhere_by_then_is_kept_f
     assert not take_spools(sharing)
     assert take_spools(world.house), "whoever shares with nobody has nothing to wait for in this life"
     assert [spool.path for spool in read_spools(world.config.data_dir)] == [kept]
+
+
+def test_what_a_process_has_left_of_a_number_that_just_goes_is_kept_without_alarm(world: World) -> None:
+    world.store.company = Fellows()
+    world.connect("a")
+    actor = world.house.directory.actor("a")
+    assert actor is not None
+    actor.stop()
+    write_spool(
+        world.config.data_dir, "old", [frames.Said(instance="a", generation=2, number=9, observation=received("late"))]
+    )
+    sharing = replace(world.house, config=structs.replace(world.config, share=True))
+    with capture_logs() as logged:
+        assert not take_spools(sharing)
+    assert len(list(read_spools(world.config.data_dir))) == 1
+    assert [each["log_level"] for each in logged if "spool" in each["action"]] == ["info", "info"]
 
 
 def test_what_a_process_still_says_of_a_number_that_has_gone_is_set_aside_for_there_and_not_confirmed(

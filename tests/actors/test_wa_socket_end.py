@@ -61,9 +61,26 @@ def test_a_dial_that_fails_ends_the_socket(tmp_path: Path) -> None:
 def test_what_the_library_meets_after_the_end_is_not_told(linked: Scene) -> None:
     linked.hear(neonize.TemporaryBan(Code=1, Expire=3600))
     linked.hear(neonize.Disconnected())
-    linked.hear(failure(403))
+    linked.hear(failure(503))
     assert isinstance(linked.next(), frames.SocketEnded)
     assert linked.seen.empty()
+
+
+def test_that_the_session_is_no_more_is_told_once_also_of_a_socket_that_was_given_up_for_something_else(
+    tmp_path: Path,
+) -> None:
+    given_up = Scene(tmp_path, pairing=False)
+    given_up.hear(neonize.TemporaryBan(Code=1, Expire=3600))
+    for _ in range(2):
+        given_up.hear(neonize.LoggedOut(OnConnect=True, Reason=2))
+    causes = [ended.cause for ended in (given_up.next(), given_up.next()) if isinstance(ended, frames.SocketEnded)]
+    assert causes == ["temporarily_banned", "logged_out"]
+    assert given_up.seen.empty()
+    successor = Scene(tmp_path, pairing=False)
+    successor.client.hearing.qr("no link is left")
+    ended = successor.next()
+    assert isinstance(ended, frames.SocketEnded)
+    assert ended.cause == "logged_out"
 
 
 def test_closing_takes_what_the_library_still_has_before_it_is_stopped(linked: Scene) -> None:

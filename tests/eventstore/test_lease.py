@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
+from datetime import timedelta
 from pathlib import Path
 from threading import Event as Signal
 
@@ -49,6 +50,28 @@ def test_a_node_begins_beside_one_that_made_the_database_while_it_waited(databas
             assert not beginning.done()
         postgres.migrate(other)
         other.execute("SELECT pg_advisory_lock_shared(7166, 1), pg_advisory_unlock(7166, 1)")
+        beginning.result(PATIENCE_S).close()
+
+
+def test_a_node_keeps_its_lease_however_long_its_beginning_takes(database: str, directory: Path) -> None:
+    opened(database, directory, B, Signal()).close()
+    with closing(postgres.connect(database)) as former, ThreadPoolExecutor(1) as pool:
+        # As a line of its last life does of which the server has not noticed yet that it broke.
+        former.execute("SELECT pg_advisory_lock(7167, hashtext('a'))")
+        beginning = pool.submit(opened, database, directory, SHORT, Signal())
+        seen = "SELECT seen_at FROM nodes WHERE name = 'a'"
+        while (first := former.execute(seen).fetchone()) is None:
+            assert not beginning.done()
+        deadline = time.monotonic() + PATIENCE_S
+        while (
+            former.execute(
+                f"{seen} AND seen_at > %s".encode(), (first[0] + timedelta(seconds=SHORT.lease_s),)
+            ).fetchone()
+            is None
+        ):
+            assert time.monotonic() < deadline
+            assert not beginning.done()
+        former.execute("SELECT pg_advisory_unlock(7167, hashtext('a'))")
         beginning.result(PATIENCE_S).close()
 
 

@@ -23,6 +23,7 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from chatbot_erp.actors.config import Config
+from chatbot_erp.actors.errors import InstanceNotFound, InstanceNotOperational, ManagerError, Unavailable
 from chatbot_erp.eventstore.company import Alone, Seat, Seen
 from chatbot_erp.eventstore.events import InstanceConnected, InstanceRestarted, Status
 from chatbot_erp.http.forwarding import FORWARDED
@@ -31,6 +32,7 @@ from chatbot_erp.http.serving import LOOKING_THREADS, Serving, start_http
 
 PATIENCE_S = 60.0
 SECRET = b"of all nodes"
+HELLO = {"number": "5511987654321", "message": "Olá"}
 
 
 class Fellows(Alone):
@@ -216,6 +218,39 @@ def test_a_call_that_was_forwarded_in_vain_is_answered_here_when_the_instance_ha
     httpserver.expect_ordered_request("/instances/a/messages", method="POST").respond_with_handler(answer)
     got = ask(node, "POST", "/instances/a/messages", files={"message": b'{"to":"551","type":"nonsense"}'})
     assert [each["field"] for each in got.json()["errors"]] == ["type"]  # the body was read, here, too
+
+
+@pytest.mark.parametrize("answers", [InstanceNotFound, InstanceNotOperational, Unavailable])
+def test_a_call_to_an_instance_that_goes_while_it_is_asked_is_answered_where_it_is_then(
+    node: Serving, manager: FakeManager, httpserver: HTTPServer, answers: type[ManagerError]
+) -> None:
+    instance = manager.bring("a", Status.CONNECTED)
+
+    def go() -> None:
+        manager.directory.leave(instance)
+        raise answers("It has gone.")
+
+    manager.on_send = go
+    httpserver.expect_request("/instances/a/message", method="POST").respond_with_json({"messageId": "there"})
+    got = ask(node, "POST", "/instances/a/message", json=HELLO, headers={"Idempotency-Key": "k"})
+    assert (got.status_code, got.json()) == (200, {"messageId": "there"})
+    assert "Retry-After" not in got.headers
+    assert httpserver.log[0][0].get_json() == HELLO
+
+
+def test_who_forwards_a_call_to_an_instance_that_goes_while_it_is_asked_is_told_that_it_has_gone(
+    node: Serving, manager: FakeManager
+) -> None:
+    instance = manager.bring("a", Status.CONNECTED)
+
+    def go() -> None:
+        manager.directory.leave(instance)
+        raise InstanceNotFound
+
+    manager.on_send = go
+    path = "/instances/a/message"
+    got = ask(node, "POST", path, json=HELLO, headers=sealed("POST", path))
+    assert (got.status_code, got.json()["type"]) == (503, "/problems/no-node")
 
 
 def test_what_is_here_is_answered_here_and_what_is_nowhere_is_not_found(node: Serving, manager: FakeManager) -> None:

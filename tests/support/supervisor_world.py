@@ -146,6 +146,7 @@ class World:
         self.may_show = Event()
         self.may_show.set()
         self.showing = Event()
+        self.is_ending = False
         self.config = Config(data_dir=directory, **knobs)
         self.supervisor: Any = SupervisorActor.start(self.build)
         house: Any = self.supervisor.ask(tidings.Introduce())
@@ -162,6 +163,7 @@ class World:
             alarms=self.alarms,
             supervisor=supervisor,
             switchboard=switchboard,
+            is_ending=lambda: self.is_ending,
             show_qr=self._show,
         )
         sessions = Sessions(self.config.data_dir / "sessions", part_with=lambda session: self.keep_names(session))
