@@ -146,6 +146,11 @@ class Send(_Request, frozen=True):
     message: bytes
 
 
+class SendAgain(_Request, frozen=True):
+    number: str
+    message_id: str
+
+
 class OpenMedia(_Request, frozen=True):
     number: str
 
@@ -230,6 +235,7 @@ Request = (
     | Scan
     | EnterCode
     | Send
+    | SendAgain
     | OpenMedia
     | ForgetMedia
     | ReadInbox
