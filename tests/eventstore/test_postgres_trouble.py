@@ -64,7 +64,7 @@ class Appender:
         while not self._ending.is_set():
             event = self._new()
             try:
-                version = self._store.append(self._stream, version, [event], snapshot=b"1").result(30).version
+                version = self._store.append(self._stream, version, [event], snapshot=b"1").result(60).version
             except StoreUnavailable:
                 self.refused.append(event.id)
             else:
@@ -100,7 +100,7 @@ def test_a_server_that_is_stopped_and_started_again_costs_only_refusals(
         server.stop()
         wait_for(lambda: store.healthy() is not None)
         with pytest.raises(StoreUnavailable):  # the appender's own may have been on its way: then it waits
-            store.append("b", 0, [new(accepted)], snapshot=b"1").result(20)
+            store.append("b", 0, [new(accepted)], snapshot=b"1").result(60)
         with pytest.raises(StoreUnavailable):
             store.head()
         before = len(appender.acknowledged)
@@ -150,7 +150,7 @@ def test_a_commit_whose_answer_never_came_is_found_to_be_one(
     ):
         store.append("a", 0, [new(accepted)], snapshot=b"1").result()
         line.cut_the_next_commit()
-        appended = store.append("a", 1, [new(accepted)], snapshot=b"2").result(20)
+        appended = store.append("a", 1, [new(accepted)], snapshot=b"2").result(60)
         assert (appended.version, appended.records[0].position, line.cuts) == (2, 2, 1)
         line.cut_the_next_commit()
         store.claim("key", "f", owner="o", now=appended.records[0].recorded_at)

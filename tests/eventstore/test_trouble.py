@@ -78,7 +78,7 @@ def eventually(condition: Callable[[], object]) -> None:
 
 
 def trouble(future: Promise[Appended]) -> str:
-    ex = future.exception(timeout=30)
+    ex = future.exception(timeout=60)
     assert isinstance(ex, StoreUnavailable), ex
     return ex.trouble
 
@@ -126,7 +126,7 @@ def test_an_append_heals_the_store_without_waiting_for_a_probe(
         disk.pages = 1
         assert trouble(store.append("a", 0, [new(accepted)], snapshot=b"x" * 100_000)) == "full"
         disk.pages = 2**31
-        assert store.append("a", 0, [new(accepted)], snapshot=b"1").result(timeout=30).version == 1
+        assert store.append("a", 0, [new(accepted)], snapshot=b"1").result(timeout=60).version == 1
 
 
 def test_bad_values_and_a_full_disk_in_one_commit_leave_nobody_waiting(
@@ -145,7 +145,7 @@ def test_bad_values_and_a_full_disk_in_one_commit_leave_nobody_waiting(
         ]
         disk.pages = 1
         gate.set()
-        kinds = [type(future.exception(timeout=30)) for future in futures]
+        kinds = [type(future.exception(timeout=60)) for future in futures]
         assert kinds[0] is NotStorable
         assert kinds[2:] == [StoreUnavailable, StoreUnavailable]
         disk.pages = 2**31
@@ -184,12 +184,12 @@ def test_a_commit_that_failed_while_it_was_synced_is_told_as_it_turned_out(
         assert not doubtful.done(), "nobody can say yet"
         disk.refuse_to_open = False
         if came_through:
-            assert doubtful.result(timeout=30).records[0].position == 2
+            assert doubtful.result(timeout=60).records[0].position == 2
         else:
             assert trouble(doubtful) == "io"
         assert store.head() == (2 if came_through else 1)
         version = store.head()
-        assert store.append("a", version, [new(accepted)], snapshot=b"2").result(timeout=30).version == version + 1
+        assert store.append("a", version, [new(accepted)], snapshot=b"2").result(timeout=60).version == version + 1
     assert verify(directory).problem is None
 
 
@@ -218,7 +218,7 @@ def test_a_store_closed_in_doubt_says_so(directory: Path, new: Facts, accepted: 
         disk.fail_commit = commit_and_fail
         doubtful = store.append("a", 0, [new(accepted)], snapshot=b"1")
         eventually(store.healthy)
-    assert isinstance(doubtful.exception(timeout=30), OutcomeUnknown)
+    assert isinstance(doubtful.exception(timeout=60), OutcomeUnknown)
     with EventStore.open(directory) as store:
         assert store.head() == 1
 
@@ -248,7 +248,7 @@ def test_many_threads_survive_a_disk_that_fails_again_and_again(
         while not stop.is_set():
             event = new(accepted)
             try:
-                appended: Appended = store.append(stream, version, [event], snapshot=b"x" * 20_000).result(30)
+                appended: Appended = store.append(stream, version, [event], snapshot=b"x" * 20_000).result(60)
             except StoreUnavailable as ex:
                 refused.append(ex.trouble)
                 continue

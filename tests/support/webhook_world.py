@@ -136,7 +136,7 @@ class Number:
         self.id = f"instance-{next(IDS)}"
         self.desk, self.alarms = desk, alarms
         self.endpoint: Endpoint | None = Endpoint(id=MAIN, url=url, since=LONG_AGO, **settings)
-        self.config = Config(**{"webhook_timeout_s": 5.0, **config})
+        self.config = Config(**{"webhook_timeout_s": 60.0, **config})
         self.verdicts: list[Verdict] = []
         self.reports = 0
         self.writing = threading.Event()
