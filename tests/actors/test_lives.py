@@ -36,7 +36,7 @@ from chatbot_erp.eventstore.records import MAIN
 from chatbot_erp.eventstore.store import EventStore
 from chatbot_erp.eventstore.vault import Vault
 from fake_sockets import received
-from webhook_world import wait_until
+from waiting import wait_until
 
 
 class Listener(pykka.ThreadingActor):

@@ -1,8 +1,7 @@
 """The supervisor where several nodes share the log: numbers that go to another one, and come from it."""
 
 import math
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import replace
 from datetime import timedelta
@@ -32,6 +31,7 @@ from chatbot_erp.eventstore.placement import Placement
 from chatbot_erp.eventstore.records import MAIN
 from fake_sockets import received
 from supervisor_world import PATIENCE_S, World
+from waiting import wait_until
 
 
 @pytest.fixture
@@ -64,13 +64,6 @@ class Fellows(Alone):
         done: Future[None] = Future()
         done.set_result(None)
         return done
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def gone_to_another_node(world: World, *others: str) -> Fellows:

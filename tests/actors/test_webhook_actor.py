@@ -18,7 +18,8 @@ from chatbot_erp.eventstore.events import InstanceDisconnected, Status, WebhookA
 from chatbot_erp.eventstore.records import ERASED
 from chatbot_erp.eventstore.subjects import Subjects
 from receiver import Receiver
-from webhook_world import NEW_SECRET, SECRET, Begin, Desk, at_least, message, texts, wait_until
+from waiting import wait_until
+from webhook_world import NEW_SECRET, SECRET, Begin, Desk, at_least, message, texts
 
 
 def test_what_happens_is_told_in_order_signed_and_settled(begin: Begin, receiver: Receiver) -> None:

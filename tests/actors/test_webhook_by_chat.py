@@ -7,7 +7,8 @@ from chatbot_erp.actors.webhook_backlog import BATCH
 from chatbot_erp.actors.webhook_holds import Holds, hold_of
 from chatbot_erp.actors.webhook_mail import Ping, Wake
 from receiver import Receiver
-from webhook_world import Begin, Desk, at_least, texts, wait_until
+from waiting import wait_until
+from webhook_world import Begin, Desk, at_least, texts
 
 
 @pytest.mark.usefixtures("patient")

@@ -14,7 +14,8 @@ from chatbot_erp.eventstore.records import ERASED, MAIN
 from chatbot_erp.eventstore.store import Attempt, Redelivery
 from chatbot_erp.eventstore.subjects import Subjects
 from receiver import Receiver
-from webhook_world import Begin, Desk, Number, at_least, texts, wait_until
+from waiting import wait_until
+from webhook_world import Begin, Desk, Number, at_least, texts
 
 BY_CHAT = {"order": "chat"}
 

@@ -11,7 +11,8 @@ from chatbot_erp.actors.alarms import Alarms
 from chatbot_erp.actors.webhook_mail import LookAgain, Ping, Wake
 from chatbot_erp.eventstore.records import MAIN
 from receiver import Receiver
-from webhook_world import Begin, Desk, Number, at_least, texts, wait_until
+from waiting import wait_until
+from webhook_world import Begin, Desk, Number, at_least, texts
 
 
 class Delays:

@@ -20,7 +20,8 @@ from chatbot_erp.eventstore.errors import StoreUnavailable
 from chatbot_erp.eventstore.events import PingSent, WebhookAbandoned, WebhookDelivered
 from chatbot_erp.eventstore.records import MAIN, Delivery
 from receiver import Receiver
-from webhook_world import Begin, Desk, at_least, message, texts, wait_until
+from waiting import wait_until
+from webhook_world import Begin, Desk, at_least, message, texts
 
 
 def test_gone_disables_at_once_and_only_this_receiver(begin: Begin, receiver: Receiver) -> None:

@@ -1,0 +1,19 @@
+"""Waiting for what comes by itself, where nobody says when."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+PATIENCE_S = 120.0
+
+
+def wait_until(look: Callable[[], T | None], patience_s: float = PATIENCE_S) -> T:
+    """Look until it is true, or there is something to see; what was seen. Raises TimeoutError."""
+    deadline = time.monotonic() + patience_s
+    while not (seen := look()):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"It never came; what was seen last: {seen!r}.")
+        time.sleep(0.01)
+    return seen
