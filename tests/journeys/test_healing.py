@@ -87,7 +87,7 @@ def test_numbers_that_are_lost_together_come_back_and_the_api_lives(
             wait_until(lambda name=name: "host_died" in causes(manager, name))  # type: ignore[misc]
             assert manager.call("GET", "/livez").status_code == 200
         for name in names:
-            manager.wait_connected(name, timeout_s=60)
+            manager.wait_connected(name)
         assert manager.call("GET", "/readyz").status_code == 200
 
 
@@ -104,7 +104,7 @@ def test_an_instance_that_fails_again_and_again_is_put_into_quarantine(
             os.kill(number.host, signal.SIGKILL)
             wait_until(lambda count=count: reasons(manager, "a").count("host_died") == count)  # type: ignore[misc]
             if count <= INTENSITY[0]:
-                manager.wait_connected("a", timeout_s=60)
+                manager.wait_connected("a")
         wait_until(lambda: "quarantined" in manager.log.read_text())
         assert manager.view("a")["status"] == "DISCONNECTED"
         assert causes(manager, "a").count("host_died") == INTENSITY[0]
@@ -280,7 +280,7 @@ def test_sigterm_lets_what_runs_finish(
         sender.start()
         wait_until(lambda: manager.events("a", "message.accepted"))
         begun = time.monotonic()
-        assert manager.terminate(timeout_s=35) == 0
+        assert manager.terminate() == 0
         took = time.monotonic() - begun
         sender.join()
         assert answers[0].status_code == 200
@@ -303,7 +303,7 @@ def test_a_socket_process_that_does_not_come_does_not_hold_up_the_end_and_its_nu
     with ManagerProcess(tmp_path / "data", network) as manager:
         manager.create("a")
         wait_until(loading.exists)
-        assert manager.terminate(timeout_s=120) == 0
+        assert manager.terminate() == 0
         manager.start()
         manager.wait_until("a", lambda view: view["qr"] is not None)
         assert reasons(manager, "a") == []

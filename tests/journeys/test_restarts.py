@@ -181,7 +181,7 @@ def test_deliveries_that_were_waiting_come_after_a_restart_with_their_ids(
         manager.kill()
         receiver.answer = lambda delivery: 200
         manager.start()
-        receiver.wait_for(lambda payload: payload["instance"].get("status") == "CONNECTED", timeout_s=60)
+        receiver.wait_for(lambda payload: payload["instance"].get("status") == "CONNECTED")
         again = [delivery for delivery in receiver.deliveries() if delivery.payload["sequence"] == 1]
         assert len(again) >= 2
         assert {delivery.id for delivery in again} == {refused[0].id}

@@ -176,4 +176,4 @@ def test_the_log_streams_as_it_grows(manager: ManagerProcess, new_phone: NewPhon
         customer.send(shop.number, "um")
         data = next(line for line in lines if line.startswith("data: "))
         assert json.loads(data.removeprefix("data: "))["data"]["text"] == "um"
-        assert manager.terminate(timeout_s=60) == 0
+        assert manager.terminate() == 0

@@ -10,6 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
 
+from waiting import PATIENCE_S
+
 ELSEWHERE = "/elsewhere"
 """Where a redirect leads."""
 
@@ -100,7 +102,7 @@ class Receiver:
             return [each for each in self._deliveries if path in (None, each.path) and event in (None, each.event)]
 
     def wait_for(
-        self, wanted: Callable[[Any], bool], *, path: str | None = None, count: int = 1, timeout_s: float = 60.0
+        self, wanted: Callable[[Any], bool], *, path: str | None = None, count: int = 1, timeout_s: float = PATIENCE_S
     ) -> list[Delivery]:
         """Wait until `count` deliveries whose payload is `wanted` have come; they are returned in order."""
         found: list[Delivery] = []

@@ -6,7 +6,8 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-PATIENCE_S = 120.0
+PATIENCE_S = 180.0
+"""A start alone has taken more than a minute where twelve others wanted the same two cores, and nice had its way."""
 
 
 def wait_until(look: Callable[[], T | None], patience_s: float = PATIENCE_S) -> T:
