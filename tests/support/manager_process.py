@@ -105,6 +105,13 @@ class ManagerProcess:
         line = (sys.executable, *MAIN, *command, *place)
         return subprocess.run(line, capture_output=True, text=True, timeout=timeout_s, check=False)
 
+    def make_key(self, scope: str, instance: str | None = None) -> str:
+        """A key for callers, made as its operator makes it beside it."""
+        whose = ("--instance", instance) if instance is not None else ()
+        made = self.run("keys", "create", "--scope", scope, *whose)
+        assert made.returncode == 0, made.stderr
+        return made.stdout.strip()
+
     def host_pids(self) -> list[int]:
         """The socket hosts that are running now."""
         pids = []
