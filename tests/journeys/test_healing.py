@@ -29,6 +29,13 @@ NewPhone = Callable[[str], Phone]
 HERD = 12
 
 
+@pytest.fixture
+def loading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Whatever socket processes are forked from hangs while it is loaded; the file with its process id."""
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    return hang_nurseries(tmp_path)
+
+
 def vitals(pid: int) -> dict[str, int]:
     """What a process uses."""
     status = Path(f"/proc/{pid}/status").read_text()
@@ -279,13 +286,10 @@ def test_sigterm_lets_what_runs_finish(
         sender = threading.Thread(target=lambda: answers.append(manager.send("a", customer.number, "a caminho")))
         sender.start()
         wait_until(lambda: manager.events("a", "message.accepted"))
-        begun = time.monotonic()
         assert manager.terminate() == 0
-        took = time.monotonic() - begun
         sender.join()
         assert answers[0].status_code == 200
         assert manager.host_pids() == []
-        print(f"\nended in {took:.1f} s")
         phone.heal()
         assert verified(manager) == ""
         manager.start()
@@ -295,11 +299,9 @@ def test_sigterm_lets_what_runs_finish(
 
 
 def test_a_socket_process_that_does_not_come_does_not_hold_up_the_end_and_its_number_has_lost_nothing(
-    tmp_path: Path, network: Network, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, network: Network, loading: Path
 ) -> None:
     """A machine that has no time may take minutes to load what such a process is forked from."""
-    loading = hang_nurseries(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with ManagerProcess(tmp_path / "data", network) as manager:
         manager.create("a")
         wait_until(loading.exists)
@@ -310,10 +312,8 @@ def test_a_socket_process_that_does_not_come_does_not_hold_up_the_end_and_its_nu
 
 
 def test_a_socket_process_that_does_not_come_keeps_nobody_from_creating_numbers(
-    tmp_path: Path, network: Network, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, network: Network, loading: Path
 ) -> None:
-    loading = hang_nurseries(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with ManagerProcess(tmp_path / "data", network) as manager:
         manager.create("a")
         wait_until(lambda: loading.exists() and loading.read_text())
