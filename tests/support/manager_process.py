@@ -24,6 +24,12 @@ OPERATIONAL = ("CONNECTED", "DEGRADED")
 MAIN = ("-m", "chatbot_erp.actors.main")
 
 
+def end_of(log: Path) -> str:
+    """What a manager has said last, without the calls that waiting is made of."""
+    lines = [line for line in log.read_text().splitlines() if "request_answered" not in line]
+    return "\n".join(lines)[-8000:]
+
+
 class ManagerProcess:
     """One manager on a data directory. It may be killed and started again; a `with` block ends it."""
 
@@ -78,10 +84,10 @@ class ManagerProcess:
                 with self.out.open("a") as out:
                     out.write(line)
                 if not line:
-                    raise RuntimeError(f"The manager ended with {self.wait_ended()}: {self.log.read_text()[-4000:]}")
+                    raise RuntimeError(f"The manager ended with {self.wait_ended()}: {end_of(self.log)}")
                 if line.startswith("chatbot-erp listens on "):
                     return line.split()[-1]
-        raise TimeoutError(f"The manager does not listen: {self.log.read_text()[-4000:]}")
+        raise TimeoutError(f"The manager does not listen: {end_of(self.log)}")
 
     def find_again(self) -> None:
         """Where the program began anew by itself it listens elsewhere: learn where, if it has said so."""
@@ -183,7 +189,7 @@ class ManagerProcess:
             if wanted(view):
                 return view
             time.sleep(every_s)
-        raise TimeoutError(f"{name} is {self.view(name)}; log: {self.log.read_text()[-4000:]}")
+        raise TimeoutError(f"{name} is {self.view(name)}; log: {end_of(self.log)}")
 
     def wait_connected(self, name: str, *, timeout_s: float = PATIENCE_S) -> Any:
         return self.wait_until(name, lambda view: view["status"] in OPERATIONAL, timeout_s=timeout_s)
