@@ -123,8 +123,8 @@ def test_while_postgresql_is_away_sends_are_refused_and_then_everything_goes_on(
         assert manager.call("GET", "/livez").status_code == 200
         server.start()
         wait_for_status(manager, "/readyz", 200)
-        manager.wait_connected("empresa_x")
         receiver.wait_for(lambda payload: payload.get("message", {}).get("text") == "Enquanto isso")
+        manager.wait_connected("empresa_x")
         assert manager.send("empresa_x", customer.number, "Depois").status_code == 200
         customer.receive(text="Depois")
         assert [message.text for message in customer.inbox()] == ["Antes", "Depois"]
