@@ -221,7 +221,8 @@ class Lives:
 
         def is_gone(instance: str, endpoint: str) -> bool:
             if instance not in present:
-                return self._house.store.version(instance) > 0
+                # Another node may have made it since.
+                return self._house.store.version(instance) > 0 and self._house.store.open_stream(instance) is None
             endpoints = self._house.directory.endpoints(instance)
             return bool(endpoints) and find(endpoints, endpoint) is None
 

@@ -193,6 +193,10 @@ class Account:
             sessions = self._sessions[key] = Sessions(self.identity)
         return sessions
 
+    def knows(self, companion: Companion) -> bool:
+        """Whether this phone has written to that companion's number, or the companion to it."""
+        return (companion.account.lid, companion.device) in self._sessions
+
     def forget(self, other: Account) -> None:
         """Lose the sessions with all companions of an account."""
         for key in [key for key in self._sessions if key[0] == other.lid]:

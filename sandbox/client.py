@@ -25,6 +25,7 @@ from chatbot_erp.sandbox.client_messages import Messages
 from chatbot_erp.sandbox.client_people import People
 from chatbot_erp.sandbox.client_presence import Presence
 from chatbot_erp.sandbox.control import (
+    PATIENCE_S,
     Acknowledgement,
     Address,
     CompanionReceipt,
@@ -66,7 +67,7 @@ class Network:
         self._pool = ConnectionPool(address.control)
 
     @classmethod
-    def start(cls, *, timeout_s: float = 30.0) -> Self:
+    def start(cls, *, timeout_s: float = PATIENCE_S) -> Self:
         """Start a network of one's own. It ends with `stop`, with the `with` block, or with this process."""
         process = subprocess.Popen(
             [sys.executable, "-m", "chatbot_erp.sandbox.server"],
@@ -178,14 +179,14 @@ class Phone(Messages, Presence, People):
     def jid(self) -> str:
         return f"{self.number}@s.whatsapp.net"
 
-    def scan(self, qr: str, *, timeout_s: float = 30.0) -> Linked:
+    def scan(self, qr: str, *, timeout_s: float = PATIENCE_S) -> Linked:
         """Scan the QR code a companion shows, and wait until the companion has accepted the link.
 
         The companion then reconnects by itself: see `wait_online`. An expired or foreign code raises SandboxError.
         """
         return self._pool.ask(control.Scan(number=self.number, qr=qr, timeout_s=timeout_s), Linked)
 
-    def enter_code(self, code: str, *, timeout_s: float = 30.0) -> Linked:
+    def enter_code(self, code: str, *, timeout_s: float = PATIENCE_S) -> Linked:
         """Type in the eight-character pairing code a companion shows, and wait until it has accepted the link."""
         return self._pool.ask(control.EnterCode(number=self.number, code=code, timeout_s=timeout_s), Linked)
 
@@ -204,7 +205,7 @@ class Phone(Messages, Presence, People):
         text: str | None = None,
         kind: str | None = None,
         after: int = 0,
-        timeout_s: float = 30.0,
+        timeout_s: float = PATIENCE_S,
     ) -> InboxMessage:
         """Wait for the first message of this kind from `sender` (a number) that reads `text`; without them, for any.
 
@@ -215,7 +216,7 @@ class Phone(Messages, Presence, People):
         )
         return self._pool.ask(request, InboxMessage)
 
-    def wait_inbox(self, count: int, *, timeout_s: float = 30.0) -> int:
+    def wait_inbox(self, count: int, *, timeout_s: float = PATIENCE_S) -> int:
         """Wait until the inbox holds at least `count` messages. Returns how many it holds."""
         return self._pool.ask(control.AwaitInbox(number=self.number, count=count, timeout_s=timeout_s), int)
 
@@ -231,7 +232,9 @@ class Phone(Messages, Presence, People):
         """Send one receipt for a message in the inbox, now, however often and in whatever order."""
         self._pool.ask(control.Acknowledge(number=self.number, message_id=message_id, type=as_), type(None))
 
-    def wait_receipt(self, message_id: str, *, as_: str | None = None, timeout_s: float = 30.0) -> CompanionReceipt:
+    def wait_receipt(
+        self, message_id: str, *, as_: str | None = None, timeout_s: float = PATIENCE_S
+    ) -> CompanionReceipt:
         """Wait until a companion has receipted a message this phone sent; `as_` picks one type of receipt."""
         request = control.AwaitReceipt(number=self.number, message_id=message_id, type=as_, timeout_s=timeout_s)
         return self._pool.ask(request, CompanionReceipt)
@@ -259,12 +262,12 @@ class Phone(Messages, Presence, People):
         """This phone as the network sees it now."""
         return self._pool.ask(control.ReadPhone(number=self.number), PhoneView)
 
-    def wait_online(self, *, timeout_s: float = 30.0) -> None:
+    def wait_online(self, *, timeout_s: float = PATIENCE_S) -> None:
         """Wait until a companion of this phone is logged in and listening."""
         request = control.AwaitPresence(number=self.number, online=True, timeout_s=timeout_s)
         self._pool.ask(request, type(None))
 
-    def wait_offline(self, *, timeout_s: float = 30.0) -> None:
+    def wait_offline(self, *, timeout_s: float = PATIENCE_S) -> None:
         """Wait until no companion of this phone is connected."""
         request = control.AwaitPresence(number=self.number, online=False, timeout_s=timeout_s)
         self._pool.ask(request, type(None))

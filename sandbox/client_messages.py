@@ -35,7 +35,8 @@ _FILED_AS: dict[str, MediaKind] = {
 
 
 class Messages:
-    """The part of a `Phone` that writes. `to` is a number or a group's JID; what is sent is answered with its id.
+    """The part of a `Phone` that writes. `to` is a number, a group's JID, or `status@broadcast` for all it has written with;
+    what is sent is answered with its id.
 
     Every kind takes a `Context`: `maria.send(shop, "this one", context=Context(quote=message))`.
     """
@@ -53,6 +54,10 @@ class Messages:
     def send(self, to: str, text: str, *, context: Context = NO_CONTEXT, preview: Preview | None = None) -> str:
         """Send a text to another number (also to one that is away)."""
         return self.send_message(to, composing.text(text, context, preview))
+
+    def send_again(self, message_id: str) -> None:
+        """Send a number once more what it was sent, under the same id: WhatsApp tells its companions twice."""
+        self._pool.ask(control.SendAgain(number=self.number, message_id=message_id), type(None))
 
     def send_media(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chatbot_erp.sandbox import control_presence as words
+from chatbot_erp.sandbox.control import PATIENCE_S
 from chatbot_erp.sandbox.control_connection import ConnectionPool
 from chatbot_erp.sandbox.control_presence import Activity, Sign, SignKind
 
@@ -34,7 +35,7 @@ class Presence:
         request = words.HangUp(number=self.number, to=to, call_id=call_id, reason=reason)
         self._pool.ask(request, type(None))
 
-    def wait_sign(self, sender: str, kind: SignKind, *, timeout_s: float = 30.0) -> Sign:
+    def wait_sign(self, sender: str, kind: SignKind, *, timeout_s: float = PATIENCE_S) -> Sign:
         """Wait until this phone sees that `sender` is there, types or refuses a call. Each sign is found once, and
         what came before it not any more."""
         request = words.AwaitSign(number=self.number, sender=sender, kind=kind, timeout_s=timeout_s)

@@ -16,6 +16,9 @@ from chatbot_erp.sandbox.control_people import PeopleRequest
 from chatbot_erp.sandbox.control_presence import PresenceRequest
 from chatbot_erp.sandbox.faults import Fault
 
+PATIENCE_S = 60.0
+"""How long who waits for something waits for it, where nothing else is said."""
+
 Acknowledgement = Literal["delivered", "read", "played"]
 Policy = Literal["none", "delivered", "read", "played"]
 
@@ -146,6 +149,11 @@ class Send(_Request, frozen=True):
     message: bytes
 
 
+class SendAgain(_Request, frozen=True):
+    number: str
+    message_id: str
+
+
 class OpenMedia(_Request, frozen=True):
     number: str
 
@@ -230,6 +238,7 @@ Request = (
     | Scan
     | EnterCode
     | Send
+    | SendAgain
     | OpenMedia
     | ForgetMedia
     | ReadInbox

@@ -23,7 +23,7 @@ from chatbot_erp.sandbox import (
 )
 from chatbot_erp.sandbox.accounts import Account
 from chatbot_erp.sandbox.control import Address, Answered, CompanionReceipt, InboxMessage, PhoneView, Refused, Request
-from chatbot_erp.sandbox.jid import GROUP, digits, parse_jid
+from chatbot_erp.sandbox.jid import GROUP, STATUS, digits, parse_jid
 from chatbot_erp.sandbox.network import NetworkState, Unknown
 from chatbot_erp.sandbox.refusals import QueryRefused
 
@@ -77,6 +77,8 @@ class ControlServer:
                 return await _linked(await link_code.enter(network, account, request.code), request.timeout_s)
             case control.Send():
                 return _send(network, network.account(request.number), request)
+            case control.SendAgain():
+                phone.send_again(network, network.account(request.number), request.message_id)
             case control.OpenMedia():
                 auth = network.media.token(network.account(request.number))
                 return control.MediaAccess(host=media_host.HOSTS[0], auth=auth)
@@ -164,6 +166,8 @@ def _view(account: Account) -> PhoneView:
 
 def _send(network: NetworkState, sender: Account, request: control.Send) -> str:
     jid = parse_jid(request.to)
+    if jid == STATUS:
+        return group_post.post_status(network, sender, request.message)
     if jid.server == GROUP:
         return group_post.say(network, sender, network.group(jid), request.message)
     to = network.look_up(digits(request.to))

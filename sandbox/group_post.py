@@ -1,4 +1,4 @@
-"""Messages to groups, from companions and from phones.
+"""Messages to groups, from companions and from phones, and what phones post as their status.
 
 Source: whatsmeow's send.go (sendGroup), message.go and retry.go, read from the other side. One such message carries one
 ciphertext for all (`skmsg`), and beside it for each device a letter with the sender key that opens it. A device that
@@ -14,7 +14,7 @@ from cryptography.exceptions import InvalidKey
 
 from chatbot_erp.sandbox import contents, letters, phone
 from chatbot_erp.sandbox.bundles import bundle_in
-from chatbot_erp.sandbox.jid import LID, Jid, as_jid
+from chatbot_erp.sandbox.jid import LID, STATUS, Jid, as_jid
 from chatbot_erp.sandbox.nodes import Node, Value
 from chatbot_erp.sandbox.ratchet import CannotDecrypt
 from chatbot_erp.sandbox.refusals import FORBIDDEN, QueryRefused
@@ -74,7 +74,7 @@ def _hand_over(
     if target is not None:
         identity = node.child("device-identity")
         content = encrypted if identity is None else [*encrypted, identity]
-        attrs = _attrs(group, sender.account, sender.lid, node.text("id"), node.text("type") or "text")
+        attrs = _attrs(group.jid, sender.account, sender.lid, node.text("id"), node.text("type") or "text")
         if "edit" in node.attrs:
             attrs["edit"] = node.attrs["edit"]
         network.counters.messages_out += 1
@@ -107,29 +107,52 @@ def say(network: NetworkState, account: Account, group: Group, message: bytes) -
     if not group.may_write(account):
         raise QueryRefused(FORBIDDEN)
     message_id, content = network.new_message_id(), contents.read(proto.Message.FromString(message))
-    style = letters.style_of(content)
     account.note_poll(message_id, account, content)
-    account.sent.note(message_id, (message, group.jid))
-    chain = account.sender_keys.own(str(group.jid))
-    told = {
-        each: chain.distribution(str(group.jid)) for each in group.companions() if _name(each) not in chain.known_to
-    }
-    how = {"v": "2", "type": "skmsg"} | ({"mediatype": style.media} if style.media else {})
-    shared = Node("enc", dict(how), chain.encrypt(pad(message)))
-    for companion in group.companions():
-        enclosed = [shared]
-        if companion in told:
-            chain.known_to.add(_name(companion))
-            enclosed.insert(0, _letter(account, companion, told[companion]))
-        attrs = _attrs(group, account, account.lid_jid, message_id, style.type)
-        if style.edit:
-            attrs["edit"] = style.edit
-        network.counters.messages_out += 1
-        companion.deliver(("message", message_id), Node("message", attrs, enclosed))
+    _tell(network, account, group.jid, group.companions(), message_id, message, letters.style_of(content))
     for member in group.members.values():
         if content is not None and member.account is not account:
             member.account.read(message_id, account, content, message, group.jid)
     return message_id
+
+
+def post_status(network: NetworkState, account: Account, message: bytes) -> str:
+    """A phone posts a status: companions of those it has written to are told as if that were a group."""
+    message_id, content = network.new_message_id(), contents.read(proto.Message.FromString(message))
+    contacts = [
+        companion
+        for other in network.accounts.values()
+        for companion in other.companions.values()
+        if account.knows(companion)
+    ]
+    _tell(network, account, STATUS, contacts, message_id, message, letters.style_of(content))
+    return message_id
+
+
+def _tell(
+    network: NetworkState,
+    account: Account,
+    chat: Jid,
+    companions: list[Companion],
+    message_id: str,
+    message: bytes,
+    style: letters.Style,
+) -> None:
+    """Encrypted once for all, with the key for those who do not have it."""
+    account.sent.note(message_id, (message, chat))
+    chain = account.sender_keys.own(str(chat))
+    told = {each: chain.distribution(str(chat)) for each in companions if _name(each) not in chain.known_to}
+    how = {"v": "2", "type": "skmsg"} | ({"mediatype": style.media} if style.media else {})
+    shared = Node("enc", dict(how), chain.encrypt(pad(message)))
+    for companion in companions:
+        enclosed = [shared]
+        if companion in told:
+            chain.known_to.add(_name(companion))
+            enclosed.insert(0, _letter(account, companion, told[companion]))
+        attrs = _attrs(chat, account, account.lid_jid, message_id, style.type)
+        if style.edit:
+            attrs["edit"] = style.edit
+        network.counters.messages_out += 1
+        companion.deliver(("message", message_id), Node("message", attrs, enclosed))
 
 
 def retry(network: NetworkState, account: Account, companion: Companion, message_id: str, receipt: Node) -> None:
@@ -143,7 +166,7 @@ def retry(network: NetworkState, account: Account, companion: Companion, message
     chain.known_to.add(_name(companion))
     # Protobufs that stand one behind the other are one message with the fields of both.
     letter = _letter(account, companion, chain.distribution(str(jid)) + message, int(asked.text("count") or 1))
-    attrs = _attrs(network.group(jid), account, account.lid_jid, message_id)
+    attrs = _attrs(jid, account, account.lid_jid, message_id)
     network.counters.messages_out += 1
     companion.deliver(("message", message_id, "again"), Node("message", attrs, [letter]))
 
@@ -161,9 +184,9 @@ def _name(companion: Companion) -> tuple[str, int]:
     return companion.account.lid, companion.device
 
 
-def _attrs(group: Group, sender: Account, address: Jid, message_id: str, kind: str = "text") -> dict[str, Value]:
+def _attrs(chat: Jid, sender: Account, address: Jid, message_id: str, kind: str = "text") -> dict[str, Value]:
     return {
-        "from": group.jid,
+        "from": chat,
         "participant": address,
         "participant_pn": sender.jid,
         "addressing_mode": LID,

@@ -13,6 +13,7 @@ from typing import NamedTuple
 USER = "s.whatsapp.net"
 LID = "lid"
 GROUP = "g.us"
+BROADCAST = "broadcast"
 
 
 class Jid(NamedTuple):
@@ -32,6 +33,8 @@ class Jid(NamedTuple):
 
 
 SERVER_JID = Jid("", USER)
+STATUS = Jid("status", BROADCAST)
+"""Where a phone posts what all its contacts may see for a day."""
 
 
 def parse_jid(text: str) -> Jid:

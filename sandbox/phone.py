@@ -80,6 +80,18 @@ def send(network: NetworkState, account: Account, to: Account, message: bytes) -
     return message_id
 
 
+def send_again(network: NetworkState, account: Account, message_id: str) -> None:
+    """Tell a number's companions once more what it was sent, under the same id and encrypted anew, as a phone does that was
+    asked for a message which had come all the same. Raises ValueError for one that was sent to no number."""
+    message, jid = account.sent.get(message_id, (b"", account.jid))
+    to = network.find(jid)
+    if not message or to is None:
+        raise ValueError(f"{account.number} has sent no message {message_id} to a number.")
+    style = letters.style_of(contents.read(proto.Message.FromString(message)))
+    for companion in to.companions.values():
+        letters.write(network, account, companion, message_id, message, style=style, retry=1)
+
+
 def send_unreadable(network: NetworkState, account: Account, to: Account, text: str, recoverable: bool) -> None:
     """A message whose ciphertext is damaged on the way."""
     message_id, message = network.new_message_id(), text_message(text)

@@ -16,7 +16,7 @@ from cryptography.exceptions import InvalidKey
 
 from chatbot_erp.sandbox import group_post, letters, phone, presence
 from chatbot_erp.sandbox.faults import RefuseSend, SlowAcks
-from chatbot_erp.sandbox.jid import GROUP, LID, USER, Jid, as_jid
+from chatbot_erp.sandbox.jid import BROADCAST, GROUP, LID, USER, Jid, as_jid
 from chatbot_erp.sandbox.nodes import Node, Value
 from chatbot_erp.sandbox.ratchet import CannotDecrypt
 from chatbot_erp.sandbox.wire import DecodeError, unpad
@@ -161,7 +161,7 @@ def _take_receipt(network: NetworkState, companion: Companion, node: Node) -> No
         companion.take(("message", one))
         if kind != "retry":
             companion.take(("message", one, "again"))
-    group = to if to.server == GROUP else None
+    group = to if to.server in (GROUP, BROADCAST) else None
     if group is not None and "participant" in node.attrs:
         to = as_jid(node.attrs["participant"])
     sender = network.find(to)

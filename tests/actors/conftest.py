@@ -72,10 +72,15 @@ def begin(desk: Desk, alarms: Alarms, receiver: Receiver) -> Iterator[Begin]:
 
 
 @pytest.fixture
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+def long_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What fails waits for ten minutes: no retry comes between, however slow the machine is."""
+    monkeypatch.setattr(webhook, "OFFSETS_S", (600,))
+
+
+@pytest.fixture
+def patient(long_waits: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """What fails waits for ten minutes, and anything new is a reason to try again before that."""
     monkeypatch.setattr(webhook_actor, "PROBE_AFTER_S", 0.0)
-    monkeypatch.setattr(webhook, "OFFSETS_S", (600,))
 
 
 @pytest.fixture

@@ -60,7 +60,7 @@ def test_a_sooner_alarm_does_not_wait_for_a_later_one_that_was_set_first(alarms:
     rung = threading.Event()
     alarms.set(3600, lambda: None)
     alarms.set(0.01, rung.set)
-    assert rung.wait(5)
+    assert rung.wait(60)
 
 
 def test_a_callback_that_raises_silences_no_other_alarm(alarms: Alarms) -> None:
@@ -71,7 +71,7 @@ def test_a_callback_that_raises_silences_no_other_alarm(alarms: Alarms) -> None:
 
     alarms.set(0, fail)
     alarms.set(0.01, rung.set)
-    assert rung.wait(5)
+    assert rung.wait(60)
 
 
 def test_an_alarm_for_an_actor_that_has_ended_by_then_is_no_trouble(alarms: Alarms) -> None:
@@ -95,7 +95,7 @@ def test_an_alarm_may_set_the_next_one(alarms: Alarms) -> None:
         alarms.set(0, rung.set)
 
     alarms.set(0, set_another)
-    assert rung.wait(5)
+    assert rung.wait(60)
 
 
 def test_thousands_of_alarms_ring_from_many_threads(alarms: Alarms) -> None:
@@ -120,7 +120,7 @@ def test_cancelled_alarms_do_not_pile_up(alarms: Alarms) -> None:
     for _ in range(5000):
         alarms.set(3600, lambda: None).cancel()
     assert len(alarms) <= 2 * SWEEP_AT
-    assert kept.wait(5)
+    assert kept.wait(60)
 
 
 def test_after_the_stop_nothing_rings_and_the_thread_is_gone() -> None:
@@ -143,4 +143,4 @@ def test_alarms_may_be_stopped_by_an_alarm() -> None:
         stopped.set()
 
     alarms.set(0, stop)
-    assert stopped.wait(5)
+    assert stopped.wait(60)

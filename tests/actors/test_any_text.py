@@ -82,7 +82,7 @@ def test_what_somebody_wrote_is_stored_and_told_character_by_character(store: Ev
         with pytest.raises(NotStorable):
             store.append(stream, 0, new, snapshot=b"x")
         return
-    store.append(stream, 0, new, snapshot=b"x").result(10)
+    store.append(stream, 0, new, snapshot=b"x").result(60)
     (record,) = store.read(stream=stream)
     assert record.event == event
     assert json.loads(bytes(record.data))["text"] == text
@@ -106,7 +106,7 @@ def test_what_is_to_be_sent_is_stored_and_told_as_it_is_or_refused_before(store:
     )
     stream = f"sent-{next(_streams)}"
     new = [NewEvent(id=f"{stream}-{n}", event=event, recorded_at=NOW) for n, event in enumerate((accepted, sent))]
-    store.append(stream, 0, new, snapshot=b"x").result(10)
+    store.append(stream, 0, new, snapshot=b"x").result(60)
     records = store.read(stream=stream)
     assert [record.event for record in records] == [accepted, sent]
     assert json.loads(body(records[1], "i", "empresa_x"))["message"] == {"type": "text", "text": text}
@@ -126,6 +126,6 @@ def test_the_log_of_it_all_is_whole(tmp_path: Path) -> None:
             if is_unicode(text)
         ]
         new = [NewEvent(id=str(n), event=event, recorded_at=NOW) for n, event in enumerate(events)]
-        store.append("i", 0, new, snapshot=b"x").result(10)
+        store.append("i", 0, new, snapshot=b"x").result(60)
     report = verify(tmp_path)
     assert (report.problem, report.events) == (None, len(events))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from filelock import FileLock
 
 from chatbot_erp.actors.api_keys import EVERYTHING, Grant, KeyRing, Scope
 from chatbot_erp.actors.key_commands import has_keys, key_ring
@@ -100,3 +101,11 @@ class TestCommands:
         assert refused.exit_code == 2
         assert "can be reached by others" in refused.output
         assert not data_dir.exists()
+
+    def test_a_node_that_others_can_reach_does_not_start_without_any_key(self, database: str, data_dir: Path) -> None:
+        data_dir.mkdir()
+        words = ["--database", database, "--share", "--data-dir", str(data_dir)]
+        with FileLock(data_dir / "manager.lock"):  # one that started all the same would end at once
+            refused = CliRunner().invoke(main, ["serve", *words, "--advertise", "http://10.0.0.5:3000"])
+        assert refused.exit_code == 2
+        assert "the same for all nodes" in refused.output

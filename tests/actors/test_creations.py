@@ -19,7 +19,7 @@ from chatbot_erp.eventstore.events import InstanceCreated, Status
 from chatbot_erp.eventstore.records import MAIN
 from chatbot_erp.eventstore.store import EventStore
 from supervisor_world import PATIENCE_S, World
-from webhook_world import wait_until
+from waiting import wait_until
 
 URL = "http://127.0.0.1:9/"
 

@@ -219,7 +219,7 @@ class SlowFetcher(Fetcher):
 
     def fetch(self, media: Media, target: Path, *, most: int, spare: int = 0) -> int:
         self.begun.put(target.name)
-        failure = self.released.get(timeout=10)
+        failure = self.released.get(timeout=60)
         if failure is not None:
             raise failure
         return 7
@@ -236,10 +236,10 @@ def test_a_wanted_file_does_not_wait_behind_those_that_are_fetched_ahead() -> No
     for number in range(5):
         downloads.begin(fetch(f"ahead{number}", ahead=True))
     downloads.begin(fetch("wanted"))
-    assert {fetcher.begun.get(timeout=10), fetcher.begun.get(timeout=10)} == {"ahead0", "wanted"}
+    assert {fetcher.begun.get(timeout=60), fetcher.begun.get(timeout=60)} == {"ahead0", "wanted"}
     for _ in range(6):
         fetcher.released.put(None)
-    assert {said.get(timeout=10).command_id for _ in range(6)} == {"wanted", *(f"ahead{n}" for n in range(5))}
+    assert {said.get(timeout=60).command_id for _ in range(6)} == {"wanted", *(f"ahead{n}" for n in range(5))}
 
 
 @pytest.mark.parametrize(
@@ -250,7 +250,7 @@ def test_whatever_goes_wrong_the_one_who_waits_is_told(failure: Exception, reaso
     said: queue.SimpleQueue[Any] = queue.SimpleQueue()
     HostDownloads(lambda instance, seen: said.put(seen), fetcher).begin(fetch("a"))
     fetcher.released.put(failure)
-    assert said.get(timeout=10).reason == reason
+    assert said.get(timeout=60).reason == reason
 
 
 def test_a_host_that_ends_says_so_to_all_who_wait_for_a_file_whatever_that_waits_for() -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 from concurrent.futures import Future
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from chatbot_erp.actors import frames, tidings
 from chatbot_erp.actors.callers import MOST_PENDING
 from chatbot_erp.actors.commands import ConfigurePacing, CreateInstance, LoseSocket, RestartInstance, SendMessage
 from chatbot_erp.actors.contents import Text
+from chatbot_erp.actors.directory import Qr
 from chatbot_erp.actors.endpoint import ConfigureEndpoint
 from chatbot_erp.actors.erasing import Eraser
 from chatbot_erp.actors.errors import InstanceNotOperational, NotPairing, OutcomeUnknown, SendingTooFast, Unavailable
@@ -35,6 +37,15 @@ def test_what_came_while_the_actor_was_busy_is_stored_together_and_confirmed_onc
     world.shown.set()
     assert world.host.next(frames.Confirm).number == 10
     assert world.types().count("message.received") == 10
+
+
+def test_a_code_that_can_be_seen_says_until_when_it_can_be_scanned(world: World) -> None:
+    world.tell(frames.SocketOfferedQr(qr="secret", valid_s=60))
+    assert world.showing.wait(PATIENCE_S)
+    seen = world.house.directory.seen("i")
+    assert seen is not None
+    assert seen.qr == Qr(text="secret", expires_at=NOW + timedelta(seconds=60))
+    world.shown.set()
 
 
 def test_what_was_staged_is_stored_even_if_the_next_command_is_refused(world: World) -> None:

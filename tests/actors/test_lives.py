@@ -3,13 +3,13 @@
 import dataclasses
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from queue import Queue
 from threading import Event, current_thread, main_thread
-from typing import Any
+from typing import Any, cast
 
 import pykka
 import pytest
@@ -36,7 +36,7 @@ from chatbot_erp.eventstore.records import MAIN
 from chatbot_erp.eventstore.store import EventStore
 from chatbot_erp.eventstore.vault import Vault
 from fake_sockets import received
-from webhook_world import wait_until
+from waiting import wait_until
 
 
 class Listener(pykka.ThreadingActor):
@@ -122,6 +122,30 @@ def test_what_is_secret_about_what_was_removed_is_forgotten_by_the_next_life_at_
         "webhook_former": {"stays"},
         "webhook_headers": {"stays"},
     }
+
+
+class Meanwhile:
+    """A vault. Just before it is first asked what there is, something happens."""
+
+    def __init__(self, vault: Vault, happens: Callable[[], object]) -> None:
+        self._vault = vault
+        self._happens = [happens]
+
+    def all(self, kind: str, /) -> dict[str, bytes]:
+        while self._happens:
+            self._happens.pop()()
+        return self._vault.all(kind)
+
+    def delete(self, kind: str, owner: str, /) -> bool:
+        return self._vault.delete(kind, owner)
+
+
+def test_what_is_secret_about_what_another_node_makes_while_this_one_begins_is_kept(house: House) -> None:
+    with living(house) as elsewhere:
+        vault = Meanwhile(house.vault, lambda: create(house, elsewhere, "new"))
+        with living(dataclasses.replace(anew(house), vault=cast(Vault, vault))) as lives:
+            assert lives.restore() == 0
+    assert set(house.vault.all("webhook")) == {"new", "new/crm"}
 
 
 def make_unreadable(directory: Path, instance: str) -> None:

@@ -41,7 +41,7 @@ def received(message_id: str, text: str = "") -> MessageReceived:
 
 def append(store: EventStore, stream: str, after: int, *events: Event) -> None:
     new = [NewEvent(id=f"{stream}-{after}-{n}", event=event, recorded_at=NOW) for n, event in enumerate(events)]
-    store.append(stream, after, new, snapshot=b"x").result(10)
+    store.append(stream, after, new, snapshot=b"x").result(60)
 
 
 def test_the_oldest_message_of_a_long_log_is_found(tmp_path: Path) -> None:

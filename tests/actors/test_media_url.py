@@ -27,7 +27,7 @@ class Server:
         self._ending.set()
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        self._thread.join(10)
+        self._thread.join(60)
 
     def _serve(self) -> None:
         while not self._ending.is_set():

@@ -99,17 +99,17 @@ def test_one_instance_cannot_hold_all_the_threads() -> None:
         orders.append(ask)
         asked.release()
 
-    askers = [threading.Thread(target=inquiries.ask, args=(of, LIST, order, 10.0)) for of in ("a", "a", "b", "c")]
+    askers = [threading.Thread(target=inquiries.ask, args=(of, LIST, order, 60.0)) for of in ("a", "a", "b", "c")]
     for count, asker in enumerate(askers, 1):
         asker.start()
-        assert asked.acquire(timeout=10)
+        assert asked.acquire(timeout=60)
         if count in (2, 4):
             with pytest.raises(errors.Unavailable):
                 inquiries.ask("a" if count == 2 else "d", LIST, order, 0.01)
     for ask in orders:
         inquiries.settle(SocketAnswered(request=ask.request, answer=q.Done()))
     for asker in askers:
-        asker.join(10)
+        asker.join(60)
 
 
 @pytest.mark.parametrize("numbers", [[], ["nobody"], ["5511987654321@g.us"], ["5511987654321"] * 101])

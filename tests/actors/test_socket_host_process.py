@@ -22,6 +22,7 @@ from chatbot_erp.actors.house import HostGone
 from chatbot_erp.actors.spool import read_spools
 from fake_sockets import PATIENCE_S, fake_sockets
 from hung_nursery import hang_nurseries
+from waiting import wait_until
 
 MANAGER = """
 import sys
@@ -213,10 +214,7 @@ def test_a_host_whose_spool_the_disk_does_not_take_tries_until_it_does(
     resource.prlimit(host.process.pid, resource.RLIMIT_FSIZE, (4096, unlimited))
     ender = threading.Thread(target=host.process.end, args=(0.0,))
     ender.start()
-    deadline = time.monotonic() + PATIENCE_S
-    while "tried again" not in (tmp_path / "hosts" / "host.log").read_text():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(lambda: "tried again" in (tmp_path / "hosts" / "host.log").read_text())
     resource.prlimit(host.process.pid, resource.RLIMIT_FSIZE, (unlimited, unlimited))
     assert host.deaths.get(timeout=PATIENCE_S).exit_code == 0
     ender.join()
@@ -300,10 +298,7 @@ def test_where_a_nursery_cannot_be_loaded_whoever_wants_a_host_is_told_and_the_n
 
     def begin() -> HostProcess:
         assert not loading.is_over(), "it is loaded first"
-        deadline = time.monotonic() + PATIENCE_S
-        while not loading.is_over():
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_until(loading.is_over)
         return HostProcess(
             "host", tmp_path, on_word=print, on_death=print, environment=environment, sockets=fake_sockets
         )
@@ -322,10 +317,7 @@ def test_a_host_is_not_waited_for_while_its_nursery_is_being_loaded(tmp_path: Pa
     environment = {"PYTHONPATH": str(tmp_path)}
     loading = Loading(environment, over.is_set)
     assert not loading.is_over()
-    deadline = time.monotonic() + PATIENCE_S
-    while not hanging.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(hanging.exists)
     try:
         with pytest.raises(ConnectionError):
             HostProcess("host", tmp_path, on_word=print, on_death=print, environment=environment)

@@ -26,7 +26,7 @@ from chatbot_erp.eventstore.records import MAIN
 from fake_sockets import received
 from receiver import Delivery, Receiver
 from supervisor_world import PATIENCE_S, World, end_soon
-from webhook_world import wait_until
+from waiting import wait_until
 
 
 @pytest.fixture
@@ -103,10 +103,7 @@ def test_an_actor_that_always_fails_is_not_replaced_for_ever_until_somebody_asks
     assert failing is not None
     failing.tell("nonsense")
     assert failing.actor_stopped.wait(PATIENCE_S)
-    deadline = time.monotonic() + PATIENCE_S
-    while ("quarantines", "actor_failed") not in world.house.tallies.read():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(lambda: ("quarantines", "actor_failed") in world.house.tallies.read())
     world.supervisor.tell(tidings.RestartWanted(instance="a"))
     host.next(frames.CloseSocket)
 

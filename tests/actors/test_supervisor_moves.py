@@ -1,14 +1,11 @@
-"""The supervisor where several nodes share the log: numbers that go to another one, and come from it."""
+"""The supervisor where several nodes share the log: numbers that go to another one."""
 
-import math
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from queue import Queue
-from threading import Event, Semaphore, Thread
+from threading import Event, Semaphore
 from typing import cast
 
 import pytest
@@ -17,7 +14,7 @@ from pytest_httpserver import HTTPServer
 from structlog.testing import capture_logs
 from werkzeug import Request, Response
 
-from chatbot_erp.actors import frames, moves, tidings, watching
+from chatbot_erp.actors import frames, moves, tidings
 from chatbot_erp.actors.callers import Verdict
 from chatbot_erp.actors.commands import CreateInstance, SendMessage
 from chatbot_erp.actors.contents import Text
@@ -26,13 +23,14 @@ from chatbot_erp.actors.leftovers import take_spools
 from chatbot_erp.actors.moves import AT_ONCE, MOST_WAITING
 from chatbot_erp.actors.spool import read_spools, write_spool
 from chatbot_erp.actors.webhook_credentials import Credentials
-from chatbot_erp.eventstore.company import Alone
-from chatbot_erp.eventstore.events import InstanceRestarted, MessageAccepted, MessageFailed, Status
+from chatbot_erp.eventstore.events import MessageAccepted, MessageFailed, Status
 from chatbot_erp.eventstore.lease import boot_time
 from chatbot_erp.eventstore.placement import Placement
 from chatbot_erp.eventstore.records import MAIN
 from fake_sockets import received
+from moves_world import Fellows, going, gone_to_another_node
 from supervisor_world import PATIENCE_S, World
+from waiting import wait_until
 
 
 @pytest.fixture
@@ -42,61 +40,13 @@ def world(tmp_path: Path) -> Iterator[World]:
     world.close()
 
 
-class Fellows(Alone):
-    """This node and others: what it has and lets go of."""
-
-    node = "here"
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.gone = {"elsewhere"}
-        self.given: Queue[str] = Queue()
-        self.until = math.inf
-
-    def leased_until(self) -> float:
-        return self.until
-
-    def has(self, stream: str, /) -> bool:
-        return stream not in self.gone
-
-    def hand_over(self, stream: str, /) -> Future[None]:
-        self.gone.add(stream)
-        self.given.put(stream)
-        done: Future[None] = Future()
-        done.set_result(None)
-        return done
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-def gone_to_another_node(world: World, *others: str) -> Fellows:
-    """The number "a" was here, and those others."""
-    fellows = world.store.company = Fellows()
-    host, names = world.connect("a"), ("a", *others)
-    for name in others:
-        world.connect(name, host)
-    world.supervisor.tell(tidings.Placements(mine=tuple(Placement(name, "here", "there") for name in names)))
-    for _ in names:
-        host.next(frames.CloseSocket)
-    for name in names:
-        world.say(host, name, 2, frames.SocketClosed())
-    assert {fellows.given.get(timeout=PATIENCE_S) for _ in names} == set(names)
-    return fellows
-
-
 def test_a_number_goes_to_another_node_when_what_is_on_its_way_has_ended_and_all_it_heard_is_in_the_log(
     world: World,
 ) -> None:
     fellows = world.store.company = Fellows()
     host = world.connect("a")
     world.send("a", "c-1")
-    going = tidings.Placements(mine=(Placement("a", "here", "there"),))
-    world.supervisor.tell(going)
+    world.supervisor.tell(going("a"))
     host.next(frames.Transmit)
     wait_until(lambda: world.house.directory.is_leaving("a"))
     assert host.orders.empty()  # not before there is a verdict
@@ -105,7 +55,7 @@ def test_a_number_goes_to_another_node_when_what_is_on_its_way_has_ended_and_all
     )
     world.say(host, "a", 2, sent, number=1)
     assert not host.next(frames.CloseSocket).unlink
-    world.supervisor.tell(going)  # told again, it begins nothing anew
+    world.supervisor.tell(going("a"))  # told again, it begins nothing anew
     world.say(host, "a", 2, received("last"), number=2)
     assert fellows.given.empty()
     world.say(host, "a", 2, frames.SocketClosed())
@@ -153,7 +103,7 @@ def test_a_number_is_let_go_of_only_when_the_last_words_of_its_actor_are_in_the_
         world.showing.clear()
         world.say(host, "a", 2, frames.SocketOfferedQr(qr="2@", valid_s=60.0))
 
-    world.supervisor.tell(tidings.Placements(mine=(Placement("a", "here", "there"),)))
+    world.supervisor.tell(going("a"))
     wait_until(lambda: look() or any(isinstance(order, frames.CloseSocket) for order in list(host.orders.queue)))
     world.say(host, "a", 2, frames.SocketClosed())
     hold_up_the_actor()
@@ -234,7 +184,7 @@ def test_a_number_whose_deliveries_have_not_ended_is_healed_and_restarted_before
             host = world.connect("a")
             world.say(host, "a", 2, received("Olá"), number=1)
             assert came.wait(PATIENCE_S)
-            world.supervisor.tell(tidings.Placements(mine=(Placement("a", "here", "there"),)))
+            world.supervisor.tell(going("a"))
             world.supervisor.tell(tidings.RestartWanted(instance="a"))
             host.next(frames.CloseSocket)
             world.say(host, "a", 2, frames.SocketClosed())
@@ -285,7 +235,7 @@ def test_a_number_that_has_much_to_send_or_shows_a_code_goes_to_another_node_lat
 def test_what_a_number_loses_while_it_goes_is_not_made_good_here_when_it_has_gone(world: World) -> None:
     fellows = world.store.company = Fellows()
     host = world.connect("a")
-    world.supervisor.tell(tidings.Placements(mine=(Placement("a", "here", "there"),)))
+    world.supervisor.tell(going("a"))
     host.next(frames.CloseSocket)
     retry_at = utc_now() + timedelta(hours=2)
     world.supervisor.tell(tidings.SocketLost(instance="a", cause="temporarily_banned", retry_at=retry_at))
@@ -296,110 +246,6 @@ def test_what_a_number_loses_while_it_goes_is_not_made_good_here_when_it_has_gon
     due()
     world.supervisor.ask(tidings.Introduce())
     assert ("restarts", "temporarily_banned") not in world.house.tallies.read()
-
-
-def test_a_number_that_comes_goes_on_where_the_log_has_it(world: World) -> None:
-    fellows = gone_to_another_node(world)
-    here = tidings.Placements(mine=(Placement("a", "here"), Placement("in-the-making", "here", "there")))
-    world.supervisor.tell(here)
-    world.supervisor.ask(tidings.Introduce())
-    assert not world.house.directory.has("a")  # what was told is of before it went
-    world.house.directory.part("a")  # told to go once more when it had gone already
-    fellows.gone.clear()
-    world.supervisor.tell(here)
-    world.open("a", 3)
-    assert not world.house.directory.is_leaving("a")
-    assert world.log_causes("a")[-1] == "manager_started"
-    assert fellows.given.empty()
-
-
-def test_numbers_that_come_together_do_not_wait_until_what_the_others_write_is_in_the_log(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(moves, "ARRIVAL_PATIENCE_S", 3600.0)
-    fellows, written = gone_to_another_node(world, "b"), Event()
-    world.mute.slow_on = (InstanceRestarted, written)
-    fellows.gone.clear()
-    world.supervisor.tell(tidings.Placements(mine=(Placement("a", "here"), Placement("b", "here"))))
-    try:
-        assert all(world.mute.slowed.acquire(timeout=PATIENCE_S) for _ in "ab")
-        world.supervisor.ask(tidings.Introduce())  # it waits for none
-        assert all(map(world.house.directory.is_coming, "ab"))
-    finally:
-        written.set()
-    host = world.open("a", 3)
-    world.open("b", 3, host)
-    wait_until(lambda: not any(map(world.house.directory.is_coming, "ab")))
-
-
-def test_a_number_that_comes_without_a_socket_is_not_taken_for_one_that_was_forgotten(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(moves, "ARRIVAL_PATIENCE_S", 3600.0)
-    monkeypatch.setattr(watching, "LOST_PATIENCE_S", 0.0)
-    fellows, written = Fellows(), Event()
-    world.store.company = fellows
-    host = world.create("a")
-    world.supervisor.tell(tidings.Placements(mine=(Placement("a", "here", "there"),)))
-    host.next(frames.CloseSocket)
-    world.say(host, "a", 1, frames.SocketClosed())
-    assert fellows.given.get(timeout=PATIENCE_S) == "a"
-    world.mute.slow_on = (InstanceRestarted, written)
-    fellows.gone.clear()
-    world.supervisor.tell(tidings.Placements(mine=(Placement("a", "here"),)))
-    try:
-        assert world.mute.slowed.acquire(timeout=PATIENCE_S)
-        world.look_thoroughly()
-        assert world.house.directory.view("a").next_try_at is None
-    finally:
-        written.set()
-
-
-def test_a_number_that_comes_once_more_has_as_long_as_the_first_time(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(moves, "ARRIVAL_PATIENCE_S", 3600.0)
-    fellows, written = gone_to_another_node(world), Event()
-    fellows.gone.clear()
-    world.supervisor.tell(tidings.Placements(mine=(Placement("a", "here"),)))
-    host = world.open("a", 3)
-    wait_until(lambda: not world.house.directory.is_coming("a"))
-    world.supervisor.tell(tidings.Placements(mine=(Placement("a", "here", "there"),)))
-    host.next(frames.CloseSocket)
-    world.say(host, "a", 3, frames.SocketClosed())
-    assert fellows.given.get(timeout=PATIENCE_S) == "a"
-    world.mute.slow_on = (InstanceRestarted, written)
-    fellows.gone.clear()
-    world.supervisor.tell(tidings.Placements(mine=(Placement("a", "here"),)))
-    try:
-        assert world.mute.slowed.acquire(timeout=PATIENCE_S)
-        for ring in world.alarms.long:
-            ring()  # what was set for its first arrival, if anything
-        assert world.house.directory.is_coming("a")
-    finally:
-        written.set()
-    world.open("a", 4)
-
-
-def test_a_number_that_gets_no_thread_holds_up_none_that_comes_with_it_and_comes_later(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fellows, start, refusals = gone_to_another_node(world, "b"), Thread.start, ["a"]
-
-    def may_refuse(thread: Thread) -> None:
-        if refusals and thread.name.startswith("InstanceActor"):
-            refusals.pop()
-            raise RuntimeError("can't start new thread")
-        start(thread)
-
-    monkeypatch.setattr(Thread, "start", may_refuse)
-    fellows.gone.clear()
-    here = tidings.Placements(mine=(Placement("a", "here"), Placement("b", "here")))
-    world.supervisor.tell(here)
-    host = world.open("b", 3)
-    assert not world.house.directory.has("a")
-    world.supervisor.tell(here)
-    world.open("a", 3, host)
 
 
 def test_what_another_node_has_by_now_gets_no_actor_in_its_place_here(world: World) -> None:

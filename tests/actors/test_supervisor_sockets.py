@@ -17,7 +17,7 @@ from chatbot_erp.actors.state import Farewell
 from chatbot_erp.eventstore.events import Status
 from fake_sockets import received
 from supervisor_world import PATIENCE_S, World
-from webhook_world import wait_until
+from waiting import wait_until
 
 
 @pytest.fixture

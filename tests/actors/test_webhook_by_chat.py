@@ -2,12 +2,13 @@
 
 import pytest
 
-from chatbot_erp.actors import webhook, webhook_holds
+from chatbot_erp.actors import webhook_holds
 from chatbot_erp.actors.webhook_backlog import BATCH
 from chatbot_erp.actors.webhook_holds import Holds, hold_of
 from chatbot_erp.actors.webhook_mail import Ping, Wake
 from receiver import Receiver
-from webhook_world import Begin, Desk, at_least, texts, wait_until
+from waiting import wait_until
+from webhook_world import Begin, Desk, at_least, texts
 
 
 @pytest.mark.usefixtures("patient")
@@ -26,11 +27,11 @@ def test_by_chat_a_receiver_that_recovered_is_told_at_once_what_every_chat_waits
     assert set(texts(receiver)) == {"new"} | {f"{kind}{n}" for kind in "mn" for n in range(8)}
 
 
+@pytest.mark.usefixtures("long_waits")
 def test_by_chat_one_that_fails_holds_up_nobody_behind_it_however_much_of_it_waits(
-    begin: Begin, desk: Desk, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    begin: Begin, desk: Desk, receiver: Receiver
 ) -> None:
     """The store is read again before it knows of the failure: then it shows nothing but the chat that failed."""
-    monkeypatch.setattr(webhook, "OFFSETS_S", (600,))
     desk.is_slow = True
     receiver.answer = lambda told: 500 if told.payload["message"]["text"].startswith("a") else 200
     number = begin(settings={"order": "chat", "paused": True})

@@ -7,14 +7,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from chatbot_erp.actors import webhook, webhook_holds
+from chatbot_erp.actors import webhook_holds
 from chatbot_erp.actors.webhook_mail import Finish, Ping, Wake
 from chatbot_erp.eventstore.events import EndpointReplayed, WebhookAbandoned, WebhookDelivered
 from chatbot_erp.eventstore.records import ERASED, MAIN
 from chatbot_erp.eventstore.store import Attempt, Redelivery
 from chatbot_erp.eventstore.subjects import Subjects
 from receiver import Receiver
-from webhook_world import Begin, Desk, Number, at_least, texts, wait_until
+from waiting import wait_until
+from webhook_world import Begin, Desk, Number, at_least, texts
 
 BY_CHAT = {"order": "chat"}
 
@@ -64,6 +65,7 @@ def test_what_is_asked_for_again_before_its_verdict_is_in_the_log_is_told_again(
     assert number.desk.store.standing(number.id).waiting == 0
 
 
+@pytest.mark.usefixtures("long_waits")
 def test_a_held_chat_is_passed_over_by_the_next_life_too(begin: Begin, receiver: Receiver) -> None:
     receiver.answer = lambda each: 500 if text_of(each) == "bad" else 200
     number = begin(settings=BY_CHAT)
@@ -75,6 +77,7 @@ def test_a_held_chat_is_passed_over_by_the_next_life_too(begin: Begin, receiver:
     number.settled(1)
     assert texts(receiver) == ["bad", "good"]
     receiver.answer = lambda _: 200
+    number.change()
     number.settled(2)
 
 
@@ -87,10 +90,8 @@ def test_a_chat_with_more_waiting_than_is_read_at_once_holds_up_nobody_else(begi
     assert set(texts(receiver)) == {"bad 0", "good"}
 
 
-def test_by_chat_a_receiver_that_is_down_is_not_asked_for_every_chat(
-    begin: Begin, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(webhook, "OFFSETS_S", (600,))
+@pytest.mark.usefixtures("long_waits")
+def test_by_chat_a_receiver_that_is_down_is_not_asked_for_every_chat(begin: Begin, receiver: Receiver) -> None:
     receiver.answer = lambda _: 500
     number = begin(settings=BY_CHAT)
     for n in range(50):

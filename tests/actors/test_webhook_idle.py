@@ -11,7 +11,8 @@ from chatbot_erp.actors.alarms import Alarms
 from chatbot_erp.actors.webhook_mail import LookAgain, Ping, Wake
 from chatbot_erp.eventstore.records import MAIN
 from receiver import Receiver
-from webhook_world import Begin, Desk, Number, at_least, texts, wait_until
+from waiting import wait_until
+from webhook_world import Begin, Desk, Number, at_least, texts
 
 
 class Delays:
@@ -28,11 +29,11 @@ class Delays:
         """Nothing is there to be cancelled."""
 
 
+@pytest.mark.usefixtures("long_waits")
 @pytest.mark.parametrize("order", ["instance", "chat"])
 def test_new_events_behind_one_that_waits_cost_no_reading(
     begin: Begin, desk: Desk, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, order: str
 ) -> None:
-    monkeypatch.setattr("chatbot_erp.actors.webhook.OFFSETS_S", (600,))
     monkeypatch.setattr("chatbot_erp.actors.webhook_holds.BREAKER_AFTER", 1)
     receiver.answer = lambda _: 500
     number = begin(settings={"order": order})
@@ -120,12 +121,12 @@ def test_a_pause_has_no_verdict_reported_for_ever(
     assert texts(receiver) == ["a"]
 
 
+@pytest.mark.usefixtures("long_waits")
 @pytest.mark.parametrize("order", ["instance", "chat"])
 def test_a_verdict_that_got_lost_is_reported_again_though_the_receiver_is_down_since(
     begin: Begin, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, order: str
 ) -> None:
     monkeypatch.setattr(webhook_backlog, "REMIND_AFTER_S", 0.0)
-    monkeypatch.setattr("chatbot_erp.actors.webhook.OFFSETS_S", (600,))
     monkeypatch.setattr("chatbot_erp.actors.webhook_holds.BREAKER_AFTER", 1)
     receiver.answer = lambda told: 500 if told.payload["message"]["text"] == "b" else 200
     number = begin(settings={"order": order})

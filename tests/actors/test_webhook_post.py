@@ -23,7 +23,7 @@ def test_a_post_is_plain_http_and_nothing_ambient_is_in_it(
     assert isinstance(outcome, Answer)
     assert (outcome.status, outcome.text, outcome.retry_after) == (200, "ok", None)
     assert outcome.address == f"127.0.0.1:{peer.port}"
-    head, _, body = peer.requests.get(timeout=30).partition(b"\r\n\r\n")
+    head, _, body = peer.requests.get(timeout=60).partition(b"\r\n\r\n")
     assert head.split(b"\r\n")[0] == b"POST /hook?a=b HTTP/1.1"
     names = {line.split(b":")[0].lower() for line in head.split(b"\r\n")[1:]}
     assert names <= {b"host", b"accept-encoding", b"content-length", b"content-type", b"webhook-id", b"user-agent"}
@@ -90,8 +90,8 @@ def test_what_a_receiver_says_to_an_idle_connection_is_not_taken_for_an_answer(l
 
     peer, postman = listen(answer_and_get_bored), hire()
     post(postman, peer.url)
-    assert bored.get(timeout=30)
-    assert peer.closed.get(timeout=30)
+    assert bored.get(timeout=60)
+    assert peer.closed.get(timeout=60)
     outcome = post(postman, peer.url)
     assert isinstance(outcome, Answer)
     assert outcome.status == 200
@@ -119,14 +119,14 @@ def test_a_receiver_that_hangs_up_on_a_fresh_connection_gets_no_second_post(list
     outcome = post(postman, peer.url)
     assert isinstance(outcome, NoAnswer)
     assert outcome.error == "reset"
-    assert peer.closed.get(timeout=30) == 1
+    assert peer.closed.get(timeout=60) == 1
     assert peer.connections == 1
 
 
 def test_a_failure_ends_the_connection_so_that_the_name_is_looked_up_again(listen: Listen, postman: Postman) -> None:
     peer = listen(says(b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"))
     assert [post(postman, peer.url), post(postman, peer.url)] != []
-    assert {peer.closed.get(timeout=30), peer.closed.get(timeout=30)} == {1, 2}
+    assert {peer.closed.get(timeout=60), peer.closed.get(timeout=60)} == {1, 2}
     assert not postman.connected
 
 
@@ -177,7 +177,7 @@ def test_an_answer_counts_even_if_its_body_drips_until_the_deadline(listen: List
     assert isinstance(outcome, Answer)
     assert 0 < len(outcome.text) < KEEP_TEXT
     assert time.monotonic() - begun < SOON_S
-    assert peer.closed.get(timeout=30) == 1
+    assert peer.closed.get(timeout=60) == 1
 
 
 @pytest.mark.parametrize("head", [b"Content-Length: 99999999999\r\n", b"", b"Transfer-Encoding: chunked\r\n"])
@@ -200,7 +200,7 @@ def test_of_an_endless_body_64_kib_are_read_and_one_is_kept(listen: Listen, post
     assert isinstance(outcome, Answer)
     assert outcome.text == "x" * KEEP_TEXT
     assert time.monotonic() - begun < SOON_S
-    assert sent.get(timeout=30) < READ_AT_MOST + 16 * 1024 * 1024
+    assert sent.get(timeout=60) < READ_AT_MOST + 16 * 1024 * 1024
     assert not postman.connected
 
 

@@ -10,7 +10,7 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from chatbot_erp.actors import webhook, webhook_actor
+from chatbot_erp.actors import webhook_actor
 from chatbot_erp.actors.alarms import Alarms
 from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.webhook_actor import WebhookActor
@@ -20,14 +20,15 @@ from chatbot_erp.eventstore.errors import StoreUnavailable
 from chatbot_erp.eventstore.events import PingSent, WebhookAbandoned, WebhookDelivered
 from chatbot_erp.eventstore.records import MAIN, Delivery
 from receiver import Receiver
-from webhook_world import Begin, Desk, at_least, message, texts, wait_until
+from waiting import wait_until
+from webhook_world import Begin, Desk, at_least, message, texts
 
 
 def test_gone_disables_at_once_and_only_this_receiver(begin: Begin, receiver: Receiver) -> None:
     receiver.answer = lambda delivery: 410 if delivery.path == "/gone" else 200
     gone, other = begin("/gone"), begin("/there")
     gone.hear("a", "b")
-    assert gone.disabled.get(timeout=30) == "gone"
+    assert gone.disabled.get(timeout=60) == "gone"
     gone.hear("c")
     other.hear("x", "y")
     other.settled(2)
@@ -44,19 +45,17 @@ def test_gone_is_remembered_by_the_next_life(begin: Begin, receiver: Receiver) -
     receiver.answer = lambda _: 410
     number = begin()
     number.hear("a")
-    number.disabled.get(timeout=30)
+    number.disabled.get(timeout=60)
     wait_until(lambda: len(number.attempts()) == 1)
     number.die()
     number.live()
     number.hear("b")
-    number.actor.ask(Ping(), timeout=30)
+    number.actor.ask(Ping(), timeout=60)
     assert texts(receiver) == ["a"]
 
 
-def test_a_new_url_takes_effect_at_once_for_what_waits(
-    begin: Begin, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(webhook, "OFFSETS_S", (600,))
+@pytest.mark.usefixtures("long_waits")
+def test_a_new_url_takes_effect_at_once_for_what_waits(begin: Begin, receiver: Receiver) -> None:
     receiver.answer = lambda delivery: 500 if delivery.path == "/old" else 200
     number = begin("/old")
     number.hear("a", "b")
@@ -108,9 +107,9 @@ def test_a_removed_instance_whose_receiver_is_gone_abandons_what_waits(begin: Be
     receiver.answer = lambda _: 410
     number = begin()
     number.hear("a", "b")
-    number.disabled.get(timeout=30)
+    number.disabled.get(timeout=60)
     number.actor.tell(Finish())
-    assert number.drained.get(timeout=30) == number.id
+    assert number.drained.get(timeout=60) == number.id
     assert [type(verdict) for verdict in number.verdicts] == [WebhookAbandoned, WebhookAbandoned]
 
 
@@ -151,8 +150,8 @@ def test_a_receiver_that_names_a_time_is_left_in_peace_until_then(
     number = begin()
     number.change(url=httpserver.url_for("/webhook"))
     number.hear("a")
-    first = moments.get(timeout=30)
-    number.actor.ask(Ping(), timeout=30)
+    first = moments.get(timeout=60)
+    number.actor.ask(Ping(), timeout=60)
     number.hear("b")
     assert moments.get(timeout=60) - first >= 2.0
     number.settled(2)
@@ -165,13 +164,16 @@ def test_a_store_that_cannot_be_read_is_asked_again(
     number = begin()
     desk.refuse = StoreUnavailable("locked", "on purpose")
     number.hear("a")
-    number.actor.ask(Ping(), timeout=30)
+    number.actor.ask(Ping(), timeout=60)
     desk.refuse = None
     number.settled(1)
     assert texts(receiver) == ["a"]
 
 
-def test_a_store_that_takes_no_attempts_makes_no_storm(desk: Desk, begin: Begin, receiver: Receiver) -> None:
+@pytest.mark.usefixtures("long_waits")
+def test_a_store_that_takes_no_attempts_makes_no_storm(
+    desk: Desk, begin: Begin, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
     number = begin()
 
     def answer(_: object) -> int:
@@ -181,13 +183,15 @@ def test_a_store_that_takes_no_attempts_makes_no_storm(desk: Desk, begin: Begin,
     receiver.answer = answer
     number.hear("a")
     at_least(receiver, 1)
-    number.actor.ask(Ping(), timeout=30)
+    number.actor.ask(Ping(), timeout=60)
     desk.refuse = None
     for _ in range(20):
         number.actor.tell(Wake())
-        number.actor.ask(Ping(), timeout=30)
+        number.actor.ask(Ping(), timeout=60)
     assert len(receiver.deliveries()) == 1
     receiver.answer = lambda _: 200
+    monkeypatch.setattr(webhook_actor, "PROBE_AFTER_S", 0.0)
+    number.actor.tell(Wake())
     assert number.settled(1) == [WebhookDelivered(sequence=1, attempts=2, http_status=200)]
 
 
@@ -225,6 +229,6 @@ def test_an_error_nobody_foresaw_is_said_to_the_one_above(desk: Desk, alarms: Al
         failed=died.set,
     )
     actor.tell("nonsense")
-    assert died.wait(30)
+    assert died.wait(60)
     with pytest.raises(pykka.ActorDeadError):
         actor.ask(Wake(), timeout=60)

@@ -1,6 +1,5 @@
 """When the delivery actors of an instance are replaced."""
 
-import time
 from collections.abc import Iterator
 from threading import Event
 from typing import Any
@@ -12,6 +11,7 @@ from chatbot_erp.actors.supervision import FIRST_DELAY_S, INTENSITY, LONGEST_DEL
 from chatbot_erp.actors.webhook_mail import RetryNow, Wake
 from chatbot_erp.actors.webhooks import Ref, Webhooks
 from chatbot_erp.eventstore.records import MAIN
+from waiting import wait_until
 
 PATIENCE_S = 60.0
 
@@ -102,7 +102,4 @@ def test_deliveries_have_ended_when_the_last_verdicts_are_told(started: list[Ref
     assert started[-1].actor_stopped.is_set()
     assert not webhooks.have_ended()
     told.set()
-    deadline = time.monotonic() + PATIENCE_S
-    while not webhooks.have_ended():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(webhooks.have_ended)

@@ -125,7 +125,7 @@ def hold() -> Hold:
             # A callback that comes too late for the writer's thread runs at once, on ours.
             if threading.current_thread() is not ours:
                 stands.set()
-                end.wait(30)
+                end.wait(60)
 
         while not stands.is_set():
             errand = store.prune_attempts(NOON)

@@ -40,7 +40,7 @@ def run_and_kill(directory: Path, acknowledgements: int, delay_s: float, *databa
     return [(stream, int(version), event_id) for stream, version, event_id in complete]
 
 
-@pytest.mark.timeout(60 + 5 * KILLS)
+@pytest.mark.timeout(900 + 30 * KILLS)
 def test_nothing_acknowledged_is_lost_when_the_process_is_killed(directory: Path) -> None:
     seed = random.randrange(2**32)
     print(f"seed {seed}")
@@ -67,7 +67,7 @@ def test_nothing_acknowledged_is_lost_when_the_process_is_killed(directory: Path
     print(f"{KILLS} kills, {len(acknowledged)} acknowledged, {len(stored)} stored")
 
 
-@pytest.mark.timeout(60 + 5 * KILLS)
+@pytest.mark.timeout(900 + 30 * KILLS)
 def test_nothing_acknowledged_is_lost_when_a_process_that_writes_to_postgresql_is_killed(
     directory: Path, database: str
 ) -> None:

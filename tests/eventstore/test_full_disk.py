@@ -23,14 +23,14 @@ with EventStore.open(Path(sys.argv[1])) as store:
     while not refused:
         new = NewEvent(id=f"e-{version}", event=event, recorded_at=datetime.now(UTC))
         try:
-            version = store.append("a", version, [new], snapshot=b"1").result(30).version
+            version = store.append("a", version, [new], snapshot=b"1").result(60).version
         except StoreUnavailable as ex:
             refused += 1
             print(ex.trouble)
     assert store.healthy() and store.head() == version > 0
     if sys.argv[2:]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-        assert store.append("a", version, [new], snapshot=b"1").result(30).version == version + 1
+        assert store.append("a", version, [new], snapshot=b"1").result(60).version == version + 1
 assert verify(Path(sys.argv[1])).problem is None
 """
 

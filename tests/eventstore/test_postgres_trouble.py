@@ -21,6 +21,7 @@ from chatbot_erp.eventstore.store import EventStore, NewEvent, Settings
 from chatbot_erp.eventstore.subjects import Subjects
 from cut_line import CutLine
 from postgres_server import PostgresServer
+from waiting import wait_until
 
 Facts = Callable[..., NewEvent]
 
@@ -64,7 +65,7 @@ class Appender:
         while not self._ending.is_set():
             event = self._new()
             try:
-                version = self._store.append(self._stream, version, [event], snapshot=b"1").result(30).version
+                version = self._store.append(self._stream, version, [event], snapshot=b"1").result(60).version
             except StoreUnavailable:
                 self.refused.append(event.id)
             else:
@@ -79,15 +80,6 @@ class Appender:
         self._thread.join()
 
 
-def wait_for(condition: Callable[[], bool], patience_s: float = 20.0) -> None:
-    ended = threading.Event()
-    for _ in range(int(patience_s / 0.02)):
-        if condition():
-            return
-        ended.wait(0.02)
-    raise TimeoutError
-
-
 def stored(store: EventStore) -> set[str]:
     return {record.id for record in store.read(limit=1_000_000)}
 
@@ -96,16 +88,16 @@ def test_a_server_that_is_stopped_and_started_again_costs_only_refusals(
     server: PostgresServer, database: str, directory: Path, new: Facts, accepted: MessageAccepted
 ) -> None:
     with open_store(database, directory) as store, Appender(store, "a", lambda: new(accepted)) as appender:
-        wait_for(lambda: len(appender.acknowledged) > 20)
+        wait_until(lambda: len(appender.acknowledged) > 20)
         server.stop()
-        wait_for(lambda: store.healthy() is not None)
+        wait_until(lambda: store.healthy() is not None)
         with pytest.raises(StoreUnavailable):  # the appender's own may have been on its way: then it waits
-            store.append("b", 0, [new(accepted)], snapshot=b"1").result(20)
+            store.append("b", 0, [new(accepted)], snapshot=b"1").result(60)
         with pytest.raises(StoreUnavailable):
             store.head()
         before = len(appender.acknowledged)
         server.start()
-        wait_for(lambda: len(appender.acknowledged) > before + 20)
+        wait_until(lambda: len(appender.acknowledged) > before + 20)
         assert store.healthy() is None
         assert store.head() >= before
     with open_store(database, directory) as store:
@@ -122,7 +114,7 @@ def test_a_commit_that_was_cut_off_is_told_as_it_ended(
             appender.__enter__()
         for cut in range(20):
             goal = appenders[0].acknowledged, len(appenders[0].acknowledged) + 1 + cut % 4
-            wait_for(lambda goal=goal: len(goal[0]) >= goal[1])  # type: ignore[misc]
+            wait_until(lambda goal=goal: len(goal[0]) >= goal[1])  # type: ignore[misc]
             direct(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                 " WHERE datname = current_database() AND pid <> pg_backend_pid()"
@@ -150,7 +142,7 @@ def test_a_commit_whose_answer_never_came_is_found_to_be_one(
     ):
         store.append("a", 0, [new(accepted)], snapshot=b"1").result()
         line.cut_the_next_commit()
-        appended = store.append("a", 1, [new(accepted)], snapshot=b"2").result(20)
+        appended = store.append("a", 1, [new(accepted)], snapshot=b"2").result(60)
         assert (appended.version, appended.records[0].position, line.cuts) == (2, 2, 1)
         line.cut_the_next_commit()
         store.claim("key", "f", owner="o", now=appended.records[0].recorded_at)

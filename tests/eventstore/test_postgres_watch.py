@@ -1,13 +1,13 @@
 """Who depends on a database hears at once when it can be had no more."""
 
 import threading
-import time
 
 import psycopg
 import pytest
 
 from chatbot_erp.eventstore.errors import StoreUnavailable
 from chatbot_erp.eventstore.postgres_watch import Watch
+from waiting import wait_until
 
 PATIENCE_S = 60.0
 
@@ -54,11 +54,8 @@ def test_a_pool_is_asked_again_and_again_and_its_end_is_a_loss(database: str) ->
 
 
 def await_asked(connection: psycopg.Connection) -> None:
-    deadline = time.monotonic() + PATIENCE_S
     asked = "SELECT 1 FROM pg_stat_activity WHERE query = 'SELECT 1' AND datname = current_database()"
-    while not connection.execute(asked.encode()).fetchone():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(lambda: connection.execute(asked.encode()).fetchone())
 
 
 def test_who_cannot_be_told_learns_that_at_once() -> None:

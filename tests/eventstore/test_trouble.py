@@ -2,7 +2,6 @@
 
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import closing, contextmanager
@@ -23,6 +22,7 @@ from chatbot_erp.eventstore.subject_keys import SubjectKeys
 from chatbot_erp.eventstore.verify import verify
 from chatbot_erp.eventstore.work import Bounds, Cadence
 from chatbot_erp.eventstore.writer import Writer
+from waiting import wait_until
 
 Facts = Callable[..., NewEvent]
 Hold = Callable[[EventStore, threading.Event], None]
@@ -70,15 +70,8 @@ def store_on(disk: Disk, directory: Path) -> Iterator[EventStore]:
         yield store
 
 
-def eventually(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline, "it never came to be"
-        time.sleep(0.01)
-
-
 def trouble(future: Promise[Appended]) -> str:
-    ex = future.exception(timeout=30)
+    ex = future.exception(timeout=60)
     assert isinstance(ex, StoreUnavailable), ex
     return ex.trouble
 
@@ -96,7 +89,7 @@ def test_a_full_disk_refuses_writes_and_heals_without_traffic(
         assert "full" in str(store.healthy())
         assert [record.id for record in store.read()] == acknowledged, "reading goes on"
         disk.pages = 2**31
-        eventually(lambda: store.healthy() is None)
+        wait_until(lambda: store.healthy() is None)
         again = store.append("a", 1, [new(large)], snapshot=b"2").result()
         assert (again.version, again.records[0].position) == (2, 2)
     assert verify(directory).problem is None
@@ -114,7 +107,7 @@ def test_a_log_locked_by_another_program_refuses_writes_until_it_is_free(
             assert trouble(store.append("a", 1, [new(accepted)], snapshot=b"1")) == "locked"
             assert store.head() == 1
             intruder.execute("ROLLBACK")
-        eventually(lambda: store.healthy() is None)
+        wait_until(lambda: store.healthy() is None)
         assert store.append("a", 1, [new(accepted)], snapshot=b"1").result().version == 2
 
 
@@ -126,7 +119,7 @@ def test_an_append_heals_the_store_without_waiting_for_a_probe(
         disk.pages = 1
         assert trouble(store.append("a", 0, [new(accepted)], snapshot=b"x" * 100_000)) == "full"
         disk.pages = 2**31
-        assert store.append("a", 0, [new(accepted)], snapshot=b"1").result(timeout=30).version == 1
+        assert store.append("a", 0, [new(accepted)], snapshot=b"1").result(timeout=60).version == 1
 
 
 def test_bad_values_and_a_full_disk_in_one_commit_leave_nobody_waiting(
@@ -145,11 +138,11 @@ def test_bad_values_and_a_full_disk_in_one_commit_leave_nobody_waiting(
         ]
         disk.pages = 1
         gate.set()
-        kinds = [type(future.exception(timeout=30)) for future in futures]
+        kinds = [type(future.exception(timeout=60)) for future in futures]
         assert kinds[0] is NotStorable
         assert kinds[2:] == [StoreUnavailable, StoreUnavailable]
         disk.pages = 2**31
-        eventually(lambda: store.healthy() is None)
+        wait_until(lambda: store.healthy() is None)
         assert store.head() == 1 + (kinds[1] is type(None))
 
 
@@ -179,17 +172,17 @@ def test_a_commit_that_failed_while_it_was_synced_is_told_as_it_turned_out(
         disk.refuse_to_open = True
         disk.fail_commit = commit_and_fail if came_through else only_fail
         doubtful = store.append("a", 1, [new(accepted)], snapshot=b"2")
-        eventually(store.healthy)
+        wait_until(store.healthy)
         assert trouble(store.append("b", 0, [new(accepted)], snapshot=b"1")) == "io"
         assert not doubtful.done(), "nobody can say yet"
         disk.refuse_to_open = False
         if came_through:
-            assert doubtful.result(timeout=30).records[0].position == 2
+            assert doubtful.result(timeout=60).records[0].position == 2
         else:
             assert trouble(doubtful) == "io"
         assert store.head() == (2 if came_through else 1)
         version = store.head()
-        assert store.append("a", version, [new(accepted)], snapshot=b"2").result(timeout=30).version == version + 1
+        assert store.append("a", version, [new(accepted)], snapshot=b"2").result(timeout=60).version == version + 1
     assert verify(directory).problem is None
 
 
@@ -203,11 +196,11 @@ def test_a_doubtful_commit_is_not_acknowledged_while_a_reader_keeps_it_from_bein
         reader.execute("SELECT * FROM events").fetchall()
         disk.fail_commit = commit_and_fail
         doubtful = store.append("a", 1, [new(accepted)], snapshot=b"2")
-        eventually(lambda: "a reader" in str(store.healthy()))
+        wait_until(lambda: "a reader" in str(store.healthy()))
         assert not doubtful.done()
         reader.execute("ROLLBACK")
         assert doubtful.result(timeout=60).records[0].position == 2
-        eventually(lambda: store.healthy() is None)
+        wait_until(lambda: store.healthy() is None)
     assert verify(directory).problem is None
 
 
@@ -217,8 +210,8 @@ def test_a_store_closed_in_doubt_says_so(directory: Path, new: Facts, accepted: 
         disk.refuse_to_open = True
         disk.fail_commit = commit_and_fail
         doubtful = store.append("a", 0, [new(accepted)], snapshot=b"1")
-        eventually(store.healthy)
-    assert isinstance(doubtful.exception(timeout=30), OutcomeUnknown)
+        wait_until(store.healthy)
+    assert isinstance(doubtful.exception(timeout=60), OutcomeUnknown)
     with EventStore.open(directory) as store:
         assert store.head() == 1
 
@@ -231,7 +224,7 @@ def test_somebody_else_who_wrote_to_the_log_is_noticed_and_not_overwritten(
         with EventStore.open(directory) as other:
             other.append("a", 1, [new(accepted)], snapshot=b"1").result()
         assert trouble(store.append("a", 1, [new(accepted)], snapshot=b"1")) == "io"
-        eventually(lambda: store.healthy() is None)
+        wait_until(lambda: store.healthy() is None)
         assert store.append("a", 2, [new(accepted)], snapshot=b"1").result().records[0].position == 3
     assert verify(directory).problem is None
 
@@ -248,7 +241,7 @@ def test_many_threads_survive_a_disk_that_fails_again_and_again(
         while not stop.is_set():
             event = new(accepted)
             try:
-                appended: Appended = store.append(stream, version, [event], snapshot=b"x" * 20_000).result(30)
+                appended: Appended = store.append(stream, version, [event], snapshot=b"x" * 20_000).result(60)
             except StoreUnavailable as ex:
                 refused.append(ex.trouble)
                 continue
@@ -261,13 +254,13 @@ def test_many_threads_survive_a_disk_that_fails_again_and_again(
             thread.start()
         for fault in (commit_and_fail, only_fail, commit_and_fail):
             disk.fail_commit = fault
-            eventually(lambda: disk.fail_commit is None)
+            wait_until(lambda: disk.fail_commit is None)
             disk.pages = 1
-            eventually(lambda: refused[-1:] == ["full"])
+            wait_until(lambda: refused[-1:] == ["full"])
             refused.clear()
             disk.pages = 2**31
             seen = len(acknowledged)
-            eventually(lambda: len(acknowledged) > seen + 50)  # noqa: B023 - called before the next round
+            wait_until(lambda: len(acknowledged) > seen + 50)  # noqa: B023 - called before the next round
         stop.set()
         for thread in threads:
             thread.join()

@@ -16,7 +16,8 @@ from structlog.testing import capture_logs
 from chatbot_erp.actors.config import Config
 from chatbot_erp.http import channel
 from chatbot_erp.http.serving import LOOKING_THREADS, Serving, start_http
-from http_caller import MESSAGE, PATIENCE_S, ask, assert_problem, channels, hear, say, send, wait_until
+from http_caller import MESSAGE, PATIENCE_S, ask, assert_problem, channels, hear, say, send
+from waiting import wait_until
 
 if TYPE_CHECKING:
     from tests.http.conftest import FakeManager

@@ -20,7 +20,8 @@ from chatbot_erp.eventstore.events import PingSent, Status, SubjectErased
 from chatbot_erp.eventstore.store import EventStore, NewEvent
 from chatbot_erp.http import channel, stream
 from chatbot_erp.http.serving import Serving, start_http
-from http_caller import PATIENCE_S, channels, wait_until
+from http_caller import PATIENCE_S, channels
+from waiting import wait_until
 
 if TYPE_CHECKING:
     from tests.http.conftest import FakeManager

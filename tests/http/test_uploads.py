@@ -18,7 +18,8 @@ from chatbot_erp.eventstore.errors import StoreUnavailable
 from chatbot_erp.http.channel import UPLOADS_AT_ONCE, UPLOADS_OF_ONE
 from chatbot_erp.http.exchange import LARGEST_BODY
 from chatbot_erp.http.serving import Serving
-from http_caller import PATIENCE_S, ask, assert_problem, channels, hear, say, send, wait_until
+from http_caller import PATIENCE_S, ask, assert_problem, channels, hear, say, send
+from waiting import wait_until
 
 if TYPE_CHECKING:
     from tests.http.conftest import FakeManager

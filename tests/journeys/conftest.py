@@ -2,7 +2,7 @@
 
 import itertools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page
 
 from browser import DASHBOARD_KEY, NOT_RUN, NewVisitor, Visitor, find_chromium, open_browser, signed_in
 from chatbot_erp.sandbox.client import Network, Phone
-from manager_process import ManagerProcess
+from manager_process import ManagerProcess, end_of
 from nodes import Nodes
 from postgres_server import PostgresServer
 from receiver import Receiver
@@ -36,6 +36,28 @@ def applicable(request: pytest.FixtureRequest) -> None:
     """What is about SQLite's files says why it is, and is not run without them."""
     if ON_POSTGRESQL and (mark := request.node.get_closest_marker("sqlite")):
         pytest.skip(f"NOT APPLICABLE on PostgreSQL: {mark.args[0]}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Function) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A journey that fails shows how the logs of its managers end: they are gone when somebody asks for them."""
+    report = yield
+    if report.failed:
+        for log in sorted(logs_of(item.funcargs.values())):
+            report.sections.append((f"end of {log.name}", end_of(log)))
+    return report
+
+
+def logs_of(fixtures: Iterable[object]) -> set[Path]:
+    """Those of managers that a test has, or that has what it has, and that it began in its own directory."""
+    logs: set[Path] = set()
+    for fixture in fixtures:
+        match getattr(fixture, "manager", fixture):
+            case ManagerProcess(log=log):
+                logs.add(log)
+            case Path() as directory:
+                logs.update(directory.glob("*.log"), directory.glob("*/hosts/*.log"))
+    return {log for log in logs if log.exists()}
 
 
 @pytest.fixture(scope="session")

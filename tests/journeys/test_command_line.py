@@ -24,7 +24,7 @@ def test_a_terminal_shows_the_numbers_sends_and_waits_for_a_scan(manager: Manage
     line = [sys.executable, "-m", "chatbot_erp.actors.main", "qr", "empresa_x", "--url", manager.url]
     with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as waiting:
         phone.scan(view["qr"])
-        said, _ = waiting.communicate(timeout=30)
+        said, _ = waiting.communicate(timeout=60)
     assert waiting.returncode == 0
     assert f"empresa_x is CONNECTED as {phone.number}" in said or "empresa_x is DEGRADED" in said
 

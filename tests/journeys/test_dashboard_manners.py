@@ -12,7 +12,7 @@ from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-unt
 from httptools import HttpParserError
 from playwright.sync_api import Locator, Page, expect
 
-from browser import DASHBOARD_KEY, NewVisitor, Visitor, go_to, said, signed_in
+from browser import DASHBOARD_KEY, HIDE, SHOW, NewVisitor, Visitor, go_to, said, signed_in
 from chatbot_erp.actors.endpoint import Why
 from chatbot_erp.actors.errors import OF_FAILURE, BadWebhookUrl
 from chatbot_erp.actors.fates import Fate
@@ -30,40 +30,10 @@ DARK_AND_SMALL = {"viewport": {"width": 360, "height": 740}, "color_scheme": "da
 LIGHT = {"color_scheme": "light", "locale": "pt-BR"}
 DARK = {"color_scheme": "dark", "locale": "en-US"}
 
-HIDE = """Object.defineProperty(document, "hidden", { value: true, configurable: true });
-document.dispatchEvent(new Event("visibilitychange"));"""
 TOLD_ABOVE_THE_CODE = """import("/static/dom.js").then(({ say, byId }) => {
   scrollTo(0, 0);
   say("Said.");
   return byId("said").getBoundingClientRect().bottom <= document.querySelector("img.qr").getBoundingClientRect().top;
-})"""
-SHOW = HIDE.replace("true", "false", 1)
-READ_ACROSS_AN_ERASURE = """import("/static/timeline.js").then(async ({ Timeline }) => {
-  const event = (position, text) => (
-    { position, type: "message.received", stream: "s", recordedAt: "2026-01-31T12:00:00Z", data: { text } });
-  const page = (from, text, count) => Response.json(
-    { events: Array.from({ length: count }, (_, index) => event(from + index, text)), next: 9999 });
-  let asked;
-  const isAsked = new Promise((resolve) => { asked = resolve; });
-  let answerEarlier;
-  let last = page(1001, "secret", 1000);
-  window.fetch = async (path) => {
-    if (path.includes("/state")) return new Response("{}", { status: 503 });
-    if (path.includes("before=1001&")) return new Promise((resolve) => { answerEarlier = resolve; asked(); });
-    return last;
-  };
-  const timeline = new Timeline("a");
-  document.body.append(timeline.element);
-  await timeline.refresh();
-  const form = timeline.element.querySelector("form");
-  form.requestSubmit();
-  await isAsked;
-  last = page(1999, "forgotten", 2);
-  await timeline.readAgain();
-  answerEarlier(page(1, "secret", 1000));
-  while (form.querySelector("button").disabled) await new Promise((resolve) => setTimeout(resolve, 5));
-  timeline.close();
-  return timeline.element.textContent;
 })"""
 
 
@@ -204,7 +174,7 @@ def test_a_key_that_may_only_look_sees_no_control_and_only_its_instances(
 ) -> None:
     other = f"{name}-other"
     house.create(other)
-    page = signed_in(new_visitor(), made_key(house, "read", name))
+    page = signed_in(new_visitor(), house.make_key("read", name))
     go_to(page, name)
     expect(page.locator(".heading .badge")).to_have_text("connected")
     expect(page.locator(".events li").first).to_be_visible()
@@ -213,114 +183,10 @@ def test_a_key_that_may_only_look_sees_no_control_and_only_its_instances(
         expect(page.get_by_role("button", name=button, exact=True)).to_have_count(0)
 
 
-def test_a_page_open_with_a_key_for_one_instance_forgets_who_is_forgotten(
-    new_visitor: NewVisitor, house: ManagerProcess, linked: Phone, new_phone: Callable[[str], Phone], name: str
-) -> None:
-    page = signed_in(new_visitor(), made_key(house, "read", name))
-    expect(page.locator("#liveness[data-kind=live]")).to_be_visible()
-    go_to(page, name)
-    maria = new_phone("Maria")
-    maria.send(linked.number, "um segredo")
-    events = page.locator(".events")
-    expect(events).to_contain_text("um segredo")
-    assert house.call("DELETE", f"/subjects/{maria.number}").status_code == 200
-    expect(events).to_contain_text("Somebody forgotten: “…”message.received")
-    expect(events).not_to_contain_text("segredo")
-
-
-def test_who_was_forgotten_while_nobody_looked_is_not_on_the_page_any_more(
-    page: Page, house: ManagerProcess, linked: Phone, new_phone: Callable[[str], Phone], name: str
-) -> None:
-    maria = new_phone("Maria")
-    maria.send(linked.number, "um segredo")
-    go_to(page, name)
-    events = page.locator(".events")
-    expect(events).to_contain_text("um segredo")
-    expect(page.locator("#liveness[data-kind=live]")).to_be_visible()
-    slider = page.get_by_label("Moment")
-    slider.press("Home")
-    chosen = slider.get_attribute("aria-valuetext")
-    page.evaluate(HIDE)
-    assert house.call("DELETE", f"/subjects/{maria.number}").status_code == 200
-    page.evaluate(SHOW)
-    expect(events).to_contain_text("Somebody forgotten: “…”message.received")
-    expect(events).not_to_contain_text("segredo")
-    expect(slider).to_have_attribute("aria-valuetext", chosen or "")
-
-
-def test_a_page_that_was_opened_behind_another_forgets_who_is_forgotten_before_it_is_looked_at(
-    page: Page, house: ManagerProcess, linked: Phone, new_phone: Callable[[str], Phone], name: str
-) -> None:
-    maria = new_phone("Maria")
-    maria.send(linked.number, "um segredo")
-    behind = page.context.new_page()
-    behind.add_init_script(HIDE)
-    behind.goto(f"{house.url}/#/instances/{name}")
-    events = behind.locator(".events")
-    expect(events).to_contain_text("um segredo")
-    assert house.call("DELETE", f"/subjects/{maria.number}").status_code == 200
-    behind.evaluate(SHOW)
-    expect(events).to_contain_text("Somebody forgotten: “…”message.received")
-    expect(events).not_to_contain_text("segredo")
-
-
-def test_a_page_that_has_no_stream_forgets_too(
-    new_visitor: NewVisitor, house: ManagerProcess, linked: Phone, new_phone: Callable[[str], Phone], name: str
-) -> None:
-    visitor = new_visitor()
-    visitor.page.route("**/events/stream", lambda route: route.fulfill(status=503, body="{}"))
-    page = signed_in(visitor)
-    expect(page.locator("#liveness[data-kind=polling]")).to_be_visible()
-    maria = new_phone("Maria")
-    maria.send(linked.number, "um segredo")
-    go_to(page, name)
-    events = page.locator(".events")
-    expect(events).to_contain_text("um segredo")
-    page.evaluate(HIDE)
-    assert house.call("DELETE", f"/subjects/{maria.number}").status_code == 200
-    page.evaluate(SHOW)
-    expect(events).to_contain_text("Somebody forgotten: “…”message.received")
-    expect(events).not_to_contain_text("segredo")
-
-
-def test_what_may_be_forgotten_goes_from_the_page_also_where_the_log_cannot_be_read_again(
-    page: Page, house: ManagerProcess, linked: Phone, new_phone: Callable[[str], Phone], name: str
-) -> None:
-    expect(page.locator("#liveness[data-kind=live]")).to_be_visible()
-    go_to(page, name)
-    maria = new_phone("Maria")
-    maria.send(linked.number, "um segredo")
-    events = page.locator(".events")
-    row = events.get_by_role("button").filter(has_text="um segredo")
-    row.click()
-    chosen = row.get_attribute("data-position")
-    expect(page.locator(f".past[data-position='{chosen}']:not(.stale)")).to_be_visible()
-    page.locator(".past summary").click()
-    expect(page.locator(".past details")).to_contain_text("um segredo")
-    row.focus()
-    page.route("**/events?before=*", lambda route: route.abort())
-    assert house.call("DELETE", f"/subjects/{maria.number}").status_code == 200
-    expect(page.locator(".timeline")).not_to_contain_text("segredo")
-    page.unroute("**/events?before=*")
-    page.evaluate(HIDE)
-    page.evaluate(SHOW)
-    expect(events).to_contain_text("Somebody forgotten: “…”message.received")
-    expect(page.locator(".past details")).to_have_attribute("open", "")
-    expect(page.locator(f".events [data-position='{chosen}'][aria-current=step]")).to_be_focused()
-
-
-def test_a_page_of_the_log_that_was_asked_for_before_somebody_was_forgotten_is_not_shown_after_it(
-    new_visitor: NewVisitor,
-) -> None:
-    shown = new_visitor().visit().evaluate(READ_ACROSS_AN_ERASURE)
-    assert "forgotten" in shown
-    assert "secret" not in shown
-
-
 def test_a_key_that_may_only_send_is_told_that_it_may_not_look_and_sends(
     new_visitor: NewVisitor, house: ManagerProcess, linked: Phone, new_phone: Callable[[str], Phone], name: str
 ) -> None:
-    page = signed_in(new_visitor(), made_key(house, "send", name))
+    page = signed_in(new_visitor(), house.make_key("send", name))
     expect(page.locator("#liveness")).to_have_text("this key may not look")
     page.locator(".list").get_by_role("link", name=name, exact=True).click()
     contact = new_phone("Maria")
@@ -335,18 +201,11 @@ def test_a_key_that_may_only_send_is_told_that_it_may_not_look_and_sends(
 def test_a_key_that_may_only_send_for_all_names_the_instance(
     new_visitor: NewVisitor, house: ManagerProcess, linked: Phone, name: str
 ) -> None:
-    page = signed_in(new_visitor(), made_key(house, "send"))
+    page = signed_in(new_visitor(), house.make_key("send"))
     expect(page.locator(".list")).to_contain_text("may send, and see nothing")
     page.get_by_label("Name").fill(name)
     page.get_by_role("button", name="Open").click()
     expect(page.locator("#test textarea")).to_be_visible()
-
-
-def made_key(manager: ManagerProcess, scope: str, instance: str | None = None) -> str:
-    """A key, made as an operator makes it beside the running manager."""
-    made = manager.run("keys", "create", "--scope", scope, *(["--instance", instance] if instance is not None else []))
-    assert made.returncode == 0, made.stderr
-    return made.stdout.strip()
 
 
 def test_the_language_follows_the_browser_and_can_be_changed(new_visitor: NewVisitor) -> None:

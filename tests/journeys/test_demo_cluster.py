@@ -11,7 +11,6 @@ NUMBERS = 3
 SHOWN = re.compile(r"│ ([abc]) +│ (yes|no) +│ (\d+) +│")
 
 
-@pytest.mark.timeout(900)
 @pytest.mark.usefixtures("postgres")
 def test_the_demo_of_nodes_pairs_its_numbers_and_shows_them_move_from_a_killed_node_and_from_one_that_ends() -> None:
     command = (sys.executable, "-m", "chatbot_erp.sandbox.demo_cluster", "--once", "--numbers", str(NUMBERS))

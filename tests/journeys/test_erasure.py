@@ -88,7 +88,7 @@ def test_a_person_is_forgotten_in_every_file_while_the_manager_runs_and_others_a
         # The delivery that the receiver refused is not made any more, and what follows is.
         manager.call("POST", "/instances/empresa_x/webhook/enable")
         jose.send(shop.number, "e eu?")
-        receiver.wait_for(lambda payload: payload.get("message", {}).get("text") == "e eu?", timeout_s=30)
+        receiver.wait_for(lambda payload: payload.get("message", {}).get("text") == "e eu?")
         assert not [each for each in told[before:] if any(trace in each.body for trace in traces)]
         manager.wait_event("empresa_x", "webhook.abandoned")
         assert manager.call("GET", "/instances/empresa_x/webhook/dead").json()["deadLetters"] == []
@@ -102,7 +102,7 @@ def test_a_person_is_forgotten_in_every_file_while_the_manager_runs_and_others_a
 
         # She is a stranger now, who can write and be written to.
         maria.send(shop.number, "bom dia")
-        receiver.wait_for(lambda payload: payload.get("message", {}).get("text") == "bom dia", timeout_s=30)
+        receiver.wait_for(lambda payload: payload.get("message", {}).get("text") == "bom dia")
         assert manager.send("empresa_x", maria.number, "bom dia!").status_code == 200
         maria.receive(text="bom dia!")
         assert manager.terminate() == 0

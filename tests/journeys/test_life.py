@@ -9,7 +9,7 @@ from chatbot_erp.sandbox.client import Network, Phone
 from chatbot_erp.sandbox.faults import Drop, LoginFailure
 from manager_process import ManagerProcess
 from receiver import Receiver
-from webhook_world import wait_until
+from waiting import wait_until
 
 NewPhone = Callable[[str], Phone]
 

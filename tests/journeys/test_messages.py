@@ -196,7 +196,7 @@ def test_a_send_that_is_cut_off_has_an_unknown_outcome_and_is_not_repeated(
     caller.start()
     manager.wait_until("empresa_x", lambda view: len(manager.events("empresa_x", "message.accepted")) == 2)
     os.kill(host, signal.SIGKILL)
-    caller.join(30)
+    caller.join(60)
     shop.heal()
     assert answers[0].status_code == 504
     assert answers[0].json()["type"].endswith("outcome-unknown")
@@ -284,7 +284,7 @@ def test_one_dead_receiver_does_not_hold_up_another(
 
     def answer(delivery: Delivery) -> int:
         if delivery.path == "/morto":
-            released.wait(20)
+            released.wait(60)
             return 500
         return 200
 

@@ -104,14 +104,13 @@ def test_what_comes_while_postgresql_or_the_pool_is_away_is_read_when_they_are_b
         phone.wait_offline(timeout_s=120)
         customer.send(phone.number, "Enquanto isso")
         server.start()
-        manager.wait_connected("empresa_x", timeout_s=120)
         receiver.wait_for(lambda told: told.get("message", {}).get("text") == "Enquanto isso")
 
         pool.kill()
         phone.wait_offline(timeout_s=120)
         customer.send(phone.number, "Sem pool")
         pool.start()
-        manager.wait_connected("empresa_x", timeout_s=120)
         receiver.wait_for(lambda told: told.get("message", {}).get("text") == "Sem pool")
+        manager.wait_connected("empresa_x")
         assert manager.send("empresa_x", customer.number, "Depois").status_code == 200
         customer.receive(text="Depois")

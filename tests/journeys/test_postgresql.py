@@ -16,6 +16,7 @@ from chatbot_erp.sandbox.client import Network, Phone
 from manager_process import ManagerProcess
 from postgres_server import PostgresServer
 from receiver import Receiver
+from waiting import wait_until
 
 NewPhone = Callable[[str], Phone]
 
@@ -122,8 +123,8 @@ def test_while_postgresql_is_away_sends_are_refused_and_then_everything_goes_on(
         assert manager.call("GET", "/livez").status_code == 200
         server.start()
         wait_for_status(manager, "/readyz", 200)
-        manager.wait_connected("empresa_x")
         receiver.wait_for(lambda payload: payload.get("message", {}).get("text") == "Enquanto isso")
+        manager.wait_connected("empresa_x")
         assert manager.send("empresa_x", customer.number, "Depois").status_code == 200
         customer.receive(text="Depois")
         assert [message.text for message in customer.inbox()] == ["Antes", "Depois"]
@@ -210,9 +211,6 @@ def mentions(database: str, number: str) -> list[str]:
         ]
 
 
-def wait_until_nobody_owns(database: str, patience_s: float = 60.0) -> None:
-    deadline = time.monotonic() + patience_s
+def wait_until_nobody_owns(database: str) -> None:
     with psycopg.connect(database, autocommit=True) as connection:
-        while connection.execute("SELECT 1 FROM chatbot_erp_sessions.owners").fetchone():
-            assert time.monotonic() < deadline, "the session is still there"
-            time.sleep(0.05)
+        wait_until(lambda: not connection.execute("SELECT 1 FROM chatbot_erp_sessions.owners").fetchone())

@@ -49,6 +49,41 @@ def test_what_its_own_phone_writes_is_told_to_nobody_and_not_on_record(world: Wo
     assert not [event for event in world.manager.events("empresa_x") if "do celular" in str(event["data"])]
 
 
+def test_what_whatsapp_tells_twice_is_told_and_on_record_once(world: World, customer: Phone) -> None:
+    message_id = customer.send(world.shop.number, "uma vez")
+    world.message(message_id)
+    customer.send_again(message_id)
+    world.message(customer.send(world.shop.number, "depois"))
+    told = world.told("message.received", lid(customer), count=2)
+    assert [each["message"]["text"] for each in told] == ["uma vez", "depois"]
+    recorded = world.manager.events("empresa_x", "message.received")
+    assert [event["data"]["messageId"] for event in recorded].count(message_id) == 1
+
+
+def test_a_status_broadcast_is_told_to_nobody_and_not_on_record(world: World, customer: Phone) -> None:
+    world.message(customer.send(world.shop.number, "antes"))
+    customer.send("status@broadcast", "de férias")
+    world.message(customer.send(world.shop.number, "depois"))
+    told = {each.payload["message"]["text"] for each in world.receiver.deliveries(event="message.received")}
+    assert {"antes", "depois"} <= told
+    assert "de férias" not in told
+    assert "de férias" not in str(world.manager.events("empresa_x"))
+
+
+def test_messages_of_the_system_are_told_to_nobody_and_not_on_record(world: World, customer: Phone) -> None:
+    setting, pin = proto.Message(), proto.Message()
+    setting.protocolMessage.type = proto.Message.ProtocolMessage.Type.EPHEMERAL_SETTING
+    setting.protocolMessage.ephemeralExpiration = 86_400
+    pin.pinInChatMessage.key.id = customer.send(world.shop.number, "antes")
+    pin.pinInChatMessage.type = 1
+    sent = [customer.send_message(world.shop.number, notice) for notice in (setting, pin)]
+    world.message(customer.send(world.shop.number, "depois"))
+    for message_id in sent:
+        customer.wait_receipt(message_id)
+        assert message_id not in str([each.payload for each in world.receiver.deliveries()])
+        assert message_id not in str(world.manager.events("empresa_x"))
+
+
 def test_a_message_that_is_kept_from_linked_devices_is_told_as_such(world: World, customer: Phone) -> None:
     world.shop.fault(Unavailable(sender=customer.number))
     (told,) = world.told("message.undecryptable", lid(customer))

@@ -15,6 +15,7 @@ from chatbot_erp.sandbox.faults import Drop, Fault, LoggedOut, LoginFailure
 from manager_process import ManagerProcess
 from receiver import Receiver
 from stores import noted_end
+from waiting import wait_until
 
 NewPhone = Callable[[str], Phone]
 MANY = 20
@@ -48,13 +49,6 @@ def wait_for_text(receiver: Receiver, text: str, path: str | None = None) -> Non
 
 def is_noted(manager: ManagerProcess, instance: str, cause: str) -> bool:
     return noted_end(manager, instance) == cause
-
-
-def wait_until(holds: Callable[[], bool], patience_s: float = 120.0) -> None:
-    deadline = time.monotonic() + patience_s
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def texts(receiver: Receiver, path: str | None = None) -> dict[str, str]:
@@ -187,7 +181,7 @@ def test_deliveries_that_were_waiting_come_after_a_restart_with_their_ids(
         manager.kill()
         receiver.answer = lambda delivery: 200
         manager.start()
-        receiver.wait_for(lambda payload: payload["instance"].get("status") == "CONNECTED", timeout_s=60)
+        receiver.wait_for(lambda payload: payload["instance"].get("status") == "CONNECTED")
         again = [delivery for delivery in receiver.deliveries() if delivery.payload["sequence"] == 1]
         assert len(again) >= 2
         assert {delivery.id for delivery in again} == {refused[0].id}

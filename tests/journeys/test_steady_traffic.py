@@ -9,8 +9,9 @@ from pathlib import Path
 from chatbot_erp.actors.manager import Manager
 from chatbot_erp.sandbox.client import Network, Phone
 from chatbot_erp.sandbox.faults import Burst
-from inner_house import InnerNumber, admit, inner_house, wait_for
+from inner_house import InnerNumber, admit, inner_house
 from stores import STORES, locked
+from waiting import wait_until
 
 AT_ONCE = 5
 ROUNDS = 3
@@ -57,7 +58,7 @@ class Steady:
     def goes_on(self) -> None:
         """Wait until more of it is in the log."""
         before = self.read_on()
-        wait_for(lambda: self.read_on() > before)
+        wait_until(lambda: self.read_on() > before)
 
 
 def test_no_message_is_passed_over_while_actors_fail_and_the_log_is_locked(tmp_path: Path, network: Network) -> None:
@@ -73,7 +74,7 @@ def test_no_message_is_passed_over_while_actors_fail_and_the_log_is_locked(tmp_p
                 steady.goes_on()
             for _ in range(ROUNDS):
                 with locked(tmp_path, STORES.database_of(tmp_path)):
-                    wait_for(lambda: not manager.store.healthy())
+                    wait_until(lambda: not manager.store.healthy())
                 steady.goes_on()
-        wait_for(lambda: steady.read_on() >= len(steady.sent))
+        wait_until(lambda: steady.read_on() >= len(steady.sent))
         assert steady.stored == steady.sent

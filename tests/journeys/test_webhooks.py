@@ -1,7 +1,6 @@
 """Deliveries under the hand of their owner: settings, a receiver that is gone, the past once more, the log as a stream."""
 
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import standardwebhooks
 from chatbot_erp.sandbox.client import Network, Phone
 from manager_process import ManagerProcess
 from receiver import ELSEWHERE, Delivery, Receiver
+from waiting import wait_until
 
 NewPhone = Callable[[str], Phone]
 MESSAGES = {"webhook": {"events": ["message.received"]}}
@@ -42,11 +42,7 @@ def text(payload: Any) -> Any:
 
 
 def await_standing(manager: ManagerProcess, wanted: Callable[[Any], bool]) -> Any:
-    end = time.monotonic() + 60
-    while not wanted(shown := control(manager, "GET")):
-        assert time.monotonic() < end, shown
-        time.sleep(0.05)
-    return shown
+    return wait_until(lambda: shown if wanted(shown := control(manager, "GET")) else None)
 
 
 def test_a_receiver_that_was_gone_is_told_everything_when_it_is_enabled_also_after_a_restart(
@@ -180,4 +176,4 @@ def test_the_log_streams_as_it_grows(manager: ManagerProcess, new_phone: NewPhon
         customer.send(shop.number, "um")
         data = next(line for line in lines if line.startswith("data: "))
         assert json.loads(data.removeprefix("data: "))["data"]["text"] == "um"
-        assert manager.terminate(timeout_s=60) == 0
+        assert manager.terminate() == 0

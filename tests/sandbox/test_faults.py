@@ -141,7 +141,7 @@ def test_a_silent_network_takes_nothing_and_delivers_afterwards(shop: Any, maria
         shop.wait("message", id=kept)
         # What was lost in the silence is sent again by the library when its connection ends.
         shop.phone.fault(faults.Drop())
-        assert maria.receive(text="into the silence").id == unanswered.result(20)
+        assert maria.receive(text="into the silence").id == unanswered.result(60)
 
 
 def test_a_message_that_is_sent_twice_arrives_once(shop: Any, maria: Any, network: Network) -> None:
@@ -155,7 +155,7 @@ def test_a_message_that_is_sent_twice_arrives_once(shop: Any, maria: Any, networ
         shop.phone.fault(faults.Drop())
         shop.phone.wait_offline()
         shop.phone.wait_online()
-        sending.result(20)
+        sending.result(60)
     shop.phone.heal()
     shop.send(maria, "after")
     maria.receive(text="after")

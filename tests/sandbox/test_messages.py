@@ -86,6 +86,32 @@ def test_a_message_from_a_phone_reaches_the_companion(shop: Any, maria: Any) -> 
     assert maria.wait_receipt(sent).type in ("", "inactive")
 
 
+def test_a_message_that_is_sent_again_reaches_the_companion_twice_under_one_id(shop: Any, maria: Any) -> None:
+    sent = maria.send(shop.phone.number, "Oi")
+    shop.wait("message", id=sent)
+    before = shop.now()
+    maria.send_again(sent)
+    assert shop.wait("message", after=before, id=sent)["text"] == "Oi"
+
+
+def test_only_what_was_sent_to_a_number_can_be_sent_again(maria: Any, sandbox_error: type[Exception]) -> None:
+    with pytest.raises(sandbox_error, match="no message"):
+        maria.send_again("ABCD")
+
+
+def test_a_status_reaches_the_companions_of_those_the_phone_has_written_to(
+    shop: Any, maria: Any, new_phone: Callable[..., Any]
+) -> None:
+    new_phone("Joana").send("status@broadcast", "to nobody")
+    maria.send(shop.phone.number, "Oi")
+    for text in ("on holiday", "back again"):
+        sent = maria.send("status@broadcast", text)
+        event = shop.wait("message", id=sent)
+        assert (event["text"], event["chat"], event["sender"]) == (text, "status@broadcast", f"{maria.lid}@lid")
+        maria.wait_receipt(sent)
+    assert "to nobody" not in shop.texts()
+
+
 def test_the_network_knows_what_a_companion_has_acknowledged_and_what_not(shop: Any, maria: Any) -> None:
     first = maria.send(shop.phone.number, "Oi")
     maria.wait_receipt(first)

@@ -32,14 +32,14 @@ def server() -> Iterator[tuple[subprocess.Popen[bytes], dict[str, str]]]:
 def test_it_ends_when_its_standard_input_closes_and_leaves_nothing_behind(server: Any) -> None:
     process, address = server
     process.stdin.close()
-    assert process.wait(10) == 0
+    assert process.wait(60) == 0
     assert not Path(address["ca_file"]).exists()
 
 
 def test_it_ends_at_sigterm_and_leaves_nothing_behind(server: Any) -> None:
     process, address = server
     process.send_signal(signal.SIGTERM)
-    assert process.wait(10) == 0
+    assert process.wait(60) == 0
     assert not Path(address["ca_file"]).exists()
 
 

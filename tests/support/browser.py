@@ -16,6 +16,11 @@ NOT_RUN = "The dashboard was NOT tested: no Chromium is on the PATH (Debian: apt
 PATIENCE_MS = 60_000
 DASHBOARD_KEY = "a-key-for-the-dashboard"
 
+HIDE = """Object.defineProperty(document, "hidden", { value: true, configurable: true });
+document.dispatchEvent(new Event("visibilitychange"));"""
+SHOW = HIDE.replace("true", "false", 1)
+"""What a page is told when its tab is not looked at any more, and when it is again."""
+
 expect.set_options(timeout=PATIENCE_MS)
 
 

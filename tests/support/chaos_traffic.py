@@ -39,7 +39,7 @@ def _send(scene: Scene, part: int, over: threading.Event) -> None:
         session.trust_env = False
         for count in itertools.count():
             for line in scene.lines[part::SENDERS]:
-                scene.up.wait(30)
+                scene.up.wait(60)
                 if over.wait(0.02):
                     return
                 text = f"{line.name} diz {count}"

@@ -1,8 +1,6 @@
 """A caller on real sockets, for what waitress does for us, and what we do for waitress."""
 
 import socket
-import time
-from collections.abc import Callable
 from http.client import HTTPConnection
 
 import msgspec
@@ -59,10 +57,3 @@ def assert_problem(answer: Answer, status: int, code: str) -> None:
 def channels(server: Serving) -> list[Channel]:
     """The connections that the server has."""
     return [each for listener in server._listeners for each in list(listener.active_channels.values())]
-
-
-def wait_until(true: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE_S
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.05)

@@ -4,7 +4,6 @@ Its socket hosts are processes as ever, with the real library in them.
 """
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from chatbot_erp.actors.manager import Manager
 from chatbot_erp.sandbox.client import Network, Phone
 from chatbot_erp.sandbox.trust import trust_root_key
 from stores import STORES
+from waiting import wait_until
 
 PATIENCE_S = 90.0
 
@@ -62,11 +62,11 @@ class InnerNumber:
         return actor
 
     def wait(self, wanted: Callable[[InstanceView], Any]) -> InstanceView:
-        return wait_for(lambda: view if wanted(view := self.manager.directory.view(self.name)) else None)
+        return wait_until(lambda: view if wanted(view := self.manager.directory.view(self.name)) else None)
 
     def await_successor(self, former: pykka.ActorRef[Any]) -> None:
         """Wait until another actor is in the place of this one."""
-        wait_for(lambda: self.actor != former)
+        wait_until(lambda: self.actor != former)
 
     def hang(self) -> Tarpit:
         """Have its actor hang in mid-work."""
@@ -76,15 +76,6 @@ class InnerNumber:
         self.actor.tell(tidings.Heard(observed=observed, number=1, oldest=1, host=tarpit))
         assert tarpit.entered.wait(PATIENCE_S)
         return tarpit
-
-
-def wait_for(look: Callable[[], T | None]) -> T:
-    """What was seen as soon as there was something to see."""
-    deadline = time.monotonic() + PATIENCE_S
-    while not (seen := look()):
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.02)
-    return seen
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from typing import Any, Self
 import requests
 
 from chatbot_erp.sandbox.client import Network, Phone
-from manager_process import OPERATIONAL, ManagerProcess
+from manager_process import OPERATIONAL, ManagerProcess, end_of
 from receiver import Receiver
 
 PATIENCE_S = 200.0
@@ -104,9 +104,8 @@ def wait_for(condition: Callable[[], bool], *managers: ManagerProcess) -> None:
 
 
 def tail(manager: ManagerProcess) -> str:
-    """The end of its log, without the calls that waiting is made of, and what it says of its numbers."""
-    lines = [line for line in manager.log.read_text().splitlines() if "request_answered" not in line]
-    return f"{manager.url} {answer(manager, '/instances')}\n" + "\n".join(lines)[-4000:]
+    """The end of its log, and what it says of its numbers."""
+    return f"{manager.url} {answer(manager, '/instances')}\n{end_of(manager.log)}"
 
 
 def all_connected(manager: ManagerProcess, count: int) -> bool:

@@ -6,7 +6,6 @@ import shutil
 import socket
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -14,6 +13,7 @@ from typing import Self
 from psycopg.conninfo import conninfo_to_dict
 
 from postgres_server import PostgresServer
+from waiting import wait_until
 
 NOT_RUN = "PgBouncer was NOT tested: it is not on this machine (Debian: apt install pgbouncer)."
 
@@ -70,13 +70,11 @@ class PgBouncer:
             self._process = subprocess.Popen(
                 [self._program, "-q", str(self._directory / "pgbouncer.ini")], user=self._user, stdout=log, stderr=log
             )
-        deadline = time.monotonic() + 60
-        while not self._answers():
-            assert self._process.poll() is None, self.log
-            assert time.monotonic() < deadline, "PgBouncer does not listen."
-            time.sleep(0.02)
+        wait_until(self._answers)
 
     def _answers(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, self.log
         with socket.socket(socket.AF_UNIX) as line:
             return line.connect_ex(str(self._directory / ".s.PGSQL.6432")) == 0
 

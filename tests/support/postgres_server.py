@@ -94,7 +94,7 @@ class PostgresServer:
 
     def _control(self, *arguments: str) -> None:
         command = [str(self._programs / "pg_ctl"), "-w", "-D", str(self._directory / "data"), *arguments]
-        subprocess.run(command, user=self.user, check=True, stdout=subprocess.DEVNULL, timeout=30)
+        subprocess.run(command, user=self.user, check=True, stdout=subprocess.DEVNULL, timeout=120)
 
     def __enter__(self) -> Self:
         return self

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
+
+from waiting import PATIENCE_S
 
 ELSEWHERE = "/elsewhere"
 """Where a redirect leads."""
@@ -43,6 +46,8 @@ class Receiver:
         """While it is set whoever comes is hung up on, before a word is read."""
         self._arrived = threading.Condition()
         self._deliveries: list[Delivery] = []
+        self._connections = 0
+        self._failures: list[str] = []
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -72,10 +77,14 @@ class Receiver:
             daemon_threads = True
 
             def verify_request(self, request: object, client_address: object) -> bool:
+                receiver._connections += 1
                 return not receiver.away.is_set()
 
             def handle_error(self, request: object, client_address: object) -> None:
-                """A manager that was killed in mid-delivery is no error of the receiver."""
+                """A manager that was killed in mid-delivery is no error of the receiver; all others are told to who waits."""
+                ex = sys.exception()
+                if not isinstance(ex, ConnectionError):
+                    receiver._failures.append(repr(ex))
 
         self._server = Server(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
@@ -100,7 +109,7 @@ class Receiver:
             return [each for each in self._deliveries if path in (None, each.path) and event in (None, each.event)]
 
     def wait_for(
-        self, wanted: Callable[[Any], bool], *, path: str | None = None, count: int = 1, timeout_s: float = 60.0
+        self, wanted: Callable[[Any], bool], *, path: str | None = None, count: int = 1, timeout_s: float = PATIENCE_S
     ) -> list[Delivery]:
         """Wait until `count` deliveries whose payload is `wanted` have come; they are returned in order."""
         found: list[Delivery] = []
@@ -112,7 +121,10 @@ class Receiver:
         with self._arrived:
             if not self._arrived.wait_for(enough, timeout_s):
                 seen = [(d.path, d.event) for d in self._deliveries]
-                raise TimeoutError(f"{len(found)} of {count} wanted deliveries came; seen: {seen[-40:]}")
+                raise TimeoutError(
+                    f"{len(found)} of {count} wanted deliveries came; seen: {seen[-40:]};"
+                    f" {self._connections} connections came, of which these failed: {self._failures}"
+                )
         return found
 
     def _take(self, delivery: Delivery) -> None:

@@ -27,6 +27,7 @@ from chatbot_erp.eventstore.events import Event as Happening
 from chatbot_erp.eventstore.events import Status
 from chatbot_erp.eventstore.store import EventStore, NewEvent
 from chatbot_erp.eventstore.vault import Vault
+from waiting import wait_until
 
 PATIENCE_S = 60.0
 
@@ -232,11 +233,7 @@ class World:
         actor.ask(tidings.Deliver(command=command, caller=Future()))
 
     def wait(self, name: str, wanted: Any) -> InstanceView:
-        deadline = time.monotonic() + PATIENCE_S
-        while not wanted(view := self.house.directory.view(name)):
-            assert time.monotonic() < deadline, view
-            time.sleep(0.005)
-        return view
+        return wait_until(lambda: view if wanted(view := self.house.directory.view(name)) else None)
 
     def look_thoroughly(self) -> None:
         for _ in range(STAND_EVERY_LOOKS):

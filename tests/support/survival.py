@@ -72,7 +72,7 @@ class Life:
         self._close()
 
     def _close(self) -> None:
-        self._process.wait(30)
+        self._process.wait(60)
         self._reader.join()
         for pipe in (self._process.stdin, self._process.stdout):
             assert pipe is not None

@@ -33,7 +33,7 @@ class UnreliableReceiver:
 
     def start(self) -> UnreliableReceiver:
         self._thread.start()
-        assert self._ready.wait(10)
+        assert self._ready.wait(60)
         return self
 
     @property

@@ -3,7 +3,6 @@
 import base64
 import itertools
 import threading
-import time
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime
@@ -136,7 +135,7 @@ class Number:
         self.id = f"instance-{next(IDS)}"
         self.desk, self.alarms = desk, alarms
         self.endpoint: Endpoint | None = Endpoint(id=MAIN, url=url, since=LONG_AGO, **settings)
-        self.config = Config(**{"webhook_timeout_s": 5.0, **config})
+        self.config = Config(**{"webhook_timeout_s": 60.0, **config})
         self.verdicts: list[Verdict] = []
         self.reports = 0
         self.writing = threading.Event()
@@ -260,13 +259,6 @@ def texts(receiver: Receiver, path: str | None = None) -> list[str]:
 
 def at_least(receiver: Receiver, count: int) -> None:
     receiver.wait_for(lambda payload: True, count=count)
-
-
-def wait_until(true: Callable[[], bool], timeout_s: float = 60.0) -> None:
-    end = time.monotonic() + timeout_s
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.005)
 
 
 Begin = Callable[..., Number]
