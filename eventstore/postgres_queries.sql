@@ -26,9 +26,6 @@ SELECT arriving FROM head;
 SELECT CASE WHEN %(movable)s THEN pg_try_advisory_lock_shared(7166, 1) ELSE pg_try_advisory_lock(7166, 1) END
    AND pg_try_advisory_lock(7167, hashtext(%(name)s));
 
--- name: disown
-SELECT pg_advisory_unlock_all();
-
 -- name: lease
 -- How the lease of one name stands, and who else holds the lock of the house.
 SELECT coalesce((SELECT lease_until < clock_timestamp() FROM nodes WHERE name = %(name)s), true),
