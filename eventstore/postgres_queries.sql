@@ -282,6 +282,17 @@ SELECT stream FROM names WHERE name = %s ORDER BY position DESC;
 SELECT position, stream, version, sequence, id, type, schema, recorded_at, data, hash FROM events
 WHERE position > %(after)s AND position <= %(until)s ORDER BY position LIMIT %(limit)s;
 
+-- name: read_named
+WITH own AS (
+    SELECT stream FROM names WHERE name IN (SELECT json_array_elements_text(%(names)s::json))
+    EXCEPT SELECT json_array_elements_text(%(former)s::json)
+)
+SELECT position, stream, version, sequence, id, type, schema, recorded_at, data, hash FROM events
+WHERE position > %(after)s AND position <= %(until)s
+  AND (stream IN (SELECT stream FROM own) OR type IN (SELECT json_array_elements_text(%(besides)s::json)))
+  AND (%(types)s::text IS NULL OR type IN (SELECT json_array_elements_text(%(types)s::json)))
+ORDER BY position LIMIT %(limit)s;
+
 -- name: read_stream
 SELECT position, stream, version, sequence, id, type, schema, recorded_at, data, hash FROM events
 WHERE stream = %(stream)s AND position > %(after)s AND position <= %(until)s
