@@ -365,8 +365,12 @@ WHERE NOT EXISTS (
       AND m.position = CAST(told.key AS INTEGER)
 );
 
+-- name: count_messages_at
+SELECT count(*) FROM message_positions WHERE block = (?1 - 1) / 1024 AND position = ?1;
+
 -- name: stream_positions
-SELECT position FROM stream_positions WHERE stream = ? AND position BETWEEN ? AND ?;
+SELECT json_group_array(position)
+FROM (SELECT position FROM stream_positions WHERE stream = ? AND position BETWEEN ? AND ? ORDER BY position);
 
 -- name: triggers
 SELECT name, sql FROM sqlite_master WHERE type = 'trigger';

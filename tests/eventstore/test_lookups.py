@@ -125,13 +125,13 @@ def test_a_log_of_before_messages_were_indexed_is_whole(
 def test_ids_that_no_manager_would_choose_are_nothing_strange(
     open_store: OpenStore, check: Callable[[], Report], new: Facts, sent: MessageSent
 ) -> None:
-    strange = ["", "a\0b", "x" * 3000, "ção 👍", '"\\\n', "c-1"]
+    strange = ["", "a\0b", "a", "\0b", "\0", "x" * 3000, "ção 👍", '"\\\n', "c-1"]
     with open_store() as store:
         events = [_of(sent, message, command) for message in strange for command in strange]
-        for version in range(0, 1080, 36):
+        for version in range(0, 1134, 81):
             store.append("a", version, [new(event) for event in events], snapshot=b"1").result()
     report = check()
-    assert (report.problem, report.events) == (None, 1080)
+    assert (report.problem, report.events) == (None, 1134)
 
 
 def _of(sent: MessageSent, message_id: str, command_id: str) -> MessageSent:
