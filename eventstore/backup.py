@@ -1,16 +1,19 @@
 """Whole copies of a data directory, also of one that a manager is working in.
 
 Each database is copied as it stood at one moment, which holds nobody up: a reader of a write-ahead log does not block
-its writer. The event log comes first, because whatever its events refer to was on disk before them.
+its writer. The event log's moment comes first, because whatever its events refer to was on disk before them. Right after
+it comes the one of the keys, so that hardly ever anybody is forgotten in between: their key would be missing from the
+copy, and the event that says why.
 """
 
 import os
 import shutil
 import sqlite3
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
+from chatbot_erp.eventstore import keys_file
 from chatbot_erp.eventstore.database import FILE, create_private, sync_directory
 
 _OF_THIS_LIFE = ("*.lock", "*-wal", "*-shm", "*-journal", "hosts/*")
@@ -26,10 +29,10 @@ Progress = Callable[[int, int], None]
 
 
 def contents(directory: Path) -> list[Path]:
-    """What a copy of `directory` consists of, as relative paths, the event log first."""
+    """What a copy of `directory` consists of, as relative paths, the keys first, then the event log."""
     files = [path.relative_to(directory) for path in directory.rglob("*") if path.is_file()]
     wanted = [path for path in files if not any(path.match(pattern) for pattern in _OF_THIS_LIFE)]
-    return sorted(wanted, key=lambda path: (path != Path(FILE), path))
+    return sorted(wanted, key=lambda path: (path != Path(keys_file.FILE), path != Path(FILE), path))
 
 
 def is_vacant(directory: Path) -> bool:
@@ -56,10 +59,19 @@ def copy(source: Path, target: Path, progress: Progress = lambda done, count: No
         shutil.rmtree(draft)
     draft.mkdir(mode=0o700)
     try:
-        files = contents(source)
-        for done, path in enumerate(files):
-            progress(done, len(files))
-            _copy_file(source / path, draft / path)
+        with ExitStack() as held:
+            log = held.enter_context(closing(_open(source / FILE))) if (source / FILE).exists() else None
+            if log is not None:
+                log.execute("BEGIN")
+                log.execute("SELECT 1 FROM sqlite_master").fetchone()  # its moment is that of the first look
+            files = contents(source)  # after it: to what is made later no event of the copy refers
+            for done, path in enumerate(files):
+                progress(done, len(files))
+                if path != Path(FILE) or log is None:
+                    _copy_file(source / path, draft / path)
+                else:
+                    _copy_database(log, draft / path)
+                    held.close()  # no long read keeps the write-ahead file growing
         progress(len(files), len(files))
         if is_in_place:
             _move_in(draft, target)
@@ -86,28 +98,34 @@ def _copy_file(source: Path, target: Path) -> None:
     """A file that has gone since it was listed (a spool that was read, a session that was erased) is left out."""
     try:
         if source.suffix == ".db":
-            _copy_database(source, target)
+            with closing(_open(source)) as original:
+                _copy_database(original, target)
         else:
             create_private(target)
             shutil.copyfile(source, target)
             # Spools are read, and files end, by their times.
             seen = source.stat()
             os.utime(target, ns=(seen.st_atime_ns, seen.st_mtime_ns))
-    except FileNotFoundError:
+            _sync(target)
+    except (FileNotFoundError, sqlite3.OperationalError):
         target.unlink(missing_ok=True)
-        return
-    with target.open("rb+") as file:
-        os.fsync(file.fileno())
+        if source.exists():
+            raise
 
 
-def _copy_database(source: Path, target: Path) -> None:
-    if not source.exists():
-        raise FileNotFoundError(source)
+def _copy_database(original: sqlite3.Connection, target: Path) -> None:
     create_private(target)
-    with (
-        closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True, timeout=30)) as original,
-        closing(sqlite3.connect(target)) as made,
-    ):
+    with closing(sqlite3.connect(target)) as made:
         original.backup(made)
         # A copy at rest is one file: nothing of it shall stand in a write-ahead log beside it.
         made.execute("PRAGMA journal_mode=DELETE")
+    _sync(target)
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=30)
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())

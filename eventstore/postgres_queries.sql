@@ -26,9 +26,6 @@ SELECT arriving FROM head;
 SELECT CASE WHEN %(movable)s THEN pg_try_advisory_lock_shared(7166, 1) ELSE pg_try_advisory_lock(7166, 1) END
    AND pg_try_advisory_lock(7167, hashtext(%(name)s));
 
--- name: disown
-SELECT pg_advisory_unlock_all();
-
 -- name: lease
 -- How the lease of one name stands, and who else holds the lock of the house.
 SELECT coalesce((SELECT lease_until < clock_timestamp() FROM nodes WHERE name = %(name)s), true),
@@ -284,6 +281,17 @@ SELECT stream FROM names WHERE name = %s ORDER BY position DESC;
 -- name: read_log
 SELECT position, stream, version, sequence, id, type, schema, recorded_at, data, hash FROM events
 WHERE position > %(after)s AND position <= %(until)s ORDER BY position LIMIT %(limit)s;
+
+-- name: read_named
+WITH own AS (
+    SELECT stream FROM names WHERE name IN (SELECT json_array_elements_text(%(names)s::json))
+    EXCEPT SELECT json_array_elements_text(%(former)s::json)
+)
+SELECT position, stream, version, sequence, id, type, schema, recorded_at, data, hash FROM events
+WHERE position > %(after)s AND position <= %(until)s
+  AND (stream IN (SELECT stream FROM own) OR type IN (SELECT json_array_elements_text(%(besides)s::json)))
+  AND (%(types)s::text IS NULL OR type IN (SELECT json_array_elements_text(%(types)s::json)))
+ORDER BY position LIMIT %(limit)s;
 
 -- name: read_stream
 SELECT position, stream, version, sequence, id, type, schema, recorded_at, data, hash FROM events

@@ -183,6 +183,7 @@ def _walk(connection: postgres.Connection, kept: Iterable[Checkpoint], progress:
     try:
         connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         walk.prepare(kept)
+        walk.count()
         _compare_head(connection)
         connection.execute("COMMIT")
         walk.events(progress, walk.head)

@@ -96,6 +96,19 @@ SELECT stream FROM names WHERE name = ? ORDER BY position DESC;
 SELECT position, stream, version, sequence, id, type, schema, recorded_at, data, hash FROM events
 WHERE position > :after AND position <= :until ORDER BY position LIMIT :limit;
 
+-- name: read_named
+-- Of the instances with these names, but for former ones, and of the types besides, whosever: what is of others is passed.
+WITH
+    own (stream) AS (
+        SELECT stream FROM names WHERE name IN (SELECT value FROM json_each(:names))
+        EXCEPT SELECT value FROM json_each(:former)
+    ),
+    wanted (type) AS (SELECT value FROM json_each(:types))
+SELECT position, stream, version, sequence, id, type, schema, recorded_at, data, hash FROM events
+WHERE position > :after AND position <= :until
+  AND (stream IN own OR +type IN (SELECT value FROM json_each(:besides))) AND (:types IS NULL OR +type IN wanted)
+ORDER BY position LIMIT :limit;
+
 -- name: read_stream
 -- First what full blocks hold, then what is newer than the last of them.
 WITH
@@ -352,8 +365,12 @@ WHERE NOT EXISTS (
       AND m.position = CAST(told.key AS INTEGER)
 );
 
+-- name: count_messages_at
+SELECT count(*) FROM message_positions WHERE block = (?1 - 1) / 1024 AND position = ?1;
+
 -- name: stream_positions
-SELECT position FROM stream_positions WHERE stream = ? AND position BETWEEN ? AND ?;
+SELECT json_group_array(position)
+FROM (SELECT position FROM stream_positions WHERE stream = ? AND position BETWEEN ? AND ? ORDER BY position);
 
 -- name: triggers
 SELECT name, sql FROM sqlite_master WHERE type = 'trigger';

@@ -20,6 +20,9 @@ from chatbot_erp.eventstore.sql import asking
 
 T = TypeVar("T")
 
+STRETCH = 20_000
+"""Positions in one query of which most may be of others: no long read keeps the write-ahead file growing."""
+
 
 class Readers:
     """A pool. Any thread may call; every method may raise StoreClosed, StoreUnavailable, LogCorrupt, LogTooNew."""
@@ -98,6 +101,39 @@ def read(
     return [recorded(row, sealer) for row in rows.fetchall()]
 
 
+def read_on(
+    ask: Ask, sealer: Sealer, after: int, limit: int, stream: str | None, types: Collection[str]
+) -> tuple[list[Recorded], int]:
+    """As `read`, and the position up to which that is all that matches."""
+    end = head(ask)  # before the reading: nothing that matches stands between what is found and there
+    found = read(ask, sealer, after, None, limit, stream, types)
+    reached = found[-1].position if found else after
+    return found, reached if len(found) == limit else max(reached, end)
+
+
+def read_named(
+    ask: Ask,
+    sealer: Sealer,
+    names: Collection[str],
+    former: Collection[str],
+    besides: Collection[str],
+    after: int,
+    limit: int,
+    types: Collection[str],
+) -> tuple[list[Recorded], int]:
+    """As `read_on`, of these instances only; of what is of others nothing is opened. It goes up to `STRETCH` positions."""
+    until = max(after, min(head(ask), after + STRETCH))
+    lists = {
+        "names": _encoded(names),
+        "former": _encoded(former),
+        "besides": _encoded(besides),
+        "types": _listed(types),
+    }
+    rows = ask("read_named", {"after": after, "until": until, "limit": limit, **lists})
+    found = [recorded(row, sealer) for row in rows.fetchall()]
+    return found, found[-1].position if len(found) == limit else until
+
+
 def read_latest(
     ask: Ask, sealer: Sealer, stream: str, after: int, until: int, limit: int, types: Collection[str]
 ) -> list[Recorded]:
@@ -117,8 +153,7 @@ def read_sealed(
     ask: Ask, sealer: Sealer, subjects: Collection[str], after: int, until: int, limit: int
 ) -> list[Recorded]:
     """Events between two positions that are sealed for one of the subjects. It looks at every one between them."""
-    names = msgspec.json.encode(list(subjects)).decode()
-    bounds = {"after": after, "until": until, "limit": limit, "subjects": names}
+    bounds = {"after": after, "until": until, "limit": limit, "subjects": _encoded(subjects)}
     return [recorded(row, sealer) for row in ask("read_sealed", bounds).fetchall()]
 
 
@@ -142,7 +177,11 @@ def is_unicode(text: str) -> bool:
 
 
 def _listed(types: Collection[str]) -> str | None:
-    return msgspec.json.encode(list(types)).decode() if types else None
+    return _encoded(types) if types else None
+
+
+def _encoded(values: Collection[str]) -> str:
+    return msgspec.json.encode(list(values)).decode()
 
 
 def head(ask: Ask) -> int:

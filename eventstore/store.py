@@ -219,6 +219,30 @@ class EventStore:
         """
         return self._readers.run(lambda ask: reader.read(ask, self._sealer, after, until, limit, stream, types))
 
+    def read_on(
+        self, *, after: int, limit: int, stream: str | None = None, types: Collection[str] = ()
+    ) -> tuple[list[Recorded], int]:
+        """As `read`, and the position up to which that is all that matches: to go on behind."""
+        return self._readers.run(lambda ask: reader.read_on(ask, self._sealer, after, limit, stream, types))
+
+    def read_named(
+        self,
+        names: Collection[str],
+        *,
+        former: Collection[str] = (),
+        besides: Collection[str] = (),
+        after: int,
+        limit: int,
+        types: Collection[str] = (),
+    ) -> tuple[list[Recorded], int]:
+        """As `read_on`: what happened to instances that were created under these names, but for the streams `former`.
+
+        Events of the types `besides` are told whosever they are. In a long log nothing may be found up to where it came.
+        """
+        return self._readers.run(
+            lambda ask: reader.read_named(ask, self._sealer, names, former, besides, after, limit, types)
+        )
+
     def read_latest(
         self, stream: str, *, after: int = 0, until: int, limit: int, types: Collection[str] = ()
     ) -> list[Recorded]:

@@ -239,9 +239,10 @@ class SubjectKeys:
             changed = change(connection)
             connection.execute("COMMIT")
         except sqlite3.Error as ex:
+            raise unavailable(ex) from ex
+        finally:
             if connection.in_transaction:
                 connection.rollback()
-            raise unavailable(ex) from ex
         return changed
 
     def _open(self) -> Connection:

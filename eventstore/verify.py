@@ -7,7 +7,7 @@ fit the first one, that half is checked again here: whatever is named is named b
 
 import sqlite3
 from collections.abc import Iterable
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 
 from chatbot_erp.eventstore.ahead import Ahead
@@ -51,9 +51,10 @@ def _verify(path: Path, at_rest: bool, kept: Iterable[Checkpoint], progress: Pro
             walk = Walk(ask, Lookups(ask, in_a_file(schema)))
             connection.execute("BEGIN")
             walk.prepare(kept)
-            connection.execute("COMMIT")
-            if walk.head > alone:
-                with Ahead(path, at_rest, walk.head // 2, walk.head) as ahead:
+            with Ahead(path, at_rest, walk.head // 2, walk.head) if walk.head > alone else nullcontext() as ahead:
+                walk.count()  # while the other process starts
+                connection.execute("COMMIT")
+                if ahead is not None:
                     walk.events(progress, walk.head // 2)
                     walk.join(ahead.part())
             walk.events(progress, walk.head)

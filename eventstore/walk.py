@@ -10,7 +10,7 @@ from chatbot_erp.eventstore.chain import GENESIS
 from chatbot_erp.eventstore.checkpoints import Checkpoint, from_row
 from chatbot_erp.eventstore.engine import Ask
 from chatbot_erp.eventstore.errors import LogCorrupt
-from chatbot_erp.eventstore.lookups import Found, Lookups
+from chatbot_erp.eventstore.lookups import FOUND_BY_CONTENT, Found, Lookups
 
 PAGE = 10_000
 """Events between two calls of `progress`, and in one query: no long read keeps a manager's write-ahead file growing."""
@@ -92,6 +92,9 @@ class Walk:
             self._keys.add(checkpoint.key)
         self._promised = max([newest[0] if newest else 0, *self._kept])
         self._lookups.begin(self.head)
+
+    def count(self) -> None:
+        """See how much is found by what, in the same moment, which takes some time in a large log."""
         self._lookups.count()
 
     def start_at_the_last_checkpoint(self) -> None:
@@ -162,10 +165,13 @@ class Walk:
         """Check events up to `until`. Raises LogCorrupt."""
         position, digest = self.position, self.hash
         versions, sequences, whole = self._versions, self._sequences, self._whole
-        page = self._ask("chain", (position, until)).fetchall()
+        places, note = self._lookups.places, self._lookups.note
         checkpoints = self._checkpoints_of(position, until) if whole else {}
         try:
-            for place, stream, version, sequence, event_id, name, schema, at, data, stored in page:
+            # Read row by row: to have a page of them in memory at once cost a tenth of the speed.
+            for place, stream, version, sequence, event_id, name, schema, at, data, stored in self._ask(
+                "chain", (position, until)
+            ):
                 if place != position + 1:
                     raise LogCorrupt(f"Position {position + 1} is missing.", position + 1)
                 number = "" if sequence is None else sequence
@@ -185,11 +191,14 @@ class Walk:
                     if place in checkpoints:
                         for checkpoint in checkpoints[place]:
                             self._check(checkpoint, computed)
+                    places[stream].append(place)
+                    if name in FOUND_BY_CONTENT:
+                        note(place, stream, name, data)
                 position, digest = place, computed
         finally:
-            self.position, self.hash = position, digest
-        if whole and page:
-            self._lookups.check(page)
+            first, self.position, self.hash = self.position + 1, position, digest
+        if whole and first <= position:
+            self._lookups.check(first, position)
 
     def _presume(self, seen: dict[str, int], before: dict[str, int], stream: str, number: int) -> bool:
         """Whether it may be the next all the same: nobody has seen what a stream had before the part that is checked."""

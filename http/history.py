@@ -26,12 +26,7 @@ class Events:
 
     def _page(self, req: Request, resp: Response, stream: str | None) -> None:
         after, limit, types = queries.after(req), queries.limit(req), queries.types(req)
-        head = self._manager.store.head()
-        records = self._manager.store.read(after=after, limit=limit, stream=stream, types=types)
-        reached = records[-1].position if records else after
-        if len(records) < limit:
-            # Nothing that matches stands between here and the head of before the reading: do not look there again.
-            reached = max(reached, head)
+        records, reached = self._manager.store.read_on(after=after, limit=limit, stream=stream, types=types)
         resp.send(payloads.EventPage(events=[payloads.logged(record) for record in records], next=reached))
 
     def _page_from_the_end(self, req: Request, resp: Response, stream: str, until: int) -> None:

@@ -38,8 +38,8 @@ RECONNECT_MS = 2000
 FORGETTING = frozenset({EVENT_NAMES[SubjectErased], EVENT_NAMES[ContentExpired]})
 """What is of no instance, and tells whoever has read of any that some of it can be read no more."""
 
-Share = Callable[[list[Recorded]], list[Recorded]]
-"""What a consumer may hear of events."""
+Read = Callable[[int], tuple[list[Recorded], int]]
+"""What a consumer is to hear of behind a position, and up to which one that is all."""
 
 
 class EventStream:
@@ -64,10 +64,10 @@ class EventStream:
             return
         gone = req.env.get("waitress.client_disconnected", lambda: False)
         names = req.grant.instances if req.grant is not None else None
-        share = everything if names is None else share_of(names, self._manager.store)
+        read = reading(self._manager.store, stream, types, names)
         # Last, as nothing may fail between here and the answer that gives the place back.
         self._places.take(req.caller, STREAMS if names is None else STREAMS_OF_ONE)
-        told = tell(self._manager, stream, types, share, after, self._heartbeat_s, gone, lambda: self._still_opens(req))
+        told = tell(self._manager, read, after, self._heartbeat_s, gone, lambda: self._still_opens(req))
         resp.stream = Held(told, lambda: self._places.leave(req.caller))
 
 
@@ -129,34 +129,24 @@ def beginning(req: Request, manager: Manager) -> int:
     return after
 
 
-def everything(records: list[Recorded]) -> list[Recorded]:
-    """What a consumer hears who may hear all."""
-    return records
-
-
-def share_of(names: Collection[str], store: EventStore) -> Share:
-    """What a key hears that is for some instances only: what happens to them, and when something is forgotten.
+def reading(store: EventStore, stream: str | None, types: Collection[str], names: Collection[str] | None) -> Read:
+    """What a consumer hears: all of it, or what happens to one instance; with a key for these names only, what happens to
+    those, and when something is forgotten.
 
     Under each name that is who has it now (while it is free: who had it last) and who gets it later. Who had it before
     may have been another's.
     """
-    is_own = {stream: False for name in names for stream in store.streams_named(name)[1:]}
-
-    def share(records: list[Recorded]) -> list[Recorded]:
-        unseen = {record.stream for record in records} - is_own.keys()
-        if unseen:  # a stream keeps its name, so that it is asked for once
-            own = {stream for name in names for stream in store.streams_named(name)}
-            is_own.update((stream, stream in own) for stream in unseen)
-        return [record for record in records if is_own[record.stream] or record.type in FORGETTING]
-
-    return share
+    if names is None or stream is not None:
+        return lambda after: store.read_on(after=after, limit=PAGE, stream=stream, types=types)
+    former = {each for name in names for each in store.streams_named(name)[1:]}
+    return lambda after: store.read_named(
+        names, former=former, besides=FORGETTING, after=after, limit=PAGE, types=types
+    )
 
 
 def tell(
     manager: Manager,
-    stream: str | None,
-    types: Collection[str],
-    share: Share,
+    read: Read,
     after: int,
     heartbeat_s: float,
     gone: Callable[[], bool],
@@ -175,15 +165,11 @@ def tell(
                 return
             asked_at = time.monotonic()
         try:
-            head = manager.store.head()
-            records = manager.store.read(after=after, limit=PAGE, stream=stream, types=types)
-            heard = share(records) if records else []
+            records, after = read(after)
         except StoreError:
             return
-        # Where there is none, nothing that matches stands between here and the head of before the reading.
-        after = records[-1].position if records else max(after, head)
         # One by one: a consumer that does not keep up then has little waiting for it.
-        for record in heard:
+        for record in records:
             yield frame(payloads.logged(record))
             said_at = time.monotonic()
         if time.monotonic() - said_at >= heartbeat_s:

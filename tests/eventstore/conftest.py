@@ -1,10 +1,12 @@
 """A store in a directory of its own, and facts to put into it."""
 
 import itertools
+import sqlite3
 import threading
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import wait
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
@@ -65,6 +67,25 @@ def check(engine: str, directory: Path, request: pytest.FixtureRequest) -> Calla
     """Verifies the test's log."""
     place = directory if engine == "sqlite" else request.getfixturevalue("database")
     return lambda: verify(place)
+
+
+@pytest.fixture
+def edit(engine: str, directory: Path, request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Has a statement run behind the manager's back."""
+    if engine == "sqlite":
+        return lambda statement: _edit_file(directory, statement)
+    database = request.getfixturevalue("database")
+    return lambda statement: _edit_database(database, statement)
+
+
+def _edit_file(directory: Path, statement: str) -> None:
+    with closing(sqlite3.connect(directory / "events.db", isolation_level=None)) as connection:
+        assert connection.execute(statement).rowcount != 0
+
+
+def _edit_database(database: str, statement: str) -> None:
+    with psycopg.connect(database, options="-c search_path=chatbot_erp") as connection:
+        assert connection.execute(statement.encode()).rowcount != 0
 
 
 @pytest.fixture

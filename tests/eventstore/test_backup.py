@@ -6,13 +6,16 @@ import stat
 import threading
 from collections.abc import Callable
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
+from chatbot_erp.eventstore.addresses import canonical
 from chatbot_erp.eventstore.backup import copy
-from chatbot_erp.eventstore.events import PingSent
+from chatbot_erp.eventstore.events import MessageAccepted, PingSent
 from chatbot_erp.eventstore.store import EventStore, NewEvent
+from chatbot_erp.eventstore.subjects import Subjects
 from chatbot_erp.eventstore.vault import Vault
 from chatbot_erp.eventstore.verify import verify
 
@@ -57,6 +60,41 @@ def test_a_copy_can_be_written_to_where_the_original_left_off(
         assert vault.get("webhook", "a") == b"secret"
     report = verify(tmp_path / "copy")
     assert (report.problem, len(report.keys)) == (None, 1)
+
+
+def test_what_an_event_of_the_copy_refers_to_is_in_the_copy(
+    store: EventStore, directory: Path, new: Facts, tmp_path: Path
+) -> None:
+    store.append("a", 0, [new(PingSent(message_id="m"))], snapshot=b"1").result()
+
+    def pair_meanwhile(done: int, count: int) -> None:
+        if done == 0:
+            (directory / "sessions").mkdir()
+            (directory / "sessions" / "b").write_text("of b")
+            store.append("b", 0, [new(PingSent(message_id="m"))], snapshot=b"1").result()
+
+    copy(directory, tmp_path / "copy", pair_meanwhile)
+    assert verify(directory).streams == 2
+    has_session = (tmp_path / "copy" / "sessions" / "b").exists()
+    assert verify(tmp_path / "copy").streams == (2 if has_session else 1)
+
+
+def test_a_copy_that_was_begun_before_somebody_is_forgotten_can_be_worked_with(
+    store: EventStore, directory: Path, new: Facts, accepted: MessageAccepted, noon: datetime, tmp_path: Path
+) -> None:
+    others = MessageAccepted(command_id="c-2", number="5511888888888", kind="text", text="Oi")
+    store.append("a", 0, [new(others), new(accepted)], snapshot=b"1").result()
+
+    def forget_meanwhile(done: int, count: int) -> None:
+        if done == 1:
+            people = Subjects(store)
+            erasure = people.begin([canonical(accepted.number)], noon)
+            people.finish(people.destroy(erasure, [canonical(accepted.number)], noon))
+
+    copy(directory, tmp_path / "copy", forget_meanwhile)
+    assert [record.erased for record in store.read()] == [False, True, False]
+    with EventStore.open(tmp_path / "copy") as restored:
+        assert [record.erased for record in restored.read()] == [False, False]
 
 
 def test_sessions_are_copied_as_databases_and_other_files_as_they_are(

@@ -2,14 +2,22 @@
 
 import gc
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 
 import msgspec
 import pytest
 
-from chatbot_erp.eventstore.errors import NotStorable, StoreClosed, StoreOverloaded, VersionConflict
-from chatbot_erp.eventstore.events import InstanceCreated, MessageAccepted, MessageSent, PingSent, WebhookDelivered
+from chatbot_erp.eventstore import reader
+from chatbot_erp.eventstore.errors import LogCorrupt, NotStorable, StoreClosed, StoreOverloaded, VersionConflict
+from chatbot_erp.eventstore.events import (
+    InstanceCreated,
+    MessageAccepted,
+    MessageSent,
+    PingSent,
+    SubjectErased,
+    WebhookDelivered,
+)
 from chatbot_erp.eventstore.staging import Staging
 from chatbot_erp.eventstore.store import (
     Attempt,
@@ -193,6 +201,57 @@ def test_a_stream_is_read_across_the_blocks_in_which_it_is_indexed(open_store: O
             found = store.read_latest(stream, after=1000, until=2100, limit=5000, types=["ping.sent"])
             assert [record.position for record in found] == [p for p in expected if 1000 < p <= 2100]
             assert store.read_latest(stream, until=3150, limit=5, types=["message.sent"]) == []
+
+
+def test_reading_on_says_how_far_it_came(store: EventStore, new: Facts, sent: MessageSent) -> None:
+    store.append("a", 0, [new(sent), new(sent), new(PingSent(message_id="m"))], snapshot=b"1").result()
+    store.append("b", 0, [new(sent)], snapshot=b"1").result()
+
+    def told(
+        limit: int, after: int = 0, stream: str | None = None, types: Collection[str] = ()
+    ) -> tuple[list[int], int]:
+        found, reached = store.read_on(after=after, limit=limit, stream=stream, types=types)
+        return [record.position for record in found], reached
+
+    assert told(2) == ([1, 2], 2)
+    assert told(9, 2) == ([3, 4], 4)
+    assert told(9, stream="a", types={"message.sent"}) == ([1, 2], 4)
+    assert told(2, stream="a", types={"message.sent"}) == ([1, 2], 2)
+    assert told(9, 4) == ([], 4)
+    assert told(9, 7) == ([], 7)
+
+
+def test_what_happened_under_some_names_is_read_without_a_look_at_what_is_of_others(
+    store: EventStore,
+    new: Facts,
+    created: Callable[[str], InstanceCreated],
+    sent: MessageSent,
+    edit: Callable[[str], None],
+    engine: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(reader, "STRETCH", 8)
+    for stream, name in (("old", "a"), ("mine", "a"), ("other", "b"), ("next", "c")):
+        store.append(stream, 0, [new(created(name)), new(sent), new(PingSent(message_id="m"))], snapshot=b"1").result()
+    store.append("privacy", 0, [new(SubjectErased(subjects=("x",)))], snapshot=b"").result()
+    edit(f"DROP TRIGGER {'events_are_not_updated' if engine == 'sqlite' else 'events_are_never_changed ON events'}")
+    edit("UPDATE events SET data = 'no JSON' WHERE stream IN ('old', 'other')")
+    with pytest.raises(LogCorrupt):
+        store.read()
+
+    def told(after: int, limit: int = 9, types: Collection[str] = ()) -> tuple[list[int], int]:
+        found, reached = store.read_named(
+            {"a", "c"}, former={"old"}, besides={"subject.erased"}, after=after, limit=limit, types=types
+        )
+        return [record.position for record in found], reached
+
+    assert told(0) == ([4, 5, 6], 8)
+    assert told(0, limit=2) == ([4, 5], 5)
+    assert told(8) == ([10, 11, 12, 13], 13)
+    assert told(6, types={"ping.sent", "subject.erased"}) == ([12, 13], 13)
+    assert told(13) == ([], 13)
+    assert told(99) == ([], 99)
+    assert store.read_named({"nobody"}, after=0, limit=9) == ([], 8)
 
 
 @pytest.mark.parametrize("head", [1, 1023, 1024, 1025, 2047, 2048])

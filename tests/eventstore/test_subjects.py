@@ -22,7 +22,7 @@ from chatbot_erp.eventstore.events import (
     SubjectErased,
     WebhookAbandoned,
 )
-from chatbot_erp.eventstore.keys_file import open_keys
+from chatbot_erp.eventstore.keys_file import Connection, open_keys
 from chatbot_erp.eventstore.log_reader import LogReader
 from chatbot_erp.eventstore.records import ERASED, Attempt, Recorded
 from chatbot_erp.eventstore.store import EventStore, NewEvent
@@ -286,6 +286,19 @@ def test_who_is_forgotten_while_a_receiver_answers_gets_no_new_key(
         assert connection.intrude is None
     assert Subjects(store).person(HERS).subjects == ()
     assert canonical(NUMBER).encode() not in (directory / "keys.db").read_bytes()
+
+
+@EVERYWHERE
+def test_a_change_of_the_keys_that_cannot_be_worked_out_leaves_nothing_behind(store: EventStore) -> None:
+    def change(connection: Connection) -> None:
+        connection.execute("INSERT INTO addresses VALUES ('x', 'y')")
+        raise ValueError("not understood")
+
+    for _ in range(2):
+        with pytest.raises(ValueError, match="not understood"):
+            store.keys.write(change)
+    store.keys.join([("x", "z")])
+    assert store.keys.person(["x"]).addresses == ("x",)
 
 
 class Slow:

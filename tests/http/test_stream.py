@@ -171,20 +171,16 @@ def test_a_key_for_some_instances_does_not_hear_of_those_that_had_the_name_befor
     assert first["stream"] != former
 
 
-def test_whose_a_stream_is_is_asked_once_for_all_of_its_events(
-    manager: FakeManager, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    own, other = manager.bring("a", Status.CONNECTED), manager.bring("b", Status.CONNECTED)
-    share = stream.share_of({"a", "later"}, manager.store)
-    assert {record.stream for record in share(manager.store.read())} == {own}
-    with monkeypatch.context() as patch:
-        patch.setattr(manager.store, "streams_named", pytest.fail)
-        ping(manager, "a", "x")
-        ping(manager, "b", "y")
-        assert {record.stream for record in manager.store.read()} == {own, other}
-        assert {record.stream for record in share(manager.store.read())} == {own}
+def test_a_key_for_some_instances_passes_what_is_of_others_and_hears_who_comes_later(manager: FakeManager) -> None:
+    own = manager.bring("a", Status.CONNECTED)
+    manager.bring("b", Status.CONNECTED)
+    ping(manager, "b", "x")
+    read = stream.reading(manager.store, None, (), {"a", "later"})
+    found, reached = read(0)
+    assert {record.stream for record in found} == {own}
+    assert reached == manager.store.head()
     later = manager.bring("later", Status.CONNECTED)
-    assert {record.stream for record in share(manager.store.read())} == {own, later}
+    assert {record.stream for record in read(reached)[0]} == {later}
 
 
 def forgotten() -> NewEvent:
@@ -194,7 +190,8 @@ def forgotten() -> NewEvent:
 def test_while_nothing_happens_a_heartbeat_says_how_far_the_log_has_come(
     server: Serving, manager: FakeManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = stream.tell(manager, None, {"message.sent"}, stream.everything, 0, 0.0, lambda: False, lambda: True)
+    read = stream.reading(manager.store, None, {"message.sent"}, None)
+    told = stream.tell(manager, read, 0, 0.0, lambda: False, lambda: True)
     assert next(told) == b"retry: 2000\nid: 0\n\n"
     assert next(told) == f"id: {manager.store.head()}\n\n".encode()
 
@@ -262,7 +259,7 @@ def test_a_stream_ends_in_order_where_the_log_cannot_be_read_any_more(
     with listening(server) as ear:
         ping(manager, "a", "x")
         ear.frame()
-        monkeypatch.setattr(manager.store, "read", refuse)
+        monkeypatch.setattr(manager.store, "read_on", refuse)
         assert b"data" not in ear.answer.read()
     assert caplog.records == []
 
