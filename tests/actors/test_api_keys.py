@@ -28,7 +28,7 @@ def test_manage_includes_every_scope_and_the_others_only_themselves(scope: Scope
 
 
 def test_a_key_opens_until_it_is_revoked_also_for_a_ring_that_was_there_before(tmp_path: Path) -> None:
-    with key_ring(tmp_path) as ring, key_ring(tmp_path) as other:
+    with key_ring(tmp_path, makes=True) as ring, key_ring(tmp_path) as other:
         assert ring.is_empty()
         key, record = ring.create(READ, frozenset({"a"}), "crm", NOW)
         assert other.find(key.encode()) == record
@@ -40,7 +40,7 @@ def test_a_key_opens_until_it_is_revoked_also_for_a_ring_that_was_there_before(t
 
 
 def test_what_only_resembles_a_key_opens_nothing(tmp_path: Path) -> None:
-    with key_ring(tmp_path) as ring:
+    with key_ring(tmp_path, makes=True) as ring:
         key, record = ring.create(READ, None, "", NOW)
         wrong = ["", "_", "cerp", f"cerp_{record.id}", f"cerp_{record.id}_", key[:-1], key + "x", key.upper()]
         wrong += [
@@ -92,6 +92,10 @@ class TestCommands:
     def test_what_cannot_be_is_said(self, data_dir: Path) -> None:
         assert self.run(data_dir, "create").exit_code == 2
         assert self.run(data_dir, "create", "--scope", "everything").exit_code == 2
+        refused = self.run(data_dir, "revoke", "nobody")
+        assert refused.exit_code == 1
+        assert "There are no keys in" in refused.output
+        assert self.run(data_dir, "create", "--scope", "read").exit_code == 0
         refused = self.run(data_dir, "revoke", "nobody")
         assert refused.exit_code == 1
         assert "There is no key nobody" in refused.output
