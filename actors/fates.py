@@ -77,9 +77,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     ack: Annotated[Ack | None, Meta(description="The acknowledgement, 0 error to 4 played; null before there is one.")]
     reason: Annotated[
         str | None,
-        Meta(
-            description="The log's word for why it was not sent or is unknown; else null, also after an acknowledgement 0."
-        ),
+        Meta(description="The log's word for why it was not sent or is unknown; else null."),
     ]
     at: Annotated[datetime, Meta(description="When `fate` last changed.")]
 
@@ -117,7 +115,10 @@ class Fates:
         """What was known from receipts alone → the message that it was found to be."""
 
     def take(self, record: Recorded) -> int | None:
-        """Fold the next event. The number of its message; None: it is of none, or of somebody who has no say in it."""
+        """Fold the next event. The number of its message.
+
+        None: it is of none, or of somebody who has no say in it, or says of a failure what is known.
+        """
         event, at = record.event, record.recorded_at
         match event:
             case MessageAccepted(command_id=name, number=number):
@@ -217,9 +218,11 @@ class Fates:
             fate, name = BY_ACK[event.ack], event.message_id
             return self._begin(name, jid=event.jid, fate=fate, at=at, message_id=name, ack=event.ack)
         number = self._meant(event)
-        if number is not None:
-            self._reach(number, event.ack, at)
-        return number
+        if number is None:
+            return None
+        known = self._messages[number].fate
+        self._reach(number, event.ack, at)
+        return None if event.ack is Ack.ERROR and known is Fate.FAILED else number
 
     def _reach(self, number: int, ack: Ack, at: datetime) -> None:
         """Receipts may come out of order: a message that was read is not undelivered by a late receipt."""

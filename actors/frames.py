@@ -204,6 +204,8 @@ class SocketFailedToSend(Frame, frozen=True, kw_only=True):
     command_id: str
     reason: FailureReason
     detail: str
+    jid: str = ""
+    """Whom it was for: as WhatsApp calls them, or by the number of `Transmit` if it failed before that was known."""
 
 
 class SocketPinged(Frame, frozen=True, kw_only=True):

@@ -236,7 +236,7 @@ def decide_fact(state: Instance, seen: frames.Fact) -> Events:
             return (MessageOutcomeUnknown(command_id=command_id, reason=without_numbers(detail)),)
         case frames.SocketFailedToSend(command_id=command_id, reason=reason, detail=detail):
             failed = MessageFailed(command_id=command_id, reason=reason, detail=without_numbers(detail))
-            return (failed, *(weigh(state, "", Ack.ERROR) if reason in REFUSALS else ()))
+            return (failed, *(refused(state, command_id, seen.jid) if reason in REFUSALS else ()))
         case _:
             assert_never(seen)
 
@@ -270,6 +270,12 @@ def said_of(seen: frames.SocketSawEdit | frames.SocketSawRevocation) -> MessageE
             )
         case _:
             assert_never(seen)
+
+
+def refused(state: Instance, command_id: str, jid: str) -> Events:
+    """WhatsApp's acknowledgement says no. Under which id it had the message the library keeps to itself: ours stands in."""
+    ack = MessageAcknowledged(message_id=command_id, jid=jid, participant=None, ack=Ack.ERROR)
+    return (ack, *weigh(state, command_id, Ack.ERROR))
 
 
 def weigh(state: Instance, message_id: str, ack: Ack) -> Events:

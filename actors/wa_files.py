@@ -13,7 +13,7 @@ from chatbot_erp.actors.contents import Image, Media, join
 from chatbot_erp.actors.frames import SocketFailedToSend, Transmit
 from chatbot_erp.actors.media_specs import field_of
 from chatbot_erp.actors.wa_client import Client, LibraryError, MediaConnection
-from chatbot_erp.actors.wa_port import Loaded
+from chatbot_erp.actors.wa_port import Loaded, failed
 from chatbot_erp.actors.wa_upload import Uploader, UploadFailed
 from chatbot_erp.actors.wa_verdicts import why_not_uploaded
 
@@ -56,12 +56,9 @@ class SocketFiles:
         try:
             file = self._uploader.upload(path, field_of(content))
         except LibraryError as ex:
-            reason = why_not_uploaded(str(ex))
-            return SocketFailedToSend(
-                command_id=order.command_id, reason=reason, detail="WhatsApp names no media server."
-            )
+            return failed(order, why_not_uploaded(str(ex)), "WhatsApp names no media server.")
         except UploadFailed as ex:
-            return SocketFailedToSend(command_id=order.command_id, reason=ex.reason, detail=str(ex))
+            return failed(order, ex.reason, str(ex))
         if isinstance(content, Image):
             file = msgspec.structs.replace(file, thumbnail=thumbnail(path))
         return Loaded(order, file)

@@ -19,6 +19,7 @@ from chatbot_erp.actors.frames import (
 )
 from chatbot_erp.actors.people_frames import Ask, Reply
 from chatbot_erp.actors.wa_client import Uploaded
+from chatbot_erp.actors.wa_verdicts import FailureReason
 
 Report = Callable[[Observation], None]
 """Where a socket tells what it sees: from any thread, in the order seen, blocking when the host has no room."""
@@ -29,6 +30,12 @@ class Loaded(msgspec.Struct, frozen=True):
 
     order: Transmit
     file: Uploaded
+
+
+def failed(order: Transmit, reason: FailureReason, detail: str, jid: str = "") -> SocketFailedToSend:
+    """The order was not carried out; `jid` is what WhatsApp calls who it was for, if it has said so."""
+    number = order.to if "@" in order.to else f"{order.to}@s.whatsapp.net"
+    return SocketFailedToSend(command_id=order.command_id, reason=reason, detail=detail, jid=jid or number)
 
 
 class Socket(Protocol):

@@ -32,10 +32,9 @@ from chatbot_erp.actors.wa_files import SocketFiles
 from chatbot_erp.actors.wa_message import jid_text
 from chatbot_erp.actors.wa_pairing import Pairing
 from chatbot_erp.actors.wa_people import People
-from chatbot_erp.actors.wa_port import Loaded, Report
+from chatbot_erp.actors.wa_port import Loaded, Report, failed
 from chatbot_erp.actors.wa_session import LAST_CAUSES, ClientFactory, Session
 from chatbot_erp.actors.wa_verdicts import (
-    FailureReason,
     cause_of_failure,
     cause_of_logout,
     cause_of_raise,
@@ -108,7 +107,7 @@ class WhatsAppSocket:
 
     def upload(self, order: Transmit) -> Loaded | SocketFailedToSend:
         if not self._watch.connected:
-            return _failed(order, "not_connected", "The socket is not connected.")
+            return failed(order, "not_connected", "The socket is not connected.")
         return self._files.upload(order)
 
     def show_typing(self, order: Transmit) -> bool:
@@ -120,24 +119,21 @@ class WhatsAppSocket:
         return True
 
     def send(self, order: Transmit, file: Uploaded | None = None) -> SocketSent | SocketFailedToSend:
-        def failed(reason: FailureReason, detail: str) -> SocketFailedToSend:
-            return _failed(order, reason, detail)
-
         if not self._watch.connected:
-            return failed("not_connected", "The socket is not connected.")
+            return failed(order, "not_connected", "The socket is not connected.")
         try:
             if not (self._client.is_connected() and self._client.is_logged_in()):
-                return failed("not_connected", "The library is not connected.")
+                return failed(order, "not_connected", "The library is not connected.")
             jid = self._addresses.resolve(order.to)
         except NotOnWhatsApp as ex:
-            return failed("not_on_whatsapp", str(ex))
+            return failed(order, "not_on_whatsapp", str(ex))
         except LibraryError as ex:
-            return failed(why_not_resolved(str(ex)), str(ex))
+            return failed(order, why_not_resolved(str(ex)), str(ex))
         try:
             content = join(order.kind, order.text, order.content)
             receipt = self._client.send(jid, content, file)
         except LibraryError as ex:
-            return failed(why_not_sent(str(ex)), str(ex))
+            return failed(order, why_not_sent(str(ex)), str(ex), jid)
         sent_at = datetime.fromtimestamp(receipt.at, UTC) if receipt.at else datetime.now(UTC)
         return SocketSent(
             command_id=order.command_id,
@@ -325,10 +321,6 @@ class WhatsAppSocket:
     def _pass_on(self, observation: Observation | None) -> None:
         if observation is not None:
             self._report(observation)
-
-
-def _failed(order: Transmit, reason: FailureReason, detail: str) -> SocketFailedToSend:
-    return SocketFailedToSend(command_id=order.command_id, reason=reason, detail=detail)
 
 
 def _code_of(node: Any) -> int:

@@ -28,7 +28,10 @@ class WebhookFailure(Shape, frozen=True, kw_only=True):
 
 
 class MessageFailedWebhook(WebhookEvent, frozen=True, kw_only=True, tag="message.failed"):
-    """A message was not sent, or nobody can say whether it was. It has no WhatsApp id; of one that was not sent no ack will come."""
+    """A message was not sent, or nobody can say whether it was. It has no WhatsApp id.
+
+    Where WhatsApp refused it, `message.ack` with 0 follows; of another that was not sent no ack will come.
+    """
 
     instance: WebhookInstance
     failure: WebhookFailure

@@ -82,7 +82,13 @@ class WebhookMessageId(Shape, frozen=True, kw_only=True):
     """Which message it is about."""
 
     jid: Jid
-    message_id: MessageId
+    message_id: Annotated[
+        str,
+        Meta(
+            description="WhatsApp's id of the message; of one that WhatsApp refused (ack 0), which has none, the"
+            " `commandId` of its `message.failed`."
+        ),
+    ]
     participant: Participant = UNSET
 
 
@@ -117,7 +123,7 @@ class MessageSentWebhook(WebhookEvent, frozen=True, kw_only=True, tag="message.s
 
 
 class MessageAckWebhook(WebhookEvent, frozen=True, kw_only=True, tag="message.ack"):
-    """A message was delivered, read, played, or failed."""
+    """A message was delivered, read or played, or WhatsApp refused it."""
 
     instance: WebhookInstance
     whatsapp: WebhookMessageId

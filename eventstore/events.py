@@ -285,7 +285,10 @@ class CallReceived(Event, frozen=True, kw_only=True):
 
 
 class MessageAcknowledged(Event, frozen=True, kw_only=True):
-    """The other party's device reported what became of a message."""
+    """The other party's device reported what became of a message.
+
+    Or WhatsApp's server refused it (ERROR): `message_id` is the command's then, and `MessageFailed` stands before it.
+    """
 
     message_id: str
     jid: str

@@ -46,9 +46,7 @@ class MessageFate(Payload, frozen=True, kw_only=True):
     ]
     reason: Annotated[
         str | None,
-        Meta(
-            description="The log's word for why it was not sent or is unknown; else null, also after an acknowledgement 0."
-        ),
+        Meta(description="The log's word for why it was not sent or is unknown; else null."),
     ]
     at: Annotated[Moment, Meta(description="When `fate` last changed.")]
     steps: Annotated[list[Step], Meta(description="What has happened to it, in order.")]

@@ -57,9 +57,13 @@ def clean() -> Books:
         happen("message.sent", {"whatsapp": {}}, commandId=each.text, text=each.text, messageId=each.id)
         for ack in (2, 3):
             happen("message.ack", {"whatsapp": {"messageId": each.id}, "ack": {"status": ack}})
-    for text, verdict in (("refused", "message.failed"), ("unknown", "message.outcome_unknown")):
+    for text, verdict, why in (
+        ("refused", "message.failed", "refused"),
+        ("unknown", "message.outcome_unknown", "host_died"),
+    ):
         happen("message.accepted", commandId=text, text=text)
-        happen(verdict, commandId=text)
+        happen(verdict, commandId=text, reason=why)
+    happen("message.ack", {"whatsapp": {"messageId": "refused"}, "ack": {"status": 0}})
     status("CONNECTED", "DISCONNECTED")
     asked = {each.text: Asked(MARIA, 200, each.id) for each in OUTBOX}
     receipts = [("receipt", each.id, kind) for each in OUTBOX for kind in ("", "read")]
@@ -140,7 +144,8 @@ def test_a_repeat_in_the_same_words_is_no_fault() -> None:
 
 def test_what_turns_out_later_is_no_second_verdict() -> None:
     books = clean()
-    failed = {"id": "late", "sequence": None, "type": "message.failed", "data": {"commandId": "unknown"}}
+    data = {"commandId": "unknown", "reason": "not_connected"}
+    failed = {"id": "late", "sequence": None, "type": "message.failed", "data": data}
     assert complaints(replace(books, log=[*books.log, failed])) == []
 
 
@@ -155,12 +160,17 @@ def test_what_could_not_be_read_may_come_later_or_not_at_all() -> None:
     [
         (lambda books: without(books, "message.received", 1), "'para 1' was lost"),
         (lambda books: without(books, "message.received", 3), "'para 3' was lost"),
-        (lambda books: without(books, "message.received", 1, recorded=False), "14 of 15"),
-        (lambda books: without(books, "instance.status", 1, recorded=False), "14 of 15"),
-        (lambda books: without(books, "message.sent", recorded=False), "14 of 15"),
+        (lambda books: without(books, "message.received", 1, recorded=False), "15 of 16"),
+        (lambda books: without(books, "instance.status", 1, recorded=False), "15 of 16"),
+        (lambda books: without(books, "message.sent", recorded=False), "15 of 16"),
         (lambda books: without(books, "message.ack", 0), "ack 2 of"),
         (lambda books: without(books, "message.ack", 5), "ack 3 of"),
-        (lambda books: swapped(books, 2, 3), "15 of 15"),
+        (lambda books: without(books, "message.ack", 6), "ack 0 of refused was lost"),
+        (
+            lambda books: changed(books, "message.failed", commandId="x"),
+            "ack 0 of refused was told, which never failed",
+        ),
+        (lambda books: swapped(books, 2, 3), "16 of 16"),
         (lambda books: swapped(books, 2, 3), "'para 1' was told after 'para 2'"),
         (lambda books: twice(books, "message.received"), "'para 0' was told 2 times"),
         (lambda books: twice(books, "message.ack"), "was told 2 times"),

@@ -56,7 +56,7 @@ export const ENGLISH = {
   "event.message.sent": "To {jid}: “{text}”, at the server", "event.message.failed": "Not sent ({reason})",
   "event.message.outcome_unknown": "Nobody knows whether it was sent ({reason})",
   "event.message.received": "{pushName}: “{text}”", "event.message.undecryptable": "A message that could not be read",
-  "event.message.acknowledged.0": "Refused by {jid}", "event.message.acknowledged.1": "At the server, for {jid}",
+  "event.message.acknowledged.0": "Refused by WhatsApp, for {jid}", "event.message.acknowledged.1": "At the server, for {jid}",
   "event.message.acknowledged.2": "Delivered to {jid}", "event.message.acknowledged.3": "Read by {jid}",
   "event.message.acknowledged.4": "Played by {jid}",
   "event.message.edited": "{pushName} changed it to: “{text}”", "event.message.revoked": "{pushName} took a message back",

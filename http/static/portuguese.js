@@ -57,7 +57,7 @@ export const PORTUGUESE = {
   "event.message.sent": "Para {jid}: “{text}”, no servidor", "event.message.failed": "Não enviada ({reason})",
   "event.message.outcome_unknown": "Ninguém sabe se foi enviada ({reason})",
   "event.message.received": "{pushName}: “{text}”", "event.message.undecryptable": "Uma mensagem que não pôde ser lida",
-  "event.message.acknowledged.0": "Recusada por {jid}", "event.message.acknowledged.1": "No servidor, para {jid}",
+  "event.message.acknowledged.0": "Recusada pelo WhatsApp, para {jid}", "event.message.acknowledged.1": "No servidor, para {jid}",
   "event.message.acknowledged.2": "Entregue a {jid}", "event.message.acknowledged.3": "Lida por {jid}",
   "event.message.acknowledged.4": "Ouvida por {jid}",
   "event.message.edited": "{pushName} mudou para: “{text}”", "event.message.revoked": "{pushName} apagou uma mensagem",

@@ -77,6 +77,16 @@ def test_the_last_word_counts_unless_it_came_late(events: tuple[Event, ...], fat
     assert message.fate is fate
 
 
+def test_a_refusal_is_one_step_with_its_reason_though_it_is_an_acknowledgement_as_well() -> None:
+    failed = MessageFailed(command_id="c1", reason="refused", detail="479")
+    error = MessageAcknowledged(message_id="c1", jid="551@s.whatsapp.net", participant=None, ack=Ack.ERROR)
+    told = story(recorded(ACCEPTED, failed, error), "c1")
+    assert told is not None
+    assert [step.fate for step in told.steps] == [Fate.ACCEPTED, Fate.FAILED]
+    assert (told.message.fate, told.message.ack, told.message.reason) == (Fate.FAILED, Ack.ERROR, "refused")
+    assert told.message.message_id is None
+
+
 def test_a_message_is_found_by_either_of_its_ids() -> None:
     fates = folded(ACCEPTED, SENT)
     assert fates.find("m1") == fates.find("c1") is not None

@@ -21,6 +21,7 @@ from chatbot_erp.actors.contents import Text
 from chatbot_erp.actors.effects import EndSocket, follow_up
 from chatbot_erp.actors.endpoint import EnableEndpoint
 from chatbot_erp.actors.errors import InstanceNotFound, InstanceNotOperational, NameTaken
+from chatbot_erp.actors.identities import event_ids
 from chatbot_erp.actors.instance import decide
 from chatbot_erp.actors.state import Farewell, Instance, Removed, State, decode_state, encode_state, evolve
 from chatbot_erp.actors.supervision import REMEDIES, Remedy
@@ -223,7 +224,7 @@ def test_the_ping_to_oneself_degrades_only_when_it_fails() -> None:
     [
         ("not_on_whatsapp", [MessageFailed]),
         ("not_connected", [MessageFailed]),
-        ("refused", [MessageFailed, InstanceDegraded]),
+        ("refused", [MessageFailed, MessageAcknowledged, InstanceDegraded]),
         ("not_uploaded", [MessageFailed]),
         ("unknown", [MessageOutcomeUnknown]),
     ],
@@ -235,6 +236,16 @@ def test_a_send_ends_in_one_verdict(reason: str, expected: list[type[Event]]) ->
     state = given(*LIVE, ACCEPTED, *events)
     assert isinstance(state, Instance)
     assert state.pending == ()
+
+
+def test_what_whatsapp_refuses_has_an_ack_0_in_the_same_place_however_often_it_is_told() -> None:
+    jid = "551@s.whatsapp.net"
+    refused = seen(frames.SocketFailedToSend(command_id="c1", reason="reachout_locked", detail="463", jid=jid))
+    first, again = after(*LIVE, ACCEPTED, do=refused), after(*LIVE, DEGRADED, ACCEPTED, do=refused)
+    assert first[1] == MessageAcknowledged(message_id="c1", jid=jid, participant=None, ack=Ack.ERROR)
+    assert first[2] == InstanceDegraded(previous=Status.CONNECTED, message_id="c1", ack=Ack.ERROR)
+    assert again == first[:2]
+    assert event_ids("i", refused, 3)[:2] == event_ids("i", refused, 2)
 
 
 def test_sends_in_flight_are_unknown_when_their_host_died() -> None:

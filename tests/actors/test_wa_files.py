@@ -59,4 +59,5 @@ def test_where_the_library_names_no_server_nothing_is_sent_and_nothing_secret_to
     client.send_error = error
     (tmp_path / "file").write_bytes(b"x")
     failed = SocketFiles(client).upload(order(tmp_path / "file"))
-    assert failed == SocketFailedToSend(command_id="c", reason=reason, detail="WhatsApp names no media server.")  # type: ignore[arg-type]
+    detail = "WhatsApp names no media server."
+    assert failed == SocketFailedToSend(command_id="c", reason=reason, detail=detail, jid="55@s.whatsapp.net")  # type: ignore[arg-type]

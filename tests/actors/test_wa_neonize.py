@@ -104,6 +104,7 @@ def test_a_send_that_cannot_be_says_why(world: World) -> None:
     world.shared.send(number, maria.number, "refused")
     refused = world.shared.see(number.name, frames.SocketFailedToSend)
     assert (refused.reason, refused.detail) == ("addressing_rejected", "server returned error 479")
+    assert refused.jid == maria.jid
     world.shared.close(number)
     world.shared.send(number, maria.number, "closed")
     assert world.shared.see(number.name, frames.SocketFailedToSend).reason == "not_connected"

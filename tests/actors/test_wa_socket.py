@@ -91,11 +91,11 @@ def test_a_send_has_one_of_four_failures(linked: Scene) -> None:
     reasons.append(linked.send())
     linked.client.connected = False
     reasons.append(linked.send())
-    assert [failed.reason for failed in reasons if isinstance(failed, frames.SocketFailedToSend)] == [
-        "not_on_whatsapp",
-        "addressing_rejected",
-        "unknown",
-        "not_connected",
+    assert [(each.reason, each.jid) for each in reasons if isinstance(each, frames.SocketFailedToSend)] == [
+        ("not_on_whatsapp", "404@s.whatsapp.net"),
+        ("addressing_rejected", "55@s.whatsapp.net"),
+        ("unknown", "55@s.whatsapp.net"),
+        ("not_connected", "55@s.whatsapp.net"),
     ]
 
 

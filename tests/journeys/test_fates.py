@@ -88,9 +88,34 @@ def test_a_failure_nobody_waited_for_is_told(world: World) -> None:
 
     world.shop.fault(RefuseSend(error=463, times=1))
     locked = world.accept(world.phone().number, "oferta!")
-    assert world.told("message.failed", locked["id"])["failure"]["type"] == "/problems/reachout-locked"
+    failed = world.told("message.failed", locked["id"])
+    assert failed["failure"]["type"] == "/problems/reachout-locked"
     fate = world.fate(locked["location"])
     assert (fate["fate"], fate["status"], fate["type"]) == ("failed", 0, "/problems/reachout-locked")
+    assert [step["fate"] for step in fate["steps"]] == ["accepted", "failed"]
+
+
+def test_what_whatsapp_refuses_is_acknowledged_as_an_error_once_and_alike_when_it_is_told_again(world: World) -> None:
+    customer = world.phone()
+    world.shop.fault(RefuseSend(error=463, times=1))
+    refused = world.accept(customer.number, "promoção!")
+    failed, error = world.told("message.failed", refused["id"]), world.told("message.ack", refused["id"])
+    assert error["whatsapp"] == {"jid": customer.jid, "messageId": refused["id"]}
+    assert error["ack"] == {"status": 0, "name": "error"}
+    assert error["sequence"] == failed["sequence"] + 1
+    fate = world.fate(f"/instances/empresa_x/messages/{error['whatsapp']['messageId']}")
+    assert (fate["id"], fate["fate"], fate["status"]) == (refused["id"], "failed", 0)
+
+    after = {"after": failed["position"] - 1, "until": error["position"]}
+    replay = world.manager.call("POST", "/instances/empresa_x/webhook/replay", json=after)
+    assert replay.json()["queued"] == 2, replay.text
+    again = world.receiver.wait_for(lambda payload: payload["id"] in (failed["id"], error["id"]), count=4)
+    assert [each.payload for each in again] == [failed, error] * 2
+    # Whatever else it would be told of the refusal had come before this.
+    world.told("message.sent", world.accept(customer.number, "bom dia")["id"])
+    assert len(world.receiver.wait_for(lambda payload: refused["id"] in str(payload), count=4)) == 4
+    acks = world.manager.events("empresa_x", "message.acknowledged")
+    assert [each["data"]["ack"] for each in acks if each["data"]["messageId"] == refused["id"]] == [0]
 
 
 def test_many_are_taken_at_once_and_sent_in_order_and_a_key_sends_once(world: World) -> None:

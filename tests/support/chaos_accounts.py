@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise, zip_longest
 from typing import Any
 
+from chatbot_erp.actors.instance import REFUSALS
 from chatbot_erp.sandbox.client import InboxMessage, Taken
 
 CERTAINLY_NOT_SENT = (404, 409, 422, 502, 503, 507)
@@ -24,6 +25,9 @@ that of something that it had sent after it."""
 
 DELIVERED, READ = (2, ""), (3, "read")
 """An ack and the type of the receipt that it is made of."""
+
+ERROR = 0
+"""The ack of what WhatsApp refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,16 +159,24 @@ def of_one_that_was_sent(text: str, asked: Asked, steps: list[Any], message: Inb
 
 
 def of_acks(books: Books) -> Iterator[str]:
-    """Of what was sent it is told that it was delivered, and that it was read, once each."""
+    """Of what was sent it is told that it was delivered, and that it was read, once each; an error of what failed."""
     told = Counter(
         (payload["whatsapp"]["messageId"], payload["ack"]["status"])
         for payload in once(books.told)
         if payload["event"] == "message.ack"
     )
     yield from (f"ack {ack} of {message_id} was told {n} times" for (message_id, ack), n in told.items() if n > 1)
+    failed = {event["data"]["commandId"]: event["data"] for event in books.log if event["type"] == "message.failed"}
+    sent = {message.id for message in books.outbox}
     yield from (
-        f"an ack of {message_id} was told, which was never sent"
-        for message_id in {message_id for message_id, _ in told} - {message.id for message in books.outbox}
+        f"ack {ack} of {message_id} was told, which never {'failed' if ack == ERROR else 'was sent'}"
+        for message_id, ack in told
+        if message_id not in (failed if ack == ERROR else sent)
+    )
+    yield from (
+        f"ack {ERROR} of {command} was lost"
+        for command, data in failed.items()
+        if data["reason"] in REFUSALS and (command, ERROR) not in told
     )
     excused = lost_acks(books)
     yield from (
