@@ -185,7 +185,8 @@ def line(record: Recorded, as_json: bool) -> str:
     """One event, for machines or for people."""
     if as_json:
         return to_json(as_object(record)).decode()
-    detail = " ".join(f"{key}={short(value)}" for key, value in msgspec.json.decode(record.data).items() if value)
+    said = msgspec.json.decode(record.data).items()
+    detail = " ".join(f"{key}={short(value)}" for key, value in said if value or type(value) is int)
     return f"{record.position:>8}  {record.recorded_at:%Y-%m-%d %H:%M:%S.%f}  {record.type:<26} {detail}"
 
 

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 
 from chatbot_erp.actors.main import main
 from chatbot_erp.eventstore.errors import LogTooNew
-from chatbot_erp.eventstore.events import PingSent
+from chatbot_erp.eventstore.events import Ack, MessageAcknowledged, PingSent
 from chatbot_erp.eventstore.places import MOVED, open_store
 from chatbot_erp.eventstore.store import EventStore, NewEvent
 from erasing_world import HER, HIM, message, tell
@@ -293,6 +293,14 @@ def test_what_people_wrote_cannot_steer_a_terminal_nor_look_like_another_line(tm
     assert len(shown.splitlines()) == 3
     assert all(each.isprintable() for each in shown.splitlines())
     assert r"\x1b]0;pwn\x07" in shown
+
+
+def test_an_acknowledgement_of_an_error_is_shown_as_one(tmp_path: Path) -> None:
+    error = MessageAcknowledged(message_id="c", jid="551@s.whatsapp.net", participant=None, ack=Ack.ERROR)
+    with EventStore.open(tmp_path) as store:
+        store.append("i", 0, [NewEvent(id="e", event=error, recorded_at=datetime.now(UTC))], snapshot=b"").result(60)
+    shown = CliRunner().invoke(main, ["events", "--data-dir", str(tmp_path)]).output
+    assert shown.split()[-3:] == ["messageId=c", "jid=551@s.whatsapp.net", "ack=0"]
 
 
 def test_a_label_is_shown_as_it_was_given(tmp_path: Path) -> None:
