@@ -97,5 +97,6 @@ class Pairing:
         except LibraryError as ex:
             self._end(SocketEnded(cause="pairing_failed", detail=str(ex)))
             return
-        self.is_due = False
         self._report(SocketPaired(jid=jid_text(own) or "", lid=jid_text(me.LID)))
+        # Not before: who is asked in between how it stands would say that it is linked, ahead of whose number it is.
+        self.is_due = False

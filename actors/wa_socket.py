@@ -166,6 +166,9 @@ class WhatsAppSocket:
         return SocketPinged(message_id=receipt.message_id, error="")
 
     def standing(self) -> SocketStands:
+        if self._pairing.is_due:
+            # The library is logged in from the scan on; whose number it is has not been said, and a new socket would undo it.
+            return SocketStands(connected=self._watch.standing().connected, logged_in=False)
         return self._watch.standing()
 
     def close(self, *, unlink: bool) -> bool:

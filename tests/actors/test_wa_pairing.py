@@ -8,7 +8,7 @@ import pytest
 
 from chatbot_erp.actors import frames, wa_pairing
 from chatbot_erp.actors.wa_session import SessionFile
-from wa_scene import Scene, jid, neonize
+from wa_scene import PATIENCE_S, Scene, jid, neonize
 
 
 @pytest.fixture
@@ -75,6 +75,20 @@ def test_a_number_is_paired_when_it_knows_its_name(pairing: Scene) -> None:
         pairing.seen.get(timeout=0.2)
     pairing.client.name = "Empresa X"
     assert isinstance(pairing.next(), frames.SocketPaired)
+
+
+def test_a_number_that_is_not_yet_paired_does_not_stand_as_logged_in(pairing: Scene) -> None:
+    """Whoever asks meanwhile, as after trouble with the log, would else replace the socket that is to say whose it is."""
+    pairing.client.name = ""
+    pairing.client.hearing.login_word("success")
+    pairing.connect()
+    assert pairing.socket.standing() == frames.SocketStands(connected=True, logged_in=False)
+    pairing.client.name = "Empresa X"
+    assert isinstance(pairing.next(), frames.SocketPaired)
+    until = time.monotonic() + PATIENCE_S
+    while not pairing.socket.standing().logged_in:
+        assert time.monotonic() < until, "a word that the log refused is made good by how it stands"
+        time.sleep(0.01)
 
 
 def test_a_number_whose_phone_tells_no_name_is_paired_all_the_same(
