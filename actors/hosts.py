@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from threading import Thread
 from uuid import uuid4
 
+import msgspec
 import structlog
 
 from chatbot_erp.actors import frames
@@ -115,26 +116,37 @@ class SocketHosts:
                 self._close(request.instance, slot, unlink=False)
             return
         if request.session_from is not None:
-            if request.session_from in self._slots:
+            former = self._wanted.get(request.session_from)
+            if request.session_from in self._slots or (former is not None and former.kept):
                 self._wanted[request.instance] = request
                 return
             try:
                 self._sessions.adopt(request.session_from, request.instance)
             except StoreError as ex:
                 log.error("no session for a socket", action="not_adopted", instance=request.instance, error=str(ex))
-                self.unplaced.append(request)
-                return
-        self._place(request)
+                if not request.kept:
+                    self.unplaced.append(request)
+                    return
+        if request.kept:
+            self._open_waiting(request.instance)
+        else:
+            self._place(request)
 
     def close(
-        self, instance: str, *, unlink: bool = False, erase: bool = False, farewell: PlaceSocket | None = None
+        self,
+        instance: str,
+        *,
+        unlink: bool = False,
+        erase: bool = False,
+        farewell: PlaceSocket | None = None,
+        waiting: PlaceSocket | None = None,
     ) -> None:
-        """End the socket; then, with `erase`, its session.
+        """End the socket; then, with `erase`, its session. `waiting` is a request of its that is not to be made any more.
 
         With `unlink` the device is unlinked before. Where this socket cannot, or there is none, `farewell` is to be made
         for that, once, and not where this one took too long to close.
         """
-        self._wanted.pop(instance, None)
+        waiting = self._wanted.pop(instance, waiting)
         slot = self._slots.get(instance)
         if slot is not None:
             slot.erase = slot.erase or erase
@@ -146,6 +158,9 @@ class SocketHosts:
             self.farewells[instance] = farewell
         elif erase:
             self._sessions.erase(instance)
+        elif waiting is not None:
+            # The next of its name looks for the session with this one, and where it was before with nobody.
+            self.open(msgspec.structs.replace(waiting, kept=True))
 
     def erase_linked(self, farewell: PlaceSocket) -> None:
         """No socket can be had to unlink this device: its session is erased all the same, also if another's it still is."""
@@ -327,6 +342,9 @@ class SocketHosts:
             log.info("a device is unlinked", action="device_unlinked", instance=instance)
         elif slot.unlink and not slot.pairing:
             log.warning(LEFT, action="device_left", instance=instance)
+        self._open_waiting(instance)
+
+    def _open_waiting(self, instance: str) -> None:
         for waiting in [r for r in self._wanted.values() if instance in (r.instance, r.session_from)]:
             del self._wanted[waiting.instance]
             self.open(waiting)

@@ -54,10 +54,9 @@ class Openings:
         self._are_due = False
         self._open_what_may()
 
-    def forget(self, instance: str) -> None:
-        """This instance wants no socket any more, but for its farewell if there is to be one."""
-        if not self.is_parting(instance):
-            self._starts.forget(instance)
+    def forget(self, instance: str) -> PlaceSocket | None:
+        """This instance wants no socket any more, but for its farewell if there is to be one; what waited for its turn."""
+        return None if self.is_parting(instance) else self._starts.forget(instance)
 
     def is_parting(self, instance: str) -> bool:
         """Whether a socket is to unlink its device, or just does so: its session is erased then."""

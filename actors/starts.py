@@ -29,9 +29,9 @@ class Starts:
         """Let it wait for its turn; call `go` then. A later request of an instance keeps the place of the former."""
         self._waiting[request.instance] = request
 
-    def forget(self, instance: str) -> None:
-        """This instance wants no socket any more."""
-        self._waiting.pop(instance, None)
+    def forget(self, instance: str) -> PlaceSocket | None:
+        """This instance wants no socket any more; what waited."""
+        return self._waiting.pop(instance, None)
 
     def has(self, instance: str) -> bool:
         return instance in self._waiting

@@ -149,7 +149,7 @@ class Successors:
         self._healer.cancel(instance)
         if self._openings.is_parting(instance):
             return
-        self._openings.forget(instance)
+        waiting = self._openings.forget(instance)
         last = None
         if farewell is not None:
             last = tidings.PlaceSocket(
@@ -159,4 +159,4 @@ class Successors:
                 session_from=farewell.session_from,
                 farewell=True,
             )
-        self._hosts.close(instance, unlink=unlink, erase=erase, farewell=last)
+        self._hosts.close(instance, unlink=unlink, erase=erase, farewell=last, waiting=waiting)

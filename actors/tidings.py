@@ -62,13 +62,17 @@ class Resume(Tiding, frozen=True, kw_only=True):
 
 
 class PlaceSocket(Tiding, frozen=True, kw_only=True):
-    """An instance wants a socket of this generation; with `farewell` only to unlink its device, and to be erased then."""
+    """An instance wants a socket of this generation; with `farewell` only to unlink its device, and to be erased then.
+
+    With `kept` it wants none any more, but the session that was to be its own, for the next of its name.
+    """
 
     instance: str
     generation: int
     pairing: bool
     session_from: str | None
     farewell: bool = False
+    kept: bool = False
 
 
 class EndSocketOf(Tiding, frozen=True, kw_only=True):

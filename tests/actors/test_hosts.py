@@ -270,6 +270,29 @@ def test_one_whose_farewell_finds_no_session_to_take_over_leaves_neither_that_no
     assert not scene.session("former").exists()
 
 
+def test_one_that_is_removed_before_its_turn_has_the_session_that_it_leaves_to_the_next(scene: Scene) -> None:
+    scene.session("former").touch()
+    scene.hosts.close("c", waiting=PlaceSocket(instance="c", generation=1, pairing=False, session_from="former"))
+    assert (scene.session("former").exists(), scene.session("c").exists()) == (False, True)
+    assert not scene.hosts.has("c")
+
+
+def test_a_session_that_is_left_again_while_it_is_another_s_comes_to_the_last_of_the_name(scene: Scene) -> None:
+    scene.session("a").touch()
+    scene.hosts.close("a")
+    for instance, former in (("c", "a"), ("d", "c"), ("e", "d")):
+        scene.hosts.open(PlaceSocket(instance=instance, generation=1, pairing=False, session_from=former))
+        if instance != "e":
+            scene.hosts.close(instance)
+    assert isinstance(scene.host.orders[-1], frames.CloseSocket), "its library has it open"
+    scene.hosts.closed("a", scene.host.name)
+    opened = scene.host.orders[-1]
+    assert isinstance(opened, frames.OpenSocket)
+    assert (opened.instance, opened.session) == ("e", str(scene.session("e")))
+    assert scene.session("e").exists()
+    assert [scene.hosts.has(each) for each in "acd"] == [False] * 3
+
+
 def test_nobody_is_unlinked_by_a_new_process_when_the_end_has_come(scene: Scene) -> None:
     removed(scene, "a")
     scene.hosts.close("c", unlink=True, erase=True, farewell=farewell("c"))

@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from chatbot_erp.actors import frames, hosts, leftovers, tidings
-from chatbot_erp.actors.commands import CreateInstance
+from chatbot_erp.actors.commands import CreateInstance, RemoveInstance
 from chatbot_erp.actors.host_process import HostDeath
 from chatbot_erp.actors.house import utc_now
 from chatbot_erp.actors.spool import write_spool
@@ -109,6 +109,21 @@ def test_whether_a_process_can_be_had_is_asked_only_while_somebody_wants_one(wor
     world.supervisor.ask(tidings.Introduce())
     assert world.questions == asked
     assert world.born.empty()
+
+
+def test_one_that_is_removed_before_it_had_a_process_leaves_its_session_to_the_next_of_its_name(world: World) -> None:
+    world.session("a")
+    world.ready.clear()
+    actor = world.supervisor.ask(tidings.StartInstance(instance="b", name="shop"))
+    actor.ask(CreateInstance(name="shop", webhook_url=world.webhook_url, session_from="a"))
+    wait_until(lambda: world.questions >= 1)
+    actor.ask(RemoveInstance(unlink=False))
+    next_one = world.supervisor.ask(tidings.StartInstance(instance="c", name="shop"))
+    next_one.ask(CreateInstance(name="shop", webhook_url=world.webhook_url, session_from="b"))
+    world.ready.set()
+    opened = world.born.get(timeout=PATIENCE_S).next(frames.OpenSocket)
+    assert opened.instance == "c"
+    assert [path.name for path in Path(opened.session).parent.iterdir()] == ["c.db"]
 
 
 def removed(world: World, *instances: str) -> None:
