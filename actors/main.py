@@ -184,7 +184,7 @@ def serve(
         webhook_timeout_s=webhook_timeout,
         webhook_retry_for_s=webhook_retry_for * 3600,
         webhook_deny=webhook_deny,
-        default_region=default_region.upper() if default_region else None,
+        default_region=default_region,
         media_keep_days=media_keep_days,
         media_keep_max_bytes=media_keep_max_mib << 20,
         disk_spare_bytes=disk_spare_mib << 20,
@@ -200,13 +200,9 @@ def serve(
         raise click.UsageError("Nodes share a network: start one elsewhere and give all of them its --sandbox-network.")
     if share:
         _check_company(config)
-    from phonenumbers import SUPPORTED_REGIONS
-
     from chatbot_erp.actors.serve import run
     from chatbot_erp.actors.webhook_address import Deny
 
-    if config.default_region is not None and config.default_region not in SUPPORTED_REGIONS:
-        raise click.UsageError(f"--default-region: {default_region} is no region of two letters such as BR or PT.")
     try:
         Deny.of(webhook_deny)
     except ValueError as ex:

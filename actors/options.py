@@ -41,9 +41,26 @@ data_dir = option(
     help="Event log, sessions, spool. Made with mode 0700; one manager at a time.",
 )
 
+
+class Region(click.ParamType[Any]):
+    """Two letters, in whichever case, of a region whose numbers are known; the empty text is none."""
+
+    name = "region"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str | None:
+        from phonenumbers import SUPPORTED_REGIONS
+
+        region = value.upper()
+        if region and region not in SUPPORTED_REGIONS:
+            self.fail(f"{value} is no region of two letters such as BR or PT.", param, ctx)
+        return region or None
+
+
 default_region = option(
     "--default-region",
     default=None,
+    type=Region(),
+    metavar="REGION",
     help="Where numbers without a country code are dialled, such as BR.  [default: they begin with a country code]",
 )
 

@@ -70,9 +70,12 @@ def forget(
     as_json: bool,
     default_region: str | None = None,
 ) -> None:
-    """Erase somebody, or have it done by the manager that runs. Raises `click.ClickException`, `StoreError`."""
-    number = _international(number, default_region)
-    _names(data_dir, database, number)
+    """Erase somebody, or have it done by the manager that runs, which takes a number by its own region where none is given.
+
+    Raises `click.ClickException`, `StoreError`.
+    """
+    if default_region is not None:
+        number = _international(number, default_region)
     if database is None and not (data_dir / FILE).is_file():
         raise NoLog(f"There is no event log in {data_dir}.")
     with progress("forgetting", hidden=as_json):
@@ -90,6 +93,8 @@ def forget(
 def _erase(data_dir: Path, database: str | None, number: str, manager: Asked) -> Erasure:
     try:
         with FileLock(data_dir / "manager.lock", timeout=0):
+            number = _international(number)
+            _names(data_dir, database, number)
             _await_former_hosts(data_dir)
             close_spools(data_dir)
             config = Config(data_dir=data_dir, database=database)
@@ -97,7 +102,8 @@ def _erase(data_dir: Path, database: str | None, number: str, manager: Asked) ->
             with open_store(data_dir, database, VISITOR) as store, closing(open_vault(database or data_dir)) as vault:
                 return Eraser(store, config, vault).erase(number, datetime.now(UTC))
     except Timeout:
-        return manager.erase(number)
+        # No path can carry this separator.
+        return manager.erase(number.replace("/", "-"))
     except StoreUnavailable as ex:
         if database is None or ex.trouble != "locked":
             raise
@@ -116,10 +122,10 @@ def _await_former_hosts(data_dir: Path) -> None:
         raise click.ClickException(f"Nothing was erased: {ex}") from ex
 
 
-def _international(number: str, region: str | None) -> str:
+def _international(number: str, region: str | None = None) -> str:
     """A number as whoever is asked next takes it, from whichever region that may dial."""
     try:
-        whole = normalise(number, region.upper() if region else None)
+        whole = normalise(number, region)
     except ManagerError as ex:
         raise click.ClickException(str(ex)) from ex
     return whole if "@" in whole else f"+{whole}"

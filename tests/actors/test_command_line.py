@@ -258,6 +258,15 @@ def test_who_is_named_as_one_dials_at_home_is_exported_and_erased(tmp_path: Path
     assert not lines("export", HER, "--data-dir", str(tmp_path))
 
 
+@pytest.mark.parametrize("words", [("serve",), ("export", HER), ("erase", HER, "--yes")])
+def test_a_region_that_is_none_is_refused(words: tuple[str, ...], tmp_path: Path) -> None:
+    for region in ("BRA", "55", "xx"):
+        done = CliRunner().invoke(main, [*words, "--data-dir", str(tmp_path), "--default-region", region])
+        assert (done.exit_code, "is no region of two letters" in " ".join(done.output.split())) == (2, True), (
+            done.output
+        )
+
+
 def test_an_erasure_that_finds_nobody_does_not_say_that_somebody_was_forgotten(tmp_path: Path) -> None:
     with EventStore.open(tmp_path) as store:
         tell(store, message(HER, "her wish"))

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from threading import Lock, Thread
@@ -15,6 +16,7 @@ from uuid import uuid4
 
 import msgspec
 import pytest
+from filelock import FileLock
 
 from chatbot_erp.actors import doctor, remains
 from chatbot_erp.actors.assembly import Surroundings, open_house
@@ -219,6 +221,34 @@ def test_the_command_cleans_also_what_a_host_had_no_time_to_finish(config: Confi
     spool.rename(spool.with_suffix(PART))
     forget(config.data_dir, None, HER, Nobody(), as_json=True)
     assert b"a spooled wish" not in everything(config.data_dir)
+
+
+@dataclass(frozen=True)
+class Answered:
+    id: str = "e"
+    subjects: int = 1
+    awaited: tuple[str, ...] = ()
+
+
+class Running:
+    """A manager that is asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def erase(self, number: str) -> Answered:
+        self.asked.append(number)
+        return Answered()
+
+
+def test_a_manager_that_runs_is_asked_for_whom_was_typed_unless_a_region_says_who_that_is(config: Config) -> None:
+    with EventStore.open(config.data_dir):
+        pass
+    manager = Running()
+    with FileLock(config.data_dir / "manager.lock"):
+        for region in (None, "BR"):
+            forget(config.data_dir, None, "(11) 98765/4321", manager, as_json=True, default_region=region)
+    assert manager.asked == ["(11) 98765-4321", "+5511987654321"]
 
 
 def test_a_damaged_session_keeps_no_key_and_no_other_session_from_being_cleaned(
