@@ -1,6 +1,6 @@
 """A receiver's answer, taken apart as it comes. Pure: whoever reads the socket feeds it."""
 
-from httptools import HttpParserError, HttpResponseParser
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 READ_AT_MOST = 64 * 1024
 """Bytes of the head that are borne, and bytes of the body that are wanted."""
@@ -20,22 +20,32 @@ class Reply:
         """Whether the end was reached within bounds."""
         self.reusable = False
         """Whether the connection is good for another request."""
+        self._ended = False
         self._parser = HttpResponseParser(self)
         self._fed = 0
         self._headers = 0
 
     @property
     def over(self) -> bool:
-        """Whether nothing more is wanted."""
-        return self.whole or len(self.body) >= READ_AT_MOST
+        """Whether nothing more is wanted, or nothing more can come."""
+        return self.whole or self._ended or len(self.body) >= READ_AT_MOST
 
     def feed(self, data: bytes) -> None:
         """Take what came; nothing at all is the end of the connection. Raises `HttpParserError`, `ConnectionError`."""
-        if not data:
+        if data:
+            self._parse(data)
+        else:
             self._end()
-            return
+        if self.over:
+            # It holds this one, too: the two of each post would stay until the garbage collector finds them.
+            del self._parser
+
+    def _parse(self, data: bytes) -> None:
         try:
-            self._parser.feed_data(data)
+            try:
+                self._parser.feed_data(data)
+            except HttpParserUpgrade as ex:  # which is none of its errors
+                raise HttpParserError("The receiver changes to a protocol that nobody asked for.") from ex
         except HttpParserError:
             # After a whole answer it is what follows that makes no sense.
             if not self.whole:
@@ -44,11 +54,9 @@ class Reply:
         self._fed += len(data)
         if self.status is None and self._fed > READ_AT_MOST:
             raise HttpParserError("The head of the answer has no end.")
-        if self.over:
-            # It holds this one, too: the two of each post would stay until the garbage collector finds them.
-            del self._parser
 
     def _end(self) -> None:
+        self._ended = True
         if self.status is None:
             raise ConnectionResetError("The receiver hung up without an answer.")
         # An answer that does not say how long it is ends with its connection.

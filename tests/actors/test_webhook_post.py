@@ -220,8 +220,9 @@ def test_a_gzip_bomb_stays_packed(listen: Listen, postman: Postman) -> None:
         b"HTTP/1.1 abc OK\r\n\r\n",
         b"\x16\x03\x01" * 50 + b"\n",
         b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 200 + b"\r\n",
+        b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
     ],
-    ids=["ssh", "no status", "noise", "too many headers"],
+    ids=["ssh", "no status", "noise", "too many headers", "another protocol"],
 )
 def test_what_is_no_http_is_a_failure(listen: Listen, postman: Postman, answer: bytes) -> None:
     outcome = post(postman, listen(says(answer)).url)

@@ -34,14 +34,23 @@ def test_an_interim_answer_is_none() -> None:
     assert (reply.status, reply.retry_after, reply.over) == (200, None, True)
 
 
-@pytest.mark.parametrize("more", [OK, b"\x00nonsense"])
+UPGRADE = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+
+
+def test_another_protocol_is_no_answer() -> None:
+    with pytest.raises(HttpParserError):
+        fed(UPGRADE)
+
+
+@pytest.mark.parametrize("more", [OK, UPGRADE, b"\x00nonsense"])
 def test_what_follows_an_answer_is_no_part_of_it_and_spoils_the_connection(more: bytes) -> None:
     reply = fed(OK + more)
     assert (reply.status, reply.body, reply.whole, reply.reusable) == (200, b"ok", True, False)
 
 
-def test_an_answer_that_is_over_leaves_nothing_to_the_garbage_collector() -> None:
-    reply = fed(OK)
+@pytest.mark.parametrize("pieces", [(OK,), (OK[:-1], b""), (b"HTTP/1.0 200 OK\r\n\r\nall", b"")])
+def test_an_answer_that_is_over_leaves_nothing_to_the_garbage_collector(pieces: tuple[bytes, ...]) -> None:
+    reply = fed(*pieces)
     seen = weakref.ref(reply)
     del reply
     assert seen() is None
@@ -57,8 +66,9 @@ def test_an_answer_without_a_length_ends_with_its_connection() -> None:
     assert (reply.body, reply.whole, reply.reusable) == (b"all of it", True, False)
 
 
-def test_an_answer_that_is_cut_short_is_not_whole() -> None:
-    assert not fed(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nall", b"").whole
+def test_an_answer_that_is_cut_short_is_not_whole_and_over_all_the_same() -> None:
+    reply = fed(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nall", b"")
+    assert (reply.status, reply.whole, reply.over) == (200, False, True), "else its end would be read again and again"
 
 
 def test_no_answer_at_all_is_a_broken_connection() -> None:
