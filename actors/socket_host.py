@@ -104,9 +104,11 @@ class SocketHost:
             self._obey_while(lambda: any(closer.is_alive() for closer in closers), CLOSE_PATIENCE_S)
             self._obey_while(lambda: bool(self._ledger.unconfirmed()), CONFIRM_PATIENCE_S)
         except ManagerGone:
-            deadline = time.monotonic() + ORPHAN_PATIENCE_S
-            for closer in self._close_all(grace_s=0.0):
-                closer.join(max(0.0, deadline - time.monotonic()))
+            self._close_at_once()
+        except BaseException:
+            # What an open socket took after the spool was written would be nobody's.
+            self._close_at_once()
+            raise
         finally:
             # Also after what nobody foresaw: WhatsApp does not say again what is in hand here.
             spool(self._mouth)
@@ -228,6 +230,11 @@ class SocketHost:
 
     def _say(self, instance: str, observation: Observation | Reply) -> None:
         self._mouth.say_of(instance, self._generations.get(instance, 0), observation)
+
+    def _close_at_once(self) -> None:
+        deadline = time.monotonic() + ORPHAN_PATIENCE_S
+        for closer in self._close_all(grace_s=0.0):
+            closer.join(max(0.0, deadline - time.monotonic()))
 
     def _close_all(self, *, grace_s: float) -> list[threading.Thread]:
         closers = [

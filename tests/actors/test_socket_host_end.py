@@ -94,7 +94,7 @@ def test_when_the_manager_vanishes_what_it_did_not_confirm_is_spooled(manager: M
     assert texts == ["not confirmed", "still in the library"]
 
 
-def test_when_the_host_fails_what_was_not_confirmed_is_spooled() -> None:
+def test_when_the_host_fails_its_sockets_are_closed_and_what_was_not_confirmed_is_spooled() -> None:
     ours, theirs = Pipe()
     sockets = FakeSockets()
     spooled: list[frames.Said] = []
@@ -102,13 +102,15 @@ def test_when_the_host_fails_what_was_not_confirmed_is_spooled() -> None:
     def manage() -> None:
         order = frames.OpenSocket(instance="a", generation=1, session="", pairing=False, ping=False)
         ours.send_bytes(frames.encode_frame(order))
+        sockets.made("a").leftovers = ["still in the library"]
         sockets.made("a").report(received("not confirmed"))
         ours.send_bytes(b"gibberish")
 
     threading.Thread(target=manage, daemon=True).start()
     with pytest.raises(msgspec.MsgspecError):
         SocketHost(theirs, sockets, lambda words: None).serve(lambda mouth: spooled.extend(mouth.ledger.unconfirmed()))
-    assert [word.observation.text for word in spooled] == ["not confirmed"]  # type: ignore[union-attr]
+    texts = [word.observation.text for word in spooled]  # type: ignore[union-attr]
+    assert texts == ["not confirmed", "still in the library"]
 
 
 def test_when_the_manager_vanishes_a_hanging_send_is_interrupted_and_spooled_as_unknown(manager: Manager) -> None:
