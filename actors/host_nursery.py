@@ -120,9 +120,13 @@ class Child:
         return number
 
 
+OURS = ("CHATBOT_ERP_", "OTEL_")
+"""Callers' keys, the database's address and the key of who collects spans come in variables that begin like this."""
+
+
 def _without_our_own(environment: Mapping[str, str]) -> dict[str, str]:
-    """Callers' keys and passwords come as variables of ours; a host runs a library that has no business with them."""
-    return {name: value for name, value in environment.items() if not name.startswith("CHATBOT_ERP_")}
+    """A host runs a library that has no business with ours. It needs PostgreSQL's: some sessions are there, or were."""
+    return {name: value for name, value in environment.items() if not name.startswith(OURS)}
 
 
 class Nursery:
