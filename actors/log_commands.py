@@ -49,12 +49,17 @@ def show_events(
     with open_log(place, follow=follow) as log:
         stream = stream_of(log, instance) if instance else None
         names = names_of(log, stream, message_id) if message_id else set()
-        for record in records(log, stream, types, after=after, follow=follow):
+        # One that is sent while it is followed is told of by another name from then on.
+        sought = (*types, EVENT_NAMES[MessageSent]) if types and message_id and follow else types
+        for record in records(log, stream, sought, after=after, follow=follow):
             if since and record.recorded_at < since:
                 continue
             if until and record.recorded_at > until:
                 continue
             if message_id and not speaks_of(record, names):
+                continue
+            names |= names_in(record) if message_id else set()
+            if types and record.type not in types:
                 continue
             print(line(record, as_json), flush=follow)
             shown += 1
@@ -137,9 +142,16 @@ def names_of(log: LogReader, stream: str | None, message_id: str) -> set[str]:
     names = {message_id}
     for record in records(log, stream, (EVENT_NAMES[MessageSent],)):
         if speaks_of(record, {message_id}):
-            data = msgspec.json.decode(record.data)
-            names |= {data["messageId"], data["commandId"]} - {""}
+            names |= names_in(record)
     return names
+
+
+def names_in(record: Recorded) -> set[str]:
+    """Both ids of a message, where the event is its sending."""
+    if record.type != EVENT_NAMES[MessageSent]:
+        return set()
+    data = msgspec.json.decode(record.data)
+    return {data["messageId"], data["commandId"]} - {""}
 
 
 def speaks_of(record: Recorded, names: set[str]) -> bool:

@@ -16,10 +16,12 @@ from click.testing import CliRunner
 
 from chatbot_erp.actors.main import main
 from chatbot_erp.eventstore.errors import LogTooNew
-from chatbot_erp.eventstore.events import Ack, MessageAcknowledged, PingSent
+from chatbot_erp.eventstore.events import Ack, Event, MessageAccepted, MessageAcknowledged, MessageSent, PingSent
 from chatbot_erp.eventstore.places import MOVED, open_store
 from chatbot_erp.eventstore.store import EventStore, NewEvent
 from erasing_world import HER, HIM, message, tell
+
+PATIENCE_S = 60.0
 
 
 def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
@@ -294,6 +296,38 @@ def test_events_of_a_message_are_those_that_have_its_whole_id(tmp_path: Path) ->
     log_about(tmp_path, "3EB0A1", "3EB0A1B2")
     for message_id, found in (("3EB0A1", 1), ("3EB0A1B2", 1), ("3EB0", 0), ("ping.sent", 0)):
         assert len(lines("events", "--message-id", message_id, "--data-dir", str(tmp_path))) == found
+
+
+def test_who_follows_a_message_that_is_sent_meanwhile_hears_what_becomes_of_it(tmp_path: Path) -> None:
+    at = datetime.now(UTC)
+    accepted = MessageAccepted(command_id="c1", number=HER, kind="text", text="hi")
+    later: list[Event] = [
+        MessageSent(command_id="c1", message_id="M1", jid=f"{HER}@s.whatsapp.net", kind="text", text="hi", sent_at=at),
+        MessageAcknowledged(message_id="M1", jid=f"{HER}@s.whatsapp.net", participant=None, ack=Ack.DELIVERED),
+    ]
+    line = [
+        sys.executable,
+        "-m",
+        "chatbot_erp.actors.main",
+        "events",
+        "--message-id",
+        "c1",
+        "--data-dir",
+        str(tmp_path),
+    ]
+    line += ["--type", "message.accepted", "--type", "message.acknowledged", "--follow", "--limit", "2"]
+    with EventStore.open(tmp_path) as store:
+        store.append("a", 0, [NewEvent(id="e0", event=accepted, recorded_at=at)], snapshot=b"1").result()
+        with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as follower:
+            try:
+                assert follower.stdout is not None
+                first = follower.stdout.readline()
+                facts = [NewEvent(id=f"l{n}", event=each, recorded_at=at) for n, each in enumerate(later)]
+                store.append("a", 1, facts, snapshot=b"2").result()
+                rest, _ = follower.communicate(timeout=PATIENCE_S)
+            finally:
+                follower.kill()
+    assert [each.split()[3] for each in (first, *rest.splitlines())] == ["message.accepted", "message.acknowledged"]
 
 
 def test_what_people_wrote_cannot_steer_a_terminal_nor_look_like_another_line(tmp_path: Path) -> None:
