@@ -54,7 +54,7 @@ def main() -> None:
 @option(
     "--qr-timeout",
     default=Config().qr_timeout_s,
-    type=Finite(1),
+    type=Finite(1, 3600),
     help="Seconds one such time may take; WhatsApp's own limit is 160.",
 )
 @option(
@@ -120,7 +120,7 @@ def main() -> None:
 @option(
     "--lease",
     default=Config().lease_s,
-    type=Finite(5),
+    type=Finite(5, 3600),
     help="Seconds that other nodes wait for one that falls silent, before they take what it has.",
 )
 @option("--sandbox", is_flag=True, help="Use the built-in WhatsApp network on loopback: no phone, no internet.")

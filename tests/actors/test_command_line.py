@@ -72,6 +72,7 @@ def as_option(variable: str) -> str:
         (("--database", "postgresql://x", "--advertise", "http://10.0.0.5:70000"), "is an address such as"),
         (("--database", "postgresql://x", "--host", "0.0.0.0", "--api-key", "k"), "say --advertise"),
         (("--database", "postgresql://x", "--lease", "1"), "not in the range"),
+        (("--database", "postgresql://x", "--lease", "1e300"), "not in the range"),
     ],
 )
 def test_a_node_that_others_could_not_replace_or_reach_is_refused(words: tuple[str, ...], said: str) -> None:
