@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 from chatbot_erp.actors.frames import Observation
@@ -46,6 +47,10 @@ class Downloads:
     def _settle(self, order: FetchMedia, seen: Observation) -> None:
         if self._open.pop(order.command_id, None) is not None:
             self._say(order.instance, seen)
+        else:
+            # Who waited was told that it was interrupted, and looks for no file any more.
+            with suppress(OSError):
+                Path(order.target).unlink()
 
 
 def _failed(order: FetchMedia, reason: Reason, detail: str) -> SocketFailedToFetch:

@@ -21,6 +21,7 @@ from chatbot_erp.actors.media_frames import FetchMedia, SocketFailedToFetch, Soc
 from chatbot_erp.actors.media_specs import LARGEST, Media, media_in
 from chatbot_erp.actors.wa_media import Fetcher, FetchFailed
 from fake_sockets import PATIENCE_S
+from waiting import wait_until
 
 KEY = base64.b64encode(b"k" * 32).decode()
 RAW = msgspec.Raw(json.dumps({"imageMessage": {"directPath": "/v", "mediaKey": KEY}}).encode())
@@ -268,3 +269,16 @@ def test_a_host_that_ends_says_so_to_all_who_wait_for_a_file_whatever_that_waits
     downloads.begin(fetch("last"))
     fetcher.released.put(None)
     assert said.get(timeout=PATIENCE_S) == SocketFetched(command_id="last", size=7)
+
+
+def test_a_file_that_is_there_when_its_host_has_said_that_it_is_interrupted_does_not_stay(tmp_path: Path) -> None:
+    fetcher = SlowFetcher()
+    downloads = HostDownloads(lambda instance, seen: None, fetcher)
+    target = tmp_path / "late.part"
+    downloads.begin(msgspec.structs.replace(fetch("late"), target=str(target)))
+    fetcher.begun.get(timeout=PATIENCE_S)
+    target.touch()
+    downloads.end()
+    assert target.exists()
+    fetcher.released.put(None)
+    wait_until(lambda: not target.exists())
