@@ -95,6 +95,7 @@ def test_a_page_that_was_opened_behind_another_forgets_who_is_forgotten_before_i
     page: Page, house: ManagerProcess, linked: Phone, maria: Phone, forget: Forget, name: str
 ) -> None:
     maria.send(linked.number, SAID)
+    house.wait_event(name, "message.received")  # a page that nobody looks at shows what there was when it was opened
     behind = page.context.new_page()
     behind.add_init_script(HIDE)
     behind.goto(f"{house.url}/#/instances/{name}")
