@@ -3,6 +3,7 @@
 import itertools
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,8 @@ def pytest_runtest_makereport(item: pytest.Function) -> Generator[None, pytest.T
     report = yield
     if report.failed:
         for log in sorted(logs_of(item.funcargs.values())):
-            report.sections.append((f"end of {log.name}", end_of(log)))
+            with suppress(OSError):  # what vanishes meanwhile must not end the whole run
+                report.sections.append((f"end of {log.name}", end_of(log)))
     return report
 
 
@@ -56,7 +58,8 @@ def logs_of(fixtures: Iterable[object]) -> set[Path]:
             case ManagerProcess(log=log):
                 logs.add(log)
             case Path() as directory:
-                logs.update(directory.glob("*.log"), directory.glob("*/hosts/*.log"))
+                with suppress(OSError):
+                    logs.update(directory.glob("*.log"), directory.glob("*/hosts/*.log"))
     return {log for log in logs if log.exists()}
 
 

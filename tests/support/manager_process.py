@@ -26,7 +26,7 @@ MAIN = ("-m", "chatbot_erp.actors.main")
 
 def end_of(log: Path) -> str:
     """What a manager has said last, without the calls that waiting is made of."""
-    lines = [line for line in log.read_text().splitlines() if "request_answered" not in line]
+    lines = [line for line in log.read_text(errors="replace").splitlines() if "request_answered" not in line]
     return "\n".join(lines)[-8000:]
 
 
