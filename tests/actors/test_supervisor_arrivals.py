@@ -1,6 +1,7 @@
 """The supervisor where several nodes share the log: numbers that come from another one."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
 
@@ -19,6 +20,20 @@ def world(tmp_path: Path) -> Iterator[World]:
     world = World(tmp_path)
     yield world
     world.close()
+
+
+@contextmanager
+def coming(world: World, fellows: Fellows, *names: str) -> Iterator[None]:
+    """These come, and what they write of it is not in the log before the end of the block."""
+    written = Event()
+    world.mute.slow_on = (InstanceRestarted, written)
+    fellows.gone.clear()
+    world.supervisor.tell(here(*names))
+    try:
+        assert all(world.mute.slowed.acquire(timeout=PATIENCE_S) for _ in names)
+        yield
+    finally:
+        written.set()
 
 
 def test_a_number_that_comes_goes_on_where_the_log_has_it(world: World) -> None:
@@ -40,16 +55,9 @@ def test_numbers_that_come_together_do_not_wait_until_what_the_others_write_is_i
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(moves, "ARRIVAL_PATIENCE_S", 3600.0)
-    fellows, written = gone_to_another_node(world, "b"), Event()
-    world.mute.slow_on = (InstanceRestarted, written)
-    fellows.gone.clear()
-    world.supervisor.tell(here("a", "b"))
-    try:
-        assert all(world.mute.slowed.acquire(timeout=PATIENCE_S) for _ in "ab")
+    with coming(world, gone_to_another_node(world, "b"), "a", "b"):
         world.supervisor.ask(tidings.Introduce())  # it waits for none
         assert all(map(world.house.directory.is_coming, "ab"))
-    finally:
-        written.set()
     host = world.open("a", 3)
     world.open("b", 3, host)
     wait_until(lambda: not any(map(world.house.directory.is_coming, "ab")))
@@ -60,41 +68,28 @@ def test_a_number_that_comes_without_a_socket_is_not_taken_for_one_that_was_forg
 ) -> None:
     monkeypatch.setattr(moves, "ARRIVAL_PATIENCE_S", 3600.0)
     monkeypatch.setattr(watching, "LOST_PATIENCE_S", 0.0)
-    fellows, written = Fellows(), Event()
-    world.store.company = fellows
+    fellows = world.store.company = Fellows()
     host = world.create("a")
     let_go(world, host, 1, "a")
-    world.mute.slow_on = (InstanceRestarted, written)
-    fellows.gone.clear()
-    world.supervisor.tell(here("a"))
-    try:
-        assert world.mute.slowed.acquire(timeout=PATIENCE_S)
+    with coming(world, fellows, "a"):
         world.look_thoroughly()
         assert world.house.directory.view("a").next_try_at is None
-    finally:
-        written.set()
 
 
 def test_a_number_that_comes_once_more_has_as_long_as_the_first_time(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(moves, "ARRIVAL_PATIENCE_S", 3600.0)
-    fellows, written = gone_to_another_node(world), Event()
+    fellows = gone_to_another_node(world)
     fellows.gone.clear()
     world.supervisor.tell(here("a"))
     host = world.open("a", 3)
     wait_until(lambda: not world.house.directory.is_coming("a"))
     let_go(world, host, 3, "a")
-    world.mute.slow_on = (InstanceRestarted, written)
-    fellows.gone.clear()
-    world.supervisor.tell(here("a"))
-    try:
-        assert world.mute.slowed.acquire(timeout=PATIENCE_S)
+    with coming(world, fellows, "a"):
         for ring in world.alarms.long:
             ring()  # what was set for its first arrival, if anything
         assert world.house.directory.is_coming("a")
-    finally:
-        written.set()
     world.open("a", 4)
 
 

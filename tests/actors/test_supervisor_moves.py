@@ -138,7 +138,7 @@ def test_a_number_whose_receiver_is_slow_works_until_that_has_answered_and_is_in
         return Response()
 
     def is_leaving(name: str) -> bool:
-        world.supervisor.tell(going)
+        world.supervisor.tell(going(*slow, "fast"))
         return world.house.directory.is_leaving(name)
 
     with HTTPServer(threaded=True) as receiver:
@@ -151,8 +151,7 @@ def test_a_number_whose_receiver_is_slow_works_until_that_has_answered_and_is_in
                 world.say(host, name, 2, received("Olá"), number=1)
             fast = world.connect("fast", host)
             assert all(came.acquire(timeout=PATIENCE_S) for _ in slow)
-            going = tidings.Placements(mine=tuple(Placement(name, "here", "there") for name in (*slow, "fast")))
-            world.supervisor.tell(going)
+            world.supervisor.tell(going(*slow, "fast"))
             world.supervisor.ask(tidings.Introduce())
             assert not any(map(world.house.directory.is_leaving, slow))
             wait_until(lambda: is_leaving("fast"))
@@ -214,9 +213,8 @@ def test_a_number_that_has_much_to_send_or_shows_a_code_goes_to_another_node_lat
     world.wait("shown", lambda view: view.status is Status.SCAN_QR_CODE)
     world.is_ending = is_ending
     world.connect("idle", busy)
-    names = ("busy", "shown", "idle")
-    going = tidings.Placements(mine=tuple(Placement(name, "here", "there") for name in names))
-    world.supervisor.tell(going)
+    all_of_them = going("busy", "shown", "idle")
+    world.supervisor.tell(all_of_them)
     assert busy.next(frames.CloseSocket).instance == "idle"
     world.say(busy, "idle", 2, frames.SocketClosed())
     assert fellows.given.get(timeout=PATIENCE_S) == "idle"
@@ -226,7 +224,7 @@ def test_a_number_that_has_much_to_send_or_shows_a_code_goes_to_another_node_lat
         failed = frames.SocketFailedToSend(command_id="c-0", reason="refused", detail="on purpose")
         world.say(busy, "busy", 2, failed, number=1)
         world.wait("busy", lambda view: len(view.pending) <= MOST_WAITING)
-        world.supervisor.tell(going)
+        world.supervisor.tell(all_of_them)
     wait_until(lambda: world.house.directory.is_leaving("busy"))
     if is_ending:
         shown.next(frames.CloseSocket)
