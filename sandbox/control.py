@@ -16,8 +16,8 @@ from chatbot_erp.sandbox.control_people import PeopleRequest
 from chatbot_erp.sandbox.control_presence import PresenceRequest
 from chatbot_erp.sandbox.faults import Fault
 
-PATIENCE_S = 60.0
-"""How long who waits for something waits for it, where nothing else is said."""
+PATIENCE_S = 180.0
+"""How long who waits for something waits for it, where nothing else is said: a start alone may take more than a minute."""
 
 Acknowledgement = Literal["delivered", "read", "played"]
 Policy = Literal["none", "delivered", "read", "played"]

@@ -37,6 +37,10 @@ CUSTOMER = "559199999999"
 """Somebody to write to from the first minute: the number of the handbook's examples."""
 
 
+SCAN_PATIENCE_S = 60.0
+"""Somebody looks on."""
+
+
 class Playground:
     """Any thread. Methods raise ValueError where the network refuses, and TimeoutError; both with a sentence."""
 
@@ -47,7 +51,7 @@ class Playground:
     def scan(self, number: str, qr: str) -> None:
         """Have the phone of this number scan a code, and wait until the link is accepted."""
         with refusing():
-            self._network.phone(number).scan(qr)
+            self._network.phone(number).scan(qr, timeout_s=SCAN_PATIENCE_S)
 
     def send(self, sender: str, to: str, text: str) -> str:
         """Have the phone of `sender` send a text; the message's id."""

@@ -19,6 +19,7 @@ from chatbot_erp.eventstore.events import InstanceCreated, MessageAccepted
 from chatbot_erp.eventstore.lease import ALONE, VISITOR, Lease, Node, decide
 from chatbot_erp.eventstore.postgres_store import verify
 from node_stores import ONCE, PATIENCE_S, PATIENT, A, B, Direct, Facts, Heard, opened
+from waiting import wait_until
 
 SHORT = Node(name="a", movable=True, lease_s=2.0)
 
@@ -62,15 +63,9 @@ def test_a_node_keeps_its_lease_however_long_its_beginning_takes(database: str, 
         seen = "SELECT seen_at FROM nodes WHERE name = 'a'"
         while (first := former.execute(seen).fetchone()) is None:
             assert not beginning.done()
-        deadline = time.monotonic() + PATIENCE_S
-        while (
-            former.execute(
-                f"{seen} AND seen_at > %s".encode(), (first[0] + timedelta(seconds=SHORT.lease_s),)
-            ).fetchone()
-            is None
-        ):
-            assert time.monotonic() < deadline
-            assert not beginning.done()
+        later = f"{seen} AND seen_at > %s".encode(), (first[0] + timedelta(seconds=SHORT.lease_s),)
+        wait_until(lambda: beginning.done() or former.execute(*later).fetchone())
+        assert not beginning.done()
         former.execute("SELECT pg_advisory_unlock(7167, hashtext('a'))")
         beginning.result(PATIENCE_S).close()
 
@@ -137,12 +132,14 @@ def test_who_sees_that_a_lease_has_lapsed_looks_at_once_what_is_to_be_taken(
         def commits() -> int:
             return sum(mark for (mark,) in direct("SELECT mark FROM writers"))  # type: ignore[attr-defined]
 
-        before, deadline = commits(), time.monotonic() + PATIENCE_S
-        while commits() == before:
-            assert time.monotonic() < deadline
+        before = commits()
+
+        def has_looked() -> bool:
             # Again and again: it may have been its turn just then.
             direct("UPDATE nodes SET lease_until = clock_timestamp() - interval '1 second' WHERE name = 'a'")
-            time.sleep(0.05)
+            return commits() != before
+
+        wait_until(has_looked)
 
 
 def test_after_an_outage_that_was_longer_than_all_leases_nobody_is_taken_for_dead(

@@ -5,7 +5,6 @@ import hashlib
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -21,6 +20,7 @@ from chatbot_erp.eventstore.log_reader import LogReader
 from chatbot_erp.eventstore.store import EventStore, NewEvent, Settings
 from chatbot_erp.eventstore.verify import verify
 from chatbot_erp.eventstore.walk import Report
+from waiting import wait_until
 
 Facts = Callable[..., NewEvent]
 EVENTS = 60
@@ -138,10 +138,8 @@ def test_a_log_in_which_nothing_happens_gets_a_checkpoint_of_its_end(
     with open_store(Settings(checkpoint_quiet=timedelta(milliseconds=100))) as store:
         for version in range(2):  # only the first of them is due for one
             store.append("s", version, [new(PingSent(message_id="m"))], snapshot=b"").result()
-            deadline = time.monotonic() + 60
-            while store.checkpoints(limit=1)[0].position != version + 1:
-                assert time.monotonic() < deadline, "nobody signed the end"
-                time.sleep(0.01)
+            end = version + 1
+            wait_until(lambda end=end: store.checkpoints(limit=1)[0].position == end)  # type: ignore[misc]
         report = check()
         assert (report.problem, report.checkpoints) == (None, 2)
 

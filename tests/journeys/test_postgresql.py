@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -34,12 +33,11 @@ def command(*arguments: str | Path) -> str:
     return subprocess.run(line, capture_output=True, text=True, check=True).stdout
 
 
-def wait_for_status(manager: ManagerProcess, path: str, status: int, patience_s: float = 60.0) -> None:
-    deadline = time.monotonic() + patience_s
-    while manager.call("GET", path).status_code != status:
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{path} does not answer {status}.")
-        time.sleep(0.05)
+def wait_for_status(manager: ManagerProcess, path: str, status: int) -> None:
+    wait_until(
+        lambda: manager.call("GET", path).status_code == status,
+        describe=lambda: f"{path} answers {manager.call('GET', path).text}, not {status}",
+    )
 
 
 def test_a_manager_whose_database_others_took_over_ends_for_somebody_to_start_it(
@@ -50,7 +48,7 @@ def test_a_manager_whose_database_others_took_over_ends_for_somebody_to_start_it
             direct.execute("UPDATE chatbot_erp.nodes SET epoch = epoch + 1")
         with suppress(requests.ConnectionError):
             manager.create("empresa_x")
-        assert manager.wait_ended(60.0) == EXIT_SUPERSEDED
+        assert manager.wait_ended() == EXIT_SUPERSEDED
         manager.start()
         manager.create("empresa_x")
 
@@ -115,7 +113,7 @@ def test_while_postgresql_is_away_sends_are_refused_and_then_everything_goes_on(
         manager.wait_still("empresa_x")
         server.kill()
         if kept == "database":
-            phone.wait_offline(timeout_s=60)
+            phone.wait_offline()
         customer.send(phone.number, "Enquanto isso")
         refused = manager.send("empresa_x", customer.number, "Nunca")
         assert (refused.status_code, refused.json()["type"]) == (503, "/problems/store-unavailable")

@@ -42,7 +42,9 @@ def text(payload: Any) -> Any:
 
 
 def await_standing(manager: ManagerProcess, wanted: Callable[[Any], bool]) -> Any:
-    return wait_until(lambda: shown if wanted(shown := control(manager, "GET")) else None)
+    return wait_until(
+        lambda: shown if wanted(shown := control(manager, "GET")) else None, describe=lambda: control(manager, "GET")
+    )
 
 
 def test_a_receiver_that_was_gone_is_told_everything_when_it_is_enabled_also_after_a_restart(

@@ -62,7 +62,10 @@ class InnerNumber:
         return actor
 
     def wait(self, wanted: Callable[[InstanceView], Any]) -> InstanceView:
-        return wait_until(lambda: view if wanted(view := self.manager.directory.view(self.name)) else None)
+        return wait_until(
+            lambda: view if wanted(view := self.manager.directory.view(self.name)) else None,
+            describe=lambda: self.manager.directory.view(self.name),
+        )
 
     def await_successor(self, former: pykka.ActorRef[Any]) -> None:
         """Wait until another actor is in the place of this one."""

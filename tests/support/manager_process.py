@@ -179,17 +179,13 @@ class ManagerProcess:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    def wait_until(
-        self, name: str, wanted: Callable[[Any], bool], *, timeout_s: float = PATIENCE_S, every_s: float = 0.02
-    ) -> Any:
+    def wait_until(self, name: str, wanted: Callable[[Any], bool], *, timeout_s: float = PATIENCE_S) -> Any:
         """Look at an instance until it is as wanted."""
-        deadline = time.monotonic() + timeout_s
-        while time.monotonic() < deadline:
-            view = self.view(name)
-            if wanted(view):
-                return view
-            time.sleep(every_s)
-        raise TimeoutError(f"{name} is {self.view(name)}; log: {end_of(self.log)}")
+        return wait_until(
+            lambda: view if wanted(view := self.view(name)) else None,
+            timeout_s,
+            describe=lambda: f"{name} is {self.view(name)}; log: {end_of(self.log)}",
+        )
 
     def wait_connected(self, name: str, *, timeout_s: float = PATIENCE_S) -> Any:
         return self.wait_until(name, lambda view: view["status"] in OPERATIONAL, timeout_s=timeout_s)
@@ -204,11 +200,11 @@ class ManagerProcess:
     def wait_erased(self, instance: str, *, timeout_s: float = PATIENCE_S) -> None:
         """Wait until nothing of this instance's session is left."""
 
-        def is_erased() -> bool:
-            in_files = any((self.data_dir / "sessions").glob(f"{instance}*"))
-            return not in_files and not (self.database and instance in owners(self.database))
+        def left() -> list[str]:
+            files = [path.name for path in (self.data_dir / "sessions").glob(f"{instance}*")]
+            return files + [each for each in owners(self.database) if each == instance] if self.database else files
 
-        wait_until(is_erased, timeout_s)
+        wait_until(lambda: not left(), timeout_s, describe=left)
 
     def pair(self, name: str, phone: Phone, webhook_url: str = "http://127.0.0.1:9/nobody") -> Any:
         """Create an instance, scan its QR with the phone, and wait until it is connected."""
@@ -223,7 +219,11 @@ class ManagerProcess:
 
     def wait_event(self, name: str, kind: str, *, count: int = 1, timeout_s: float = PATIENCE_S) -> None:
         """Wait until so many events of this type are in the log of an instance."""
-        wait_until(lambda: len(self.events(name, kind)) >= count, timeout_s)
+        wait_until(
+            lambda: len(self.events(name, kind)) >= count,
+            timeout_s,
+            describe=lambda: f"not {count} {kind} in {[event['type'] for event in self.events(name)[-40:]]}",
+        )
 
     def events(self, name: str, *types: str) -> list[Any]:
         """The whole log of an instance, read page by page."""

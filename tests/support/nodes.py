@@ -17,6 +17,7 @@ import requests
 from chatbot_erp.sandbox.client import Network, Phone
 from manager_process import OPERATIONAL, ManagerProcess, end_of
 from receiver import Receiver
+from waiting import wait_until
 
 PATIENCE_S = 200.0
 LEASE_S = 5
@@ -96,11 +97,7 @@ def living(manager: ManagerProcess) -> dict[str, int]:
 
 def wait_for(condition: Callable[[], bool], *managers: ManagerProcess) -> None:
     """Where it takes too long, the error shows the ends of these managers' logs."""
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError("\n".join(tail(each) for each in managers))
-        time.sleep(0.05)
+    wait_until(condition, PATIENCE_S, describe=lambda: "\n".join(map(tail, managers)))
 
 
 def tail(manager: ManagerProcess) -> str:

@@ -233,7 +233,10 @@ class World:
         actor.ask(tidings.Deliver(command=command, caller=Future()))
 
     def wait(self, name: str, wanted: Any) -> InstanceView:
-        return wait_until(lambda: view if wanted(view := self.house.directory.view(name)) else None)
+        return wait_until(
+            lambda: view if wanted(view := self.house.directory.view(name)) else None,
+            describe=lambda: self.house.directory.view(name),
+        )
 
     def look_thoroughly(self) -> None:
         for _ in range(STAND_EVERY_LOOKS):
