@@ -188,7 +188,7 @@ class Channel(HTTPChannel):
     def _refuse(self, request: Parser, error: BadRequest) -> None:
         """Have what arrives answered so, behind whatever came before it on this connection."""
         with self.requests_lock:  # type: ignore[attr-defined]
-            if self.request is not request or self.will_close or self.close_when_flushed:
+            if self.request is not request or not self.connected or self.will_close or self.close_when_flushed:
                 return
             self.request = self.began = None
             request.error = error
@@ -208,9 +208,8 @@ class Channel(HTTPChannel):
 
     def end(self) -> None:
         """Close at once; of a body that was arriving nothing stays on the disk."""
-        request, self.request = self.request, None
-        if request is not None:
-            request.close()
+        if self.request is not None:
+            self.request.close()  # it stays where it is: waitress may be in the midst of it
         super().handle_close()
 
     def handle_close(self) -> None:

@@ -1,8 +1,10 @@
 """A connection as the server's loop and its threads share it."""
 
+import socket
 from threading import Condition
 from types import SimpleNamespace
 
+import pytest
 from waitress.adjustments import Adjustments
 from waitress.buffers import OverflowableBuffer
 
@@ -45,3 +47,18 @@ def test_an_answer_has_its_whole_time_to_be_taken_however_long_it_was_in_coming(
     channel.write_soon(b"another answer")
     assert channel.total_outbufs_len
     assert not channel.is_stuck()
+
+
+def test_a_caller_that_goes_before_it_is_told_to_go_on_is_nothing_to_complain_of(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Or anybody could fill the log: waitress does not expect its connection to end while it tells somebody to go on."""
+    ours, theirs = socket.socketpair()
+    server = SimpleNamespace(active_channels={}, pull_trigger=lambda: None)
+    channel = Channel(server, ours, ("127.0.0.1", 1), Adjustments(), map={})
+    theirs.sendall(b"POST /x HTTP/1.1\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n")
+    theirs.close()
+    channel.handle_read()
+    channel.end()
+    assert server.active_channels == {}
+    assert caplog.records == []
