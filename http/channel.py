@@ -6,6 +6,7 @@ from copy import copy
 from socket import SHUT_WR
 from typing import Any
 
+import structlog
 from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser, ParsingError
@@ -13,7 +14,7 @@ from waitress.task import WSGITask
 from waitress.utilities import BadRequest
 
 from chatbot_erp.actors.errors import Unavailable
-from chatbot_erp.http.problems import OF_ERROR, RequestRefused
+from chatbot_erp.http.problems import INTERNAL, OF_ERROR, RequestRefused
 from chatbot_erp.http.refusals import NotAdmitted, ProblemTask, RequestTimeout
 
 UPLOAD_CALL = re.compile(r"/instances/[^/]+/messages")
@@ -33,6 +34,8 @@ LINGER_BYTES = 8 * 1024 * 1024
 UPLOADS_AT_ONCE, UPLOADS_OF_ONE = 16, 8
 """So many requests may bring a file at a time, and so many for one instance: each has a temporary file, and a file
 that comes slowly, or waits for a slow number, leaves room for those of others."""
+
+log = structlog.get_logger()
 
 
 class AnswerTask(WSGITask):
@@ -87,8 +90,14 @@ class Question:
         self._request = request
 
     def service(self) -> None:
-        """Ask, and let the body come or refuse it."""
-        self._channel.decide(self._request, self._channel.server.objection(self._channel, self._request))
+        """Ask, and let the body come or refuse it. What goes wrong is an objection, too, or the caller would have no answer."""
+        objection: BadRequest | None
+        try:
+            objection = self._channel.server.objection(self._channel, self._request)
+        except Exception as ex:
+            log.error("a request failed", action="request_failed", exc_info=ex)
+            objection = NotAdmitted(RequestRefused(INTERNAL))
+        self._channel.decide(self._request, objection)
 
     def cancel(self) -> None:
         """Nobody answers any more."""

@@ -191,6 +191,19 @@ def test_a_file_is_refused_before_it_comes_where_nobody_can_tell_who_brings_it(
     assert_problem(hear(say(start(api_key="right"), head + b"\r\n{")), 503, "store-unavailable")
 
 
+def test_who_brings_a_file_is_answered_where_something_that_nobody_foresaw_goes_wrong(
+    start: Callable[..., Serving], manager: FakeManager
+) -> None:
+    def fail() -> None:
+        raise RuntimeError("on purpose")
+
+    manager.vault.asked = fail
+    head = UPLOAD + LARGE + b"X-API-Key: cerp_9f2c61d0_secret\r\n"
+    with capture_logs() as lines:
+        assert_problem(hear(say(start(api_key="right"), head + b"\r\n{")), 500, "internal-error")
+    assert [line["action"] for line in lines if line["log_level"] == "error"] == ["request_failed"]
+
+
 def test_a_file_for_which_the_disk_has_no_room_is_refused_and_its_caller_told(
     start: Callable[..., Serving], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
