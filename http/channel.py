@@ -2,13 +2,14 @@
 
 import re
 import time
+from contextlib import suppress
 from copy import copy
 from socket import SHUT_WR
 from typing import Any
 
 import structlog
 from waitress.adjustments import Adjustments
-from waitress.channel import HTTPChannel
+from waitress.channel import ClientDisconnected, HTTPChannel
 from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.task import WSGITask
 from waitress.utilities import BadRequest
@@ -29,7 +30,7 @@ STUCK_S = 60.0
 """A caller that has taken nothing for so long, while something waits for it, is let go."""
 
 LINGER_BYTES = 8 * 1024 * 1024
-
+GO_ON = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 UPLOADS_AT_ONCE, UPLOADS_OF_ONE = 16, 8
 """So many requests may bring a file at a time, and so many for one instance: each has a temporary file, and a file
@@ -154,8 +155,25 @@ class Channel(HTTPChannel):
         """Let a large body come, or refuse it; any thread."""
         if objection is not None:
             self._refuse(request, objection)
+        else:
+            with self.requests_lock:  # type: ignore[attr-defined]
+                if self.request is request and request.expect_continue and not self.requests:
+                    self.send_continue()
         self.asking = False
         self.server.pull_trigger()
+
+    def send_continue(self) -> None:
+        """As waitress, which would tell callers to go on with what is refused, or whole, already.
+
+        Nor is anybody told so as long as it is not decided whether the large body may come.
+        """
+        request = self.request
+        if request is None or request.completed or (request.is_upload and not request.is_admitted):
+            return
+        request.expect_continue = False
+        self.sent_continue = True
+        with suppress(ClientDisconnected):
+            self.write_soon(GO_ON)
 
     @property
     def uploads(self) -> tuple[str, ...]:

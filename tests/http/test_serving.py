@@ -72,6 +72,19 @@ def test_an_answer_comes_in_one_piece(start: Callable[..., Serving]) -> None:
         assert connection.recv(65536).endswith(b'\r\n\r\n{"status":"alive"}')
 
 
+def test_a_caller_who_would_go_on_and_has_nothing_more_is_answered(start: Callable[..., Serving]) -> None:
+    head = b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nExpect: 100-continue\r\n\r\n"
+    assert hear(say(start(), head))[0] == 200
+
+
+def test_who_asks_whether_a_body_may_come_is_told_to_go_on_and_answered(start: Callable[..., Serving]) -> None:
+    head = f"POST /instances/a/message HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(MESSAGE)}\r\n".encode()
+    with say(start(), head + b"Connection: close\r\nExpect: 100-continue\r\n\r\n") as connection:
+        assert connection.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(MESSAGE)
+        assert hear(connection)[0] == 200
+
+
 def test_an_answer_without_a_body_has_its_head(start: Callable[..., Serving]) -> None:
     server = start()
     assert ask(server, "HEAD", "/livez")[::2] == (200, b"")

@@ -161,6 +161,35 @@ def test_what_is_no_message_may_not_be_as_large_as_a_file(start: Callable[..., S
     assert_problem(hear(say(start(api_key="right"), large)), 413, "content-too-large")
 
 
+def test_who_asks_whether_a_file_may_come_is_told_when_that_is_known(
+    start: Callable[..., Serving], manager: FakeManager
+) -> None:
+    asked, go_on = Event(), Event()
+
+    def hang() -> None:
+        asked.set()
+        assert go_on.wait(PATIENCE_S)
+
+    manager.vault.asked = hang
+    server = start(api_key="right")
+    head = UPLOAD + LARGE + b"Expect: 100-continue\r\n"
+    stranger = say(server, head + b"X-API-Key: cerp_9f2c61d0_secret\r\n\r\n")
+    assert asked.wait(PATIENCE_S)
+    stranger.settimeout(0.0)
+    with pytest.raises(BlockingIOError):
+        stranger.recv(1)
+    stranger.settimeout(PATIENCE_S)
+    go_on.set()
+    assert_problem(hear(stranger), 401, "unauthenticated")
+    with say(server, head + b"X-API-Key: right\r\n\r\n") as known:
+        assert known.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+def test_who_asks_whether_a_body_may_come_that_is_too_large_is_not_told_to_go_on(start: Callable[..., Serving]) -> None:
+    head = b"POST /instances/create HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2147483648\r\n"
+    assert_problem(hear(say(start(), head + b"Expect: 100-continue\r\n\r\n")), 413, "content-too-large")
+
+
 def test_nobody_waits_where_it_cannot_be_told_for_a_while_who_brings_a_file(
     start: Callable[..., Serving], manager: FakeManager
 ) -> None:
