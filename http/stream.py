@@ -8,9 +8,11 @@ where it was.
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
+from itertools import chain
 from threading import Lock
 
 import msgspec
+import structlog
 
 from chatbot_erp.actors.manager import Manager
 from chatbot_erp.eventstore.errors import StoreError
@@ -41,6 +43,8 @@ FORGETTING = frozenset({EVENT_NAMES[SubjectErased], EVENT_NAMES[ContentExpired]}
 Read = Callable[[int], tuple[list[Recorded], int]]
 """What a consumer is to hear of behind a position, and up to which one that is all."""
 
+log = structlog.get_logger()
+
 
 class EventStream:
     """`GET /events/stream`: what `GET /events` shows, as it happens."""
@@ -65,10 +69,11 @@ class EventStream:
         gone = req.env.get("waitress.client_disconnected", lambda: False)
         names = req.grant.instances if req.grant is not None else None
         read = reading(self._manager.store, stream, types, names)
+        told = tell(self._manager, read, after, self._heartbeat_s, gone, lambda: self._still_opens(req))
+        opening = next(told)
         # Last, as nothing may fail between here and the answer that gives the place back.
         self._places.take(req.caller, STREAMS if names is None else STREAMS_OF_ONE)
-        told = tell(self._manager, read, after, self._heartbeat_s, gone, lambda: self._still_opens(req))
-        resp.stream = Held(told, lambda: self._places.leave(req.caller))
+        resp.stream = Held(chain([opening], told), lambda: self._places.leave(req.caller))
 
 
 class Places:
@@ -154,8 +159,9 @@ def tell(
 ) -> Iterator[bytes]:
     """Chunks of Server-Sent Events, until the consumer has left, may hear no more, or the manager stops.
 
-    Also until the log cannot be read: the consumer comes back, and is told.
+    Also until the log cannot be read: the consumer comes back, and is told. Raises `StoreError` before the first chunk.
     """
+    records, reached = read(after)
     # With a position from the start a consumer whose connection breaks before anything happens misses nothing either.
     yield f"retry: {RECONNECT_MS}\nid: {after}\n\n".encode()
     said_at = asked_at = time.monotonic()
@@ -164,20 +170,22 @@ def tell(
             if not still_opens():
                 return
             asked_at = time.monotonic()
-        try:
-            records, after = read(after)
-        except StoreError:
-            return
         # One by one: a consumer that does not keep up then has little waiting for it.
         for record in records:
             yield frame(payloads.logged(record))
             said_at = time.monotonic()
         if time.monotonic() - said_at >= heartbeat_s:
             # An id without data is no event, but the consumer will come back with it.
-            yield f"id: {after}\n\n".encode()
+            yield f"id: {reached}\n\n".encode()
             said_at = time.monotonic()
         if not records:
-            manager.store.await_beyond(after, min(GLANCE_S, heartbeat_s))
+            manager.store.await_beyond(reached, min(GLANCE_S, heartbeat_s))
+        try:
+            records, reached = read(reached)
+        except StoreError as ex:
+            if not manager.draining:
+                log.warning("a stream ended: its log cannot be read", action="stream_ended", error=type(ex).__name__)
+            return
 
 
 def frame(event: payloads.LoggedEvent) -> bytes:

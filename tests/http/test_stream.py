@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 from tests.http.conftest import MOMENT
 
 from chatbot_erp.actors.api_keys import Scope
 from chatbot_erp.actors.config import Config
-from chatbot_erp.eventstore.errors import StoreUnavailable
+from chatbot_erp.eventstore.errors import LogCorrupt, StoreUnavailable
 from chatbot_erp.eventstore.events import PingSent, Status, SubjectErased
 from chatbot_erp.eventstore.store import EventStore, NewEvent
 from chatbot_erp.http import channel, stream
@@ -256,12 +257,25 @@ def test_a_stream_ends_in_order_where_the_log_cannot_be_read_any_more(
     def refuse(**_: object) -> list[object]:
         raise StoreUnavailable("io", "on purpose")
 
-    with listening(server) as ear:
+    with listening(server) as ear, capture_logs() as lines:
         ping(manager, "a", "x")
         ear.frame()
         monkeypatch.setattr(manager.store, "read_on", refuse)
         assert b"data" not in ear.answer.read()
     assert caplog.records == []
+    assert [line["error"] for line in lines if line["action"] == "stream_ended"] == ["StoreUnavailable"]
+
+
+def test_a_consumer_that_comes_to_a_log_that_cannot_be_read_is_told_so(
+    server: Serving, manager: FakeManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(**_: object) -> list[object]:
+        raise LogCorrupt("on purpose", 7)
+
+    monkeypatch.setattr(manager.store, "read_on", refuse)
+    with listening(server, "/events/stream?after=0") as ear:
+        assert ear.answer.status == 500
+        assert msgspec.json.decode(ear.answer.read())["type"] == "/problems/internal-error"
 
 
 def test_a_stream_ends_when_the_manager_stops(server: Serving, manager: FakeManager) -> None:
