@@ -20,6 +20,7 @@ export class WebhookCard {
   #dead = h("ul", {});
   #letters;
   #actions = h("div", { class: "buttons" });
+  #change = null;
   #disabled = null;
 
   constructor(name, mayManage) {
@@ -28,9 +29,10 @@ export class WebhookCard {
     this.#letters = h("div", { class: "letters", hidden: true }, h("h4", {}, t("deadLetters")), this.#dead,
       mayManage && this.#button("redrive", "redrive", async () =>
         say(t("redriven", { n: (await post(this.#at("/redrive"), {})).queued }))));
+    this.#change = mayManage && this.#urlForm();
     this.element = h("section", { class: "card webhook", id: "webhook", hidden: true }, h("h3", {}, t("deliveries")), this.#endpoints,
       this.#facts, h("h4", {}, t("lastAttempts")), this.#attempts, this.#letters,
-      mayManage && this.#actions, mayManage && this.#urlForm(), mayManage && this.#replayForm());
+      mayManage && this.#actions, this.#change, mayManage && this.#replayForm());
   }
 
   async refresh() {
@@ -42,7 +44,7 @@ export class WebhookCard {
     } catch (problem) {
       if (problem.status !== 404) throw problem;
       // The instance is gone, or the endpoint that was looked at.
-      if (wanted === this.#endpoint) this.#endpoint = FIRST;
+      if (wanted === this.#endpoint) this.#turnTo(FIRST);
       if (wanted === FIRST) this.element.hidden = true;
       else await this.refresh();
       return;
@@ -62,8 +64,15 @@ export class WebhookCard {
     return at(this.#name, `/webhook${rest}?endpoint=${encodeURIComponent(this.#endpoint)}${more}`);
   }
 
-  #choose(endpoint) {
+  /** Look at another endpoint; what was typed for the one before is not for it. */
+  #turnTo(endpoint) {
     this.#endpoint = endpoint;
+    this.#url = "";
+    if (this.#change) this.#change.open = false;
+  }
+
+  #choose(endpoint) {
+    this.#turnTo(endpoint);
     this.refresh().catch((problem) => say(problem.message, "bad"));
   }
 
@@ -121,7 +130,9 @@ export class WebhookCard {
     const summary = h("summary", {}, t("changeUrl"));
     const details = h("details", { toggle: () => { if (details.open) url.value = this.#url; } }, summary,
       form({ id: "change-url" }, async () => {
-        await call("PATCH", this.#at(), { url: url.value });
+        const path = this.#at();
+        await get(path); // one that is gone is not made anew
+        await call("PATCH", path, { url: url.value });
         say(t("urlChanged", { url: url.value }));
         details.open = false;
         summary.focus();

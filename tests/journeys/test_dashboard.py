@@ -359,6 +359,27 @@ def test_a_webhook_that_was_given_a_wrong_url_gets_another(
     receiver.wait_for(lambda payload: payload["event"] == "instance.status")
 
 
+def test_a_url_that_is_typed_for_one_endpoint_is_given_to_no_other(
+    page: Page, house: ManagerProcess, receiver: Receiver, name: str
+) -> None:
+    house.create(name, receiver.url("/first"))
+    crm = f"/instances/{name}/webhook?endpoint=crm"
+    house.call("PATCH", crm, json={"url": receiver.url("/crm")})
+    go_to(page, name)
+    card = page.locator("#webhook")
+    url, change = card.get_by_label("Webhook URL"), card.get_by_text("Change the URL…")
+    change.click()
+    url.fill(receiver.url("/for-first"))
+    card.get_by_label("Endpoint").select_option("crm")
+    expect(url).to_be_hidden()
+    expect(card.locator(".facts")).to_contain_text(receiver.url("/crm"))
+    change.click()
+    expect(url).to_have_value(receiver.url("/crm"))
+    house.call("DELETE", crm)
+    expect(url).to_be_hidden()
+    expect(card.locator(".facts")).to_contain_text(receiver.url("/first"))
+
+
 def test_since_when_an_endpoint_fails_and_when_it_is_tried_again_is_shown(
     page: Page, house: ManagerProcess, linked: Phone, name: str
 ) -> None:
