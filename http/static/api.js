@@ -27,7 +27,10 @@ export async function call(method, path, body = undefined) {
   } catch {
     throw new Problem(0, t("offline"));
   }
-  const document = answer.status === 204 ? null : await answer.json().catch(() => ({}));
+  const document = answer.status === 204 ? null : await answer.json().catch(() => {
+    if (answer.ok) throw new Problem(0, t("offline")); // it broke off: what is in half of it is unknown
+    return {};
+  });
   if (answer.ok) return document;
   if (answer.status === 401 && path !== "/session") onSignedOut.listener();
   throw new Problem(answer.status, refusal(document ?? {}));

@@ -104,6 +104,15 @@ def test_of_a_refusal_each_part_that_is_wrong_is_said_and_none_twice(new_visitor
     assert in_portuguese == "O WhatsApp não aceitou. $& is dear · name: too long"
 
 
+def test_an_answer_that_breaks_off_is_no_success_and_a_refusal_stays_one(new_visitor: NewVisitor) -> None:
+    page = new_visitor().visit()
+    statuses = iter((200, 502))
+    page.route("**/half", lambda route: route.fulfill(status=next(statuses), body='{"messageId": "3EB'))
+    call = "import('/static/api.js').then(({ get }) => get('/half')).catch(({ status, message }) => [status, message])"
+    assert page.evaluate(call) == [0, "the manager does not answer"]
+    assert page.evaluate(call) == [502, "HTTP 502"]
+
+
 def test_on_a_phone_the_secret_of_a_new_webhook_stands_with_its_instance_until_somebody_has_it(
     new_visitor: NewVisitor, house: ManagerProcess, linked: Phone, name: str
 ) -> None:
