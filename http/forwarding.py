@@ -74,9 +74,7 @@ class Forwarder:
 
     def heed(self, living: Mapping[str, str]) -> None:
         """These nodes live, and are reached there. One that froze answers nothing more, and its lines stay open."""
-        addresses = [urlsplit(url) for url in living.values()]
-        kept = {(url.hostname or "", url.port or (443 if url.scheme == "https" else 80)) for url in addresses}
-        self._lines.cut_all_but(kept)
+        self._lines.cut_all_but(living.values())
 
     def is_forwarded(self, req: Request) -> bool:
         """Whether another node asks: what it asks is about what is here. Where there are no others nobody is believed that.

@@ -8,6 +8,7 @@ from weakref import WeakSet
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import LocationValueError
 
 
 class Lines:
@@ -38,11 +39,22 @@ class Lines:
         self.plain, self.secure = PlainPool, SecurePool
         self._opened, self._door = opened, door
 
-    def cut_all_but(self, kept: Collection[tuple[str, int]]) -> None:
-        """Whoever waits at one to another host and port is told that it broke."""
+    def cut_all_but(self, urls: Collection[str]) -> None:
+        """Whoever waits at one to another host and port than these have is told that it broke."""
+        kept = {address(url) for url in urls}
         with self._door:
             lines = [line for line in self._opened if (line.host, line.port) not in kept]
         for line in lines:
             if (end := line.sock) is not None:
                 with suppress(OSError):
                     end.shutdown(socket.SHUT_RDWR)
+
+
+def address(url: str) -> tuple[str, int | None] | None:
+    """The host and the port of a URL as a connection has them: a name may be written in several ways. None of no URL."""
+    try:
+        pool = urllib3.connection_from_url(url)
+    except LocationValueError:
+        return None
+    line = pool.ConnectionCls(pool.host, pool.port)
+    return line.host, line.port
