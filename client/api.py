@@ -12,6 +12,7 @@
 What has no method of its own is asked with `call`. Any thread may use a client; a call that fails is not repeated.
 """
 
+import re
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -33,6 +34,8 @@ PIECE = 256 * 1024
 TIMEOUT_S = 100.0
 """A send is answered within 90 s, whatever WhatsApp does."""
 
+SECONDS = re.compile(r"[0-9]{1,9}")
+
 UPLOAD_S = 600.0
 """So much longer may one with a file take."""
 
@@ -52,7 +55,9 @@ class Refused(ClientError):
     """
 
     def __init__(self, problem: Problem, retry_after_s: int | None = None) -> None:
-        super().__init__(f"{problem.detail or problem.title} {problem.action}".strip())
+        words = f"{problem.detail or problem.title} {problem.action}".strip()
+        wrong = [f"{each.field}: {each.detail}" for each in problem.errors if each.detail != problem.detail]
+        super().__init__(" · ".join([words, *wrong]))
         self.problem = problem
         self.retry_after_s = retry_after_s
 
@@ -206,7 +211,7 @@ class Client:
             raise Unreachable(f"{self._url} does not answer: {ex}") from ex
         if not 200 <= response.status < 300:
             after = response.headers.get("Retry-After", "")
-            raise Refused(_problem(response), int(after) if after.isdecimal() else None)
+            raise Refused(_problem(response), int(after) if SECONDS.fullmatch(after) else None)
         if not response.data:
             return None
         try:

@@ -140,14 +140,16 @@ def test_a_refusal_says_its_type_its_sentence_and_what_to_do(httpserver: HTTPSer
         "errors": [{"field": "name", "in": "body", "detail": "It is required."}],
     }
     httpserver.expect_request("/instances").respond_with_json(problem, 422, content_type="application/problem+json")
-    with pytest.raises(Refused, match="not what this call takes. Correct what 'errors' names.$") as caught:
+    with pytest.raises(
+        Refused, match="not what this call takes. Correct what 'errors' names. · name: It is required.$"
+    ) as caught:
         Client(httpserver.url_for("/")).instances()
     assert caught.value.problem.type == "/problems/invalid-request"
     assert caught.value.problem.errors == (shapes.Wrong(field="name", detail="It is required."),)
     assert caught.value.retry_after_s is None
 
 
-@pytest.mark.parametrize(("header", "seconds"), [("7", 7), ("Wed, 21 Oct 2026 07:28:00 GMT", None)])
+@pytest.mark.parametrize(("header", "seconds"), [("7", 7), ("Wed, 21 Oct 2026 07:28:00 GMT", None), ("9" * 5000, None)])
 def test_a_refusal_says_when_it_may_be_tried_again(httpserver: HTTPServer, header: str, seconds: int | None) -> None:
     problem = {"type": "/problems/sending-too-fast", "title": "Too fast.", "status": 429}
     httpserver.expect_request("/instances").respond_with_json(problem, 429, {"Retry-After": header})
