@@ -11,6 +11,7 @@ from chatbot_erp.actors.webhook_shapes import WEBHOOKS
 from chatbot_erp.eventstore.errors import StoreUnavailable
 from chatbot_erp.http.auth import COOKIE
 from chatbot_erp.http.examples import examples
+from chatbot_erp.http.health import HEALTH_CALLS
 from chatbot_erp.http.operation import SANDBOX, TAGS, Operation
 from chatbot_erp.http.operations import OPERATIONS
 from chatbot_erp.http.parameters import HEADERS, PARAMETERS, parameter
@@ -209,7 +210,9 @@ def _problems(operation: Operation, problem: Json) -> Json:
 
     Whatever needs a key fails where the keys cannot be read, and where the node that would carry it out is away.
     """
-    kinds = [*operation.problems, FOREIGN_HOST, FOREIGN_ORIGIN, INTERNAL]
+    kinds = [*operation.problems, INTERNAL]
+    if operation.path not in HEALTH_CALLS:
+        kinds += [FOREIGN_HOST, FOREIGN_ORIGIN]
     if operation.scope is not None:
         kinds += [UNAUTHENTICATED, NOT_ALLOWED, TOO_MANY_FAILURES, OF_ERROR[StoreUnavailable], NO_NODE]
         if operation.method != "GET":

@@ -116,6 +116,11 @@ def test_answers_are_as_the_document_says(api: Caller, manager: FakeManager, doc
         OAS31Validator(whole, format_checker=OAS31Validator.FORMAT_CHECKER).validate(answer.json)
 
 
+def test_health_is_refused_to_nobody_and_nothing_else_is_said(document: Any) -> None:
+    assert set(document["paths"]["/livez"]["get"]["responses"]) == {"200", "500"}
+    assert set(document["paths"]["/readyz"]["get"]["responses"]) == {"200", "500", "503"}
+
+
 def test_every_body_has_examples_that_its_schema_allows(document: Any) -> None:
     for where, form in bodies(document):
         assert form["examples"], where
