@@ -74,8 +74,8 @@ class Parser(HTTPRequestParser):
         try:
             super().parse_header(header_plus)
         except ValueError as ex:
-            # Of an address that makes no sense, which waitress leaves to its loop: that hangs up and says so in the log.
-            raise ParsingError("Bad URI") from ex
+            # Of an address or a number that makes no sense; waitress leaves it to its loop: that hangs up and says so in the log.
+            raise ParsingError("The address or the length of the body makes no sense") from ex
         # The router takes any number of slashes for one; whoever goes by the path (lanes, uploads) is to see what it sees.
         self.path = "/" + self.path.lstrip("/")
         if self.command == "POST" and UPLOAD_CALL.fullmatch(self.path) and isinstance(self.adj, Knobs):
@@ -120,6 +120,8 @@ class Channel(HTTPChannel):
     """Of an answer; it goes out with what is written next."""
     sending = False
     """Whether a thread is at it right now: the loop would only turn in circles meanwhile."""
+    taken_at = 0.0
+    """When the caller last took something of what waits for it, by the monotonic clock."""
     refused = False
     asking = False
     """Whether it is not decided yet if the body that arrives may come: no more of it is read until then."""
@@ -184,7 +186,7 @@ class Channel(HTTPChannel):
     def write_soon(self, data: Any) -> Any:
         """As waitress, behind a head that waits."""
         if not self.total_outbufs_len:
-            self.last_activity = time.time()  # before that nothing waited to be taken
+            self.taken_at = time.monotonic()  # before that nothing waited to be taken
         head, self.head = self.head, b""
         return super().write_soon(head + data if head else data)
 
@@ -196,7 +198,7 @@ class Channel(HTTPChannel):
 
     def is_stuck(self) -> bool:
         """Whether something waits for someone who does not read any more: no socket says so, and no idle time counts then."""
-        return self.total_outbufs_len > 0 and time.time() - self.last_activity > STUCK_S
+        return self.total_outbufs_len > 0 and time.monotonic() - self.taken_at > STUCK_S
 
     def is_overdue(self, patience_s: float) -> bool:
         """Whether a request has been arriving for longer than `patience_s`, or a first one has not even begun to."""
@@ -265,9 +267,12 @@ class Channel(HTTPChannel):
     def _flush_some(self, do_close: bool = True) -> bool:
         self.sending = True
         try:
-            return bool(super()._flush_some(do_close=do_close))  # type: ignore[misc]
+            has_taken = bool(super()._flush_some(do_close=do_close))  # type: ignore[misc]
         finally:
             self.sending = False
+        if has_taken:
+            self.taken_at = time.monotonic()
+        return has_taken
 
     def readable(self) -> bool:
         return self.lingers_until is not None or (not self.asking and bool(super().readable()))

@@ -1,5 +1,6 @@
 """A connection as the server's loop and its threads share it."""
 
+import math
 import socket
 from threading import Condition
 from types import SimpleNamespace
@@ -42,9 +43,18 @@ def test_the_loop_does_not_turn_for_a_connection_whose_answer_is_being_sent() ->
 
 def test_an_answer_has_its_whole_time_to_be_taken_however_long_it_was_in_coming() -> None:
     channel = Sending()
+    channel.taken_at = -math.inf
     assert channel.is_stuck()
     channel.total_outbufs_len = 0
     channel.write_soon(b"another answer")
+    assert channel.total_outbufs_len
+    assert not channel.is_stuck()
+
+
+def test_a_caller_that_takes_a_little_of_its_answer_is_not_stuck() -> None:
+    channel = Sending()
+    channel.taken_at = -math.inf
+    channel._flush_some()
     assert channel.total_outbufs_len
     assert not channel.is_stuck()
 

@@ -101,6 +101,7 @@ def test_an_answer_without_a_body_has_its_head(start: Callable[..., Serving]) ->
         (b"GET http://[x/ HTTP/1.1\r\n\r\n", 400, "bad-request"),
         (b"POST /x HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400, "bad-request"),
         (b"POST /x HTTP/1.1\r\nContent-Length: 5, 6\r\n\r\n", 400, "bad-request"),
+        (b"POST /x HTTP/1.1\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n", 400, "bad-request"),
         (b"POST /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n\r\n", 400, "bad-request"),
         (b"POST /x HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n", 501, "not-implemented"),
         (b"GET / HTTP/1.1\r\nX: " + b"x" * 40_000 + b"\r\n\r\n", 431, "headers-too-large"),
