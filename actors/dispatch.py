@@ -1,9 +1,9 @@
 """How what a caller wants gets to the actor of its instance, and the answer, or the verdict of what is sent, to the caller."""
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures import TimeoutError as FutureTimeout
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from typing import Any, assert_never
@@ -65,6 +65,11 @@ class Dispatch:
         self._send_timeout_s = config.send_timeout_s
         self._visits = files_at_once(config, "being fetched from URLs")
         self._urls = UrlFetcher(config.webhook_deny, config.media_max_bytes)
+        self._end: Future[Any] = Future()
+
+    def release(self) -> None:
+        """Who waits for a verdict does so no longer, and nobody will. Once."""
+        self._end.set_result(None)
 
     @contextmanager
     def drafted(self, name: str, draft: Draft, file: Parcel | str | None, *, waits: bool) -> Iterator[SendMessage]:
@@ -128,14 +133,13 @@ class Dispatch:
 
     def _verdict(self, caller: Future[Verdict], patience_s: float) -> Verdict:
         taken_in_s = min(ASK_PATIENCE_S, patience_s)
-        with suppress(FutureTimeout):
-            return caller.result(taken_in_s)
+        wait((caller, self._end), taken_in_s, FIRST_COMPLETED)
         if caller.cancel():
             raise Unavailable("The instance did not take the message in time. It is not sent.")
-        try:
-            return caller.result(patience_s - taken_in_s)
-        except FutureTimeout as ex:
-            raise OutcomeUnknown("WhatsApp has not acknowledged the message in time.") from ex
+        wait((caller, self._end), patience_s - taken_in_s, FIRST_COMPLETED)
+        if not caller.done():
+            raise OutcomeUnknown("WhatsApp has not acknowledged the message in time.")
+        return caller.result()
 
 
 def files_at_once(config: Config, way: str) -> Turnstile:

@@ -295,6 +295,10 @@ class Manager:
         self.audit.stop()
         self._house.supervisor.tell(tidings.Drain())
 
+    def release_callers(self) -> None:
+        """Who still waits for what it sends is told that the outcome is unknown, before it is cut off. Once."""
+        self._dispatch.release()
+
     def pulse_age_s(self) -> float:
         """How long ago the supervisor last looked around."""
         return self._house.pulse.age_s()

@@ -7,6 +7,7 @@ lanes, so that what waits for WhatsApp never keeps a look at an instance waiting
 import logging
 import re
 import time
+from collections.abc import Callable
 from copy import copy
 from threading import Event, Lock, Thread
 from typing import Any
@@ -65,6 +66,8 @@ LOOK_EVERY_S = 0.5
 """How often all connections are looked after. With 512 of them a look takes longer than a turn of the loop should."""
 
 STOP_PATIENCE_S = 20.0
+LAST_WORD_S = 1.0
+"""So long before the end whoever waits for WhatsApp is released: being told that an outcome is unknown beats being cut off."""
 
 PIPES = Lock()
 
@@ -203,9 +206,10 @@ class Listener(TcpWSGIServer):
 
 
 class Serving:
-    """A server that runs. `url` is where."""
+    """A server that runs. `url` is where; `release` has those answered who would wait beyond its end."""
 
-    def __init__(self, app: App, config: Config, request_patience_s: float) -> None:
+    def __init__(self, app: App, config: Config, request_patience_s: float, release: Callable[[], None]) -> None:
+        self._release = release
         self._map: dict[int, wasyncore.dispatcher] = {}
         self._lanes = Lanes(config.http_threads, shared=config.share)
         try:
@@ -266,17 +270,24 @@ class Serving:
             self._turn(LOOP_S)
         for listener in self._listeners:
             listener.end_listening()
-        while not (drained := all(listener.end_idle() for listener in self._listeners)):
-            patience_s = self._deadline - time.monotonic()
-            if patience_s <= 0:
-                break
-            self._turn(min(patience_s, LOOP_S))
+        if not (drained := self._drain(self._deadline - LAST_WORD_S)):
+            self._release()
+            drained = self._drain(self._deadline)
         for listener in self._listeners:
             for channel in list(listener.active_channels.values()):
                 channel.end()
         self._lanes.shutdown(1 if drained else 0)
         for listener in self._listeners:
             listener.end_pipe()
+
+    def _drain(self, deadline: float) -> bool:
+        """Let what runs finish until then; whether all of it has."""
+        while not all(listener.end_idle() for listener in self._listeners):
+            patience_s = deadline - time.monotonic()
+            if patience_s <= 0:
+                return False
+            self._turn(min(patience_s, LOOP_S))
+        return True
 
     def _turn(self, timeout_s: float) -> None:
         """One turn of the I/O loop. An error costs a moment, not the server."""
@@ -300,4 +311,4 @@ def start_http(
     """
     # One line for each request that waits a moment helps nobody.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
-    return Serving(create_app(manager, config, playground), config, request_patience_s)
+    return Serving(create_app(manager, config, playground), config, request_patience_s, manager.release_callers)

@@ -126,9 +126,13 @@ class FakeManager(Manager):
         self.trouble: str | None = None
         self.failure: Exception | None = None
         self.on_send: Callable[[], None] = lambda: None
+        self.on_release: Callable[[], None] = lambda: None
         self.counted = Tallies()
         self.measured = Latencies()
         self.vitals: tuple[Alive, ...] = ()
+
+    def release_callers(self) -> None:
+        self.on_release()
 
     def tallies(self) -> dict[tuple[str, str], int]:
         return self.counted.read()

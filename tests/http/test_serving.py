@@ -14,7 +14,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from chatbot_erp.actors.config import Config
-from chatbot_erp.http import channel
+from chatbot_erp.actors.errors import OutcomeUnknown
+from chatbot_erp.http import channel, serving
 from chatbot_erp.http.serving import LOOKING_THREADS, Serving, start_http
 from http_caller import MESSAGE, PATIENCE_S, ask, assert_problem, channels, hear, say, send
 from waiting import wait_until
@@ -206,6 +207,26 @@ def test_stopping_waits_no_longer_than_it_was_told(start: Callable[..., Serving]
     connection.close()
     go_on.set()
     assert done.wait(PATIENCE_S)
+
+
+def test_who_still_waits_shortly_before_the_end_is_answered(
+    start: Callable[..., Serving], manager: FakeManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = start()
+    begun, released = Event(), Event()
+
+    def wait_in_vain() -> None:
+        begun.set()
+        assert released.wait(PATIENCE_S)
+        raise OutcomeUnknown("on purpose")
+
+    manager.on_send, manager.on_release = wait_in_vain, released.set
+    monkeypatch.setattr(serving, "LAST_WORD_S", PATIENCE_S)
+    with ThreadPoolExecutor(1) as callers:
+        running = callers.submit(send, server)
+        assert begun.wait(PATIENCE_S)
+        server.stop(PATIENCE_S)
+        assert_problem(running.result(), 504, "outcome-unknown")
 
 
 def test_stopping_twice_is_stopping_once(start: Callable[..., Serving]) -> None:
