@@ -14,7 +14,7 @@ from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 from chatbot_erp.eventstore import keys_file
-from chatbot_erp.eventstore.database import FILE, create_private, sync_directory
+from chatbot_erp.eventstore.database import FILE, create_private, sync_directory, sync_file
 
 _OF_THIS_LIFE = ("*.lock", "*-wal", "*-shm", "*-journal", "hosts/*")
 """What is of no use to another process."""
@@ -106,7 +106,7 @@ def _copy_file(source: Path, target: Path) -> None:
             # Spools are read, and files end, by their times.
             seen = source.stat()
             os.utime(target, ns=(seen.st_atime_ns, seen.st_mtime_ns))
-            _sync(target)
+            sync_file(target)
     except (FileNotFoundError, sqlite3.OperationalError):
         target.unlink(missing_ok=True)
         if source.exists():
@@ -119,13 +119,8 @@ def _copy_database(original: sqlite3.Connection, target: Path) -> None:
         original.backup(made)
         # A copy at rest is one file: nothing of it shall stand in a write-ahead log beside it.
         made.execute("PRAGMA journal_mode=DELETE")
-    _sync(target)
+    sync_file(target)
 
 
 def _open(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=30)
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
