@@ -53,7 +53,7 @@ from typing import ClassVar
 class ManagerError(Exception):
     """Root of this room's errors; the message is one sentence for people.
 
-    `on_record`: the log has what was asked, and that it failed. To ask another node would have it done twice.
+    `on_record`: the log has what was asked, and that it failed. To ask another node would put it there once more.
     """
 
     code: ClassVar[str]
