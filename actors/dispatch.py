@@ -122,10 +122,11 @@ class Dispatch:
         match verdict:
             case MessageSent():
                 return Sent(message_id=verdict.message_id, jid=verdict.jid, sent_at=verdict.sent_at)
-            case MessageFailed(reason="not_on_whatsapp"):
-                raise NotOnWhatsApp(f"{command.number} is not on WhatsApp.")
             case MessageFailed(reason=reason, detail=detail):
-                raise OF_FAILURE.get(reason, WhatsAppRefused)(detail)
+                kind = OF_FAILURE.get(reason, WhatsAppRefused)
+                failure = kind(f"{command.number} is not on WhatsApp." if kind is NotOnWhatsApp else detail)
+                failure.on_record = True
+                raise failure
             case MessageOutcomeUnknown(reason=reason):
                 raise OutcomeUnknown(f"No acknowledgement came ({reason}).")
             case _:

@@ -51,11 +51,15 @@ from typing import ClassVar
 
 
 class ManagerError(Exception):
-    """Root of this room's errors; the message is one sentence for people."""
+    """Root of this room's errors; the message is one sentence for people.
+
+    `on_record`: the log has what was asked, and that it failed. To ask another node would put it there once more.
+    """
 
     code: ClassVar[str]
     title: ClassVar[str]
     action: ClassVar[str]
+    on_record = False
 
 
 class Refused(ManagerError):

@@ -4,6 +4,8 @@ The actor is the only writer of its stream. What it is told while the disk refus
 in `_owed`, and what a socket saw stays with its host; `RepeatDue` takes both up again.
 """
 
+import math
+import time
 from concurrent.futures import Future
 from contextlib import suppress
 from datetime import timedelta
@@ -54,6 +56,8 @@ LARGEST_BATCH = 64
 """Commands that share an append at most."""
 
 REPEAT_AFTER_S = 1.0
+SAME_OUTAGE_S = 60.0
+"""A log that refuses again within this time, and took nothing meanwhile, is in the outage of which it was said."""
 
 
 class InstanceActor(pykka.ThreadingActor):
@@ -75,8 +79,8 @@ class InstanceActor(pykka.ThreadingActor):
         self._callers = Callers(self._journal, most=max(1, house.config.http_threads // 2))
         self._owed: list[Command] = []
         self._stalled = False
-        self._said_so = False
-        """Since the log last took something, whether it was said that it does not."""
+        self._refused_at = -math.inf
+        """When the log last refused something, where it took nothing since. Of monotonic time."""
         self._confirmations = Confirmations(instance)
         self._parking = Parking(instance, house)
         self._downloads = Downloads(
@@ -193,7 +197,7 @@ class InstanceActor(pykka.ThreadingActor):
                 written = self._journal.write()
             if not written:
                 continue
-            self._said_so = False
+            self._refused_at = -math.inf
             self._publish()
             for each in written:
                 self._house.tallies.count(EVENTS, each.record.type)
@@ -326,10 +330,11 @@ class InstanceActor(pykka.ThreadingActor):
     def _stall(self, ex: Exception) -> None:
         if self._stalled:
             return
-        if not self._said_so:
+        now = time.monotonic()
+        if now - self._refused_at > SAME_OUTAGE_S:
             # Not each second of an outage, for each number.
             log.warning("the log refuses writes", action="instance_stalled", instance=self._id, error=str(ex))
-        self._said_so = self._stalled = True
+        self._refused_at, self._stalled = now, True
         self._house.alarms.set(REPEAT_AFTER_S, lambda: self.actor_ref.tell(tidings.RepeatDue()))
 
     def _take_up(self) -> None:

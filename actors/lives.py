@@ -200,6 +200,13 @@ class Lives:
         if webhooks := self._webhooks.get(instance):
             webhooks.stop()
 
+    def resume_deliveries(self, instance: str) -> None:
+        """Have those of one instance go on that were stopped and have ended."""
+        if webhooks := self._webhooks.get(instance):
+            webhooks.resume()
+            # It knows its endpoints, which may be others by now.
+            self.tell(instance, tidings.Introduce())
+
     def delivers(self, instance: str) -> bool:
         """Whether deliveries of an instance, which were stopped, still go on."""
         webhooks = self._webhooks.get(instance)

@@ -32,16 +32,19 @@ AT_ONCE = 8
 """So many go at a time: each is to find the other node idle, and to be away for a moment only."""
 
 SLOW_S = 1.0
-"""Whose deliveries have not ended by then is in nobody's way: others begin to go."""
+"""Whose deliveries, and then whose messages, have not ended by then is in nobody's way: others begin to go."""
 
-MOST_WAITING = 8
-"""Who has more messages to send, which callers do not wait for, stays until they are sent: what is not by the end of the
-patience with it would fail."""
+SEND_S = 1.0
+"""What a message that waits is taken to need, beside its typing. Who has more to send than ends by the patience with it
+stays until that is sent, or it would fail."""
+
+INSTEAD_AFTER_S = 60.0
+"""Who could not go by then stays for good, where one that is idle can go instead."""
 
 ARRIVAL_PATIENCE_S = 5.0
 """So long one that has come is shown as coming at most."""
 
-LOOK_EVERY_S = 0.02
+LOOK_EVERY_S = 0.01
 PENDING_PATIENCE_S = 20.0
 """How long is waited for deliveries, and again for messages that are on their way."""
 
@@ -62,7 +65,7 @@ class Leaving:
         return time.monotonic() - self.since
 
     def takes_a_turn(self) -> bool:
-        return self.parting or self.age_s() < SLOW_S
+        return self.closing or self.age_s() < SLOW_S
 
 
 class Moves:
@@ -83,6 +86,8 @@ class Moves:
         self._here = here
         self._close = close
         self._leaving: dict[str, Leaving] = {}
+        self._put_off: dict[str, float] = {}
+        """Since when those stay that are to go, of monotonic time."""
 
     def has(self, instance: str) -> bool:
         """Whether it parts: nobody begins anything with it any more. Until its deliveries have ended it does all else."""
@@ -90,18 +95,20 @@ class Moves:
         return leaving is not None and (leaving.parting or leaving.given)
 
     def see(self, mine: Sequence[Placement]) -> None:
-        """This is what the node has; some of it others shall have."""
-        for placement in mine:
+        """This is what the node has; some of it others shall have. Those go first that have nothing to send."""
+        going = {placement.stream for placement in mine if placement.wanted is not None}
+        self._put_off = {instance: since for instance, since in self._put_off.items() if instance in going}
+        for placement in sorted(mine, key=lambda each: self._pending(each.stream)):
             instance = placement.stream
             if instance in self._leaving:
                 continue
             if placement.wanted is None:
                 if not self._lives.has(instance) and instance not in self._house.directory.missing():
                     self._arrive(instance)
-            elif (
-                self._has_room(Leaving.takes_a_turn)
-                and not self._would_lose(instance)
-                and (self._lives.has(instance) or not self._is_in_the_making(instance))
+            elif self._would_lose(instance):
+                self._put_off_or_exchange(instance, mine)
+            elif self._has_room(Leaving.takes_a_turn) and (
+                self._lives.has(instance) or not self._is_in_the_making(instance)
             ):
                 self._leave(instance)
 
@@ -159,11 +166,15 @@ class Moves:
         actor: Any = self._house.directory.actor(instance)
         late = leaving.age_s() > PENDING_PATIENCE_S
         if not leaving.parting:
-            if (late or not self._lives.delivers(instance)) and self._has_room(lambda each: each.parting):
+            delivers = self._lives.delivers(instance)
+            if not delivers and self._would_lose(instance):
+                del self._leaving[instance]
+                self._lives.resume_deliveries(instance)
+            elif (late or not delivers) and self._has_room(lambda each: each.parting and each.takes_a_turn()):
                 leaving.parting, leaving.since = True, time.monotonic()
                 self._house.directory.part(instance)
         elif not leaving.closing:
-            if late or not self._is_sending(instance):
+            if late or not self._pending(instance):
                 leaving.closing = True
                 self._close(instance)
         elif self._hosts.has(instance):
@@ -183,7 +194,33 @@ class Moves:
         view = self._house.directory.seen(instance)
         if view is None or self._house.is_ending():
             return False
-        return view.status is Status.SCAN_QR_CODE or len(view.pending) > MOST_WAITING
+        needs_s = len(view.pending) * (SEND_S + view.pacing.typing_s)
+        return view.status is Status.SCAN_QR_CODE or needs_s > PENDING_PATIENCE_S
+
+    def _put_off_or_exchange(self, instance: str, mine: Sequence[Placement]) -> None:
+        """There may be no moment in which it can go: then one goes that has nothing to do."""
+        now = time.monotonic()
+        if instance not in self._put_off:
+            self._put_off[instance] = now
+            log.info("an instance goes later", action="departure_put_off", instance=instance)
+        if now - self._put_off[instance] < INSTEAD_AFTER_S:
+            return
+        other = next((each.stream for each in mine if self._is_idle(each)), None)
+        if other is None:
+            return
+        try:
+            self._house.store.company.exchange(instance, other)
+        except StoreError as ex:
+            log.warning("an instance has not gone yet", action="departure_postponed", instance=instance, error=str(ex))
+        else:
+            self._put_off[instance] = now
+            log.info("another instance goes instead", action="departure_exchanged", instance=instance, other=other)
+
+    def _is_idle(self, placement: Placement) -> bool:
+        """Whether it stays, but could go as well."""
+        view = self._house.directory.seen(placement.stream)
+        stays = placement.wanted is None and not placement.fixed and placement.stream not in self._leaving
+        return stays and view is not None and not view.pending and view.status is not Status.SCAN_QR_CODE
 
     def _is_in_the_making(self, instance: str) -> bool:
         try:
@@ -191,9 +228,10 @@ class Moves:
         except StoreError:
             return True
 
-    def _is_sending(self, instance: str) -> bool:
+    def _pending(self, instance: str) -> int:
+        """How many messages of it wait for a verdict."""
         view = self._house.directory.seen(instance)
-        return view is not None and bool(view.pending)
+        return len(view.pending) if view is not None else 0
 
     def _is_quiet(self, actor: Any, leaving: Leaving) -> bool:
         """Whether all that it was told until now is in the log."""

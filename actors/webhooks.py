@@ -113,12 +113,17 @@ class Webhooks:
             return not self._actors
 
     def stop(self) -> None:
-        """Let all end with their present attempt; does not wait. No other is started any more."""
+        """Let all end with their present attempt; does not wait. No other is started until `resume`."""
         with self._lock:
             if self._ended:
                 return  # only the first stop is answered when they have told what they had to tell
             self._ended = True
         self._endings = [actor.stop(block=False) for actor in self.refs()]
+
+    def resume(self) -> None:
+        """Those that were stopped have ended: others are begun by the next `adjust`."""
+        with self._lock:
+            self._ended, self._endings, self._actors = False, [], {}
 
     def have_ended(self, until: float = 0.0) -> bool:
         """Whether all that were stopped have told what they had to tell; they are waited for until this monotonic time."""

@@ -2,8 +2,8 @@
 
 Each database is copied as it stood at one moment, which holds nobody up: a reader of a write-ahead log does not block
 its writer. The event log's moment comes first, because whatever its events refer to was on disk before them. Right after
-it comes the one of the keys, so that hardly ever anybody is forgotten in between: their key would be missing from the
-copy, and the event that says why.
+it comes the one of the keys. Where somebody was forgotten in between, both are chosen anew: their key would be missing from
+the copy, and the event that says why.
 """
 
 import os
@@ -14,7 +14,7 @@ from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 from chatbot_erp.eventstore import keys_file
-from chatbot_erp.eventstore.database import FILE, create_private, sync_directory
+from chatbot_erp.eventstore.database import FILE, create_private, sync_directory, sync_file
 
 _OF_THIS_LIFE = ("*.lock", "*-wal", "*-shm", "*-journal", "hosts/*")
 """What is of no use to another process."""
@@ -61,11 +61,10 @@ def copy(source: Path, target: Path, progress: Progress = lambda done, count: No
     try:
         with ExitStack() as held:
             log = held.enter_context(closing(_open(source / FILE))) if (source / FILE).exists() else None
-            if log is not None:
-                log.execute("BEGIN")
-                log.execute("SELECT 1 FROM sqlite_master").fetchone()  # its moment is that of the first look
-            files = contents(source)  # after it: to what is made later no event of the copy refers
+            files = _begin(source, draft, log, progress)
             for done, path in enumerate(files):
+                if path == Path(keys_file.FILE):
+                    continue
                 progress(done, len(files))
                 if path != Path(FILE) or log is None:
                     _copy_file(source / path, draft / path)
@@ -82,6 +81,32 @@ def copy(source: Path, target: Path, progress: Progress = lambda done, count: No
         shutil.rmtree(draft, ignore_errors=True)
         raise
     return len(files)
+
+
+def _begin(source: Path, draft: Path, log: sqlite3.Connection | None, progress: Progress) -> list[Path]:
+    """Choose the log's moment, and copy the keys; all that the copy consists of."""
+    while True:
+        forgotten = 0
+        if log is not None:
+            log.execute("BEGIN")
+            forgotten = _forgotten(log)  # its moment is that of the first look
+        files = contents(source)  # after it: to what is made later no event of the copy refers
+        progress(0, len(files))
+        _copy_file(source / keys_file.FILE, draft / keys_file.FILE)
+        if log is None:
+            return files
+        with closing(_open(source / FILE)) as later:
+            if _forgotten(later) == forgotten:
+                return files
+        log.execute("ROLLBACK")
+
+
+def _forgotten(log: sqlite3.Connection) -> int:
+    """How often somebody, or what was said long ago, was forgotten."""
+    (count,) = log.execute(
+        "SELECT count(*) FROM events INDEXED BY events_by_type WHERE type IN ('subject.erased', 'content.expired')"
+    ).fetchone()
+    return int(count)
 
 
 def _move_in(draft: Path, target: Path) -> None:
@@ -106,7 +131,7 @@ def _copy_file(source: Path, target: Path) -> None:
             # Spools are read, and files end, by their times.
             seen = source.stat()
             os.utime(target, ns=(seen.st_atime_ns, seen.st_mtime_ns))
-            _sync(target)
+            sync_file(target)
     except (FileNotFoundError, sqlite3.OperationalError):
         target.unlink(missing_ok=True)
         if source.exists():
@@ -119,13 +144,8 @@ def _copy_database(original: sqlite3.Connection, target: Path) -> None:
         original.backup(made)
         # A copy at rest is one file: nothing of it shall stand in a write-ahead log beside it.
         made.execute("PRAGMA journal_mode=DELETE")
-    _sync(target)
+    sync_file(target)
 
 
 def _open(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=30)
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())

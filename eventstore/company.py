@@ -116,6 +116,12 @@ class Company(Protocol):
     def hand_over(self, stream: str, /) -> Future[None]:
         """The instance is not touched here any more: let go of it."""
 
+    def exchange(self, going: str, staying: str, /) -> None:
+        """Of two that this node has: have the second one go where the first one was to go, which stays. Waits for nobody.
+
+        Nothing changes where that is not so any more.
+        """
+
     def close(self) -> None:
         """Hear of nothing more. Idempotent."""
 
@@ -181,6 +187,9 @@ class Alone:
         return {}
 
     def hand_over(self, stream: str, /) -> Future[None]:
+        raise NotImplementedError("nobody is there to take it")
+
+    def exchange(self, going: str, staying: str, /) -> None:
         raise NotImplementedError("nobody is there to take it")
 
     def close(self) -> None:

@@ -37,6 +37,12 @@ def create_private(path: Path) -> None:
     sync_directory(path.parent)
 
 
+def sync_file(path: Path) -> None:
+    """Make what is in the file survive a power cut. Raises OSError."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
 def sync_directory(directory: Path) -> None:
     """Make the names in `directory` survive a power cut. Raises OSError."""
     handle = os.open(directory, os.O_RDONLY)

@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 
 from chatbot_erp.eventstore import postgres, postgres_store
 from chatbot_erp.eventstore import verify as files
-from chatbot_erp.eventstore.database import FILE, migrate, open_writable, unavailable
+from chatbot_erp.eventstore.database import FILE, migrate, open_writable, sync_directory, sync_file, unavailable
 from chatbot_erp.eventstore.errors import LogCorrupt, StoreError
 from chatbot_erp.eventstore.keys_file import open_keys
 from chatbot_erp.eventstore.places import MOVED
@@ -57,7 +57,10 @@ def move(directory: Path, url: str, progress: Progress | None = None) -> Report:
                 raise LogCorrupt(
                     f"The log in the database is not the one of {directory}: {after.problem}", after.position
                 )
-            (directory / MOVED).write_text(f"{after.events} events, hash {after.hash}\n")
+            marker = directory / MOVED
+            marker.write_text(f"{after.events} events, hash {after.hash}\n")
+            sync_file(marker)
+            sync_directory(directory)
             return after
     except Timeout:
         raise StoreError(f"A manager works in {directory}: stop it first.") from None

@@ -152,6 +152,13 @@ class PostgresCompany:
 
         return self._errand(let_go)
 
+    def exchange(self, going: str, staying: str, /) -> None:
+        def exchange(ask: Ask) -> None:
+            ask("exchange", {"name": self._tenure.node.name, "going": going, "staying": staying})
+            ask("tell", ("placements",))
+
+        self._errand(exchange)
+
     def close(self) -> None:
         self._ending.set()
         if self._thread.is_alive():

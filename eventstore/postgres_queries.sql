@@ -160,6 +160,13 @@ DELETE FROM placements WHERE stream = %s AND node = %s;
 -- name: hand_over
 UPDATE placements SET node = wanted, wanted = NULL WHERE stream = %s AND node = %s AND wanted IS NOT NULL;
 
+-- name: exchange
+UPDATE placements AS p SET wanted = CASE WHEN p.stream = going.stream THEN NULL ELSE going.wanted END
+FROM placements AS going, placements AS staying
+WHERE going.stream = %(going)s AND going.node = %(name)s AND going.wanted IS NOT NULL
+  AND staying.stream = %(staying)s AND staying.node = %(name)s AND staying.wanted IS NULL AND NOT staying.fixed
+  AND p.stream IN (going.stream, staying.stream);
+
 -- name: fix
 UPDATE placements SET fixed = NOT fixed WHERE node = %(name)s AND fixed <> (stream = ANY(%(streams)s));
 

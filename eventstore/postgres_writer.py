@@ -318,9 +318,7 @@ class Writer:
         except BaseException:
             connection.close()
             raise
-        with self._growth:
-            self._position = position
-            self._growth.notify_all()
+        self.reach(position)
         return came_through
 
     def _sign_the_end(self) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import falcon
 import structlog
 
-from chatbot_erp.actors.errors import SendingTooFast
+from chatbot_erp.actors.errors import ManagerError, SendingTooFast
 from chatbot_erp.http.exchange import Request, Response
 from chatbot_erp.http.problems import (
     CHALLENGE,
@@ -39,6 +39,8 @@ def on_exception(req: Request, resp: Response, ex: Exception, params: dict[str, 
         answer(req, resp, kind, "Something that nobody foresaw went wrong.")
     else:
         answer(req, resp, kind, str(ex) or kind.title, getattr(ex, "errors", None))
+        if isinstance(ex, ManagerError) and ex.on_record:
+            req.instance = None
         if isinstance(ex, SendingTooFast):
             resp.set_header("Retry-After", str(ceil(ex.retry_after_s)))
 

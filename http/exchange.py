@@ -61,8 +61,8 @@ class Request(falcon.Request):
     """A request with an id of its own, which no other has; `callers_id` is the X-Request-Id that it came with.
 
     `caller` is who asks, `key` the id of their key, `grant` what they may do (None: nobody whom a key names), `instance`
-    the name of the one that is asked here where several nodes share them, `claim` the idempotency slot, `incoming` what a
-    resource has taken in that spools.
+    the name of the one that is asked here where several nodes share them, until it is nobody else's to do, `waited_s` how long
+    it was waited for, `claim` the idempotency slot, `incoming` what a resource has taken in that spools.
     """
 
     def __init__(self, env: dict[str, Any], options: falcon.RequestOptions | None = None) -> None:
@@ -77,6 +77,7 @@ class Request(falcon.Request):
         self.key: str | None = None
         self.grant: Grant | None = None
         self.instance: str | None = None
+        self.waited_s = 0.0
         self.claim: str | None = None
         self.incoming: Incoming | None = None
         self._body: bytes | None = None

@@ -35,7 +35,7 @@ GLANCE_S = 3.0
 """How long others are waited for where the answers of all are put together."""
 
 MOVE_PATIENCE_S = 3.0
-"""How long a call that changes something waits for an instance that is on its way from one node to another."""
+"""How long a call that changes something waits in all for an instance that is on its way from one node to another."""
 
 LOOK_EVERY_S = 0.05
 
@@ -97,7 +97,8 @@ class Forwarder:
         if answer.status == NO_NODE.status and is_of(NO_NODE, answer.data):
             return False
         resp.status, resp.problem, resp.data = answer.status, None, None
-        resp.delete_header("Retry-After")
+        for of_another_answer in ("Retry-After", "Content-Type"):
+            resp.delete_header(of_another_answer)
         for name, value in answer.headers.items():
             if name.lower() == "set-cookie":
                 resp.append_header(name, value)
@@ -189,8 +190,9 @@ class Router:
             name = "create"
         if name is None or route in FROM_THE_LOG:
             return
+        was_here = self._directory.has(name)
         self._find(name, req, resp)
-        if not resp.complete:
+        if not resp.complete and (was_here or self._directory.has(name)):
             req.instance = name
 
     def process_response(self, req: Request, resp: Response, resource: object, succeeded: bool) -> None:
@@ -203,12 +205,15 @@ class Router:
 
     def _find(self, name: str, req: Request, resp: Response) -> None:
         """Wait for one that moves. Where it is at another node, that has answered after this. Raises `RequestRefused`."""
-        deadline = time.monotonic() + MOVE_PATIENCE_S
-        while self._is_moving(name, req, resp):
-            # Threads for looks are few, and those who look come again anyway.
-            if req.method in SAFE or time.monotonic() > deadline:
-                raise RequestRefused(NO_NODE)
-            time.sleep(LOOK_EVERY_S)
+        begun_at = time.monotonic() - req.waited_s
+        try:
+            while self._is_moving(name, req, resp):
+                # Threads for looks are few, and those who look come again anyway.
+                if req.method in SAFE or time.monotonic() - begun_at > MOVE_PATIENCE_S:
+                    raise RequestRefused(NO_NODE)
+                time.sleep(LOOK_EVERY_S)
+        finally:
+            req.waited_s = time.monotonic() - begun_at
 
     def _is_elsewhere(self, name: str) -> bool:
         """Whether it stays with another machine, though this manager has the database to itself."""

@@ -228,6 +228,18 @@ def test_a_message_that_is_not_taken_in_time_is_refused_and_never_sent(world: Wo
     assert world.types().count("message.accepted") == 1
 
 
+def test_a_refusal_says_whether_the_log_has_the_message_that_failed(world: World) -> None:
+    manager = Manager(world.house, Eraser(world.house.store, world.house.config))
+    with pytest.raises(InstanceNotOperational) as before:
+        manager.send_text("shop", "5511987654321", "Olá")
+    world.connect()
+    world.house.switchboard.unplug("i")
+    with pytest.raises(InstanceNotOperational) as after:
+        manager.send_text("shop", "5511987654321", "Olá")
+    assert [before.value.on_record, after.value.on_record] == [False, True]
+    assert [each for each in world.types() if each.startswith("message")] == ["message.accepted", "message.failed"]
+
+
 def test_a_stream_that_moved_on_stops_the_actor_rather_than_let_it_guess(world: World) -> None:
     other: Any = InstanceActor.start("i", world.house, world.webhooks, None, 0)
     with pytest.raises(Exception, match="at version 1, not at 0"):

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from chatbot_erp.actors import frames, tidings
+from chatbot_erp.actors import frames, instance_actor, tidings
 from chatbot_erp.actors.commands import (
     LoseSocket,
     Observed,
@@ -110,6 +110,23 @@ def test_that_the_log_refuses_is_said_once_until_it_has_taken_something(
             actor.tell(tidings.RepeatDue())
             actor.ask(tidings.Introduce())
     assert [each["action"] for each in logged].count("instance_stalled") == 2
+
+
+def test_the_next_outage_is_said_also_where_nothing_was_left_to_write_after_the_last_one(
+    world: World, sick: tuple[Any, SickStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(instance_actor, "SAME_OUTAGE_S", 0.0)
+    actor, store = sick
+    with capture_logs() as logged:
+        for _ in range(2):
+            store.sick = True
+            tell(world, actor, frames.SocketConnected(jid="1@s.whatsapp.net", lid=None, push_name="Shop"), 0)
+            actor.ask(tidings.Introduce())
+            store.sick = False
+            actor.tell(tidings.RepeatDue())
+            actor.ask(tidings.Introduce())
+    assert [each["action"] for each in logged].count("instance_stalled") == 2
+    assert "instance.connected" not in world.types()
 
 
 def hold(world: World, actor: Any) -> None:

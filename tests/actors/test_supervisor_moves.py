@@ -16,11 +16,13 @@ from werkzeug import Request, Response
 
 from chatbot_erp.actors import frames, moves, tidings
 from chatbot_erp.actors.callers import Verdict
-from chatbot_erp.actors.commands import CreateInstance, SendMessage
+from chatbot_erp.actors.commands import ConfigurePacing, CreateInstance, SendMessage
 from chatbot_erp.actors.contents import Text
+from chatbot_erp.actors.endpoint import ConfigureEndpoint
 from chatbot_erp.actors.house import utc_now
 from chatbot_erp.actors.leftovers import take_spools
-from chatbot_erp.actors.moves import AT_ONCE, MOST_WAITING
+from chatbot_erp.actors.moves import AT_ONCE
+from chatbot_erp.actors.pacing import Pacing
 from chatbot_erp.actors.spool import read_spools, write_spool
 from chatbot_erp.actors.webhook_credentials import Credentials
 from chatbot_erp.eventstore.events import MessageAccepted, MessageFailed, Status
@@ -29,7 +31,7 @@ from chatbot_erp.eventstore.placement import Placement
 from chatbot_erp.eventstore.records import MAIN
 from fake_sockets import received
 from moves_world import Fellows, going, gone_to_another_node
-from supervisor_world import PATIENCE_S, World
+from supervisor_world import PATIENCE_S, FakeHost, World
 from waiting import wait_until
 
 
@@ -201,14 +203,28 @@ def test_a_number_whose_deliveries_have_not_ended_is_healed_and_restarted_before
     assert world.log_causes("a")[:2] == ["paired", "requested"]
 
 
+def has_much_to_send(world: World, name: str, host: FakeHost | None = None) -> FakeHost:
+    """A number with more messages than would be sent in the time that it may take to go, and its host."""
+    host = world.connect(name, host)
+    send_much(world, name)
+    return host
+
+
+def send_much(world: World, name: str) -> None:
+    actor = world.house.directory.actor(name)
+    assert actor is not None
+    actor.ask(ConfigurePacing(pacing=Pacing(typing_s=0.75 * moves.PENDING_PATIENCE_S - moves.SEND_S)))
+    for number in range(2):
+        world.send(name, f"c-{number}")
+    world.wait(name, lambda view: len(view.pending) == 2)
+
+
 @pytest.mark.parametrize("is_ending", [False, True])
 def test_a_number_that_has_much_to_send_or_shows_a_code_goes_to_another_node_later_unless_this_one_ends(
     world: World, *, is_ending: bool
 ) -> None:
     fellows = world.store.company = Fellows()
-    busy, shown = world.connect("busy"), world.create("shown")
-    for number in range(MOST_WAITING + 1):
-        world.send("busy", f"c-{number}")
+    busy, shown = has_much_to_send(world, "busy"), world.create("shown")
     world.say(shown, "shown", 1, frames.SocketOfferedQr(qr="2@", valid_s=60.0))
     world.wait("shown", lambda view: view.status is Status.SCAN_QR_CODE)
     world.is_ending = is_ending
@@ -223,11 +239,106 @@ def test_a_number_that_has_much_to_send_or_shows_a_code_goes_to_another_node_lat
         assert not world.house.directory.is_leaving("busy")
         failed = frames.SocketFailedToSend(command_id="c-0", reason="refused", detail="on purpose")
         world.say(busy, "busy", 2, failed, number=1)
-        world.wait("busy", lambda view: len(view.pending) <= MOST_WAITING)
+        world.wait("busy", lambda view: len(view.pending) == 1)
         world.supervisor.tell(all_of_them)
     wait_until(lambda: world.house.directory.is_leaving("busy"))
     if is_ending:
         shown.next(frames.CloseSocket)
+
+
+def test_where_a_number_cannot_go_for_long_one_that_has_nothing_to_do_goes_instead(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(moves, "INSTEAD_AFTER_S", 0.0)
+    fellows = world.store.company = Fellows()
+    busy = has_much_to_send(world, "busy")
+    world.connect("sends", busy)
+    world.send("sends", "c-9")
+    world.wait("sends", lambda view: view.pending)
+    world.connect("fixed", world.connect("idle"))
+    shown = world.create("shown")
+    world.say(shown, "shown", 1, frames.SocketOfferedQr(qr="2@", valid_s=60.0))
+    world.wait("shown", lambda view: view.status is Status.SCAN_QR_CODE)
+    stay = (Placement("sends", "here"), Placement("shown", "here"), Placement("fixed", "here", fixed=True))
+    mine = (Placement("busy", "here", "there"), *stay, Placement("idle", "here"))
+    with capture_logs() as logged:
+        world.supervisor.tell(tidings.Placements(mine=mine))
+        world.supervisor.tell(tidings.Placements(mine=mine))
+        world.supervisor.ask(tidings.Introduce())
+    assert fellows.exchanged == 2 * [("busy", "idle")]
+    told = [each["action"] for each in logged if each.get("instance") == "busy"]
+    assert told == ["departure_put_off", "departure_exchanged", "departure_exchanged"]
+
+
+def test_a_number_that_has_much_to_send_by_the_time_its_deliveries_have_ended_stays_and_delivers_on(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(moves, "PENDING_PATIENCE_S", 10 * PATIENCE_S)
+    world.store.company = Fellows()
+    came, came_there, end = Semaphore(0), Semaphore(0), Event()
+
+    def hang(request: Request) -> Response:
+        came.release()
+        end.wait(PATIENCE_S)
+        return Response()
+
+    def come_there(request: Request) -> Response:
+        came_there.release()
+        return Response()
+
+    with HTTPServer(threaded=True) as receiver:
+        receiver.expect_request("/").respond_with_handler(hang)
+        receiver.expect_request("/there").respond_with_handler(come_there)
+        world.webhook_url = receiver.url_for("/")
+        for endpoint in (MAIN, "there"):
+            Credentials(world.vault, "a", endpoint).make()
+        try:
+            host = world.connect("a")
+            world.say(host, "a", 2, received("Olá"), number=1)
+            assert came.acquire(timeout=PATIENCE_S)
+            world.supervisor.tell(going("a"))
+            world.supervisor.ask(tidings.Introduce())
+            send_much(world, "a")
+            actor = world.house.directory.actor("a")
+            assert actor is not None
+            actor.ask(ConfigureEndpoint(endpoint="there", url=receiver.url_for("/there")))
+        finally:
+            end.set()
+        world.say(host, "a", 2, received("ainda"), number=2)
+        assert came.acquire(timeout=PATIENCE_S)
+        assert came_there.acquire(timeout=PATIENCE_S)
+        assert not world.house.directory.is_leaving("a")
+        failed = frames.SocketFailedToSend(command_id="c-0", reason="refused", detail="on purpose")
+        world.say(host, "a", 2, failed, number=3)
+        world.wait("a", lambda view: len(view.pending) == 1)
+        world.supervisor.tell(going("a"))
+        wait_until(lambda: world.house.directory.is_leaving("a"))
+
+
+def test_numbers_that_still_send_while_their_node_ends_are_in_nobodys_way(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(moves, "PENDING_PATIENCE_S", 10 * PATIENCE_S)
+    fellows = world.store.company = Fellows()
+    busy = [f"busy-{n}" for n in range(AT_ONCE)]
+    world.is_ending, host = True, None
+    for n, name in enumerate(busy):
+        host = world.connect(name, host if n % 2 else None)
+        world.send(name, f"c-{n}")
+        world.wait(name, lambda view: view.pending)
+    idle = world.connect("idle")
+    world.supervisor.tell(going(*busy))
+    wait_until(lambda: all(map(world.house.directory.is_leaving, busy)))
+
+    def goes() -> bool:
+        world.supervisor.tell(going(*busy, "idle"))
+        return world.house.directory.is_leaving("idle")
+
+    wait_until(goes)
+    idle.next(frames.CloseSocket)
+    world.say(idle, "idle", 2, frames.SocketClosed())
+    assert fellows.given.get(timeout=PATIENCE_S) == "idle"
+    assert all(map(world.house.directory.is_leaving, busy))
 
 
 def test_what_a_number_loses_while_it_goes_is_not_made_good_here_when_it_has_gone(world: World) -> None:

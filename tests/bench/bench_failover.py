@@ -1,6 +1,6 @@
-"""What numbers at three nodes go through while nodes are killed and frozen, and their database is away.
+"""What numbers at three nodes go through while nodes are killed and frozen, end and join, and their database is away.
 
-    python tests/bench/bench_failover.py [kills] [freezes] [outages]
+    python tests/bench/bench_failover.py [kills] [freezes] [outages] [moves]
 
 Without a name, all of it: 20 rounds each, 60 numbers, messages both ways. ROUNDS, NUMBERS, FREEZE_S, OUTAGE_S and LEASE_S in
 the environment say otherwise. A round ends with an account of every message: it fails where one is lost, or came twice, or where
@@ -25,7 +25,7 @@ import psycopg
 
 from chatbot_erp.sandbox.client import Network, Phone
 from manager_process import ManagerProcess
-from nodes import Nodes, Traffic, all_connected, living, told, verdict, wait_for
+from nodes import Absences, Nodes, Traffic, all_connected, living, told, verdict, wait_for
 from postgres_server import PostgresServer
 from receiver import Receiver
 
@@ -180,12 +180,26 @@ def lose_database(world: World, victim: str) -> float:
     return took
 
 
+def end_and_join(world: World, victim: str) -> float:
+    """How long the number that was away for longest was so, as WhatsApp sees it."""
+    with Absences(world.phones) as absences:
+        world.nodes.each[victim].terminate()
+        world.await_moved(victim)
+        world.nodes.start(victim)
+        world.await_balance()
+    return max(absences.longest_s.values())
+
+
 PARTS = {
     "kills": (kill, "A node is killed; connected again: all numbers, at the others."),
     "freezes": (freeze, f"A node is frozen for {FREEZE_S:.0f} s; connected again: all numbers, at the others."),
     "outages": (
         lose_database,
         f"The database is away for {OUTAGE_S:.0f} s; connected again: all numbers, from its return on.",
+    ),
+    "moves": (
+        end_and_join,
+        "A node ends, and joins again; connected again: each number that moves, after it was away.",
     ),
 }
 

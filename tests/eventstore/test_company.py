@@ -53,6 +53,12 @@ def test_who_joins_is_given_a_share_when_it_is_let_go_of_and_who_ends_leaves_eve
             (moving,) = [each for each in wanted.mine if each.wanted]
             assert moving.stream == "u"
             assert not a.company.has(moving.stream)
+            b.company.exchange(moving.stream, "s")  # which is fixed here
+            b.company.fix(["t"])
+            b.company.exchange(moving.stream, "s")
+            at_b.until(lambda news: {(each.stream, each.wanted) for each in news.mine} >= {("s", "a"), ("u", None)})
+            b.company.exchange("s", moving.stream)
+            at_b.until(lambda news: {(each.stream, each.wanted) for each in news.mine} >= {("s", None), ("u", "a")})
             b.company.hand_over(moving.stream).result()
             at_a.until_it_has(moving.stream)
             assert {each.name: each.instances for each in a.company.nodes()} == {"a": 1, "b": 2}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from math import inf
 from threading import Event, Semaphore
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,8 @@ from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.errors import InstanceNotFound, InstanceNotOperational, ManagerError, Unavailable
 from chatbot_erp.eventstore.company import Alone, Seat, Seen
 from chatbot_erp.eventstore.events import InstanceConnected, InstanceRestarted, Status
-from chatbot_erp.http.forwarding import FORWARDED
+from chatbot_erp.http import forwarding
+from chatbot_erp.http.forwarding import FORWARDED, MOVE_PATIENCE_S
 from chatbot_erp.http.node_seal import Seal
 from chatbot_erp.http.serving import LOOKING_THREADS, Serving, start_http
 
@@ -236,6 +238,90 @@ def test_a_call_to_an_instance_that_goes_while_it_is_asked_is_answered_where_it_
     assert (got.status_code, got.json()) == (200, {"messageId": "there"})
     assert "Retry-After" not in got.headers
     assert httpserver.log[0][0].get_json() == HELLO
+
+
+def test_a_message_that_the_log_has_as_failed_is_not_sent_once_more_where_its_instance_is_then(
+    node: Serving, manager: FakeManager
+) -> None:
+    instance = manager.bring("a", Status.CONNECTED)
+
+    def fail() -> None:
+        manager.directory.leave(instance)
+        failure = InstanceNotOperational("The socket was gone before the message left.")
+        failure.on_record = True
+        raise failure
+
+    manager.on_send = fail
+    got = ask(node, "POST", "/instances/a/message", json=HELLO)
+    assert (got.status_code, got.json()["type"]) == (409, "/problems/instance-not-operational")
+
+
+def test_an_answer_without_a_body_has_nothing_of_the_refusal_before_it(
+    node: Serving, manager: FakeManager, httpserver: HTTPServer
+) -> None:
+    instance = manager.bring("a", Status.CONNECTED)
+
+    def go() -> None:
+        manager.directory.leave(instance)
+        raise Unavailable
+
+    manager.on_send = go
+    httpserver.expect_request("/instances/a/message", method="POST").respond_with_handler(lambda _: empty())
+    got = ask(node, "POST", "/instances/a/message", json=HELLO)
+    assert (got.status_code, got.headers.get("Content-Type"), got.headers.get("Retry-After")) == (204, None, None)
+
+
+def empty() -> Response:
+    response = Response(status=204)
+    del response.headers["Content-Type"]
+    return response
+
+
+def test_where_a_name_is_nowhere_is_asked_once(node: Serving, fellows: Fellows) -> None:
+    assert ask(node, "POST", "/instances/nobody/restart").status_code == 404
+    assert fellows.sought == ["nobody"]
+
+
+def test_a_call_waits_for_an_instance_that_moves_as_long_as_its_patience_lasts_and_not_once_more_after_it_was_asked(
+    node: Serving, fellows: Fellows, manager: FakeManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instance = manager.bring("a", Status.CONNECTED)
+    clock = Clock()
+    monkeypatch.setattr(forwarding, "time", clock)
+
+    def go() -> None:
+        manager.directory.leave(instance)
+        fellows.owner = "here"  # between two nodes, for good
+        raise Unavailable
+
+    manager.on_send = go
+    manager.directory.part(instance)
+    clock.then(2.0, lambda: manager.directory.come(instance, 0.0))
+    got = ask(node, "POST", "/instances/a/message", json=HELLO)
+    assert (got.status_code, got.json()["type"]) == (503, "/problems/no-node")
+    assert MOVE_PATIENCE_S <= clock.now < MOVE_PATIENCE_S + 0.5
+
+
+class Clock:
+    """Time passes only where it is slept."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self._due = inf
+        self._what: Callable[[], None] = lambda: None
+
+    def then(self, at: float, what: Callable[[], None]) -> None:
+        """Have this done when it is so late."""
+        self._due, self._what = at, what
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        if self.now >= self._due:
+            self._due = inf
+            self._what()
 
 
 def test_who_forwards_a_call_to_an_instance_that_goes_while_it_is_asked_is_told_that_it_has_gone(

@@ -19,6 +19,7 @@ class Fellows(Alone):
         super().__init__()
         self.gone = {"elsewhere"}
         self.given: Queue[str] = Queue()
+        self.exchanged: list[tuple[str, str]] = []
         self.until = math.inf
 
     def leased_until(self) -> float:
@@ -26,6 +27,9 @@ class Fellows(Alone):
 
     def has(self, stream: str, /) -> bool:
         return stream not in self.gone
+
+    def exchange(self, going: str, staying: str, /) -> None:
+        self.exchanged.append((going, staying))
 
     def hand_over(self, stream: str, /) -> Future[None]:
         self.gone.add(stream)
