@@ -59,8 +59,10 @@ BY_EVENT: dict[type[Event], Fate] = {
 
 
 def fate_of(event: Event) -> Fate | None:
-    """How far a message has come by this event alone; None where it is about none."""
+    """How far a message has come by this event alone; None where it says nothing new of any."""
     match event:
+        case MessageAcknowledged(ack=Ack.ERROR):
+            return None  # the failure before it has said so
         case MessageAcknowledged(ack=ack):
             return BY_ACK[ack]
         case _:
@@ -115,10 +117,7 @@ class Fates:
         """What was known from receipts alone → the message that it was found to be."""
 
     def take(self, record: Recorded) -> int | None:
-        """Fold the next event. The number of its message.
-
-        None: it is of none, or of somebody who has no say in it, or says of a failure what is known.
-        """
+        """Fold the next event. The number of its message; None: it is of none, or of somebody who has no say in it."""
         event, at = record.event, record.recorded_at
         match event:
             case MessageAccepted(command_id=name, number=number):
@@ -218,11 +217,9 @@ class Fates:
             fate, name = BY_ACK[event.ack], event.message_id
             return self._begin(name, jid=event.jid, fate=fate, at=at, message_id=name, ack=event.ack)
         number = self._meant(event)
-        if number is None:
-            return None
-        known = self._messages[number].fate
-        self._reach(number, event.ack, at)
-        return None if event.ack is Ack.ERROR and known is Fate.FAILED else number
+        if number is not None:
+            self._reach(number, event.ack, at)
+        return number
 
     def _reach(self, number: int, ack: Ack, at: datetime) -> None:
         """Receipts may come out of order: a message that was read is not undelivered by a late receipt."""

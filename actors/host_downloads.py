@@ -32,7 +32,9 @@ class Downloads:
         """Say of everything that it was interrupted, also of what waits for its turn or for a server that is silent."""
         self._fetcher.stop()
         for order in list(self._open.values()):
-            self._settle(order, _failed(order, "interrupted", "The socket host is ending."))
+            # What has come meanwhile was said to have come, and lies where it should.
+            if self._open.pop(order.command_id, None) is not None:
+                self._say(order.instance, _failed(order, "interrupted", "The socket host is ending."))
 
     def _fetch(self, order: FetchMedia) -> None:
         try:

@@ -214,7 +214,7 @@ class Moves:
             log.warning("an instance has not gone yet", action="departure_postponed", instance=instance, error=str(ex))
         else:
             self._put_off[instance] = now
-            log.info("another instance goes instead", action="departure_exchanged", instance=instance, other=other)
+            log.info("another instance is to go instead", action="departure_exchanged", instance=instance, other=other)
 
     def _is_idle(self, placement: Placement) -> bool:
         """Whether it stays, but could go as well."""

@@ -2,14 +2,13 @@
 
 import re
 import time
-from contextlib import suppress
 from copy import copy
 from socket import SHUT_WR
 from typing import Any
 
 import structlog
 from waitress.adjustments import Adjustments
-from waitress.channel import ClientDisconnected, HTTPChannel
+from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.task import WSGITask
 from waitress.utilities import BadRequest
@@ -174,8 +173,15 @@ class Channel(HTTPChannel):
             return
         request.expect_continue = False
         self.sent_continue = True
-        with suppress(ClientDisconnected):
-            self.write_soon(GO_ON)
+        # Not by write_soon: it may wait for the loop to send what is there, and the loop for a lock that is held here.
+        with self.outbuf_lock:
+            if self.connected:
+                if not self.total_outbufs_len:
+                    self.taken_at = time.monotonic()
+                self.outbufs[-1].append(GO_ON)
+                self.current_outbuf_count += len(GO_ON)
+                self.total_outbufs_len += len(GO_ON)
+        self.server.pull_trigger()
 
     @property
     def uploads(self) -> tuple[str, ...]:

@@ -67,7 +67,7 @@ LOOK_EVERY_S = 0.5
 
 STOP_PATIENCE_S = 20.0
 LAST_WORD_S = 1.0
-"""So long before the end whoever waits for WhatsApp is released: being told that an outcome is unknown beats being cut off."""
+"""So long before the end whoever waits for the verdict of a send is released: to be told that it is unknown beats being cut off."""
 
 PIPES = Lock()
 

@@ -271,6 +271,29 @@ def test_a_host_that_ends_says_so_to_all_who_wait_for_a_file_whatever_that_waits
     assert said.get(timeout=PATIENCE_S) == SocketFetched(command_id="last", size=7)
 
 
+def test_a_file_that_was_said_to_be_there_stays_though_its_host_ends_just_then(tmp_path: Path) -> None:
+    fetcher = SlowFetcher()
+    said: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    target = tmp_path / "b.part"
+
+    def say(instance: str, seen: Any) -> None:
+        said.put(seen)
+        if seen.command_id == "a":  # told to be interrupted; meanwhile the other one comes
+            target.touch()
+            for _ in "ab":
+                fetcher.released.put(None)
+            assert said.get(timeout=PATIENCE_S) == seen
+            said.put(said.get(timeout=PATIENCE_S))
+
+    downloads = HostDownloads(say, fetcher)
+    downloads.begin(msgspec.structs.replace(fetch("a"), target=str(tmp_path / "a.part")))
+    downloads.begin(msgspec.structs.replace(fetch("b"), target=str(target)))
+    downloads.end()
+    assert said.get(timeout=PATIENCE_S) == SocketFetched(command_id="b", size=7)
+    assert said.empty()
+    assert target.exists()
+
+
 def test_a_file_that_is_there_when_its_host_has_said_that_it_is_interrupted_does_not_stay(tmp_path: Path) -> None:
     fetcher = SlowFetcher()
     downloads = HostDownloads(lambda instance, seen: None, fetcher)

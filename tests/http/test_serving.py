@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from http.client import HTTPConnection
 from threading import Event, Thread
 from typing import TYPE_CHECKING
@@ -149,6 +150,26 @@ def test_who_takes_nothing_of_an_answer_is_let_go(
         wait_until(lambda: any(each.total_outbufs_len for each in channels(server)))
         monkeypatch.setattr(channel, "STUCK_S", 0.5)
         wait_until(lambda: not channels(server))
+
+
+def test_who_asks_to_go_on_behind_an_answer_that_nobody_takes_holds_up_nobody(start: Callable[..., Serving]) -> None:
+    server = start(request_patience_s=0.2)
+    with socket.socket() as deaf:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        deaf.connect(("127.0.0.1", server.port))
+        wait_until(lambda: channels(server))
+        (its,) = channels(server)
+        assert its.socket is not None
+        its.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        its.adj = copy(its.adj)
+        its.adj.outbuf_high_watermark = 1
+        head = (
+            b"POST /instances/create HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+        )
+        deaf.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" + head)
+        wait_until(lambda: its.refused)
+        assert its.total_outbufs_len > 1
+        assert ask(server, "GET", "/livez")[0] == 200
 
 
 def test_who_left_is_not_served_any_more(start: Callable[..., Serving], manager: FakeManager) -> None:
