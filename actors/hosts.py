@@ -140,8 +140,10 @@ class SocketHosts:
         erase: bool = False,
         farewell: PlaceSocket | None = None,
         waiting: PlaceSocket | None = None,
+        for_good: bool = False,
     ) -> None:
-        """End the socket; then, with `erase`, its session. `waiting` is a request of its that is not to be made any more.
+        """End the socket; then, with `erase`, its session. `waiting` is a request of its that is not to be made any more;
+        where that is so `for_good`, it takes over the session that it was to have all the same.
 
         With `unlink` the device is unlinked before. Where this socket cannot, or there is none, `farewell` is to be made
         for that, once, and not where this one took too long to close.
@@ -158,7 +160,7 @@ class SocketHosts:
             self.farewells[instance] = farewell
         elif erase:
             self._sessions.erase(instance)
-        elif waiting is not None:
+        elif waiting is not None and (for_good or waiting.kept):
             # The next of its name looks for the session with this one, and where it was before with nobody.
             self.open(msgspec.structs.replace(waiting, kept=True))
 

@@ -159,4 +159,4 @@ class Successors:
                 session_from=farewell.session_from,
                 farewell=True,
             )
-        self._hosts.close(instance, unlink=unlink, erase=erase, farewell=last, waiting=waiting)
+        self._hosts.close(instance, unlink=unlink, erase=erase, farewell=last, waiting=waiting, for_good=True)

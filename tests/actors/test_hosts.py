@@ -272,9 +272,23 @@ def test_one_whose_farewell_finds_no_session_to_take_over_leaves_neither_that_no
 
 def test_one_that_is_removed_before_its_turn_has_the_session_that_it_leaves_to_the_next(scene: Scene) -> None:
     scene.session("former").touch()
-    scene.hosts.close("c", waiting=PlaceSocket(instance="c", generation=1, pairing=False, session_from="former"))
+    request = PlaceSocket(instance="c", generation=1, pairing=False, session_from="former")
+    scene.hosts.close("c", waiting=request, for_good=True)
     assert (scene.session("former").exists(), scene.session("c").exists()) == (False, True)
     assert not scene.hosts.has("c")
+
+
+def test_one_that_lost_a_socket_which_it_waits_for_waits_for_none_any_more(scene: Scene) -> None:
+    scene.session("a").touch()
+    scene.hosts.close("a")
+    scene.hosts.open(PlaceSocket(instance="c", generation=1, pairing=False, session_from="a"))
+    assert scene.hosts.has("c")
+    scene.hosts.close("c")
+    assert not scene.hosts.has("c"), (
+        "it lives, and is healed; whoever takes it for one with a socket would wait in vain"
+    )
+    scene.hosts.closed("a", scene.host.name)
+    assert scene.session("a").exists()
 
 
 def test_a_session_that_is_left_again_while_it_is_another_s_comes_to_the_last_of_the_name(scene: Scene) -> None:
@@ -283,7 +297,7 @@ def test_a_session_that_is_left_again_while_it_is_another_s_comes_to_the_last_of
     for instance, former in (("c", "a"), ("d", "c"), ("e", "d")):
         scene.hosts.open(PlaceSocket(instance=instance, generation=1, pairing=False, session_from=former))
         if instance != "e":
-            scene.hosts.close(instance)
+            scene.hosts.close(instance, for_good=True)
     assert isinstance(scene.host.orders[-1], frames.CloseSocket), "its library has it open"
     scene.hosts.closed("a", scene.host.name)
     opened = scene.host.orders[-1]

@@ -93,6 +93,12 @@ def sealed(method: str, path: str) -> dict[str, str]:
     return {FORWARDED: Seal(lambda: SECRET).stamp(method, path)}
 
 
+def go(manager: FakeManager, instance: str, failure: ManagerError) -> None:
+    """The instance goes to another node while it is asked."""
+    manager.directory.leave(instance)
+    raise failure
+
+
 def test_a_request_and_its_answer_pass_as_they_are(node: Serving, httpserver: HTTPServer) -> None:
     seen: list[Request] = []
 
@@ -227,12 +233,7 @@ def test_a_call_to_an_instance_that_goes_while_it_is_asked_is_answered_where_it_
     node: Serving, manager: FakeManager, httpserver: HTTPServer, answers: type[ManagerError]
 ) -> None:
     instance = manager.bring("a", Status.CONNECTED)
-
-    def go() -> None:
-        manager.directory.leave(instance)
-        raise answers("It has gone.")
-
-    manager.on_send = go
+    manager.on_send = lambda: go(manager, instance, answers("It has gone."))
     httpserver.expect_request("/instances/a/message", method="POST").respond_with_json({"messageId": "there"})
     got = ask(node, "POST", "/instances/a/message", json=HELLO, headers={"Idempotency-Key": "k"})
     assert (got.status_code, got.json()) == (200, {"messageId": "there"})
@@ -244,14 +245,9 @@ def test_a_message_that_the_log_has_as_failed_is_not_sent_once_more_where_its_in
     node: Serving, manager: FakeManager
 ) -> None:
     instance = manager.bring("a", Status.CONNECTED)
-
-    def fail() -> None:
-        manager.directory.leave(instance)
-        failure = InstanceNotOperational("The socket was gone before the message left.")
-        failure.on_record = True
-        raise failure
-
-    manager.on_send = fail
+    failure = InstanceNotOperational("The socket was gone before the message left.")
+    failure.on_record = True
+    manager.on_send = lambda: go(manager, instance, failure)
     got = ask(node, "POST", "/instances/a/message", json=HELLO)
     assert (got.status_code, got.json()["type"]) == (409, "/problems/instance-not-operational")
 
@@ -260,12 +256,7 @@ def test_an_answer_without_a_body_has_nothing_of_the_refusal_before_it(
     node: Serving, manager: FakeManager, httpserver: HTTPServer
 ) -> None:
     instance = manager.bring("a", Status.CONNECTED)
-
-    def go() -> None:
-        manager.directory.leave(instance)
-        raise Unavailable
-
-    manager.on_send = go
+    manager.on_send = lambda: go(manager, instance, Unavailable())
     httpserver.expect_request("/instances/a/message", method="POST").respond_with_handler(lambda _: empty())
     got = ask(node, "POST", "/instances/a/message", json=HELLO)
     assert (got.status_code, got.headers.get("Content-Type"), got.headers.get("Retry-After")) == (204, None, None)
@@ -328,12 +319,7 @@ def test_who_forwards_a_call_to_an_instance_that_goes_while_it_is_asked_is_told_
     node: Serving, manager: FakeManager
 ) -> None:
     instance = manager.bring("a", Status.CONNECTED)
-
-    def go() -> None:
-        manager.directory.leave(instance)
-        raise InstanceNotFound
-
-    manager.on_send = go
+    manager.on_send = lambda: go(manager, instance, InstanceNotFound())
     path = "/instances/a/message"
     got = ask(node, "POST", path, json=HELLO, headers=sealed("POST", path))
     assert (got.status_code, got.json()["type"]) == (503, "/problems/no-node")

@@ -12,7 +12,7 @@ import pytest
 from chatbot_erp.actors.errors import InstanceNotFound
 from chatbot_erp.http.people_operations import PEOPLE_AND_GROUPS
 from chatbot_erp.http.serving import CHANGING_THREADS, LOOKING_THREADS, WAITING_CALLS, Serving
-from http_caller import PATIENCE_S, ask, send
+from http_caller import PATIENCE_S, ask, hold, send
 
 if TYPE_CHECKING:
     from tests.http.conftest import FakeManager
@@ -107,12 +107,7 @@ def test_health_is_told_where_nobody_can_tell_whether_there_are_keys(
     """As where they are in a database that hangs."""
     server = start()
     asked, go_on = Event(), Event()
-
-    def hang() -> None:
-        asked.set()
-        assert go_on.wait(PATIENCE_S)
-
-    manager.vault.asked = hang
+    manager.vault.asked = hold(asked, go_on)
     with ThreadPoolExecutor(1) as callers:
         waiting = callers.submit(ask, server, "GET", "/instances/a")
         assert asked.wait(PATIENCE_S)

@@ -18,23 +18,11 @@ from chatbot_erp.actors.config import Config
 from chatbot_erp.actors.errors import OutcomeUnknown
 from chatbot_erp.http import channel, serving
 from chatbot_erp.http.serving import LOOKING_THREADS, Serving, start_http
-from http_caller import MESSAGE, PATIENCE_S, ask, assert_problem, channels, hear, say, send
+from http_caller import MESSAGE, PATIENCE_S, ask, assert_problem, channels, hear, hold, say, send
 from waiting import wait_until
 
 if TYPE_CHECKING:
     from tests.http.conftest import FakeManager
-
-
-def hold(begun: Event, go_on: Event, done: Event | None = None) -> Callable[[], None]:
-    """A send that tells when it is begun, and waits."""
-
-    def hold() -> None:
-        begun.set()
-        assert go_on.wait(PATIENCE_S)
-        if done is not None:
-            done.set()
-
-    return hold
 
 
 def test_a_free_port_is_found_and_told(start: Callable[..., Serving]) -> None:

@@ -18,7 +18,7 @@ from chatbot_erp.eventstore.errors import StoreUnavailable
 from chatbot_erp.http.channel import UPLOADS_AT_ONCE, UPLOADS_OF_ONE
 from chatbot_erp.http.exchange import LARGEST_BODY
 from chatbot_erp.http.serving import Serving
-from http_caller import PATIENCE_S, ask, assert_problem, channels, hear, say, send
+from http_caller import PATIENCE_S, ask, assert_problem, channels, hear, hold, say, send
 from waiting import wait_until
 
 if TYPE_CHECKING:
@@ -165,12 +165,7 @@ def test_who_asks_whether_a_file_may_come_is_told_when_that_is_known(
     start: Callable[..., Serving], manager: FakeManager
 ) -> None:
     asked, go_on = Event(), Event()
-
-    def hang() -> None:
-        asked.set()
-        assert go_on.wait(PATIENCE_S)
-
-    manager.vault.asked = hang
+    manager.vault.asked = hold(asked, go_on)
     server = start(api_key="right")
     head = UPLOAD + LARGE + b"Expect: 100-continue\r\n"
     stranger = say(server, head + b"X-API-Key: cerp_9f2c61d0_secret\r\n\r\n")
@@ -194,12 +189,7 @@ def test_nobody_waits_where_it_cannot_be_told_for_a_while_who_brings_a_file(
     start: Callable[..., Serving], manager: FakeManager
 ) -> None:
     asked, go_on = Event(), Event()
-
-    def hang() -> None:
-        asked.set()
-        assert go_on.wait(PATIENCE_S)
-
-    manager.vault.asked = hang
+    manager.vault.asked = hold(asked, go_on)
     server = start(api_key="right")
     connection = say(server, UPLOAD + LARGE + b"X-API-Key: cerp_9f2c61d0_secret\r\n\r\n{")
     assert asked.wait(PATIENCE_S)

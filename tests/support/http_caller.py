@@ -1,7 +1,9 @@
 """A caller on real sockets, for what waitress does for us, and what we do for waitress."""
 
 import socket
+from collections.abc import Callable
 from http.client import HTTPConnection
+from threading import Event
 
 import msgspec
 
@@ -57,3 +59,15 @@ def assert_problem(answer: Answer, status: int, code: str) -> None:
 def channels(server: Serving) -> list[Channel]:
     """The connections that the server has."""
     return [each for listener in server._listeners for each in list(listener.active_channels.values())]
+
+
+def hold(begun: Event, go_on: Event, done: Event | None = None) -> Callable[[], None]:
+    """What tells that it is begun, and waits, and tells that it is done: a send, or a look for keys."""
+
+    def hold() -> None:
+        begun.set()
+        assert go_on.wait(PATIENCE_S)
+        if done is not None:
+            done.set()
+
+    return hold
